@@ -1,0 +1,328 @@
+/* options.c - command-line options of the example programs. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "options.h"
+
+#include "say.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define COMMON 9
+#define OUT_LONGEST                                                                                \
+    (OPTIONS_PATH_SIZE - 128) /* leaves room for file names and their temporary endings */
+#define HELP_COLUMN 26
+
+/* The options that every example has. `help` is the last entry and has no target. */
+static void common_table(struct options *o, struct option table[COMMON])
+{
+    const struct option rows[COMMON] = {
+        OPTION_TEXT("data", &o->data, "PATH", "folder of IDX files, or one file of images"),
+        OPTION_INT("epochs", &o->epochs, 1, 1000000, "passes over the training rows"),
+        OPTION_INT("batch", &o->batch, 1, 1000000, "rows in a mini-batch"),
+        OPTION_INT("seed", &o->seed, 0, 9007199254740991.0, "of all randomness"),
+        OPTION_INT("threads", &o->threads, 1, 256, "threads that compute"),
+        OPTION_INT("limit", &o->limit, 0, 1000000000, "use only the first N rows; 0: all"),
+        OPTION_TEXT("out", &o->out, "DIR", "folder for what the program writes"),
+        OPTION_FLAG("quiet", &o->quiet, "no progress, no notes; only the result"),
+        OPTION_FLAG("help", NULL, "print this and exit"),
+    };
+    memcpy(table, rows, sizeof rows);
+}
+
+static int is_folder(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+/* The executable of a build in the tree is ROOT/build/examples/NAME. Returns 1 if ROOT/data/mnist
+ * is a folder. */
+static int data_beside_executable(char path[OPTIONS_PATH_SIZE])
+{
+    static const char tail[] = "/data/mnist";
+    ssize_t length = readlink("/proc/self/exe", path, OPTIONS_PATH_SIZE - sizeof tail);
+    if (length <= 0) return 0;
+    path[length] = '\0';
+    for (int up = 0; up < 3; up++) {
+        char *slash = strrchr(path, '/');
+        if (slash == NULL) return 0;
+        *slash = '\0';
+    }
+    memcpy(path + strlen(path), tail, sizeof tail);
+    return is_folder(path);
+}
+
+void options_init(struct options *o, const char *program, const char *summary)
+{
+    memset(o, 0, sizeof *o);
+    say_program(program);
+    o->program = program;
+    o->summary = summary;
+    if (is_folder("data/mnist") || !data_beside_executable(o->data_default)) {
+        snprintf(o->data_default, sizeof o->data_default, "data/mnist");
+    }
+    snprintf(o->out_default, sizeof o->out_default, "build/out/%s", program);
+    o->data = o->data_default;
+    o->out = o->out_default;
+    o->epochs = 10;
+    o->batch = 128;
+    o->seed = 1;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    o->threads = cores < 1 ? 1 : cores > 256 ? 256 : (int64_t)cores;
+}
+
+static const char *value_name(const struct option *option)
+{
+    if (option->value_name != NULL) return option->value_name;
+    switch (option->kind) {
+    case OPTION_KIND_INT: return "N";
+    case OPTION_KIND_REAL: return "X";
+    case OPTION_KIND_CHOICE: return "WORD";
+    default: return "TEXT";
+    }
+}
+
+static void help_line(const struct option *option)
+{
+    int column = printf("  --%s", option->name);
+    if (option->kind != OPTION_KIND_FLAG) column += printf(" %s", value_name(option));
+    printf("%*s%s", column < HELP_COLUMN ? HELP_COLUMN - column : 2, "", option->help);
+    if (option->kind == OPTION_KIND_CHOICE) {
+        printf(":");
+        for (int i = 0; option->choices[i] != NULL; i++) {
+            printf("%s %s", i > 0 ? "," : "", option->choices[i]);
+        }
+    }
+    /* "the preset's": a zero where zero could not be given */
+    if (option->kind == OPTION_KIND_INT) {
+        const int64_t value = *(const int64_t *)option->target;
+        if (value == 0 && option->low > 0) {
+            printf(" (default: the preset's)");
+        } else {
+            printf(" (default %" PRId64 ")", value);
+        }
+    } else if (option->kind == OPTION_KIND_REAL) {
+        const double value = *(const double *)option->target;
+        if (isfinite(value)) printf(" (default %g)", value);
+    } else if (option->kind == OPTION_KIND_TEXT) {
+        const char *value = *(const char *const *)option->target;
+        if (value != NULL) printf(" (default %s)", value);
+    } else if (option->kind == OPTION_KIND_CHOICE) {
+        const int value = *(const int *)option->target;
+        if (value >= 0) printf(" (default %s)", option->choices[value]);
+    }
+    printf("\n");
+}
+
+static void print_help(const struct options *o, const struct option *common,
+                       const struct option *own, int own_count)
+{
+    printf("%s [options]%s%s\n", say_name(), o->operand_name != NULL ? " " : "",
+           o->operand_name != NULL ? o->operand_name : "");
+    if (o->summary != NULL) printf("%s\n", o->summary);
+    printf("\n");
+    for (int i = 0; i < own_count; i++) help_line(&own[i]);
+    if (own_count > 0) printf("\n");
+    for (int i = 0; i < COMMON; i++) help_line(&common[i]);
+    printf("\nThe last line on stdout is the result, one JSON object. Ctrl-C stops after the "
+           "present step and keeps "
+           "what was\nlearnt; a second Ctrl-C ends the program at once.\n"
+           "Exit status: 0 done, 1 failed while running, 2 wrong options or missing data.\n");
+}
+
+static int bad_int(const struct option *option, const char *text)
+{
+    say("--%s wants a whole number from %.0f to %.0f, got '%s'", option->name, option->low,
+        option->high, text);
+    return 2;
+}
+
+static int set_int(const struct option *option, const char *text)
+{
+    char *end = NULL;
+    const char first = text[text[0] == '-' || text[0] == '+'];
+    if (first < '0' || first > '9') return bad_int(option, text);
+    errno = 0;
+    const long long value = strtoll(text, &end, 10);
+    if (*end != '\0' || errno != 0) return bad_int(option, text);
+    if ((double)value < option->low || (double)value > option->high) return bad_int(option, text);
+    *(int64_t *)option->target = (int64_t)value;
+    return OPTIONS_GO_ON;
+}
+
+static int set_real(const struct option *option, const char *text)
+{
+    char *end = NULL;
+    const double value = strtod(text, &end);
+    /* the negated comparison also refuses NaN; strtod itself would skip leading space */
+    if (text[0] == '\0' || text[0] == ' ' || *end != '\0' ||
+        !(value >= option->low && value <= option->high)) {
+        say("--%s wants a number from %g to %g, got '%s'", option->name, option->low, option->high,
+            text);
+        return 2;
+    }
+    *(double *)option->target = value;
+    return OPTIONS_GO_ON;
+}
+
+static int set_choice(const struct option *option, const char *text)
+{
+    char list[256];
+    size_t used = 0;
+    list[0] = '\0';
+    for (int i = 0; option->choices[i] != NULL; i++) {
+        if (strcmp(text, option->choices[i]) == 0) {
+            *(int *)option->target = i;
+            return OPTIONS_GO_ON;
+        }
+        const char *glue = i == 0 ? "" : option->choices[i + 1] == NULL ? " or " : ", ";
+        const int n = snprintf(list + used, sizeof list - used, "%s%s", glue, option->choices[i]);
+        if (n > 0 && (size_t)n < sizeof list - used) used += (size_t)n;
+    }
+    say("--%s wants %s, got '%s'", option->name, list, text);
+    return 2;
+}
+
+static int set_value(const struct option *option, const char *text)
+{
+    switch (option->kind) {
+    case OPTION_KIND_INT: return set_int(option, text);
+    case OPTION_KIND_REAL: return set_real(option, text);
+    case OPTION_KIND_CHOICE: return set_choice(option, text);
+    default:
+        if (text[0] == '\0') {
+            say("--%s wants a %s, got an empty one", option->name, value_name(option));
+            return 2;
+        }
+        *(const char **)option->target = text;
+        return OPTIONS_GO_ON;
+    }
+}
+
+static const struct option *find(const struct option *table, int count, const char *name,
+                                 size_t length)
+{
+    for (int i = 0; i < count; i++) {
+        if (strncmp(table[i].name, name, length) == 0 && table[i].name[length] == '\0')
+            return &table[i];
+    }
+    return NULL;
+}
+
+/* mkdir -p, and a check that files can be made there. */
+static int make_out(const char *out)
+{
+    char path[OPTIONS_PATH_SIZE];
+    const size_t length = strlen(out);
+    if (length > OUT_LONGEST) {
+        say("--out is %zu bytes long, at most %d are possible", length, OUT_LONGEST);
+        return 2;
+    }
+    memcpy(path, out, length + 1);
+    for (size_t i = 1; i <= length; i++) {
+        if (path[i] != '/' && path[i] != '\0') continue;
+        const char kept = path[i];
+        path[i] = '\0';
+        struct stat info;
+        if (mkdir(path, 0777) != 0 && !is_folder(path)) {
+            const int reason = errno;
+            if (stat(path, &info) == 0) {
+                say("--out: '%s' is a file, not a folder", path);
+            } else {
+                say("--out: cannot make the folder '%s': %s", path, strerror(reason));
+            }
+            return 2;
+        }
+        path[i] = kept;
+    }
+    if (access(out, W_OK | X_OK) != 0) {
+        say("--out: cannot write in '%s': %s", out, strerror(errno));
+        return 2;
+    }
+    return OPTIONS_GO_ON;
+}
+
+int options_parse(struct options *o, int argc, char **argv, const struct option *own, int own_count)
+{
+    struct option common[COMMON];
+    common_table(o, common);
+    int only_operands = 0;
+
+    /* first of all, so that it shows the defaults and works whatever else is on the line */
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            print_help(o, common, own, own_count);
+            return 0;
+        }
+    }
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i];
+        if (only_operands || word[0] != '-' || word[1] == '\0') {
+            if (o->operand_name == NULL || o->operand != NULL) {
+                say("unexpected argument '%s'; see --help", word);
+                return 2;
+            }
+            o->operand = word;
+            continue;
+        }
+        if (strcmp(word, "--") == 0) {
+            only_operands = 1;
+            continue;
+        }
+        const char *name = word + 2;
+        const size_t length = word[1] == '-' ? strcspn(name, "=") : 0;
+        const struct option *option = NULL;
+        if (length > 0) {
+            option = find(own, own_count, name, length);
+            if (option == NULL) option = find(common, COMMON, name, length);
+        }
+        if (option == NULL) {
+            say("unknown option '%s'; see --help", word);
+            return 2;
+        }
+        const char *value = name[length] == '=' ? name + length + 1 : NULL;
+        if (option->kind == OPTION_KIND_FLAG) {
+            if (value != NULL) {
+                say("--%s takes no value, got '%s'", option->name, value);
+                return 2;
+            }
+            *(int *)option->target = 1;
+        } else {
+            if (value == NULL && (i + 1 >= argc || strncmp(argv[i + 1], "--", 2) == 0)) {
+                say("--%s wants a value (%s); see --help", option->name, value_name(option));
+                return 2;
+            }
+            const int status = set_value(option, value != NULL ? value : argv[++i]);
+            if (status != OPTIONS_GO_ON) return status;
+        }
+        if (option >= common && option < common + COMMON) o->given |= 1u << (option - common);
+    }
+    return make_out(o->out);
+}
+
+int options_given(const struct options *o, const char *name)
+{
+    struct options scratch = { 0 };
+    struct option common[COMMON];
+    common_table(&scratch, common);
+    for (int i = 0; i < COMMON; i++) {
+        if (strcmp(common[i].name, name) == 0) return (o->given >> i & 1u) != 0;
+    }
+    return 0;
+}
+
+const char *options_out_path(const struct options *o, const char *file,
+                             char path[OPTIONS_PATH_SIZE])
+{
+    const size_t length = strlen(o->out);
+    const char *slash = length > 0 && o->out[length - 1] == '/' ? "" : "/";
+    snprintf(path, OPTIONS_PATH_SIZE, "%s%s%s", o->out, slash, file);
+    return path;
+}

@@ -1,0 +1,114 @@
+/* options.h - command-line options of the example programs.
+ *
+ * Every example takes
+ *
+ *     --data PATH  --epochs N  --batch N  --seed N  --threads N  --limit N  --out DIR  --quiet
+ *     --help
+ *
+ * and may add options of its own as a table:
+ *
+ *     static const char *const presets[] = { "pytorch", "paper", NULL };
+ *     int preset = 0;
+ *     double rate = 1e-3;
+ *     const struct option own[] = {
+ *         OPTION_CHOICE("preset", &preset, presets, "which published set-up to follow"),
+ *         OPTION_REAL("rate", &rate, 1e-9, 1.0, "learning rate of Adam"),
+ *     };
+ *     struct options o;
+ *     options_init(&o, "vae", "Trains a variational autoencoder on handwritten digits.");
+ *     int status = options_parse(&o, argc, argv, own, 2);
+ *     if (status != OPTIONS_GO_ON) return status;
+ *
+ * "--name value" and "--name=value" both work. What a target holds before options_parse is its
+ * default, and --help shows it. Anything wrong is one line on stderr and exit status 2.
+ */
+#ifndef EXAMPLES_OPTIONS_H
+#define EXAMPLES_OPTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define OPTIONS_GO_ON (-1)     /* nothing to exit for */
+#define OPTIONS_PATH_SIZE 4096 /* bytes of a path buffer, the closing zero included */
+
+/* Kinds and their targets. */
+#define OPTION_KIND_INT 0    /* int64_t, low <= value <= high */
+#define OPTION_KIND_REAL 1   /* double, low <= value <= high */
+#define OPTION_KIND_TEXT 2   /* const char *, points into argv afterwards; never empty */
+#define OPTION_KIND_CHOICE 3 /* int, index into a NULL-terminated list of words */
+#define OPTION_KIND_FLAG 4   /* int, set to 1; takes no value */
+
+struct option {
+    const char *name; /* without the dashes */
+    int kind;
+    void *target;
+    const char *help;
+    double low, high;           /* INT (exact up to 2^53) and REAL */
+    const char *const *choices; /* CHOICE */
+    const char *value_name;     /* what --help calls the value; NULL: N, X, TEXT */
+};
+
+#define OPTION_INT(name, target, low, high, help)                                                  \
+    {                                                                                              \
+        (name), OPTION_KIND_INT, (target), (help), (double)(low), (double)(high), NULL, NULL       \
+    }
+#define OPTION_REAL(name, target, low, high, help)                                                 \
+    {                                                                                              \
+        (name), OPTION_KIND_REAL, (target), (help), (double)(low), (double)(high), NULL, NULL      \
+    }
+#define OPTION_TEXT(name, target, value_name, help)                                                \
+    {                                                                                              \
+        (name), OPTION_KIND_TEXT, (target), (help), 0, 0, NULL, (value_name)                       \
+    }
+#define OPTION_CHOICE(name, target, list, help)                                                    \
+    {                                                                                              \
+        (name), OPTION_KIND_CHOICE, (target), (help), 0, 0, (list), NULL                           \
+    }
+#define OPTION_FLAG(name, target, help)                                                            \
+    {                                                                                              \
+        (name), OPTION_KIND_FLAG, (target), (help), 0, 0, NULL, NULL                               \
+    }
+
+struct options {
+    const char *program;
+    const char *summary;      /* the first line of --help */
+    const char *operand_name; /* set before parsing when the program takes one word without dashes
+                                 ("FILE") */
+    const char *operand;      /* that word, or NULL if it was not given */
+
+    const char *data;
+    int64_t
+        epochs; /* 0 before parsing: --help says "the preset's"; stays 0 unless given. Default 10 */
+    int64_t batch; /* likewise. Default 128 */
+    int64_t seed;
+    int64_t threads;
+    int64_t limit; /* 0: all rows */
+    const char *out;
+    int quiet;
+
+    uint32_t given; /* bits of the common options, see options_given */
+    char data_default[OPTIONS_PATH_SIZE];
+    char out_default[OPTIONS_PATH_SIZE];
+};
+
+/* Fills in the defaults: data/mnist here or else in the repository that the executable was built
+ * in; threads = the processors online (at most 256); out = build/out/<program>; seed 1; 10 epochs;
+ * batch 128; no limit. The strings are kept as pointers. The struct must stay where it is: its
+ * defaults point into it. */
+void options_init(struct options *o, const char *program, const char *summary);
+
+/* Reads argv and creates the folder --out with its parents. Returns OPTIONS_GO_ON, or the status to
+ * exit with: 0 after --help, 2 after a mistake, which has been reported. own may be NULL when
+ * own_count is 0. */
+int options_parse(struct options *o, int argc, char **argv, const struct option *own,
+                  int own_count);
+
+/* Was the common option ("epochs", "batch", ...) given on the command line? */
+int options_given(const struct options *o, const char *name);
+
+/* Writes "OUT/file" into path. Names up to 100 bytes always fit after options_parse. Returns path.
+ */
+const char *options_out_path(const struct options *o, const char *file,
+                             char path[OPTIONS_PATH_SIZE]);
+
+#endif

@@ -1,0 +1,105 @@
+/* host_op.c - operations that the host defines. */
+#include <string.h>
+
+#include "autodiff/tape.h"
+#include "base/options.h"
+
+typedef struct host_attr {
+    gm_host_op op;
+} host_attr;
+
+typedef struct host_view {
+    gm_op_view view;
+    int32_t ranks[GM_MAX_INPUTS];
+    const int64_t *shapes[GM_MAX_INPUTS];
+    const float *values[GM_MAX_INPUTS];
+    float *gradients[GM_MAX_INPUTS];
+} host_view;
+
+static void make_view(host_view *v, const gm_call *c)
+{
+    memset(v, 0, sizeof *v);
+    v->view.size = sizeof v->view;
+    v->view.inputs = c->inputs;
+    v->view.ranks = v->ranks;
+    v->view.shapes = v->shapes;
+    for (int32_t i = 0; i < c->inputs; i++) {
+        v->ranks[i] = c->in[i]->rank;
+        v->shapes[i] = c->in[i]->shape;
+        v->values[i] = c->in[i]->value;
+    }
+}
+
+static gm_status complain(const gm_call *c, const char *callback, gm_status status)
+{
+    const host_attr *a = c->attr;
+    return gm_fail(c->ctx, status, "%s: the host's %s callback returned %d (%s)", a->op.name,
+                   callback, (int)status, gm_status_name(status));
+}
+
+static gm_status infer(gm_call *c)
+{
+    const host_attr *a = c->attr;
+    host_view v;
+    make_view(&v, c);
+    int32_t rank = -1;
+    int64_t shape[GM_MAX_RANK] = { 0 };
+    gm_status status = a->op.infer(a->op.user, &v.view, &rank, shape);
+    if (status) return complain(c, "infer", status);
+    if (rank < 0 || rank > GM_MAX_RANK)
+        return gm_fail(c->ctx, GM_E_INVALID, "%s: the host's infer callback gave rank %d, 0 to %d "
+                       "is wanted", a->op.name, (int)rank, GM_MAX_RANK);
+    c->out->rank = rank;
+    memcpy(c->out->shape, shape, sizeof shape);
+    if (!a->op.backward) c->out->wants = 0;
+    return GM_OK;
+}
+
+static gm_status forward(gm_call *c)
+{
+    const host_attr *a = c->attr;
+    host_view v;
+    make_view(&v, c);
+    v.view.values = v.values;
+    v.view.rank = c->out->rank;
+    v.view.shape = c->out->shape;
+    v.view.value = c->out->value;
+    gm_status status = a->op.forward(a->op.user, &v.view);
+    return status ? complain(c, "forward", status) : GM_OK;
+}
+
+static void backward(gm_call *c)
+{
+    const host_attr *a = c->attr;
+    host_view v;
+    make_view(&v, c);
+    v.view.values = v.values;
+    v.view.rank = c->out->rank;
+    v.view.shape = c->out->shape;
+    v.view.value = c->out->value;
+    v.view.gradient = c->out->grad;
+    v.view.gradients = v.gradients;
+    /* The callback only ever adds, so what is not there yet starts at zero. */
+    for (int32_t i = 0; i < c->inputs; i++) {
+        v.gradients[i] = c->grad[i];
+        if (c->grad[i] && !c->add[i]) c->k->fill(c->grad[i], 0, c->in[i]->count);
+    }
+    if (!a->op.backward) return;
+    gm_status status = a->op.backward(a->op.user, &v.view);
+    if (status) c->failed = complain(c, "backward", status);
+}
+
+const gm_op gm_op_host = { "host", -1, infer, forward, backward };
+
+gm_var gm_host(gm_tape *tape, const gm_host_op *op, const gm_var *inputs, int32_t count)
+{
+    static const gm_var none = { 0, 0 };
+    if (!tape || gm_tape_status(tape)) return none;
+    host_attr a = { GM_HOST_OP_INIT };
+    gm_status status = gm_options_check(tape->ctx, "host op", &a.op, sizeof a.op, op);
+    if (status) return gm_tape_stick(tape, status);
+    if (!a.op.name || !a.op.infer || !a.op.forward || !inputs || count < 1)
+        return gm_tape_fail(tape, GM_E_INVALID,
+                            "host op: name, infer, forward or inputs is NULL, or there is no input");
+    return gm_record(tape, &gm_op_host, inputs, count, &a, sizeof a);
+}

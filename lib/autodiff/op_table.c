@@ -1,0 +1,16 @@
+/* op_table.c - every built-in operation, for the test that demands a gradient check of each. */
+#include "autodiff/ops.h"
+
+const gm_op *const gm_op_table[] = {
+    &gm_op_neg,         &gm_op_scale,           &gm_op_shift,         &gm_op_square,
+    &gm_op_sqrt,        &gm_op_abs,             &gm_op_exp,           &gm_op_log,
+    &gm_op_relu,        &gm_op_leaky_relu,      &gm_op_elu,           &gm_op_tanh,
+    &gm_op_sigmoid,     &gm_op_softplus,        &gm_op_clamp,         &gm_op_add,
+    &gm_op_sub,         &gm_op_mul,             &gm_op_div,           &gm_op_softmax,
+    &gm_op_log_softmax, &gm_op_logsumexp,       &gm_op_sum,           &gm_op_mean,
+    &gm_op_sum_axes,    &gm_op_mean_axes,       &gm_op_matmul,        &gm_op_linear,
+    &gm_op_reshape,     &gm_op_transpose,       &gm_op_concat,        &gm_op_slice,
+    &gm_op_gather,      &gm_op_repeat_rows,     &gm_op_stop_gradient, &gm_op_dropout,
+    &gm_op_gaussian_sample, &gm_op_bce_with_logits, &gm_op_cross_entropy, &gm_op_squared_error,
+    &gm_op_mse,         &gm_op_gaussian_nll,    &gm_op_gaussian_kl,   NULL,
+};

@@ -1,0 +1,77 @@
+/* ops.h - what the op files share: the rows of the op table, walks over strided arrays, argument helpers. */
+#ifndef GM_AUTODIFF_OPS_H
+#define GM_AUTODIFF_OPS_H
+
+#include <math.h>
+#include <string.h>
+
+#include "autodiff/tape.h"
+#include "gm/loss.h"
+#include "gm/ops.h"
+
+extern const gm_op gm_op_neg, gm_op_scale, gm_op_shift, gm_op_square, gm_op_sqrt, gm_op_abs,
+    gm_op_exp, gm_op_log, gm_op_relu, gm_op_leaky_relu, gm_op_elu, gm_op_tanh, gm_op_sigmoid,
+    gm_op_softplus, gm_op_clamp;
+extern const gm_op gm_op_add, gm_op_sub, gm_op_mul, gm_op_div;
+extern const gm_op gm_op_softmax, gm_op_log_softmax, gm_op_logsumexp;
+extern const gm_op gm_op_sum, gm_op_mean, gm_op_sum_axes, gm_op_mean_axes;
+extern const gm_op gm_op_matmul, gm_op_linear;
+extern const gm_op gm_op_reshape, gm_op_transpose, gm_op_concat, gm_op_slice, gm_op_gather,
+    gm_op_repeat_rows, gm_op_stop_gradient;
+extern const gm_op gm_op_dropout, gm_op_gaussian_sample;
+extern const gm_op gm_op_bce_with_logits, gm_op_cross_entropy, gm_op_squared_error, gm_op_mse,
+    gm_op_gaussian_nll, gm_op_gaussian_kl;
+
+/* A walk over up to three arrays of one index space. Strides are in elements, 0 where an array is repeated.
+ * Axes are merged as far as all arrays allow, so that the innermost run is long; its strides are 0 or 1. */
+#define GM_GRID_ARRAYS 3
+typedef struct gm_grid {
+    int32_t axes;
+    int64_t size[GM_MAX_RANK];
+    int64_t stride[GM_GRID_ARRAYS][GM_MAX_RANK];
+} gm_grid;
+
+void gm_grid_begin(gm_grid *g, int32_t rank, const int64_t *shape);
+/* Array `which` has this shape (right-aligned; sizes are the grid's or 1). Unset arrays have stride 0. */
+void gm_grid_array(gm_grid *g, int which, int32_t rank, const int64_t *shape);
+void gm_grid_merge(gm_grid *g);
+int64_t gm_grid_count(const gm_grid *g);
+
+/* A run of n elements, innermost axis; at[i] is where array i starts in it. */
+typedef void (*gm_run_fn)(void *arg, const int64_t at[GM_GRID_ARRAYS], int64_t n, int add);
+
+/* Visits the whole grid. Runs that fall on the same elements of array `target` come one after the other in index
+ * order on one thread: the first with add = `add`, the others with add = 1. The cut depends on sizes alone. The
+ * grid must not be empty. */
+void gm_grid_walk(gm_team *team, const gm_grid *g, int target, int add, gm_run_fn fn, void *arg);
+
+/* Rows of `cols` elements that make a shard worth handing out. */
+int64_t gm_grain_rows(int64_t cols);
+/* Product of sizes. The tape has checked that it does not overflow. */
+int64_t gm_sizes_product(const int64_t *sizes, int64_t count);
+/* Zeros over the team; y (+)= x over the team. */
+void gm_fill_over(const gm_call *c, float *y, float value, int64_t n);
+void gm_accumulate_over(const gm_call *c, float *y, const float *x, int64_t n, int add);
+
+/* Same rank and sizes. */
+int gm_same_shape(const gm_node *a, const gm_node *b);
+/* The output has the shape of input 0. */
+void gm_infer_same(gm_call *c);
+/* "linear: input is [2], weight is [3, 4]<tail>" as GM_E_SHAPE; tail may be "". */
+gm_status gm_fail_shapes(gm_call *c, const char *a, const gm_node *na, const char *b,
+                         const gm_node *nb, const char *tail);
+
+/* 1 when the tape can record: then an argument's fault may be put into the error line. */
+int gm_tape_open(const gm_tape *tape);
+/* A negative axis counts from the end; -1 when out of range. */
+int32_t gm_axis_of(int32_t axis, int32_t rank);
+
+/* GM_UNARY_* of a GM_ACTIVATION_*, -1 if unknown. */
+int32_t gm_activation_unary(int32_t activation);
+/* Checks activation and slope for op `name`. */
+gm_status gm_activation_check(gm_context *ctx, const char *name, int32_t activation, float slope);
+
+/* Whole number from 0 to limit - 1; the value in *index. */
+int gm_whole_below(float value, int64_t limit, int64_t *index);
+
+#endif

@@ -1,0 +1,145 @@
+/* ops_rows.c - rows of the first axis: gathered by index, repeated. */
+#include "autodiff/ops.h"
+
+static int64_t row_width(const gm_node *a)
+{
+    return gm_sizes_product(a->shape + 1, a->rank - 1);
+}
+
+static gm_status gather_infer(gm_call *c)
+{
+    const gm_node *table = c->in[0], *index = c->in[1];
+    int32_t rank = table->rank + index->rank - 1;
+    if (table->rank < 1 || rank > GM_MAX_RANK)
+        return gm_fail_shapes(c, "table", table, "indices", index,
+                              ", wants a table of rank 1 or more, 6 axes together");
+    c->out->rank = rank;
+    for (int32_t i = 0; i < rank; i++)
+        c->out->shape[i] = i < index->rank ? index->shape[i] : table->shape[i - index->rank + 1];
+    return GM_OK;
+}
+
+typedef struct gather_job {
+    const gm_kernels *k;
+    const float *index;
+    int64_t width;
+    const float *from;
+    float *to;
+    int64_t count;
+} gather_job;
+
+static void gather_range(void *arg, int64_t begin, int64_t end)
+{
+    const gather_job *job = arg;
+    for (int64_t i = begin; i < end; i++)
+        job->k->accumulate(job->to + i * job->width,
+                           job->from + (int64_t)job->index[i] * job->width, job->width, 0);
+}
+
+static gm_status gather_forward(gm_call *c)
+{
+    const gm_node *table = c->in[0], *index = c->in[1];
+    int64_t width = row_width(table);
+    for (int64_t i = 0, row; i < index->count; i++)
+        if (!gm_whole_below(index->value[i], table->shape[0], &row))
+            return gm_fail(c->ctx, GM_E_INVALID,
+                           "gather: index at %lld is %g, wants a whole number from 0 to %lld",
+                           (long long)i, (double)index->value[i], (long long)table->shape[0] - 1);
+    gather_job job = { c->k, index->value, width, table->value, c->out->value, index->count };
+    gm_team_range(c->team, index->count, gm_grain_rows(width), gather_range, &job);
+    return GM_OK;
+}
+
+/* Columns [begin, end) of every row named, in the order of the indices: two of them may name the same row. */
+static void gather_grad_range(void *arg, int64_t begin, int64_t end)
+{
+    const gather_job *job = arg;
+    for (int64_t i = 0; i < job->count; i++)
+        job->k->accumulate(job->to + (int64_t)job->index[i] * job->width + begin,
+                           job->from + i * job->width + begin, end - begin, 1);
+}
+
+static void gather_backward(gm_call *c)
+{
+    const gm_node *table = c->in[0], *index = c->in[1];
+    int64_t width = row_width(table);
+    if (c->grad[0]) {
+        gather_job job = { c->k, index->value, width, c->out->grad, c->grad[0], index->count };
+        int64_t columns = gm_grain_rows(index->count) / 16 * 16;
+        if (!c->add[0]) gm_fill_over(c, c->grad[0], 0, table->count);
+        gm_team_range(c->team, width, columns < 64 ? 64 : columns, gather_grad_range, &job);
+    }
+    if (c->grad[1] && !c->add[1]) gm_fill_over(c, c->grad[1], 0, index->count);
+}
+
+const gm_op gm_op_gather = { "gather", 2, gather_infer, gather_forward, gather_backward };
+
+gm_var gm_gather(gm_tape *tape, gm_var table, gm_var indices)
+{
+    return gm_record2(tape, &gm_op_gather, table, indices, NULL, 0);
+}
+
+static gm_status repeat_infer(gm_call *c)
+{
+    const int64_t *times = c->attr;
+    const gm_node *a = c->in[0];
+    char text[GM_SHAPE_TEXT];
+    if (*times < 1)
+        return gm_fail(c->ctx, GM_E_INVALID, "repeat_rows: times is %lld, wants 1 or more",
+                       (long long)*times);
+    gm_infer_same(c);
+    if (a->rank < 1 || !gm_mul_size(a->shape[0], *times, &c->out->shape[0]))
+        return gm_fail(c->ctx, GM_E_SHAPE, "repeat_rows: input is %s, times is %lld",
+                       gm_shape_text(text, a->rank, a->shape), (long long)*times);
+    return GM_OK;
+}
+
+typedef struct repeat_job {
+    const gm_kernels *k;
+    float *to;
+    const float *from;
+    int64_t times, width;
+    int add;
+} repeat_job;
+
+static void repeat_range(void *arg, int64_t begin, int64_t end)
+{
+    const repeat_job *job = arg;
+    int64_t w = job->width;
+    for (int64_t i = begin; i < end; i++)
+        job->k->accumulate(job->to + i * w, job->from + i / job->times * w, w, 0);
+}
+
+static gm_status repeat_forward(gm_call *c)
+{
+    const int64_t *times = c->attr;
+    repeat_job job = { c->k, c->out->value, c->in[0]->value, *times, row_width(c->in[0]), 0 };
+    gm_team_range(c->team, c->out->shape[0], gm_grain_rows(job.width), repeat_range, &job);
+    return GM_OK;
+}
+
+static void repeat_grad_range(void *arg, int64_t begin, int64_t end)
+{
+    const repeat_job *job = arg;
+    int64_t w = job->width;
+    for (int64_t i = begin; i < end; i++)
+        job->k->column_sums(job->to + i * w, job->from + i * job->times * w, job->times, w, w,
+                            job->add);
+}
+
+static void repeat_backward(gm_call *c)
+{
+    const int64_t *times = c->attr;
+    if (!c->grad[0]) return;
+    repeat_job job = { c->k, c->grad[0], c->out->grad, *times, row_width(c->in[0]), c->add[0] };
+    gm_team_range(c->team, c->in[0]->shape[0], gm_grain_rows(job.width * *times),
+                  repeat_grad_range, &job);
+}
+
+const gm_op gm_op_repeat_rows = { "repeat_rows", 1, repeat_infer, repeat_forward,
+                                  repeat_backward };
+
+gm_var gm_repeat_rows(gm_tape *tape, gm_var a, int64_t times)
+{
+    return gm_record1(tape, &gm_op_repeat_rows, a, &times, sizeof times);
+}

@@ -1,0 +1,38 @@
+/* params.h - the inside of parameters; below the tape, because the tape writes gradients. */
+#ifndef GM_AUTODIFF_PARAMS_H
+#define GM_AUTODIFF_PARAMS_H
+
+#include "base/context.h"
+#include "gm/params.h"
+
+#define GM_PARAM_NAME 64
+#define GM_PARAMS_NAME 128
+
+struct gm_param {
+    gm_context *ctx; /* retained */
+    int64_t owners;
+    char name[GM_PARAM_NAME];
+    int32_t rank;
+    int64_t shape[GM_MAX_RANK];
+    int64_t count;
+    float *value;    /* one block: value, then gradient */
+    float *gradient;
+    /* Used by gm_backward while it runs. */
+    uint64_t mark;   /* the number of the pass that wants this gradient */
+    int32_t written; /* the pass has stored something already */
+    float *target;   /* where the pass writes: gradient, or the tape's staging copy */
+};
+
+typedef struct gm_params_entry {
+    gm_param *param; /* retained */
+    char name[GM_PARAMS_NAME];
+} gm_params_entry;
+
+struct gm_params {
+    gm_context *ctx; /* retained */
+    int64_t owners;
+    int64_t count, room;
+    gm_params_entry *entries;
+};
+
+#endif

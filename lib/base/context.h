@@ -1,0 +1,26 @@
+/* context.h - the inside of a context, for the library's own floors. */
+#ifndef GM_BASE_CONTEXT_H
+#define GM_BASE_CONTEXT_H
+
+#include "base/memory.h"
+#include "base/team.h"
+#include "gm/context.h"
+
+struct gm_kernels; /* kernels/kernels.h */
+
+struct gm_context {
+    gm_memory memory; /* first: it outlives all else in here */
+    int64_t owners;
+    uint64_t seed;
+    uint64_t next_stream;    /* numbers the random streams made from this context */
+    uint32_t next_recording; /* numbers tape recordings, never 0 */
+    uint64_t next_pass;      /* numbers the passes of gm_backward, never 0 */
+    int32_t threads;
+    gm_team *team; /* NULL when threads is 1 */
+    const struct gm_kernels *kernels;
+    void (*log)(void *user, int32_t level, const char *line);
+    void *log_user;
+    char error[512];
+};
+
+#endif

@@ -1,0 +1,147 @@
+/* kernels.h - pure functions over plain arrays.
+ *
+ * Everything elementwise is written once in kernels_isa.c, compiled once per instruction set, and
+ * reached through one table that the context chooses at creation. Nothing here allocates, fails,
+ * checks a shape, or knows a handle. Callers split long ranges over the worker team.
+ *
+ * `add` in a gradient kernel: 0 stores the result, 1 adds it to what is there.
+ */
+#ifndef GM_KERNELS_KERNELS_H
+#define GM_KERNELS_KERNELS_H
+
+#include <stdint.h>
+
+/* y = f(x; a, b). The gradient kernels get x and y, and use whichever is cheaper. */
+enum {
+    GM_UNARY_IDENTITY = 0,
+    GM_UNARY_NEG,
+    GM_UNARY_SCALE,      /* a x + b */
+    GM_UNARY_SQUARE,
+    GM_UNARY_SQRT,       /* gradient at 0 is 0, never NaN */
+    GM_UNARY_ABS,
+    GM_UNARY_EXP,
+    GM_UNARY_LOG,
+    GM_UNARY_RELU,
+    GM_UNARY_LEAKY_RELU, /* slope a */
+    GM_UNARY_ELU,        /* a (e^x - 1) below 0 */
+    GM_UNARY_TANH,
+    GM_UNARY_SIGMOID,
+    GM_UNARY_SOFTPLUS,
+    GM_UNARY_CLAMP,      /* to [a, b]; gradient 1 inside and at the ends, 0 outside; NaN stays NaN */
+    GM_UNARY_COUNT
+};
+
+enum { GM_BINARY_ADD = 0, GM_BINARY_SUB, GM_BINARY_MUL, GM_BINARY_DIV, GM_BINARY_COUNT };
+
+/* What one optimizer update needs; `step` counts from 1. Each kernel updates n weights in one pass. */
+typedef struct gm_update {
+    double rate;          /* scheduled learning rate */
+    double grad_scale;    /* clipping by norm, folded into the pass */
+    double clip_value;    /* 0: none; else gradients are clamped to +-clip_value first */
+    double weight_decay;  /* L2 (added to the gradient) or decoupled */
+    int32_t decoupled;
+    int32_t nesterov;
+    double momentum;      /* sgd; rmsprop */
+    double beta1, beta2;  /* adam; rmsprop: beta2 = alpha; adadelta: beta2 = rho */
+    double eps;
+    int64_t step;
+} gm_update;
+
+typedef struct gm_kernels {
+    const char *name; /* "baseline", "x86-64-v3", "x86-64-v4" */
+
+    void (*unary)(int32_t kind, float *y, const float *x, float a, float b, int64_t n);
+    /* dx (+)= dy f'(x). dx may be dy when add is 0. */
+    void (*unary_grad)(int32_t kind, float *dx, const float *dy, const float *x, const float *y,
+                       float a, float b, int64_t n, int add);
+
+    /* y_i = p_(i sp) op q_(i sq), strides sp and sq are 0 or 1. y may be p or q when that stride is 1. */
+    void (*binary)(int32_t kind, float *y, const float *p, int64_t sp, const float *q, int64_t sq,
+                   int64_t n);
+    /* Gradient into the first (which = 0) or second (which = 1) operand of an n-element run whose operand
+     * strides are sp, sq. If the operand's stride is 1: d_i (+)= ...; if it is 0: d_0 (+)= the sum. */
+    void (*binary_grad)(int32_t kind, int which, float *d, const float *dy, const float *p, int64_t sp,
+                        const float *q, int64_t sq, int64_t n, int add);
+
+    void (*fill)(float *y, float value, int64_t n);
+    void (*axpy)(float *y, float a, const float *x, int64_t n);           /* y += a x */
+    void (*accumulate)(float *y, const float *x, int64_t n, int add);     /* y (+)= x */
+    void (*mul_add)(float *y, const float *p, const float *q, int64_t n, int add); /* y (+)= p q */
+    double (*sum)(const float *x, int64_t n);      /* fixed order, blocks accumulated in double */
+    double (*sum_squares)(const float *x, int64_t n);
+    double (*dot)(const float *x, const float *y, int64_t n);
+    float (*max)(const float *x, int64_t n);       /* n >= 1; NaN if any is NaN */
+    int (*all_finite)(const float *x, int64_t n);
+    /* First index of a value outside [lo, hi] or NaN; n if none. */
+    int64_t (*find_outside)(const float *x, float lo, float hi, int64_t n);
+
+    /* Rows of a [rows, cols] array, leading dimension cols. */
+    void (*add_bias)(float *y, const float *bias, int64_t rows, int64_t cols, int64_t ld,
+                     int32_t act, float a); /* y[r*ld + c] = act(y + bias_c), bias may be NULL */
+    void (*column_sums)(float *y, const float *x, int64_t rows, int64_t cols, int64_t ld, int add);
+    void (*softmax)(float *y, const float *x, int64_t rows, int64_t cols);
+    void (*log_softmax)(float *y, const float *x, int64_t rows, int64_t cols);
+    void (*logsumexp)(float *y, const float *x, int64_t rows, int64_t cols); /* all -inf gives -inf */
+    /* dx (+)= (dy - sum(dy y)) y, row by row */
+    void (*softmax_grad)(float *dx, const float *dy, const float *y, int64_t rows, int64_t cols,
+                         int add);
+    /* dx (+)= dy - exp(y) sum(dy) */
+    void (*log_softmax_grad)(float *dx, const float *dy, const float *y, int64_t rows, int64_t cols,
+                             int add);
+    /* dx (+)= dy_r exp(x - y_r) */
+    void (*logsumexp_grad)(float *dx, const float *dy, const float *x, const float *y, int64_t rows,
+                           int64_t cols, int add);
+
+    /* Losses, one value a row (sums over cols). rep: how many consecutive rows of the first operand share one
+     * row of the target (1 usually; K for K-sample bounds: row r uses target row r / rep). */
+    void (*bce_rows)(float *y, const float *logits, const float *target, int64_t rows, int64_t cols,
+                     int64_t first_row, int64_t rep); /* sum softplus(l) - t l */
+    void (*bce_rows_grad)(float *dlogits, const float *dy, const float *logits, const float *target,
+                          int64_t rows, int64_t cols, int64_t first_row, int64_t rep, int add);
+    void (*sqdist_rows)(float *y, const float *p, const float *q, int64_t rows, int64_t cols); /* sum (p-q)^2 */
+    /* sum 1/2 (log 2 pi + logvar + (x - mean)^2 / e^logvar) */
+    void (*gaussian_nll_rows)(float *y, const float *mean, const float *logvar, const float *x,
+                              int64_t rows, int64_t cols);
+    void (*gaussian_nll_rows_grad)(float *dmean, float *dlogvar, float *dx, const float *dy,
+                                   const float *mean, const float *logvar, const float *x,
+                                   int64_t rows, int64_t cols, int add_mean, int add_logvar,
+                                   int add_x); /* any of the three outputs may be NULL */
+    /* KL(N(mean, e^logvar) || N(0, 1)) = 1/2 sum mean^2 + e^logvar - logvar - 1 */
+    void (*gaussian_kl_rows)(float *y, const float *mean, const float *logvar, int64_t rows,
+                             int64_t cols);
+    void (*gaussian_kl_rows_grad)(float *dmean, float *dlogvar, const float *dy, const float *mean,
+                                  const float *logvar, int64_t rows, int64_t cols, int add_mean,
+                                  int add_logvar); /* either output may be NULL */
+
+    /* Counter-based random numbers: block i of the stream is Philox4x32-10(key, counter + i) and gives four
+     * words. Each fills n values from block `block` on; the result depends on (key, stream, block) alone, the same
+     * on every instruction set. stream is the upper half of the 128-bit counter, block the lower half. */
+    void (*philox_words)(uint32_t *y, uint64_t key, uint64_t stream, uint64_t block, int64_t n);
+    void (*uniform)(float *y, uint64_t key, uint64_t stream, uint64_t block, int64_t n); /* [0, 1) */
+    void (*normal)(float *y, uint64_t key, uint64_t stream, uint64_t block, int64_t n);  /* N(0, 1) */
+    /* y_i = 1 if uniform_i < p_i else 0; y may be p */
+    void (*bernoulli)(float *y, const float *p, uint64_t key, uint64_t stream, uint64_t block,
+                      int64_t n);
+    /* y_i = x_i * (uniform_i >= drop ? 1 / (1 - drop) : 0); backward is the same call on dy with add */
+    void (*dropout)(float *y, const float *x, float drop, uint64_t key, uint64_t stream,
+                    uint64_t block, int64_t n, int add);
+
+    void (*bytes_to_float)(float *y, const uint8_t *x, float scale, float shift, int64_t n);
+
+    /* Optimizer updates, one pass. prev, where not NULL, receives the weights as they were. */
+    void (*sgd)(float *w, const float *g, float *m, float *prev, const gm_update *u, int64_t n); /* m NULL: no momentum */
+    void (*adam)(float *w, const float *g, float *m, float *v, float *prev, const gm_update *u,
+                 int64_t n);
+    void (*rmsprop)(float *w, const float *g, float *v, float *m, float *prev, const gm_update *u,
+                    int64_t n); /* m NULL: no momentum */
+    void (*adagrad)(float *w, const float *g, float *v, float *prev, const gm_update *u, int64_t n);
+    void (*adadelta)(float *w, const float *g, float *v, float *d, float *prev, const gm_update *u,
+                     int64_t n);
+    void (*ema)(float *avg, const float *w, double decay, int64_t n); /* avg = decay avg + (1-decay) w */
+} gm_kernels;
+
+/* The best table for this processor. force: NULL, or a table's name (tests), NULL is returned when the
+ * processor cannot run it or no such table was built. */
+const gm_kernels *gm_kernels_choose(const char *force);
+
+#endif

@@ -1,0 +1,64 @@
+/* kernels_isa.c - the table of kernels for one instruction set.
+ *
+ * Compiled once per instruction set, with GM_ISA naming it: baseline, v3 or v4. Products and sums may be fused
+ * here (-ffp-contract=fast); the random kernels, which must give the same bits everywhere, are next door.
+ */
+#include "kernels/isa_reduce.h"
+#include "kernels/isa_random.h"
+#include "kernels/kernels.h"
+
+#define GM_ISA_TEXT_baseline "baseline"
+#define GM_ISA_TEXT_v3 "x86-64-v3"
+#define GM_ISA_TEXT_v4 "x86-64-v4"
+
+#include "kernels/isa_elementwise.inc"
+#include "kernels/isa_rows.inc"
+#include "kernels/isa_losses.inc"
+#include "kernels/isa_updates.inc"
+
+extern const gm_kernels GM_ISA_NAME(gm_kernels_);
+
+const gm_kernels GM_ISA_NAME(gm_kernels_) = {
+    .name = GM_ISA_NAME(GM_ISA_TEXT_),
+    .unary = unary,
+    .unary_grad = unary_grad,
+    .binary = binary,
+    .binary_grad = binary_grad,
+    .fill = fill,
+    .axpy = axpy,
+    .accumulate = accumulate,
+    .mul_add = mul_add,
+    .sum = sum,
+    .sum_squares = sum_squares,
+    .dot = dot,
+    .max = max,
+    .all_finite = all_finite,
+    .find_outside = find_outside,
+    .add_bias = add_bias,
+    .column_sums = column_sums,
+    .softmax = softmax,
+    .log_softmax = log_softmax,
+    .logsumexp = logsumexp,
+    .softmax_grad = softmax_grad,
+    .log_softmax_grad = log_softmax_grad,
+    .logsumexp_grad = logsumexp_grad,
+    .bce_rows = bce_rows,
+    .bce_rows_grad = bce_rows_grad,
+    .sqdist_rows = sqdist_rows,
+    .gaussian_nll_rows = gaussian_nll_rows,
+    .gaussian_nll_rows_grad = gaussian_nll_rows_grad,
+    .gaussian_kl_rows = gaussian_kl_rows,
+    .gaussian_kl_rows_grad = gaussian_kl_rows_grad,
+    .philox_words = GM_ISA_NAME(gm_philox_words_),
+    .uniform = GM_ISA_NAME(gm_uniform_),
+    .normal = GM_ISA_NAME(gm_normal_),
+    .bernoulli = GM_ISA_NAME(gm_bernoulli_),
+    .dropout = GM_ISA_NAME(gm_dropout_),
+    .bytes_to_float = bytes_to_float,
+    .sgd = sgd,
+    .adam = adam,
+    .rmsprop = rmsprop,
+    .adagrad = adagrad,
+    .adadelta = adadelta,
+    .ema = ema,
+};

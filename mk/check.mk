@@ -1,0 +1,96 @@
+# Tests. A program links the static library, so it can reach the internals too. Each run leaves a log and a verdict
+# in build/tests; `check` reads them all at the end, so one failure does not hide another, and -j runs them abreast.
+
+suites := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
+ooms := $(patsubst tests/oom/%.c,oom_%,$(wildcard tests/oom/*.c))
+fuzzers := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+gradchecks := $(patsubst tests/gradcheck/%.c,gradcheck_%,$(wildcard tests/gradcheck/*.c))
+scripted := floors consistency
+ifeq ($(SANITIZE),)
+scripted += headers abi
+endif
+
+bin := $(BUILD)/tests
+test_warnings := -Wall -Wextra -Wshadow -Werror
+compile_test = $(CC) -std=c11 -D_POSIX_C_SOURCE=200809L -g -pthread $(sanitize) -MMD -MP -Iinclude -Ilib -Itests $(check_cflags) $(blas_cflags)
+# Serial BLAS: the library's own workers are what is tested, and the bytes must not depend on BLAS's threads.
+test_environment = OPENBLAS_NUM_THREADS=1 BLIS_NUM_THREADS=1 OMP_NUM_THREADS=1 CK_FORK=no
+
+$(BUILD)/obj/tests/%.o: tests/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(compile_test) $(test_warnings) -O1 $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/double/tests/%.o: tests/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(say) CC "$< (double)"
+	$(Q)$(compile_double) $(check_cflags) $(optimise) $(CFLAGS) -c -o $@ $<
+
+link_test = $(CC) $(sanitize) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(check_libs) $(library_libs)
+
+$(addprefix $(bin)/,$(suites)): $(bin)/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/main.o $(static)
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(link_test)
+
+$(addprefix $(bin)/,$(ooms)): $(bin)/oom_%: $(BUILD)/obj/tests/oom/%.o $(BUILD)/obj/tests/main.o $(static)
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(link_test)
+
+$(addprefix $(bin)/,$(gradchecks)): $(bin)/gradcheck_%: $(BUILD)/double/tests/gradcheck/%.o \
+  $(BUILD)/double/tests/main.o $(double)
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(link_test)
+
+# `make fuzz CC=clang` makes real fuzzers; here they meet a fixed number of mutated seeds.
+$(addprefix $(bin)/,$(fuzzers)): $(bin)/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/driver.o $(static)
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(link_test)
+
+fuzz_link = $(CC) -fsanitize=fuzzer,address,undefined -g -O1 -std=c11 -Iinclude -Ilib -Itests $(blas_cflags) $(file_cflags)
+.PHONY: fuzz
+fuzz: $(static)
+	@mkdir -p $(bin)/libfuzzer
+	$(foreach f,$(fuzzers),$(Q)$(fuzz_link) -o $(bin)/libfuzzer/$(f) tests/fuzz/$(f).c $(static) $(library_libs)$(newline)	)
+define newline
+
+
+endef
+
+# $(1): the name, $(2): the command
+define run_rule
+.PHONY: run-$(1)
+run-$(1): $(3)
+	@mkdir -p $$(bin)/log
+	@if $$(test_environment) $(2) > $$(bin)/log/$(1).log 2>&1; then \
+	  echo pass > $$(bin)/log/$(1).verdict; \
+	else \
+	  echo FAIL > $$(bin)/log/$(1).verdict; \
+	fi; \
+	printf '%s %-24s %s\n' "`cat $$(bin)/log/$(1).verdict`" $(1) "`grep -E 'Checks:|^[a-z]+: [0-9]' $$(bin)/log/$(1).log | tail -n 1`"; \
+	if grep -q FAIL $$(bin)/log/$(1).verdict; then cat $$(bin)/log/$(1).log; fi
+endef
+$(foreach t,$(suites) $(ooms) $(gradchecks),$(eval $(call run_rule,$(t),$(bin)/$(t),$(bin)/$(t))))
+$(foreach t,$(fuzzers),$(eval $(call run_rule,$(t),$(bin)/$(t) $(wildcard tests/fuzz/seeds/$(t:fuzz_%=%)/*),$(bin)/$(t))))
+$(eval $(call run_rule,floors,tests/floors,))
+$(eval $(call run_rule,consistency,tests/consistency,))
+$(eval $(call run_rule,headers,tests/headers/check $(bin)/headers,$(BUILD)/lib/libgm.so))
+$(eval $(call run_rule,abi,tests/abi/check $(shared) $(bin)/abi,$(shared)))
+
+# What a check consists of; `make check-suites` leaves out the scripts.
+.PHONY: check check-suites check-verdict abi-accept
+checks := $(suites) $(ooms) $(gradchecks) $(fuzzers)
+check: all $(addprefix run-,$(checks) $(scripted))
+	@tests/verdict $(bin)/log $(checks) $(scripted)
+check-suites: $(addprefix run-,$(checks))
+	@tests/verdict $(bin)/log $(checks)
+
+# Adds new constants and functions to the frozen lists; it never changes or removes a line.
+abi-accept:
+	@CC="$(CC)" tests/abi/accept
+
+-include $(suites:%=$(BUILD)/obj/tests/%.d) $(ooms:oom_%=$(BUILD)/obj/tests/oom/%.d) \
+  $(gradchecks:gradcheck_%=$(BUILD)/double/tests/gradcheck/%.d) $(BUILD)/obj/tests/main.d $(BUILD)/double/tests/main.d

@@ -1,0 +1,61 @@
+# Flags, the quiet output, and the record of flags that makes a change of CC, BLAS or CFLAGS rebuild everything.
+
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '%-5s %s\n'
+endif
+
+# The version is written once, in the header.
+version_part = $(shell sed -n 's/^.define GM_VERSION_$(1) \([0-9]*\).*/\1/p' include/gm/context.h)
+version_major := $(call version_part,MAJOR)
+version := $(version_major).$(call version_part,MINOR).$(call version_part,PATCH)
+
+# Each asks the system at its first use and remembers the answer.
+flags_of = $(shell CC="$(CC)" PKG_CONFIG="$(PKG_CONFIG)" scripts/flags $(1))
+blas_cflags = $(eval blas_cflags := $(call flags_of,cflags $(BLAS)))$(blas_cflags)
+blas_libs = $(eval blas_libs := $(call flags_of,libs $(BLAS)))$(blas_libs)
+file_cflags = $(eval file_cflags := $(call flags_of,cflags zlib jansson))$(file_cflags)
+file_libs = $(eval file_libs := $(call flags_of,libs zlib jansson))$(file_libs)
+cairo_cflags = $(eval cairo_cflags := $(call flags_of,cflags cairo))$(cairo_cflags)
+cairo_libs = $(eval cairo_libs := $(call flags_of,libs cairo))$(cairo_libs)
+check_cflags = $(eval check_cflags := $(call flags_of,cflags check))$(check_cflags)
+check_libs = $(eval check_libs := $(call flags_of,libs check))$(check_libs)
+
+# Never -ffast-math: it breaks checks for NaN and can switch the host's denormal mode. _FORTIFY_SOURCE, which some
+# systems turn on by themselves, would put calls that end the process into a library that never does.
+warnings := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
+CFLAGS ?=
+CXXFLAGS ?=
+LDFLAGS ?=
+optimise := -O2
+optimise_kernels := -O3
+sanitize :=
+ifneq ($(SANITIZE),)
+sanitize := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
+optimise := -O1
+optimise_kernels := -O1
+endif
+cflags_base = -std=c11 -g -fPIC -fno-math-errno -fno-trapping-math -fvisibility=hidden -ffunction-sections \
+  -fdata-sections -U_FORTIFY_SOURCE -pthread $(sanitize) -MMD -MP
+
+# x86-64 gets the kernels three times; elsewhere plain C is all there is.
+machine := $(shell $(CC) -dumpmachine 2>/dev/null)
+ifneq ($(filter x86_64%,$(machine)),)
+isas := baseline v3 v4
+arch_cflags :=
+else
+isas := baseline
+arch_cflags := -DGM_NO_X86
+endif
+isa_cflags.v3 := -march=x86-64-v3
+isa_cflags.v4 := -march=x86-64-v4
+
+record = $(CC) $(CXX) $(BLAS) $(machine) $(cflags_base) $(optimise) $(optimise_kernels) $(CFLAGS) $(CXXFLAGS) $(LDFLAGS) $(blas_libs)
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(record)' | cmp -s - $@ || printf '%s\n' '$(record)' > $@
+.PHONY: FORCE
+FORCE:
