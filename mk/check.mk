@@ -14,7 +14,7 @@ bin := $(BUILD)/tests
 test_warnings := -Wall -Wextra -Wshadow -Werror
 compile_test = $(CC) -std=c11 -D_POSIX_C_SOURCE=200809L -g -pthread $(sanitize) -MMD -MP -Iinclude -Ilib -Itests $(check_cflags) $(blas_cflags)
 # Serial BLAS: the library's own workers are what is tested, and the bytes must not depend on BLAS's threads.
-test_environment = OPENBLAS_NUM_THREADS=1 BLIS_NUM_THREADS=1 OMP_NUM_THREADS=1 CK_FORK=no
+test_environment = OPENBLAS_NUM_THREADS=1 BLIS_NUM_THREADS=1 OMP_NUM_THREADS=1 CK_FORK=no CC="$(CC)"
 
 $(BUILD)/obj/tests/%.o: tests/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -44,21 +44,22 @@ $(addprefix $(bin)/,$(gradchecks)): $(bin)/gradcheck_%: $(BUILD)/double/tests/gr
 	$(say) LD $@
 	$(Q)$(link_test)
 
-# `make fuzz CC=clang` makes real fuzzers; here they meet a fixed number of mutated seeds.
+# `make fuzz` makes real fuzzers, with clang; here they meet a fixed number of mutated seeds.
 $(addprefix $(bin)/,$(fuzzers)): $(bin)/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/driver.o $(static)
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(Q)$(link_test)
 
-fuzz_link = $(CC) -fsanitize=fuzzer,address,undefined -g -O1 -std=c11 -Iinclude -Ilib -Itests $(blas_cflags) $(file_cflags)
+# The whole library is compiled into each, so that the fuzzer sees its branches. Run one by hand:
+# build/tests/libfuzzer/fuzz_x CORPUS tests/fuzz/seeds/x
+fuzz_link = clang -fsanitize=fuzzer,address,undefined -g -O1 -std=c11 -DGM_NO_X86 -DGM_ISA=baseline -Iinclude -Ilib \
+  -Itests $(blas_cflags) $(file_cflags)
 .PHONY: fuzz
-fuzz: $(static)
-	@mkdir -p $(bin)/libfuzzer
-	$(foreach f,$(fuzzers),$(Q)$(fuzz_link) -o $(bin)/libfuzzer/$(f) tests/fuzz/$(f).c $(static) $(library_libs)$(newline)	)
-define newline
-
-
-endef
+fuzz: $(fuzzers:%=$(bin)/libfuzzer/%)
+$(bin)/libfuzzer/%: tests/fuzz/%.c $(sources)
+	@mkdir -p $(@D)
+	$(say) FUZZ $@
+	$(Q)$(fuzz_link) -o $@ $< $(sources) $(library_libs)
 
 # $(1): the name, $(2): the command
 define run_rule

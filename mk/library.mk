@@ -17,10 +17,10 @@ library_libs = $(blas_libs) $(file_libs) -lm -pthread
 .PHONY: library
 library: $(BUILD)/lib/libgm.so $(static)
 
-compile = $(CC) $(cflags_base) $(warnings) $(arch_cflags) -Iinclude -Ilib $(blas_cflags) $(file_cflags)
+compile = $(CC) $(cflags_base) $(warnings) $(arch_cflags) -DGM_BLAS_$(if $(filter blis,$(BLAS)),BLIS,OPENBLAS) -Iinclude -Ilib $(blas_cflags) $(file_cflags)
 kernel_optimise = $(if $(findstring lib/kernels/,$<),$(optimise_kernels),$(optimise))
 # Random numbers are the same on every instruction set only if nothing is fused there.
-random_cflags = $(if $(findstring kernels_random.c,$<),-ffp-contract=off)
+random_cflags = -ffp-contract=$(if $(findstring kernels_random.c,$<),off,fast)
 
 $(BUILD)/obj/%.o: lib/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -31,7 +31,7 @@ define isa_rule
 $$(BUILD)/obj/%.$(1).o: lib/%.c $$(BUILD)/flags
 	@mkdir -p $$(@D)
 	$$(say) CC "$$< ($(1))"
-	$$(Q)$$(compile) $$(optimise_kernels) $$(CFLAGS) -DGM_ISA=$(1) $$(isa_cflags.$(1)) $$(random_cflags) -c -o $$@ $$<
+	$$(Q)$$(compile) $$(isa_optimise.$(1)) $$(CFLAGS) -DGM_ISA=$(1) $$(isa_cflags.$(1)) $$(random_cflags) -c -o $$@ $$<
 endef
 $(foreach isa,$(isas),$(eval $(call isa_rule,$(isa))))
 

@@ -21,8 +21,8 @@ $(BUILD)/obj/examples/%.o: examples/%.c $(BUILD)/flags
 $(BUILD)/obj/examples/%.o: examples/%.cpp $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(say) CXX $<
-	$(Q)$(CXX) -std=c++17 -g -pthread $(sanitize) -Wall -Wextra -Wpedantic -Werror -MMD -MP -Iinclude \
-	  $(optimise) $(CXXFLAGS) -c -o $@ $<
+	$(Q)$(CXX) -std=c++17 -g -pthread $(sanitize) -Wall -Wextra -Wpedantic -Werror -MMD -MP -Iinclude -Iexamples \
+	  -Iexamples $(optimise) $(CXXFLAGS) -c -o $@ $<
 
 $(BUILD)/obj/bench/%.o: bench/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -34,10 +34,10 @@ $(example_sources:examples/%.c=$(BUILD)/examples/%): $(BUILD)/examples/%: $(BUIL
 	$(say) LD $@
 	$(Q)$(CC) $(sanitize) $(LDFLAGS) -o $@ $< $(common_objects) $(link_program) $(cairo_libs) -lz -lm -pthread
 
-$(example_hosts:examples/%.cpp=$(BUILD)/examples/%): $(BUILD)/examples/%: $(BUILD)/obj/examples/%.o $(BUILD)/lib/libgm.so
+$(example_hosts:examples/%.cpp=$(BUILD)/examples/%): $(BUILD)/examples/%: $(BUILD)/obj/examples/%.o $(common_objects) $(BUILD)/lib/libgm.so
 	@mkdir -p $(@D)
 	$(say) LD $@
-	$(Q)$(CXX) $(sanitize) $(LDFLAGS) -o $@ $< $(link_program) -pthread
+	$(Q)$(CXX) $(sanitize) $(LDFLAGS) -o $@ $< $(common_objects) $(link_program) $(cairo_libs) -lz -lm -pthread
 
 $(BUILD)/bench/bench: $(bench_objects) $(BUILD)/lib/libgm.so
 	@mkdir -p $(@D)

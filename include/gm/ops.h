@@ -1,19 +1,22 @@
 /* gm/ops.h - the operations on a tape.
  *
- * Every operation records itself on `tape`, computes at once and returns its result as a variable. None needs a check:
- * the first failure sticks to the tape, later operations do nothing and return an invalid variable, gm_backward and
- * gm_tape_status return that first status, and the context's error line names the operation and the shapes.
+ * Every operation records itself on `tape`, computes at once and returns its result as a variable.
+ * None needs a check: the first failure sticks to the tape, later operations do nothing and return
+ * an invalid variable, gm_backward and gm_tape_status return that first status, and the context's
+ * error line names the operation and the shapes.
  *
- * Statuses that can stick, for every operation: GM_E_STALE (an argument is of another recording or tape),
- * GM_E_NOMEM, and those named below. tape NULL gives an invalid variable.
+ * Statuses that can stick, for every operation: GM_E_STALE (an argument is of another recording or
+ * tape), GM_E_NOMEM, and those named below. tape NULL gives an invalid variable.
  *
- * Arrays given by pointer (axes, shapes, permutations, parts) are read during the call. Variables are 8-byte values;
- * the same one may be given several times. Every operation has a gradient with respect to all its
- * inputs unless it says otherwise. Results are the same bits whatever number of threads the context has.
+ * Arrays given by pointer (axes, shapes, permutations, parts) are read during the call. Variables
+ * are 8-byte values; the same one may be given several times. Every operation has a gradient with
+ * respect to all its inputs unless it says otherwise. Results are the same bits whatever number of
+ * threads the context has.
  *
- * Shapes: "[..., d]" is any number of leading axes, also none. Axes count from 0; where an axis is asked for, a
- * negative one counts from the end. Scalars given as double must be finite when converted to float (GM_E_INVALID),
- * except the limits of gm_clamp. Elements are float; NaN and infinity pass through as arithmetic has it.
+ * Shapes: "[..., d]" is any number of leading axes, also none. Axes count from 0; where an axis is
+ * asked for, a negative one counts from the end. Scalars given as double must be finite when
+ * converted to float (GM_E_INVALID), except the limits of gm_clamp. Elements are float; NaN and
+ * infinity pass through as arithmetic has it.
  */
 #ifndef GM_OPS_H
 #define GM_OPS_H
@@ -34,14 +37,14 @@ extern "C" {
 #define GM_ACTIVATION_NONE 0
 #define GM_ACTIVATION_RELU 1       /* max(x, 0) */
 #define GM_ACTIVATION_LEAKY_RELU 2 /* x above 0, slope x below */
-#define GM_ACTIVATION_ELU 3        /* x above 0, slope (e^x - 1) below; Clevert, Unterthiner and Hochreiter 2016 */
+#define GM_ACTIVATION_ELU 3        /* x above 0, slope (e^x - 1) below; Clevert et al. 2016 */
 #define GM_ACTIVATION_TANH 4
-#define GM_ACTIVATION_SIGMOID 5    /* 1 / (1 + e^-x) */
-#define GM_ACTIVATION_SOFTPLUS 6   /* log(1 + e^x) */
+#define GM_ACTIVATION_SIGMOID 5  /* 1 / (1 + e^-x) */
+#define GM_ACTIVATION_SOFTPLUS 6 /* log(1 + e^x) */
 
-/* Arithmetic, element by element, with broadcasting: shapes are aligned at their last axes, and an axis of size 1 (or
- * one that is missing) is repeated to the other's size, as in NumPy. A gradient is summed over what was repeated.
- * GM_E_SHAPE: two sizes differ and neither is 1. */
+/* Arithmetic, element by element, with broadcasting: shapes are aligned at their last axes, and an
+ * axis of size 1 (or one that is missing) is repeated to the other's size, as in NumPy. A gradient
+ * is summed over what was repeated. GM_E_SHAPE: two sizes differ and neither is 1. */
 GM_API gm_var gm_add(gm_tape *tape, gm_var a, gm_var b);
 GM_API gm_var gm_sub(gm_tape *tape, gm_var a, gm_var b);
 GM_API gm_var gm_mul(gm_tape *tape, gm_var a, gm_var b);
@@ -63,15 +66,15 @@ GM_API gm_var gm_elu(gm_tape *tape, gm_var a, double alpha);
 GM_API gm_var gm_tanh(gm_tape *tape, gm_var a);
 GM_API gm_var gm_sigmoid(gm_tape *tape, gm_var a);
 GM_API gm_var gm_softplus(gm_tape *tape, gm_var a);
-/* One of the above by number (GM_ACTIVATION_*); slope is used by LEAKY_RELU and ELU. NONE returns a itself.
- * GM_E_INVALID: unknown number, negative slope. */
+/* One of the above by number (GM_ACTIVATION_*); slope is used by LEAKY_RELU and ELU. NONE returns a
+ * itself. GM_E_INVALID: unknown number, negative slope. */
 GM_API gm_var gm_activate(gm_tape *tape, gm_var a, int32_t activation, double slope);
-/* min(max(a, low), high); NaN stays NaN. The gradient is 1 from low to high, ends included, and 0 outside.
- * low and high may be infinite. GM_E_INVALID: low above high, a limit NaN. */
+/* min(max(a, low), high); NaN stays NaN. The gradient is 1 from low to high, ends included, and 0
+ * outside. low and high may be infinite. GM_E_INVALID: low above high, a limit NaN. */
 GM_API gm_var gm_clamp(gm_tape *tape, gm_var a, double low, double high);
 
-/* Over the last axis, [..., d] with d >= 1 (GM_E_SHAPE: rank 0 or d = 0). Safe against overflow: the row's maximum is
- * subtracted first. */
+/* Over the last axis, [..., d] with d >= 1 (GM_E_SHAPE: rank 0 or d = 0). Safe against overflow:
+ * the row's maximum is subtracted first. */
 GM_API gm_var gm_softmax(gm_tape *tape, gm_var a);     /* [..., d], e^a / sum e^a */
 GM_API gm_var gm_log_softmax(gm_tape *tape, gm_var a); /* [..., d], a - log sum e^a */
 GM_API gm_var gm_logsumexp(gm_tape *tape, gm_var a);   /* [...], log sum e^a */
@@ -81,64 +84,66 @@ GM_API gm_var gm_logsumexp(gm_tape *tape, gm_var a);   /* [...], log sum e^a */
 GM_API gm_var gm_sum(gm_tape *tape, gm_var a);
 GM_API gm_var gm_mean(gm_tape *tape, gm_var a);
 
-/* Over `count` of the axes (0: none, a copy); keep not 0: the axes stay, with size 1, else they are dropped.
- * GM_E_INVALID: axes NULL with count above 0, count out of range, an axis out of range or named twice;
- * gm_mean_axes: GM_E_SHAPE: the mean would be of nothing. */
+/* Over `count` of the axes (0: none, a copy); keep not 0: the axes stay, with size 1, else they are
+ * dropped. GM_E_INVALID: axes NULL with count above 0, count out of range, an axis out of range or
+ * named twice; gm_mean_axes: GM_E_SHAPE: the mean would be of nothing. */
 GM_API gm_var gm_sum_axes(gm_tape *tape, gm_var a, const int32_t *axes, int32_t count,
                           int32_t keep);
 GM_API gm_var gm_mean_axes(gm_tape *tape, gm_var a, const int32_t *axes, int32_t count,
                            int32_t keep);
 
-/* op(a) op(b), op transposing the last two axes where its flag is not 0: [m, k] and [k, n] give [m, n];
- * [batch, m, k] and [batch, k, n] give [batch, m, n].
- * GM_E_SHAPE: ranks not both 2 or both 3, batches or inner sizes differ. */
+/* op(a) op(b), op transposing the last two axes where its flag is not 0: [m, k] and [k, n] give [m,
+ * n]; [batch, m, k] and [batch, k, n] give [batch, m, n]. GM_E_SHAPE: ranks not both 2 or both 3,
+ * batches or inner sizes differ. */
 GM_API gm_var gm_matmul(gm_tape *tape, gm_var a, gm_var b, int32_t transpose_a,
                         int32_t transpose_b);
 
-/* activation(x weight^T + bias), in one pass: x [..., in], weight [out, in], bias [out] or GM_NO_VAR; the result is
+/* activation(x weight^T + bias), in one pass: x [..., in], weight [out, in], bias [out] or
+ * GM_NO_VAR; the result is
  * [..., out]. Activations and slope as in gm_activate.
- * With an activation the backward pass works in place: gm_gradient_of the result is then the gradient before the activation.
  * GM_E_SHAPE: sizes do not fit; GM_E_INVALID: unknown activation, negative slope. */
 GM_API gm_var gm_linear(gm_tape *tape, gm_var x, gm_var weight, gm_var bias, int32_t activation,
                         double slope);
 
-/* The same elements in another shape, without a copy. One size may be -1: it follows from the others.
- * GM_E_INVALID: shape NULL with rank above 0, rank out of range, a negative size other than one -1;
- * GM_E_SHAPE: not as many elements, or -1 cannot be told. */
+/* The same elements in another shape, without a copy. One size may be -1: it follows from the
+ * others. GM_E_INVALID: shape NULL with rank above 0, rank out of range, a negative size other than
+ * one -1; GM_E_SHAPE: not as many elements, or -1 cannot be told. */
 GM_API gm_var gm_reshape(gm_tape *tape, gm_var a, int32_t rank, const int64_t *shape);
 
-/* Axis i of the result is axis perm[i] of a; perm has as many entries as a has axes. perm NULL reverses the axes.
- * GM_E_INVALID: perm is no permutation. */
+/* Axis i of the result is axis perm[i] of a; perm has as many entries as a has axes. perm NULL
+ * reverses the axes. GM_E_INVALID: perm is no permutation. */
 GM_API gm_var gm_transpose(gm_tape *tape, gm_var a, const int32_t *perm);
 
 /* Joins 1 to 16 parts along an axis. All other sizes must agree (GM_E_SHAPE).
  * GM_E_INVALID: parts NULL, count or axis out of range. */
 GM_API gm_var gm_concat(gm_tape *tape, const gm_var *parts, int32_t count, int32_t axis);
 
-/* Elements begin .. end-1 of an axis. GM_E_INVALID: axis out of range, not 0 <= begin <= end <= size. */
+/* Elements begin .. end-1 of an axis. GM_E_INVALID: axis out of range, not 0 <= begin <= end <=
+ * size. */
 GM_API gm_var gm_slice(gm_tape *tape, gm_var a, int32_t axis, int64_t begin, int64_t end);
 
-/* Rows of a table: table [n, ...], indices [m...]; the result is [m..., ...]. Indices are whole numbers from 0 to n-1
- * stored as float. Rows named several times gather their gradients; indices have gradient 0.
- * GM_E_SHAPE: table of rank 0, result of rank over 6; GM_E_INVALID: an index is no whole number or out of range (the
- * error line tells which, its value and the limit). */
+/* Rows of a table: table [n, ...], indices [m...]; the result is [m..., ...]. Indices are whole
+ * numbers from 0 to n-1 stored as float. Rows named several times gather their gradients; indices
+ * have gradient 0. GM_E_SHAPE: table of rank 0, result of rank over 6; GM_E_INVALID: an index is no
+ * whole number or out of range (the error line tells which, its value and the limit). */
 GM_API gm_var gm_gather(gm_tape *tape, gm_var table, gm_var indices);
 
-/* Each row of the first axis `times` (>= 1) times in a row: [n, ...] gives [n times, ...], rows 0 0 0 1 1 1 ... for 3.
- * GM_E_SHAPE: rank 0, or more elements than can be addressed; GM_E_INVALID: times below 1. */
+/* Each row of the first axis `times` (>= 1) times in a row: [n, ...] gives [n times, ...], rows 0 0
+ * 0 1 1 1 ... for 3. GM_E_SHAPE: rank 0, or more elements than can be addressed; GM_E_INVALID:
+ * times below 1. */
 GM_API gm_var gm_repeat_rows(gm_tape *tape, gm_var a, int64_t times);
 
-/* In training mode (GM_TAPE_TRAIN) each element becomes 0 with probability p, else a / (1 - p); otherwise, and for p = 0,
- * it is a itself (Srivastava et al. 2014, in the inverted form). Draws from the tape's rng.
- * GM_E_INVALID: p not in [0, 1). */
+/* In training mode (GM_TAPE_TRAIN) each element becomes 0 with probability p, else a / (1 - p);
+ * otherwise, and for p = 0, it is a itself (Srivastava et al. 2014, in the inverted form). Draws
+ * from the tape's rng. GM_E_INVALID: p not in [0, 1). */
 GM_API gm_var gm_dropout(gm_tape *tape, gm_var a, double p);
 
 /* a, as a constant: no gradient passes. No copy. */
 GM_API gm_var gm_stop_gradient(gm_tape *tape, gm_var a);
 
 /* mean + e^(log_variance / 2) eps, eps ~ N(0, 1) drawn from the tape's rng: a sample of
- * N(mean, e^log_variance) through which gradients pass (Kingma and Welling 2014, the reparameterisation trick).
- * GM_E_SHAPE: the shapes differ. */
+ * N(mean, e^log_variance) through which gradients pass (Kingma and Welling 2014, the
+ * reparameterisation trick). GM_E_SHAPE: the shapes differ. */
 GM_API gm_var gm_gaussian_sample(gm_tape *tape, gm_var mean, gm_var log_variance);
 
 #ifdef __cplusplus

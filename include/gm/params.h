@@ -31,7 +31,8 @@ GM_API void gm_param_retain(gm_param *param);
 GM_API void gm_param_release(gm_param *param);
 
 /* Fills the value. rng NULL: a stream of the context. GM_E_INVALID: unknown kind, a value out of range;
- * GM_E_SHAPE: orthogonal needs rank 2 or more; GM_E_NOMEM (orthogonal needs scratch). The value is untouched then. */
+ * GM_E_SHAPE: orthogonal needs rank 2 or more; GM_E_NOMEM (orthogonal needs scratch); GM_E_NUMERIC (orthogonal, no
+ * matrix of full rank in several draws). The value is untouched then. */
 GM_API gm_status gm_param_init(gm_param *param, int32_t kind, double a, double b, gm_rng *rng);
 
 GM_API const char *gm_param_name(const gm_param *param);

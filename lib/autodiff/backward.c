@@ -129,6 +129,8 @@ static gm_status backward(gm_tape *tape, gm_var loss, const gm_params *wrt, int 
     }
     commit(tape, wrt, staged, add);
 out:
+    if (status) /* gm_gradient_of has nothing to show */
+        for (int64_t i = 0; i <= (int64_t)loss.index; i++) tape->nodes[i]->needed = 0;
     return status;
 }
 

@@ -3,6 +3,7 @@
 
 #include "autodiff/tape.h"
 #include "base/options.h"
+#include "tensor/tensor.h"
 
 typedef struct host_attr {
     gm_host_op op;
@@ -52,7 +53,9 @@ static gm_status infer(gm_call *c)
     c->out->rank = rank;
     memcpy(c->out->shape, shape, sizeof shape);
     if (!a->op.backward) c->out->wants = 0;
-    return GM_OK;
+    /* The tape checks sizes too, but does not know the operation's name. */
+    int64_t count;
+    return gm_shape_count(c->ctx, a->op.name, rank, shape, &count);
 }
 
 static gm_status forward(gm_call *c)
@@ -101,5 +104,8 @@ gm_var gm_host(gm_tape *tape, const gm_host_op *op, const gm_var *inputs, int32_
     if (!a.op.name || !a.op.infer || !a.op.forward || !inputs || count < 1)
         return gm_tape_fail(tape, GM_E_INVALID,
                             "host op: name, infer, forward or inputs is NULL, or there is no input");
+    if (count > GM_MAX_INPUTS)
+        return gm_tape_stick(tape, gm_fail(tape->ctx, GM_E_INVALID, "%s: %d inputs, 1 to %d are wanted",
+                                           a.op.name, (int)count, GM_MAX_INPUTS));
     return gm_record(tape, &gm_op_host, inputs, count, &a, sizeof a);
 }

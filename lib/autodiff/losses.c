@@ -36,7 +36,8 @@ typedef struct loss_job {
 static void lower(_Atomic int64_t *least, int64_t value)
 {
     int64_t now = atomic_load(least);
-    while (value < now && !atomic_compare_exchange_weak(least, &now, value)) {}
+    while (value < now && !atomic_compare_exchange_weak(least, &now, value)) {
+    }
 }
 
 /* The target is checked by the shard that is about to read it. */
@@ -105,8 +106,7 @@ static void bce_backward(gm_call *c)
 {
     loss_job job = { c, gm_loss_sizes_of(c, 1), 0 };
     int64_t cols = job.s.cols, rep = job.s.rep;
-    if (c->grad[0])
-        gm_team_range(c->team, job.s.rows, gm_grain_rows(cols), bce_grad_range, &job);
+    if (c->grad[0]) gm_team_range(c->team, job.s.rows, gm_grain_rows(cols), bce_grad_range, &job);
     if (c->grad[1])
         gm_team_range(c->team, job.s.rows / rep, gm_grain_rows(cols * rep), bce_target_range, &job);
 }
@@ -118,8 +118,8 @@ gm_var gm_bce_with_logits(gm_tape *tape, gm_var logits, gm_var target)
     return gm_record2(tape, &gm_op_bce_with_logits, logits, target, NULL, 0);
 }
 
-/* Cross entropy sees logits as rows of k, `mid` of them a row of the result. saved: logsumexp of each, then (mid > 1)
- * the gradient each receives. */
+/* Cross entropy sees logits as rows of k, `mid` of them a row of the result. saved: logsumexp of
+ * each, then (mid > 1) the gradient each receives. */
 typedef struct class_job {
     const gm_call *c;
     int64_t rows, mid, k, rep;

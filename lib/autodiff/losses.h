@@ -9,7 +9,8 @@ typedef struct gm_loss_sizes {
     int64_t rows, cols, rep;
 } gm_loss_sizes;
 
-/* Input 0 is [n, ...], input `target` is [n / K, ...]; the output is [n]. The names are for the error line. */
+/* Input 0 is [n, ...], input `target` is [n / K, ...]; the output is [n]. The names are for the
+ * error line. */
 gm_status gm_loss_infer(gm_call *c, int32_t target, const char *first, const char *second);
 gm_loss_sizes gm_loss_sizes_of(const gm_call *c, int32_t target);
 

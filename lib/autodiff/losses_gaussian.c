@@ -4,17 +4,7 @@
 typedef struct gaussian_job {
     const gm_call *c;
     gm_loss_sizes s;
-    float *dmean, *dlogvar, *dx; /* what this pass computes */
 } gaussian_job;
-
-/* The kernels' outputs must not overlap, but one variable may stand in two places: then each goes alone. */
-static int outputs_overlap(const gm_call *c)
-{
-    for (int32_t i = 0; i < c->inputs; i++)
-        for (int32_t j = 0; j < i; j++)
-            if (c->grad[i] && c->grad[i] == c->grad[j]) return 1;
-    return 0;
-}
 
 static float *row_of(float *base, int64_t row, int64_t cols)
 {
@@ -49,12 +39,13 @@ static void nll_range(void *arg, int64_t begin, int64_t end)
 
 static gm_status nll_forward(gm_call *c)
 {
-    gaussian_job job = { .c = c, .s = gm_loss_sizes_of(c, 2) };
+    gaussian_job job = { c, gm_loss_sizes_of(c, 2) };
     gm_team_range(c->team, job.s.rows, gm_grain_rows(job.s.cols), nll_range, &job);
     return GM_OK;
 }
 
-/* Target rows [begin, end), rep rows of the mean each. */
+/* Target rows [begin, end), rep rows of the mean each. Gradients of one variable given twice are
+ * one array: the kernel finishes one output before it adds to the next. */
 static void nll_grad_range(void *arg, int64_t begin, int64_t end)
 {
     const gaussian_job *job = arg;
@@ -63,29 +54,17 @@ static void nll_grad_range(void *arg, int64_t begin, int64_t end)
     const float *mean = c->in[0]->value, *lv = c->in[1]->value, *x = c->in[2]->value;
     int64_t step = rep == 1 ? end - begin : 1;
     for (int64_t r = begin * rep; r < end * rep; r += step)
-        c->k->gaussian_nll_rows_grad(row_of(job->dmean, r, cols), row_of(job->dlogvar, r, cols),
-                                     row_of(job->dx, r / rep, cols), c->out->grad + r,
+        c->k->gaussian_nll_rows_grad(row_of(c->grad[0], r, cols), row_of(c->grad[1], r, cols),
+                                     row_of(c->grad[2], r / rep, cols), c->out->grad + r,
                                      mean + r * cols, lv + r * cols, x + r / rep * cols, step, cols,
                                      c->add[0], c->add[1], c->add[2] || r % rep);
 }
 
-static void nll_pass(gm_call *c, float *dmean, float *dlogvar, float *dx)
-{
-    gaussian_job job = { c, gm_loss_sizes_of(c, 2), dmean, dlogvar, dx };
-    int64_t cols = job.s.cols, rep = job.s.rep;
-    if (!dmean && !dlogvar && !dx) return;
-    gm_team_range(c->team, job.s.rows / rep, gm_grain_rows(cols * rep), nll_grad_range, &job);
-}
-
 static void nll_backward(gm_call *c)
 {
-    if (outputs_overlap(c)) {
-        nll_pass(c, c->grad[0], NULL, NULL);
-        nll_pass(c, NULL, c->grad[1], NULL);
-        nll_pass(c, NULL, NULL, c->grad[2]);
-    } else {
-        nll_pass(c, c->grad[0], c->grad[1], c->grad[2]);
-    }
+    gaussian_job job = { c, gm_loss_sizes_of(c, 2) };
+    int64_t rep = job.s.rep;
+    gm_team_range(c->team, job.s.rows / rep, gm_grain_rows(job.s.cols * rep), nll_grad_range, &job);
 }
 
 const gm_op gm_op_gaussian_nll = { "gaussian_nll", 3, nll_infer, nll_forward, nll_backward };
@@ -135,7 +114,7 @@ static void kl_range(void *arg, int64_t begin, int64_t end)
 
 static gm_status kl_forward(gm_call *c)
 {
-    gaussian_job job = { .c = c, .s = gm_loss_sizes_of(c, 1) };
+    gaussian_job job = { c, gm_loss_sizes_of(c, 1) };
     gm_team_range(c->team, job.s.rows, gm_grain_rows(job.s.cols), kl_range, &job);
     return GM_OK;
 }
@@ -145,26 +124,15 @@ static void kl_grad_range(void *arg, int64_t begin, int64_t end)
     const gaussian_job *job = arg;
     const gm_call *c = job->c;
     int64_t cols = job->s.cols, at = begin * cols;
-    c->k->gaussian_kl_rows_grad(row_of(job->dmean, begin, cols), row_of(job->dlogvar, begin, cols),
+    c->k->gaussian_kl_rows_grad(row_of(c->grad[0], begin, cols), row_of(c->grad[1], begin, cols),
                                 c->out->grad + begin, c->in[0]->value + at, c->in[1]->value + at,
                                 end - begin, cols, c->add[0], c->add[1]);
 }
 
-static void kl_pass(gm_call *c, float *dmean, float *dlogvar)
-{
-    gaussian_job job = { c, gm_loss_sizes_of(c, 1), dmean, dlogvar, NULL };
-    if (dmean || dlogvar)
-        gm_team_range(c->team, job.s.rows, gm_grain_rows(job.s.cols), kl_grad_range, &job);
-}
-
 static void kl_backward(gm_call *c)
 {
-    if (outputs_overlap(c)) {
-        kl_pass(c, c->grad[0], NULL);
-        kl_pass(c, NULL, c->grad[1]);
-    } else {
-        kl_pass(c, c->grad[0], c->grad[1]);
-    }
+    gaussian_job job = { c, gm_loss_sizes_of(c, 1) };
+    gm_team_range(c->team, job.s.rows, gm_grain_rows(job.s.cols), kl_grad_range, &job);
 }
 
 const gm_op gm_op_gaussian_kl = { "gaussian_kl", 2, kl_infer, kl_forward, kl_backward };

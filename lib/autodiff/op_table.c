@@ -1,6 +1,7 @@
 /* op_table.c - every built-in operation, for the test that demands a gradient check of each. */
 #include "autodiff/ops.h"
 
+/* clang-format off */
 const gm_op *const gm_op_table[] = {
     &gm_op_neg,         &gm_op_scale,           &gm_op_shift,         &gm_op_square,
     &gm_op_sqrt,        &gm_op_abs,             &gm_op_exp,           &gm_op_log,

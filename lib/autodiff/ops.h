@@ -1,4 +1,5 @@
-/* ops.h - what the op files share: the rows of the op table, walks over strided arrays, argument helpers. */
+/* ops.h - what the op files share: the rows of the op table, walks over strided arrays, argument
+ * helpers. */
 #ifndef GM_AUTODIFF_OPS_H
 #define GM_AUTODIFF_OPS_H
 
@@ -22,8 +23,9 @@ extern const gm_op gm_op_dropout, gm_op_gaussian_sample;
 extern const gm_op gm_op_bce_with_logits, gm_op_cross_entropy, gm_op_squared_error, gm_op_mse,
     gm_op_gaussian_nll, gm_op_gaussian_kl;
 
-/* A walk over up to three arrays of one index space. Strides are in elements, 0 where an array is repeated.
- * Axes are merged as far as all arrays allow, so that the innermost run is long; its strides are 0 or 1. */
+/* A walk over up to three arrays of one index space. Strides are in elements, 0 where an array is
+ * repeated. Axes are merged as far as all arrays allow, so that the innermost run is long; its
+ * strides are 0 or 1. */
 #define GM_GRID_ARRAYS 3
 typedef struct gm_grid {
     int32_t axes;
@@ -32,7 +34,8 @@ typedef struct gm_grid {
 } gm_grid;
 
 void gm_grid_begin(gm_grid *g, int32_t rank, const int64_t *shape);
-/* Array `which` has this shape (right-aligned; sizes are the grid's or 1). Unset arrays have stride 0. */
+/* Array `which` has this shape (right-aligned; sizes are the grid's or 1). Unset arrays have stride
+ * 0. */
 void gm_grid_array(gm_grid *g, int which, int32_t rank, const int64_t *shape);
 void gm_grid_merge(gm_grid *g);
 int64_t gm_grid_count(const gm_grid *g);
@@ -40,9 +43,9 @@ int64_t gm_grid_count(const gm_grid *g);
 /* A run of n elements, innermost axis; at[i] is where array i starts in it. */
 typedef void (*gm_run_fn)(void *arg, const int64_t at[GM_GRID_ARRAYS], int64_t n, int add);
 
-/* Visits the whole grid. Runs that fall on the same elements of array `target` come one after the other in index
- * order on one thread: the first with add = `add`, the others with add = 1. The cut depends on sizes alone. The
- * grid must not be empty. */
+/* Visits the whole grid. Runs that fall on the same elements of array `target` come one after the
+ * other in index order on one thread: the first with add = `add`, the others with add = 1. The cut
+ * depends on sizes alone. The grid must not be empty. */
 void gm_grid_walk(gm_team *team, const gm_grid *g, int target, int add, gm_run_fn fn, void *arg);
 
 /* Rows of `cols` elements that make a shard worth handing out. */

@@ -1,4 +1,5 @@
-/* ops_binary.c - arithmetic with broadcasting (NumPy's rule: aligned at the last axes, size 1 is repeated). */
+/* ops_binary.c - arithmetic with broadcasting (NumPy's rule: aligned at the last axes, size 1 is
+ * repeated). */
 #include "autodiff/ops.h"
 
 static int32_t kind_of(const gm_call *c)

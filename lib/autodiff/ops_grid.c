@@ -57,7 +57,8 @@ int64_t gm_grid_count(const gm_grid *g)
     return gm_sizes_product(g->size, g->axes);
 }
 
-/* The axes outside the innermost one, split into those along which the target moves and those it is repeated on. */
+/* The axes outside the innermost one, split into those along which the target moves and those it is
+ * repeated on. */
 typedef struct walk_job {
     const gm_grid *g;
     int target, add;
@@ -90,8 +91,7 @@ static void walk_item(const walk_job *job, int64_t item)
         for (int32_t i = job->reduced_axes - 1; i >= 0; i--) {
             int32_t axis = job->reduced[i];
             int64_t back = ++index[i] == g->size[axis] ? g->size[axis] : 0;
-            for (int a = 0; a < GM_GRID_ARRAYS; a++)
-                at[a] += (1 - back) * g->stride[a][axis];
+            for (int a = 0; a < GM_GRID_ARRAYS; a++) at[a] += (1 - back) * g->stride[a][axis];
             if (!back) break;
             index[i] = 0;
         }

@@ -1,4 +1,5 @@
-/* ops_matmul.c - matrix products, and the linear layer's product with bias and activation in one pass. */
+/* ops_matmul.c - matrix products, and the linear layer's product with bias and activation in one
+ * pass. */
 #include "autodiff/ops.h"
 
 typedef struct matmul_attr {
@@ -45,7 +46,8 @@ static gm_status matmul_infer(gm_call *c)
     return GM_OK;
 }
 
-/* One product for each matrix of the batch. Many small ones are shared out whole; few are cut inside. */
+/* One product for each matrix of the batch. Many small ones are shared out whole; few are cut
+ * inside. */
 typedef struct products {
     int ta, tb, add;
     int64_t m, n, k;
@@ -83,7 +85,7 @@ static gm_status matmul_forward(gm_call *c)
 {
     const matmul_attr *attr = c->attr;
     matmul_sizes s = sizes_of(c);
-    products p = { attr->ta, attr->tb,       0,     s.m,         s.n,  s.k,
+    products p = { attr->ta,        attr->tb,        0,     s.m,   s.n,          s.k,
                    c->in[0]->value, c->in[1]->value, s.lda, s.ldb, c->out->value };
     multiply(c, s.batch, &p);
     return GM_OK;
@@ -115,7 +117,8 @@ gm_var gm_matmul(gm_tape *tape, gm_var a, gm_var b, int32_t transpose_a, int32_t
     return gm_record2(tape, &gm_op_matmul, a, b, &attr, sizeof attr);
 }
 
-/* The activation's derivative is taken from its result, which all but softplus allow (gm_linear sees to that one). */
+/* The activation's derivative is taken from its result, which all but softplus allow (gm_linear
+ * sees to that one). */
 typedef struct linear_attr {
     int32_t kind; /* GM_UNARY_* */
     float slope;

@@ -1,7 +1,8 @@
 /* ops_random.c - operations that draw: dropout, samples of a Gaussian.
  *
- * Each takes its blocks of the tape's random stream when it is recorded, so its numbers depend on the recording's
- * order, not on threads. Four numbers a block; GM_GRAIN is a multiple of four, so shards begin at whole blocks.
+ * Each takes its blocks of the tape's random stream when it is recorded, so its numbers depend on
+ * the recording's order, not on threads. Four numbers a block; GM_GRAIN is a multiple of four, so
+ * shards begin at whole blocks.
  */
 #include "autodiff/ops.h"
 
@@ -51,8 +52,9 @@ static void dropout_backward(gm_call *c)
 {
     const float *p = c->attr;
     if (!c->grad[0]) return;
-    dropout_job job = { .k = c->k, .p = *p, .to = c->grad[0], .from = c->out->grad,
-                        .add = c->add[0] };
+    dropout_job job = {
+        .k = c->k, .p = *p, .to = c->grad[0], .from = c->out->grad, .add = c->add[0]
+    };
     memcpy(&job.at, c->out->saved, sizeof job.at);
     gm_team_range(c->team, c->out->count, GM_GRAIN, dropout_range, &job);
 }

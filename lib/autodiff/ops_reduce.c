@@ -1,6 +1,7 @@
 /* ops_reduce.c - sums and means, of everything and over axes.
  *
- * The sum of everything is cut into blocks of GM_GRAIN, each summed in double, the blocks added in order.
+ * The sum of everything is cut into blocks of GM_GRAIN, each summed in double, the blocks added in
+ * order.
  */
 #include "autodiff/ops.h"
 
@@ -97,7 +98,8 @@ typedef struct axes_attr {
     int32_t count, keep;
 } axes_attr;
 
-/* The input's shape with 1 where it is summed over; 0 when the axes are wrong (then *bad is the place). */
+/* The input's shape with 1 where it is summed over; 0 when the axes are wrong (then *bad is the
+ * place). */
 static int kept_shape(const gm_call *c, int64_t kept[GM_MAX_RANK], int32_t *bad)
 {
     const axes_attr *attr = c->attr;
@@ -206,8 +208,9 @@ static void axes_backward(gm_call *c)
     gm_grid g;
     if (!c->grad[0] || !c->in[0]->count) return;
     axes_grid(c, &g);
-    spread_job job = { c->k,      c->grad[0], c->out->grad, (float)factor_of(c, &gm_op_mean_axes),
-                       c->add[0], g.stride[1][g.axes - 1] != 0 };
+    spread_job job = { c->k,         c->grad[0],
+                       c->out->grad, (float)factor_of(c, &gm_op_mean_axes),
+                       c->add[0],    g.stride[1][g.axes - 1] != 0 };
     gm_grid_walk(c->team, &g, 0, c->add[0], axes_grad_run, &job);
 }
 

@@ -50,7 +50,8 @@ static gm_status gather_forward(gm_call *c)
     return GM_OK;
 }
 
-/* Columns [begin, end) of every row named, in the order of the indices: two of them may name the same row. */
+/* Columns [begin, end) of every row named, in the order of the indices: two of them may name the
+ * same row. */
 static void gather_grad_range(void *arg, int64_t begin, int64_t end)
 {
     const gather_job *job = arg;
@@ -132,12 +133,11 @@ static void repeat_backward(gm_call *c)
     const int64_t *times = c->attr;
     if (!c->grad[0]) return;
     repeat_job job = { c->k, c->grad[0], c->out->grad, *times, row_width(c->in[0]), c->add[0] };
-    gm_team_range(c->team, c->in[0]->shape[0], gm_grain_rows(job.width * *times),
-                  repeat_grad_range, &job);
+    gm_team_range(c->team, c->in[0]->shape[0], gm_grain_rows(job.width * *times), repeat_grad_range,
+                  &job);
 }
 
-const gm_op gm_op_repeat_rows = { "repeat_rows", 1, repeat_infer, repeat_forward,
-                                  repeat_backward };
+const gm_op gm_op_repeat_rows = { "repeat_rows", 1, repeat_infer, repeat_forward, repeat_backward };
 
 gm_var gm_repeat_rows(gm_tape *tape, gm_var a, int64_t times)
 {

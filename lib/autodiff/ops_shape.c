@@ -1,4 +1,5 @@
-/* ops_shape.c - the same elements elsewhere: reshape, transpose, concat, slice, repeat_rows, gather. */
+/* ops_shape.c - the same elements elsewhere: reshape, transpose, concat, slice, repeat_rows,
+ * gather. */
 #include "autodiff/ops.h"
 
 typedef struct reshape_attr {
@@ -19,8 +20,8 @@ static gm_status reshape_infer(gm_call *c)
     for (int32_t i = 0; i < attr->rank; i++) {
         int64_t size = attr->shape[i];
         if (size < -1 || (size == -1 && open >= 0))
-            return gm_fail(c->ctx, GM_E_INVALID, "reshape: %s to %s, wants sizes and at most one -1",
-                           from, to);
+            return gm_fail(c->ctx, GM_E_INVALID,
+                           "reshape: %s to %s, wants sizes and at most one -1", from, to);
         if (size == -1)
             open = i;
         else if (!gm_mul_size(known, size, &known))
@@ -76,7 +77,8 @@ gm_var gm_stop_gradient(gm_tape *tape, gm_var a)
     return gm_record1(tape, &gm_op_stop_gradient, a, NULL, 0);
 }
 
-/* Array 0 of the walk is where to, with its elements in order; array 1 where from, with any strides. */
+/* Array 0 of the walk is where to, with its elements in order; array 1 where from, with any
+ * strides. */
 typedef struct move_job {
     const gm_kernels *k;
     float *to;
@@ -179,7 +181,8 @@ gm_var gm_transpose(gm_tape *tape, gm_var a, const int32_t *perm)
     return gm_record1(tape, &gm_op_transpose, a, &attr, sizeof attr);
 }
 
-/* Concat and slice see an array as `outer` rows of `width` elements, of which a part begins at `at`. */
+/* Concat and slice see an array as `outer` rows of `width` elements, of which a part begins at
+ * `at`. */
 typedef struct piece_job {
     const gm_kernels *k;
     float *to;

@@ -1,4 +1,5 @@
-/* ops_softmax.c - softmax, its logarithm, and the logarithm of its denominator, over the last axis. */
+/* ops_softmax.c - softmax, its logarithm, and the logarithm of its denominator, over the last axis.
+ */
 #include "autodiff/ops.h"
 
 static gm_status softmax_infer(gm_call *c)

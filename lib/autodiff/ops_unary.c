@@ -13,8 +13,8 @@ static gm_status unary_infer(gm_call *c)
     const char *name = c->op->name;
     if (attr->kind == GM_UNARY_CLAMP) {
         if (!(a <= b))
-            return gm_fail(c->ctx, GM_E_INVALID, "%s: low is %g, high is %g, want low <= high", name,
-                           (double)a, (double)b);
+            return gm_fail(c->ctx, GM_E_INVALID, "%s: low is %g, high is %g, want low <= high",
+                           name, (double)a, (double)b);
     } else if (!isfinite(a) || !isfinite(b)) {
         return gm_fail(c->ctx, GM_E_INVALID, "%s: argument is %g, wants a finite float", name,
                        (double)(isfinite(a) ? b : a));
@@ -57,12 +57,12 @@ static void unary_grad_range(void *arg, int64_t begin, int64_t end)
 static void unary_backward(gm_call *c)
 {
     if (!c->grad[0]) return;
-    unary_job job = { c->k,           c->attr,       c->grad[0], c->out->grad, c->in[0]->value,
+    unary_job job = { c->k,          c->attr,  c->grad[0], c->out->grad, c->in[0]->value,
                       c->out->value, c->add[0] };
     gm_team_range(c->team, c->out->count, GM_GRAIN, unary_grad_range, &job);
 }
 
-#define UNARY_OP(word) \
+#define UNARY_OP(word)                                                                             \
     const gm_op gm_op_##word = { #word, 1, unary_infer, unary_forward, unary_backward }
 
 UNARY_OP(neg);
@@ -165,14 +165,22 @@ gm_var gm_clamp(gm_tape *tape, gm_var a, double low, double high)
 int32_t gm_activation_unary(int32_t activation)
 {
     switch (activation) {
-    case GM_ACTIVATION_NONE: return GM_UNARY_IDENTITY;
-    case GM_ACTIVATION_RELU: return GM_UNARY_RELU;
-    case GM_ACTIVATION_LEAKY_RELU: return GM_UNARY_LEAKY_RELU;
-    case GM_ACTIVATION_ELU: return GM_UNARY_ELU;
-    case GM_ACTIVATION_TANH: return GM_UNARY_TANH;
-    case GM_ACTIVATION_SIGMOID: return GM_UNARY_SIGMOID;
-    case GM_ACTIVATION_SOFTPLUS: return GM_UNARY_SOFTPLUS;
-    default: return -1;
+    case GM_ACTIVATION_NONE:
+        return GM_UNARY_IDENTITY;
+    case GM_ACTIVATION_RELU:
+        return GM_UNARY_RELU;
+    case GM_ACTIVATION_LEAKY_RELU:
+        return GM_UNARY_LEAKY_RELU;
+    case GM_ACTIVATION_ELU:
+        return GM_UNARY_ELU;
+    case GM_ACTIVATION_TANH:
+        return GM_UNARY_TANH;
+    case GM_ACTIVATION_SIGMOID:
+        return GM_UNARY_SIGMOID;
+    case GM_ACTIVATION_SOFTPLUS:
+        return GM_UNARY_SOFTPLUS;
+    default:
+        return -1;
     }
 }
 
@@ -189,13 +197,20 @@ gm_status gm_activation_check(gm_context *ctx, const char *name, int32_t activat
 gm_var gm_activate(gm_tape *tape, gm_var a, int32_t activation, double slope)
 {
     switch (activation) {
-    case GM_ACTIVATION_RELU: return gm_relu(tape, a);
-    case GM_ACTIVATION_LEAKY_RELU: return gm_leaky_relu(tape, a, slope);
-    case GM_ACTIVATION_ELU: return gm_elu(tape, a, slope);
-    case GM_ACTIVATION_TANH: return gm_tanh(tape, a);
-    case GM_ACTIVATION_SIGMOID: return gm_sigmoid(tape, a);
-    case GM_ACTIVATION_SOFTPLUS: return gm_softplus(tape, a);
-    default: break;
+    case GM_ACTIVATION_RELU:
+        return gm_relu(tape, a);
+    case GM_ACTIVATION_LEAKY_RELU:
+        return gm_leaky_relu(tape, a, slope);
+    case GM_ACTIVATION_ELU:
+        return gm_elu(tape, a, slope);
+    case GM_ACTIVATION_TANH:
+        return gm_tanh(tape, a);
+    case GM_ACTIVATION_SIGMOID:
+        return gm_sigmoid(tape, a);
+    case GM_ACTIVATION_SOFTPLUS:
+        return gm_softplus(tape, a);
+    default:
+        break;
     }
     if (!gm_tape_open(tape)) return GM_NO_VAR;
     gm_status s = gm_activation_check(gm_tape_context(tape), "activate", activation, (float)slope);

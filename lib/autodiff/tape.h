@@ -99,7 +99,7 @@ gm_node *gm_tape_node(gm_tape *tape, gm_var v);
 gm_var gm_tape_stick(gm_tape *tape, gm_status status);
 /* Scratch until the next reset. NULL: the tape fails with GM_E_NOMEM. */
 void *gm_tape_scratch(gm_tape *tape, size_t size);
-/* Takes `blocks` blocks of the tape's random stream for an op to use. */
+/* Takes the blocks that n values of the tape's random stream need, for an op to use. */
 void gm_tape_draw(gm_tape *tape, int64_t n, uint64_t *key, uint64_t *stream, uint64_t *block);
 
 /* The table of all built-in ops, for the test that demands a gradient check of each. NULL-terminated. */

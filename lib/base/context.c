@@ -70,7 +70,7 @@ gm_status gm_context_create(gm_context **out, int32_t header_version,
         }
     }
     if (o.blas_threads && !gm_blas_set_threads(o.blas_threads))
-        gm_log(ctx, GM_LOG_WARNING, "context: this BLAS has no control of its threads");
+        gm_log_line(ctx, GM_LOG_WARNING, "context: this BLAS has no control of its threads");
     *out = ctx;
     return GM_OK;
 }

@@ -28,7 +28,7 @@ gm_status gm_fail_memory(gm_context *ctx, const char *what)
     return gm_fail(ctx, GM_E_NOMEM, "%s: the allocator returned no memory", what);
 }
 
-void gm_log(gm_context *ctx, int32_t level, const char *format, ...)
+void gm_log_line(gm_context *ctx, int32_t level, const char *format, ...)
 {
     if (!ctx || !ctx->log) return;
     char line[512];

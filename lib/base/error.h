@@ -24,7 +24,7 @@ gm_status gm_fail_memory(gm_context *ctx, const char *what);
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif
-void gm_log(gm_context *ctx, int32_t level, const char *format, ...);
+void gm_log_line(gm_context *ctx, int32_t level, const char *format, ...);
 
 /* "[128, 784]" into text; shortened with "..." when it does not fit. Returns text. */
 #define GM_SHAPE_TEXT 96

@@ -1,6 +1,7 @@
 /* rng.c - gm_rng: a key, a stream and a position over the Philox kernels. */
 #include "gm/rng.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -114,8 +115,19 @@ typedef struct fill_job {
     float *out;
     const float *p;
     int normal;
-    float scale, shift;
+    float scale, shift, below;
 } fill_job;
+
+/* y scale + shift, at most `below`: rounding may lift a number just under the end of [low, high) onto it. Two roundings
+ * on every processor: written as two statements, so that no compiler fuses them. */
+static void place(float *y, float scale, float shift, float below, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float product = y[i] * scale;
+        float sum = product + shift;
+        y[i] = sum > below ? below : sum;
+    }
+}
 
 static void fill_range(void *arg, int64_t begin, int64_t end)
 {
@@ -129,14 +141,14 @@ static void fill_range(void *arg, int64_t begin, int64_t end)
     }
     if (job->normal) job->k->normal(out, job->state.key, job->state.stream, block, n);
     else job->k->uniform(out, job->state.key, job->state.stream, block, n);
-    if (job->scale != 1 || job->shift != 0)
-        job->k->unary(GM_UNARY_SCALE, out, out, job->scale, job->shift, n);
+    if (job->scale != 1 || job->shift != 0) place(out, job->scale, job->shift, job->below, n);
 }
 
 static void fill(gm_rng *rng, float *out, const float *p, int normal, double scale, double shift,
-                 int64_t n)
+                 float below, int64_t n)
 {
-    fill_job job = { rng->ctx->kernels, rng->state, out, p, normal, (float)scale, (float)shift };
+    fill_job job = { rng->ctx->kernels, rng->state, out, p, normal, (float)scale, (float)shift,
+                     below };
     (void)gm_rng_take(rng, n);
     gm_team_range(rng->ctx->team, n, GM_RNG_GRAIN, fill_range, &job);
 }
@@ -145,9 +157,12 @@ gm_status gm_rng_uniform(gm_rng *rng, float *out, int64_t n, double low, double 
 {
     gm_status status = check(rng, out, n, "rng_uniform");
     if (status) return status;
-    if (!(low <= high) || isinf(low) || isinf(high))
-        return gm_fail(rng->ctx, GM_E_INVALID, "rng_uniform: [%g, %g) is no interval", low, high);
-    fill(rng, out, NULL, 0, high - low, low, n);
+    if (!(low <= high) || !(low >= -FLT_MAX) || !(high <= FLT_MAX) || !(high - low <= FLT_MAX))
+        return gm_fail(rng->ctx, GM_E_INVALID, "rng_uniform: [%g, %g) is no interval of floats", low,
+                       high);
+    float first = (float)low, end = (float)high;
+    float below = first < end ? nextafterf(end, first) : first;
+    fill(rng, out, NULL, 0, high - low, low, below, n);
     return GM_OK;
 }
 
@@ -155,11 +170,12 @@ gm_status gm_rng_normal(gm_rng *rng, float *out, int64_t n, double mean, double 
 {
     gm_status status = check(rng, out, n, "rng_normal");
     if (status) return status;
-    if (!isfinite(mean) || !isfinite(deviation) || deviation < 0)
+    if (!(fabs(mean) <= FLT_MAX) || !(deviation >= 0 && deviation <= FLT_MAX))
         return gm_fail(rng->ctx, GM_E_INVALID,
-                       "rng_normal: mean %g, deviation %g; finite and at least 0 are wanted", mean,
-                       deviation);
-    fill(rng, out, NULL, 1, deviation, mean, n);
+                       "rng_normal: mean %g, deviation %g; finite floats, the deviation at least 0, "
+                       "are wanted",
+                       mean, deviation);
+    fill(rng, out, NULL, 1, deviation, mean, INFINITY, n);
     return GM_OK;
 }
 
@@ -173,7 +189,7 @@ gm_status gm_rng_bernoulli(gm_rng *rng, float *out, const float *p, int64_t n)
         return gm_fail(rng->ctx, GM_E_INVALID,
                        "rng_bernoulli: probability %lld is %g, 0 to 1 is wanted", (long long)bad,
                        (double)p[bad]);
-    fill(rng, out, p, 0, 1, 0, n);
+    fill(rng, out, p, 0, 1, 0, INFINITY, n);
     return GM_OK;
 }
 

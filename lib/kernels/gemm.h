@@ -1,4 +1,4 @@
-/* gemm.h - matrix products through CBLAS; the only file that includes <cblas.h> is gemm.c.
+/* gemm.h - matrix products through CBLAS; only gemm.c and blas.c include <cblas.h>.
  *
  * A product is cut into tiles by a rule that looks at its sizes alone, never at the number of threads,
  * so the bits of the result are the same for 1, 2, 3 ... threads (given a serial, deterministic BLAS).

@@ -19,13 +19,23 @@
 #if defined(__clang__)
 #pragma clang diagnostic ignored "-Wpass-failed"
 #define GM_LOOP _Pragma("clang loop vectorize(assume_safety)")
+#define GM_ROLLED _Pragma("clang loop unroll(disable)")
 #define GM_INLINE static inline __attribute__((always_inline, unused))
 #elif defined(__GNUC__)
 #define GM_LOOP _Pragma("GCC ivdep")
+#define GM_ROLLED _Pragma("GCC unroll 1")
 #define GM_INLINE static inline __attribute__((always_inline, unused))
 #else
 #define GM_LOOP
+#define GM_ROLLED
 #define GM_INLINE static inline
+#endif
+
+/* Functions that several others call, kept out of line: the table is built three times, and size adds up. */
+#if defined(__GNUC__)
+#define GM_APART static __attribute__((noinline))
+#else
+#define GM_APART static
 #endif
 
 #define GM_PASTE_(a, b) a##b
@@ -64,6 +74,12 @@ GM_INLINE float gm_from_bits(int32_t bits)
     return x;
 }
 
+/* Modulo 2^32: on NaN and negative numbers the bits mean nothing, but must not overflow. */
+GM_INLINE int32_t gm_shift_bits(float x, uint32_t down)
+{
+    return (int32_t)((uint32_t)gm_bits(x) - down);
+}
+
 /* 2^n for -126 <= n <= 127 */
 GM_INLINE float gm_power2(int32_t n)
 {
@@ -79,7 +95,7 @@ GM_INLINE float gm_exp_reduce(float x, int32_t *n)
     float whole = shifted - magic;
     float r = x - whole * 0.693359375f;
     r = r - whole * -2.12194440e-4f;
-    *n = gm_bits(shifted) - 0x4b400000;
+    *n = gm_shift_bits(shifted, 0x4b400000u);
 
     /* (e^r - 1 - r) / r^2, relative error of e^r 2^-28 */
     float p = 1.38144679e-3f;
@@ -133,9 +149,8 @@ GM_INLINE float gm_log_tail(float f, float low)
 /* log of a positive, finite, normal number */
 GM_INLINE float gm_log_normal(float x, float exponent)
 {
-    int32_t bits = gm_bits(x);
-    int32_t e = (bits - 0x3f400000) >> 23; /* x = 2^e m, 3/4 <= m < 3/2 */
-    float f = gm_from_bits(bits - (int32_t)((uint32_t)e << 23)) - 1.0f;
+    int32_t e = gm_shift_bits(x, 0x3f400000u) >> 23; /* x = 2^e m, 3/4 <= m < 3/2 */
+    float f = gm_from_bits(gm_shift_bits(x, (uint32_t)e << 23)) - 1.0f;
     float whole = (float)e + exponent;
     return (f + gm_log_tail(f, whole * -2.12194440e-4f)) + whole * 0.693359375f;
 }

@@ -7,10 +7,10 @@
  */
 #include "kernels/isa_random.h"
 
-enum { LANES = 32, WORDS = 4 * LANES }; /* blocks worked on side by side */
+enum { LANES = 64, WORDS = 4 * LANES }; /* blocks worked on side by side */
 
 /* Blocks block ... block + LANES - 1: word w of block b into c[w][b]. */
-static void philox(uint32_t c[4][LANES], uint64_t key, uint64_t stream, uint64_t block)
+GM_APART void philox(uint32_t c[4][LANES], uint64_t key, uint64_t stream, uint64_t block)
 {
     uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
     for (int j = 0; j < LANES; j++) {
@@ -20,7 +20,8 @@ static void philox(uint32_t c[4][LANES], uint64_t key, uint64_t stream, uint64_t
         c[2][j] = (uint32_t)stream;
         c[3][j] = (uint32_t)(stream >> 32);
     }
-    for (int round = 0; round < 10; round++) {
+    GM_ROLLED for (int round = 0; round < 10; round++)
+    {
         GM_LOOP for (int j = 0; j < LANES; j++)
         {
             const uint64_t p = (uint64_t)c[0][j] * 0xd2511f53u;
@@ -36,14 +37,30 @@ static void philox(uint32_t c[4][LANES], uint64_t key, uint64_t stream, uint64_t
     }
 }
 
+static void words_run(uint32_t *y, uint64_t key, uint64_t stream, uint64_t block)
+{
+    uint32_t z[4][LANES];
+    philox(z, key, stream, block);
+    GM_LOOP for (int j = 0; j < LANES; j++)
+    {
+        y[4 * j] = z[0][j];
+        y[4 * j + 1] = z[1][j];
+        y[4 * j + 2] = z[2][j];
+        y[4 * j + 3] = z[3][j];
+    }
+}
+
 void GM_ISA_NAME(gm_philox_words_)(uint32_t *y, uint64_t key, uint64_t stream, uint64_t block,
                                    int64_t n)
 {
-    uint32_t c[4][LANES];
     for (int64_t at = 0; at < n; at += WORDS, block += LANES) {
-        int64_t m = n - at < WORDS ? n - at : WORDS;
-        philox(c, key, stream, block);
-        for (int64_t i = 0; i < m; i++) y[at + i] = c[i & 3][i >> 2];
+        if (n - at >= WORDS) {
+            words_run(y + at, key, stream, block);
+        } else {
+            uint32_t last[WORDS];
+            words_run(last, key, stream, block);
+            memcpy(y + at, last, (size_t)(n - at) * sizeof *y);
+        }
     }
 }
 
@@ -65,7 +82,7 @@ GM_INLINE void interleave(float *y, float z[4][LANES])
     }
 }
 
-static void uniform_run(float *y, uint64_t key, uint64_t stream, uint64_t block)
+GM_APART void uniform_run(float *y, uint64_t key, uint64_t stream, uint64_t block)
 {
     uint32_t c[4][LANES];
     float z[4][LANES];
@@ -104,7 +121,7 @@ GM_INLINE void box_muller(float *first, float *second, uint32_t a, uint32_t b)
     *second = radius * sine;
 }
 
-static void normal_run(float *y, uint64_t key, uint64_t stream, uint64_t block)
+GM_APART void normal_run(float *y, uint64_t key, uint64_t stream, uint64_t block)
 {
     uint32_t c[4][LANES];
     float z[4][LANES];
@@ -147,11 +164,9 @@ void GM_ISA_NAME(gm_dropout_)(float *y, const float *x, float drop, uint64_t key
     for (int64_t at = 0; at < n; at += WORDS, block += LANES) {
         int64_t m = n - at < WORDS ? n - at : WORDS;
         uniform_run(u, key, stream, block);
-        GM_LOOP for (int64_t i = 0; i < m; i++) u[i] = u[i] >= drop ? keep : 0.0f;
-        if (add) {
-            GM_LOOP for (int64_t i = 0; i < m; i++) y[at + i] += x[at + i] * u[i];
-        } else {
-            GM_LOOP for (int64_t i = 0; i < m; i++) y[at + i] = x[at + i] * u[i];
-        }
+        GM_LOOP for (int64_t i = 0; i < m; i++) u[i] = x[at + i] * (u[i] >= drop ? keep : 0.0f);
+        if (add)
+            GM_LOOP for (int64_t i = 0; i < m; i++) y[at + i] += u[i];
+        else memcpy(y + at, u, (size_t)m * sizeof *y);
     }
 }

@@ -1,0 +1,135 @@
+/* rows.c - the models of the benchmark, and how libgm trains them. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The VAE of PyTorch's examples: 784-400-20-400-784, ReLU, Bernoulli, Adam with rate 1e-3. */
+static gm_status make_vae(gm_model **out, gm_context *context)
+{
+    gm_generator_options shape = GM_GENERATOR_OPTIONS_INIT;
+    gm_layer *encoder = NULL, *net = NULL;
+    gm_generator *decoder = NULL;
+    gm_vae *vae = NULL;
+    gm_status s;
+    *out = NULL;
+    shape.latent = 20;
+    if ((s = gm_sequence_create(&encoder, context))) goto out;
+    gm_sequence_add_linear(encoder, BENCH_PIXELS, 400);
+    gm_sequence_add_relu(encoder);
+    gm_sequence_add_linear(encoder, 400, 2 * 20);
+    if ((s = gm_sequence_create(&net, context))) goto out;
+    gm_sequence_add_linear(net, 20, 400);
+    gm_sequence_add_relu(net);
+    gm_sequence_add_linear(net, 400, BENCH_PIXELS);
+    if ((s = gm_generator_create(&decoder, context, net, &shape))) goto out;
+    if ((s = gm_vae_create(&vae, context, encoder, decoder, NULL))) goto out;
+    *out = gm_vae_model(vae); /* the same object, so this owner is passed on */
+out:
+    gm_generator_release(decoder);
+    gm_layer_release(net);
+    gm_layer_release(encoder);
+    return s;
+}
+
+const struct row bench_rows[] = {
+    { "vae", 128, make_vae },
+};
+const int bench_row_count = (int)(sizeof bench_rows / sizeof bench_rows[0]);
+
+double bench_clock(void)
+{
+    struct timespec now;
+    if (clock_gettime(CLOCK_MONOTONIC, &now) != 0) return 0;
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+/* The digits as 784 floats a row, scaled to [0, 1]; random numbers if there are no digits. */
+static gm_status open_data(struct work *w, const char *folder)
+{
+    static const char *const endings[] = { "", ".gz" };
+    static const int64_t flat[] = { BENCH_PIXELS }, shape[] = { 10000, BENCH_PIXELS };
+    const size_t noise_size = (size_t)(shape[0] * shape[1]);
+    gm_dataset *raw = NULL, *rows = NULL;
+    float *noise = NULL;
+    gm_status s;
+    char path[4096];
+    for (int i = 0; i < 2; i++) {
+        const int n =
+            snprintf(path, sizeof path, "%s/t10k-images-idx3-ubyte%s", folder, endings[i]);
+        if (n < 0 || n >= (int)sizeof path || access(path, R_OK) != 0) continue;
+        if ((s = gm_dataset_open_idx(&raw, w->context, path))) goto out;
+        if ((s = gm_dataset_reshape(&rows, raw, 1, flat))) goto out;
+        s = gm_dataset_scale(&w->data, rows, 1.0 / 255.0, 0.0);
+        goto out;
+    }
+    w->is_random = 1;
+    noise = malloc(noise_size * sizeof *noise);
+    if (noise == NULL) return GM_E_NOMEM;
+    if ((s = gm_rng_uniform(w->order_rng, noise, (int64_t)noise_size, 0, 1))) goto out;
+    s = gm_dataset_from_memory(&w->data, w->context, 2, shape, noise);
+out:
+    free(noise);
+    gm_dataset_release(rows);
+    gm_dataset_release(raw);
+    return s;
+}
+
+gm_status work_begin(struct work *w, const struct row *row, int32_t threads, const char *folder)
+{
+    gm_context_options settings = GM_CONTEXT_OPTIONS_INIT;
+    gm_status s;
+    memset(w, 0, sizeof *w);
+    w->row = row;
+    settings.seed = 1;
+    settings.threads = threads;
+    settings.blas_threads = 1;
+    if ((s = gm_context_create(&w->context, GM_HEADER_VERSION, &settings))) return s;
+    if ((s = gm_rng_create(&w->order_rng, w->context, 1))) return s;
+    if ((s = open_data(w, folder))) return s;
+    if ((s = row->make(&w->model, w->context))) return s;
+    w->count = gm_dataset_rows(w->data);
+    w->order = malloc((size_t)w->count * sizeof *w->order);
+    w->rows = malloc((size_t)(row->batch * BENCH_PIXELS) * sizeof *w->rows);
+    if (w->order == NULL || w->rows == NULL) return GM_E_NOMEM;
+    return gm_rng_permutation(w->order_rng, w->order, w->count);
+}
+
+void work_end(struct work *w)
+{
+    gm_model_release(w->model);
+    gm_dataset_release(w->data);
+    gm_rng_release(w->order_rng);
+    gm_context_release(w->context);
+    free(w->order);
+    free(w->rows);
+    memset(w, 0, sizeof *w);
+}
+
+gm_status work_block(struct work *w, double seconds, double *rate)
+{
+    const int64_t batch = w->row->batch;
+    int64_t done = 0;
+    const double begin = bench_clock();
+    double spent = 0;
+    while (spent < seconds) {
+        gm_status s;
+        if (w->at + batch > w->count) {
+            w->at = 0;
+            w->pass++;
+            if ((s = gm_rng_permutation(w->order_rng, w->order, w->count))) return s;
+        }
+        if ((s = gm_dataset_read(w->data, w->order + w->at, batch, w->pass, w->rows))) return s;
+        if ((s = gm_model_step(w->model, w->rows, batch, NULL, 0, NULL))) return s;
+        w->at += batch;
+        done += batch;
+        spent = bench_clock() - begin;
+    }
+    *rate = (double)done / spent;
+    return GM_OK;
+}

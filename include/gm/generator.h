@@ -1,0 +1,94 @@
+/* gm/generator.h - the differentiable generator network g(z; theta).
+ *
+ * A layer maps a latent z, drawn from a simple prior, to data space (Goodfellow, Bengio and Courville 2016, section
+ * 20.10.2). Its output is read in one of four ways, the head:
+ *
+ *   GM_OUTPUT_BERNOULLI    logits of p(x_i = 1 | z); data in [0, 1]
+ *   GM_OUTPUT_GAUSSIAN     means of p(x_i | z) = N(mean_i, variance); the variance is fixed, or learned: then the
+ *                          network gives the means first and then as many log-variances
+ *   GM_OUTPUT_CATEGORICAL  logits of `classes` classes for each value, classes last; data are class numbers
+ *   GM_OUTPUT_DIRECT       the output is the sample itself. There is no p(x | z), so log_prob is GM_E_UNSUPPORTED,
+ *                          and the data must be continuous: a gradient cannot pass through a discrete sample
+ *
+ * The VAE, GAN and GMMN families are built on this part. Alone it can sample, decode, score given z, save and load; it is
+ * trained by one of them or by a loop of the host's own (examples/generator.c).
+ */
+#ifndef GM_GENERATOR_H
+#define GM_GENERATOR_H
+
+#include "gm/layer.h"
+#include "gm/model.h"
+#include "gm/tape.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct gm_generator gm_generator;
+
+#define GM_PRIOR_NORMAL 0  /* N(0, I) */
+#define GM_PRIOR_UNIFORM 1 /* uniform on [-1, 1] in each coordinate */
+
+#define GM_OUTPUT_BERNOULLI 0
+#define GM_OUTPUT_GAUSSIAN 1
+#define GM_OUTPUT_CATEGORICAL 2
+#define GM_OUTPUT_DIRECT 3
+
+typedef struct gm_generator_options {
+    size_t size;
+    int64_t latent;         /* size of z, at least 1; no default */
+    int32_t prior;          /* GM_PRIOR_*; default normal */
+    int32_t output;         /* GM_OUTPUT_*; default Bernoulli */
+    int32_t learn_variance; /* Gaussian: 1: the network gives log-variances too; default 0 */
+    double variance;        /* Gaussian with a fixed variance; default 1 */
+    int64_t classes;        /* categorical: at least 2 */
+} gm_generator_options;
+
+#define GM_GENERATOR_OPTIONS_INIT                                                                  \
+    { sizeof(gm_generator_options), 0, GM_PRIOR_NORMAL, GM_OUTPUT_BERNOULLI, 0, 1.0, 0 }
+
+/* Makes a generator around `net` (retained), which must map [n, latent] to what the head wants.
+ * GM_E_INVALID: NULL, an option out of range; GM_E_SHAPE: net does not take [n, latent], or its output does not divide
+ * into the head's parts; GM_E_NOMEM; the error that a sequence keeps. */
+GM_API gm_status gm_generator_create(gm_generator **out, gm_context *context, gm_layer *net,
+                                     const gm_generator_options *options);
+GM_API void gm_generator_retain(gm_generator *generator);
+GM_API void gm_generator_release(gm_generator *generator);
+
+/* The view with the shared verbs: sample, save, load. Borrowed. */
+GM_API gm_model *gm_generator_model(gm_generator *generator);
+/* The generator behind a view; NULL if the model is of another family. Borrowed. */
+GM_API gm_generator *gm_generator_from_model(gm_model *model);
+
+GM_API int64_t gm_generator_latent(const gm_generator *generator);
+GM_API int64_t gm_generator_row_size(const gm_generator *generator); /* values of one data row */
+GM_API int32_t gm_generator_output(const gm_generator *generator);
+GM_API int32_t gm_generator_prior(const gm_generator *generator);
+GM_API gm_layer *gm_generator_net(const gm_generator *generator);
+GM_API gm_params *gm_generator_params(const gm_generator *generator);
+
+/* z from the prior: count * latent floats, from rng. */
+GM_API gm_status gm_generator_prior_sample(gm_generator *generator, gm_rng *rng, int64_t count,
+                                           float *out);
+
+/* The mean of p(x | z) for each row of z [n, latent] (categorical: the most probable class), into out [n, row size]. No
+ * heap allocation after the first call with that n. GM_E_SHAPE when a size does not fit. */
+GM_API gm_status gm_generator_decode(gm_generator *generator, gm_tensor *z, gm_tensor *out);
+
+/* A draw x from p(x | z) for each row of z; the model's generator gives the randomness. Direct: as decode. */
+GM_API gm_status gm_generator_draw(gm_generator *generator, gm_tensor *z, gm_tensor *out);
+
+/* log p(x | z) of each pair of rows, in nats, into out[n] (double). GM_E_UNSUPPORTED for a direct head. */
+GM_API gm_status gm_generator_log_prob(gm_generator *generator, gm_tensor *x, gm_tensor *z,
+                                       double *out);
+
+/* On a tape: the network's output for z; and -log p(x | z) for that output, one value a row [n] (x may have n / k rows;
+ * then each serves k consecutive ones). A direct head fails the tape with GM_E_UNSUPPORTED. */
+GM_API gm_var gm_generator_apply(gm_tape *tape, gm_generator *generator, gm_var z);
+GM_API gm_var gm_generator_nll(gm_tape *tape, gm_generator *generator, gm_var output, gm_var x);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,23 @@
+/* gm/gm.h - all of libgm. Each header also stands alone. */
+#ifndef GM_GM_H
+#define GM_GM_H
+
+#include "gm/archive.h"
+#include "gm/context.h"
+#include "gm/data.h"
+#include "gm/extend.h"
+#include "gm/generator.h"
+#include "gm/layer.h"
+#include "gm/layer_file.h"
+#include "gm/loss.h"
+#include "gm/model.h"
+#include "gm/ops.h"
+#include "gm/optimizer.h"
+#include "gm/params.h"
+#include "gm/rng.h"
+#include "gm/schedule.h"
+#include "gm/tape.h"
+#include "gm/tensor.h"
+#include "gm/vae.h"
+
+#endif

@@ -1,0 +1,10 @@
+/* idx.h - the reader of IDX files, also from memory, for the fuzzer. */
+#ifndef GM_DATA_IDX_H
+#define GM_DATA_IDX_H
+
+#include "data/inflow.h"
+#include "gm/data.h"
+
+gm_status gm_idx_read(gm_dataset **out, gm_context *ctx, gm_inflow *in);
+
+#endif

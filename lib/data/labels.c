@@ -1,0 +1,98 @@
+/* labels.c - a whole number per row, kept by the dataset it is attached to and found through its views. */
+#include <math.h>
+#include <string.h>
+
+#include "data/dataset.h"
+
+#define LARGEST 16777216.0 /* 2^24: up to here a float holds every whole number */
+
+/* Reads labels block by block into `to`; *classes is the largest plus 1. */
+static gm_status collect(gm_dataset *labels, int32_t *to, int64_t *classes)
+{
+    int64_t largest = 0;
+    for (int64_t begin = 0; begin < labels->rows; begin += GM_ROWS) {
+        int64_t rows[GM_ROWS];
+        float values[GM_ROWS];
+        const int64_t n = labels->rows - begin < GM_ROWS ? labels->rows - begin : GM_ROWS;
+        for (int64_t i = 0; i < n; i++) rows[i] = begin + i;
+        gm_status status = gm_dataset_read(labels, rows, n, 0, values);
+        if (status) return status;
+        for (int64_t i = 0; i < n; i++) {
+            const double v = (double)values[i];
+            if (!(v >= 0.0 && v <= LARGEST && v == floor(v)))
+                return gm_fail(labels->ctx, GM_E_INVALID,
+                               "dataset_attach_labels: row %lld is %g, whole numbers from 0 to 2^24 "
+                               "are wanted",
+                               (long long)rows[i], v);
+            to[begin + i] = (int32_t)v;
+            if (to[begin + i] > largest) largest = to[begin + i];
+        }
+    }
+    *classes = largest + 1;
+    return GM_OK;
+}
+
+gm_status gm_dataset_attach_labels(gm_dataset *images, gm_dataset *labels)
+{
+    if (!images || !labels)
+        return gm_fail(images ? images->ctx : labels ? labels->ctx : NULL, GM_E_INVALID,
+                       "dataset_attach_labels: images or labels is NULL");
+    gm_context *ctx = images->ctx;
+    if (labels->ctx != ctx)
+        return gm_fail(ctx, GM_E_INVALID,
+                       "dataset_attach_labels: images and labels are of different contexts");
+    if (labels->row_size != 1)
+        return gm_fail(ctx, GM_E_SHAPE,
+                       "dataset_attach_labels: a row of labels has %lld values, 1 is wanted",
+                       (long long)labels->row_size);
+    if (labels->rows != images->rows)
+        return gm_fail(ctx, GM_E_SHAPE, "dataset_attach_labels: %lld labels for %lld rows",
+                       (long long)labels->rows, (long long)images->rows);
+    const size_t bytes = (size_t)images->rows * sizeof *images->labels;
+    int32_t *copy = gm_memory_get(&ctx->memory, bytes);
+    if (!copy) return gm_fail_memory(ctx, "dataset_attach_labels");
+    int64_t classes;
+    gm_status status = collect(labels, copy, &classes);
+    if (status) {
+        gm_memory_put(&ctx->memory, copy, bytes);
+        return status;
+    }
+    gm_memory_put(&ctx->memory, images->labels, bytes);
+    images->labels = copy;
+    images->classes = classes;
+    return GM_OK;
+}
+
+/* The nearest dataset on the way down that has labels. */
+static const gm_dataset *labelled(const gm_dataset *ds)
+{
+    while (ds && !ds->labels) ds = ds->parent;
+    return ds;
+}
+
+int32_t gm_dataset_has_labels(const gm_dataset *ds)
+{
+    return labelled(ds) != NULL;
+}
+
+int64_t gm_dataset_classes(const gm_dataset *ds)
+{
+    const gm_dataset *from = labelled(ds);
+    return from ? from->classes : 0;
+}
+
+gm_status gm_dataset_read_labels(gm_dataset *ds, const int64_t *rows, int64_t count, int64_t *out)
+{
+    if (!ds) return GM_E_INVALID;
+    if (count && (!rows || !out))
+        return gm_fail(ds->ctx, GM_E_INVALID, "dataset_read_labels: rows or out is NULL");
+    const gm_dataset *from = labelled(ds);
+    if (!from) return gm_fail(ds->ctx, GM_E_STATE, "dataset_read_labels: no labels are attached");
+    gm_status status = gm_dataset_check_rows(ds, "dataset_read_labels", rows, count);
+    if (status || !count) return status;
+    memmove(out, rows, (size_t)count * sizeof *rows);
+    for (const gm_dataset *d = ds; d != from; d = d->parent)
+        if (d->kind->map) d->kind->map(d, out, count, out);
+    for (int64_t i = 0; i < count; i++) out[i] = from->labels[out[i]];
+    return GM_OK;
+}

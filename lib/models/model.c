@@ -1,0 +1,297 @@
+/* model.c - the shared verbs but for fit (fit.c) and files (model_file.c). */
+#include "models/model.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+gm_status gm_model_fail(gm_context *ctx, gm_status status, const char *format, ...)
+{
+    char line[512];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    return gm_context_fail(ctx, status, line);
+}
+
+void *gm_model_allocate(gm_context *ctx, size_t size)
+{
+    void *p = gm_context_allocate(ctx, size);
+    if (p) memset(p, 0, size);
+    return p;
+}
+
+gm_status gm_model_open(gm_model *model, const gm_family *family, gm_context *ctx)
+{
+    gm_status status;
+    gm_context_retain(ctx);
+    model->family = family;
+    model->ctx = ctx;
+    model->owners = 1;
+    model->order_seed = gm_context_seed(ctx);
+    GM_TRY(gm_rng_create(&model->rng, ctx, gm_context_seed(ctx)));
+    GM_TRY(gm_tape_create(&model->tape, ctx, model->rng));
+    GM_TRY(gm_params_create(&model->params, ctx));
+out:
+    return status;
+}
+
+void gm_model_close(gm_model *model)
+{
+    gm_tape_release(model->tape);
+    gm_optimizer_release(model->optimizer);
+    gm_params_release(model->params);
+    gm_rng_release(model->rng);
+}
+
+gm_status gm_model_bind(gm_model *model, gm_optimizer *optimizer)
+{
+    gm_status status;
+    if (optimizer) {
+        gm_optimizer_retain(optimizer);
+        model->optimizer = optimizer;
+    } else {
+        GM_TRY(gm_adam_create(&model->optimizer, model->ctx, NULL));
+    }
+    if (gm_optimizer_params(model->optimizer) > 0)
+        GM_TRY(gm_model_fail(model->ctx, GM_E_STATE,
+                             "%s: the optimizer is bound to %lld parameters already; the model "
+                             "binds it to its own",
+                             model->family->name,
+                             (long long)gm_optimizer_params(model->optimizer)));
+    GM_TRY(gm_optimizer_add(model->optimizer, model->params));
+    GM_TRY(gm_optimizer_set_undo(model->optimizer, 1));
+out:
+    return status;
+}
+
+void gm_metrics_add(gm_metrics *metrics, const char *name, double value)
+{
+    if (metrics->count >= GM_MAX_METRICS) return;
+    metrics->metric[metrics->count].name = name;
+    metrics->metric[metrics->count].value = value;
+    metrics->count++;
+}
+
+void gm_model_record(gm_model *model, int32_t mode)
+{
+    gm_tape_reset(model->tape);
+    gm_tape_set_mode(model->tape, mode);
+}
+
+void gm_model_retain(gm_model *model)
+{
+    if (model) model->owners++;
+}
+
+void gm_model_release(gm_model *model)
+{
+    if (!model || --model->owners > 0) return;
+    gm_context *ctx = model->ctx;
+    model->family->destroy(model);
+    gm_context_release(ctx);
+}
+
+const char *gm_model_family(const gm_model *model)
+{
+    return model ? model->family->name : "";
+}
+
+gm_context *gm_model_context(const gm_model *model)
+{
+    return model ? model->ctx : NULL;
+}
+
+int32_t gm_model_supports(const gm_model *model, int32_t verb)
+{
+    return model && verb > 0 && verb < 31 && (model->family->verbs >> verb & 1);
+}
+
+gm_params *gm_model_params(const gm_model *model)
+{
+    return model ? model->params : NULL;
+}
+
+int64_t gm_model_row_size(const gm_model *model)
+{
+    return model ? model->row_size : 0;
+}
+
+gm_optimizer *gm_model_optimizer(const gm_model *model)
+{
+    return model ? model->optimizer : NULL;
+}
+
+int64_t gm_model_epochs(const gm_model *model)
+{
+    return model ? model->epochs : 0;
+}
+
+int64_t gm_model_steps(const gm_model *model)
+{
+    return model ? model->steps : 0;
+}
+
+void gm_model_seed(gm_model *model, uint64_t seed)
+{
+    if (model) gm_rng_seed(model->rng, seed);
+}
+
+static gm_status lacks(const gm_model *model, const char *verb)
+{
+    return gm_model_fail(model->ctx, GM_E_UNSUPPORTED, "%s: this family has no %s",
+                         model->family->name, verb);
+}
+
+static void give_metrics(const gm_metrics *from, gm_metric *metrics, int32_t room, int32_t *count)
+{
+    int32_t n = from->count < room ? from->count : room;
+    for (int32_t i = 0; metrics && i < n; i++) metrics[i] = from->metric[i];
+    if (count) *count = metrics ? n : 0;
+}
+
+/* A loss or gradient was not finite: back to the weights of the last good step. */
+static gm_status step_back(gm_model *model, const char *what, double value)
+{
+    int undone = gm_optimizer_undo(model->optimizer) == GM_OK;
+    return gm_model_fail(model->ctx, GM_E_NUMERIC,
+                         "%s: %s is %g at update %lld; the weights %s are kept",
+                         model->family->name, what, value, (long long)model->steps + 1,
+                         undone ? "before the update that led there" : "as they are");
+}
+
+gm_status gm_model_step(gm_model *model, const float *rows, int64_t count, gm_metric *metrics,
+                        int32_t room, int32_t *metric_count)
+{
+    if (metric_count) *metric_count = 0;
+    if (!model) return GM_E_INVALID;
+    if (!gm_model_supports(model, GM_VERB_FIT)) return lacks(model, "step");
+    if (!rows || count < 1)
+        return gm_model_fail(model->ctx, GM_E_INVALID,
+                             "%s: step wants at least one row; rows are %s, count is %lld",
+                             model->family->name, rows ? "given" : "NULL", (long long)count);
+    gm_status status;
+    gm_var loss;
+    gm_metrics m = { 0 };
+    gm_batch batch = { rows, count };
+    gm_model_record(model, GM_TAPE_TRAIN);
+    GM_TRY(model->family->loss(model, &batch, &loss, &m));
+    double value = gm_scalar(model->tape, loss);
+    if (!isfinite(value)) GM_TRY(step_back(model, "the loss", value));
+    GM_TRY(gm_backward(model->tape, loss, model->params));
+    status = gm_optimizer_step(model->optimizer);
+    if (status == GM_E_NUMERIC)
+        status = step_back(model, "the norm of the gradient",
+                           gm_params_gradient_norm(model->params));
+    if (status) goto out;
+    model->steps++;
+    give_metrics(&m, metrics, room, metric_count);
+out:
+    return status;
+}
+
+gm_status gm_model_evaluate(gm_model *model, gm_dataset *data, int64_t batch, int64_t limit,
+                            gm_metric *metrics, int32_t room, int32_t *metric_count)
+{
+    if (metric_count) *metric_count = 0;
+    if (!model) return GM_E_INVALID;
+    if (!gm_model_supports(model, GM_VERB_FIT)) return lacks(model, "evaluate");
+    if (!data || batch < 1 || limit < 0)
+        return gm_model_fail(model->ctx, GM_E_INVALID,
+                             "%s: evaluate: data is %s, batch is %lld (at least 1), limit is %lld",
+                             model->family->name, data ? "given" : "NULL", (long long)batch,
+                             (long long)limit);
+    if (gm_dataset_row_size(data) != model->row_size)
+        return gm_model_fail(model->ctx, GM_E_SHAPE,
+                             "%s: evaluate: rows have %lld values, the model's have %lld",
+                             model->family->name, (long long)gm_dataset_row_size(data),
+                             (long long)model->row_size);
+    int64_t rows = gm_dataset_rows(data);
+    if (limit && limit < rows) rows = limit;
+    if (rows < 1)
+        return gm_model_fail(model->ctx, GM_E_INVALID, "%s: evaluate: the dataset is empty",
+                             model->family->name);
+    if (batch > rows) batch = rows;
+    size_t bytes = (size_t)batch * (size_t)model->row_size * sizeof(float);
+    size_t index_bytes = (size_t)batch * sizeof(int64_t);
+    float *buffer = gm_context_allocate(model->ctx, bytes);
+    int64_t *index = gm_context_allocate(model->ctx, index_bytes);
+    gm_status status = GM_OK;
+    gm_metrics total = { 0 };
+    /* Its own random numbers: evaluating does not change what training will draw. */
+    gm_rng_state before;
+    gm_rng_save(model->rng, &before);
+    gm_rng_seed(model->rng, model->order_seed ^ 0x6576616c75617465u);
+    if (!buffer || !index)
+        GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "%s: evaluate: no memory for a batch",
+                             model->family->name));
+    for (int64_t done = 0; done < rows;) {
+        int64_t n = rows - done < batch ? rows - done : batch;
+        for (int64_t i = 0; i < n; i++) index[i] = done + i;
+        GM_TRY(gm_dataset_read(data, index, n, 0, buffer));
+        gm_var loss;
+        gm_metrics m = { 0 };
+        gm_batch b = { buffer, n };
+        gm_model_record(model, GM_TAPE_CONSTANT);
+        GM_TRY(model->family->loss(model, &b, &loss, &m));
+        for (int32_t i = 0; i < m.count; i++) {
+            if (done) m.metric[i].value = m.metric[i].value * (double)n + total.metric[i].value;
+            else m.metric[i].value *= (double)n;
+        }
+        total = m;
+        done += n;
+    }
+    for (int32_t i = 0; i < total.count; i++) total.metric[i].value /= (double)rows;
+    give_metrics(&total, metrics, room, metric_count);
+out:
+    gm_rng_restore(model->rng, &before);
+    gm_context_free(model->ctx, buffer, bytes);
+    gm_context_free(model->ctx, index, index_bytes);
+    return status;
+}
+
+gm_status gm_model_sample_into(gm_model *model, gm_tensor *out)
+{
+    if (!model) return GM_E_INVALID;
+    if (!gm_model_supports(model, GM_VERB_SAMPLE)) return lacks(model, "sample");
+    int64_t values = gm_tensor_count(out);
+    if (!out || values < 1 || values % model->row_size)
+        return gm_model_fail(model->ctx, out && values ? GM_E_SHAPE : GM_E_INVALID,
+                             "%s: sample: out holds %lld values, rows have %lld",
+                             model->family->name, (long long)values, (long long)model->row_size);
+    return model->family->sample(model, gm_tensor_data(out), values / model->row_size);
+}
+
+gm_status gm_model_sample(gm_tensor **out, gm_model *model, int64_t count)
+{
+    if (out) *out = NULL;
+    if (!model) return GM_E_INVALID;
+    if (!out || count < 1)
+        return gm_model_fail(model->ctx, GM_E_INVALID,
+                             "%s: sample: count is %lld, at least 1 is wanted%s",
+                             model->family->name, (long long)count, out ? "" : "; out is NULL");
+    if (!gm_model_supports(model, GM_VERB_SAMPLE)) return lacks(model, "sample");
+    gm_status status;
+    gm_tensor *t = NULL;
+    int64_t shape[2] = { count, model->row_size };
+    GM_TRY(gm_tensor_create(&t, model->ctx, 2, shape));
+    GM_TRY(gm_model_sample_into(model, t));
+    *out = t;
+    return GM_OK;
+out:
+    gm_tensor_release(t);
+    return status;
+}
+
+gm_status gm_model_log_prob(gm_model *model, const float *rows, int64_t count, double *out)
+{
+    if (!model) return GM_E_INVALID;
+    if (!gm_model_supports(model, GM_VERB_LOG_PROB)) return lacks(model, "log_prob");
+    if (!rows || !out || count < 1)
+        return gm_model_fail(model->ctx, GM_E_INVALID,
+                             "%s: log_prob: rows or out is NULL, or count is %lld (at least 1)",
+                             model->family->name, (long long)count);
+    return model->family->log_prob(model, rows, count, out);
+}

@@ -1,0 +1,92 @@
+/* model.h - what a family provides, and what the shared verbs keep. The only private header of this floor. */
+#ifndef GM_MODELS_MODEL_H
+#define GM_MODELS_MODEL_H
+
+#include "gm/archive.h"
+#include "gm/extend.h"
+#include "gm/layer.h"
+#include "gm/model.h"
+#include "gm/tape.h"
+
+#define GM_TRY(expr)                      \
+    do {                                  \
+        status = (expr);                  \
+        if (status != GM_OK) goto out;    \
+    } while (0)
+
+typedef struct gm_batch {
+    const float *rows;
+    int64_t count;
+} gm_batch;
+
+typedef struct gm_metrics {
+    gm_metric metric[GM_MAX_METRICS];
+    int32_t count;
+} gm_metrics;
+
+typedef struct gm_family {
+    const char *name;
+    int32_t verbs; /* 1 << GM_VERB_* */
+    /* Records the loss of a batch on the model's tape, in the tape's mode, and adds the metrics, "loss" first. */
+    gm_status (*loss)(gm_model *model, const gm_batch *batch, gm_var *loss, gm_metrics *metrics);
+    gm_status (*sample)(gm_model *model, float *out, int64_t count);
+    gm_status (*log_prob)(gm_model *model, const float *rows, int64_t count, double *out);
+    /* Options and parts into the archive; a model out of it (optimizer: NULL or the one of a checkpoint). */
+    gm_status (*save)(gm_model *model, gm_archive *archive);
+    gm_status (*load)(gm_model **out, gm_context *ctx, gm_archive *archive,
+                      gm_optimizer *optimizer);
+    /* Releases the family's own parts and the memory; gm_model_close does the rest. */
+    void (*destroy)(gm_model *model);
+} gm_family;
+
+/* The first member of every family's struct. */
+struct gm_model {
+    const gm_family *family;
+    gm_context *ctx; /* retained */
+    int64_t owners;
+    gm_params *params;
+    gm_optimizer *optimizer; /* NULL: the family does not fit */
+    gm_rng *rng;
+    gm_tape *tape; /* draws from rng */
+    int64_t row_size;
+    int64_t epochs, steps;
+    uint64_t order_seed; /* of the order of rows in each pass */
+    int32_t fitting;
+};
+
+/* Opens the shared part of a zeroed struct: retains ctx, makes rng, tape and an empty parameter set. After a failure
+ * gm_model_close is still due. */
+gm_status gm_model_open(gm_model *model, const gm_family *family, gm_context *ctx);
+void gm_model_close(gm_model *model);
+/* Binds the given optimizer, or a new Adam, to the parameters. */
+gm_status gm_model_bind(gm_model *model, gm_optimizer *optimizer);
+
+/* A zeroed struct of a family, and its return; NULL without memory. */
+void *gm_model_allocate(gm_context *ctx, size_t size);
+
+/* "family: ..." with printf's directives, into the context's line. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 3, 4)))
+#endif
+gm_status gm_model_fail(gm_context *ctx, gm_status status, const char *format, ...);
+void gm_metrics_add(gm_metrics *metrics, const char *name, double value);
+
+/* Forgets the recording and sets the tape's mode. */
+void gm_model_record(gm_model *model, int32_t mode);
+
+/* Rows that sampling and scoring take at a time, so that memory does not grow with how many are asked for. */
+#define GM_MODEL_GROUP 512
+
+/* Means of p(x | z) for `count` codes on a tape, into out. */
+struct gm_generator;
+gm_status gm_generator_emit(struct gm_generator *g, gm_tape *tape, gm_var z, int64_t count,
+                            float *out);
+/* A generator as a part of another family's file: its options and its network under `prefix`. */
+gm_status gm_generator_put(gm_archive *archive, const char *prefix, struct gm_generator *g);
+gm_status gm_generator_get(struct gm_generator **out, gm_context *ctx, gm_archive *archive,
+                           const char *prefix);
+
+extern const gm_family gm_family_generator;
+extern const gm_family gm_family_vae;
+
+#endif

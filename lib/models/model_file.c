@@ -1,0 +1,133 @@
+/* model_file.c - models to and from safetensors files. */
+#include <stdio.h>
+#include <string.h>
+
+#include "models/model.h"
+
+#define FORMAT 1
+
+static const gm_family *const families[] = { &gm_family_generator, &gm_family_vae };
+
+static gm_status put_rng(gm_archive *archive, const gm_rng *rng)
+{
+    gm_rng_state s;
+    gm_status status;
+    gm_rng_save(rng, &s);
+    GM_TRY(gm_archive_set_int(archive, "gm.rng.key", (int64_t)s.key));
+    GM_TRY(gm_archive_set_int(archive, "gm.rng.stream", (int64_t)s.stream));
+    GM_TRY(gm_archive_set_int(archive, "gm.rng.position", (int64_t)s.position));
+    GM_TRY(gm_archive_set_int(archive, "gm.rng.splits", (int64_t)s.splits));
+out:
+    return status;
+}
+
+static gm_status get_rng(gm_archive *archive, gm_rng *rng)
+{
+    int64_t key, stream, position, splits;
+    gm_status status;
+    GM_TRY(gm_archive_get_int(archive, "gm.rng.key", &key));
+    GM_TRY(gm_archive_get_int(archive, "gm.rng.stream", &stream));
+    GM_TRY(gm_archive_get_int(archive, "gm.rng.position", &position));
+    GM_TRY(gm_archive_get_int(archive, "gm.rng.splits", &splits));
+    gm_rng_state s = { (uint64_t)key, (uint64_t)stream, (uint64_t)position, (uint64_t)splits };
+    gm_rng_restore(rng, &s);
+out:
+    return status;
+}
+
+static gm_status save(gm_model *model, const char *path, int checkpoint)
+{
+    if (!model) return GM_E_INVALID;
+    if (!path) return gm_model_fail(model->ctx, GM_E_INVALID, "save: path is NULL");
+    if (!gm_model_supports(model, GM_VERB_SAVE))
+        return gm_model_fail(model->ctx, GM_E_UNSUPPORTED, "%s: this family has no save",
+                             model->family->name);
+    gm_archive *archive = NULL;
+    gm_status status;
+    GM_TRY(gm_archive_create(&archive, model->ctx));
+    GM_TRY(gm_archive_set_int(archive, "gm.format", FORMAT));
+    GM_TRY(gm_archive_set_text(archive, "gm.library", gm_version_text()));
+    GM_TRY(gm_archive_set_text(archive, "gm.family", model->family->name));
+    GM_TRY(gm_archive_set_int(archive, "gm.epochs", model->epochs));
+    GM_TRY(gm_archive_set_int(archive, "gm.steps", model->steps));
+    GM_TRY(gm_archive_set_int(archive, "gm.order_seed", (int64_t)model->order_seed));
+    GM_TRY(put_rng(archive, model->rng));
+    GM_TRY(model->family->save(model, archive));
+    if (checkpoint && model->optimizer)
+        GM_TRY(gm_optimizer_save(model->optimizer, archive, "optimizer."));
+    GM_TRY(gm_archive_write(archive, path));
+out:
+    gm_archive_release(archive);
+    return status;
+}
+
+gm_status gm_model_save(gm_model *model, const char *path)
+{
+    return save(model, path, 0);
+}
+
+gm_status gm_model_save_checkpoint(gm_model *model, const char *path)
+{
+    return save(model, path, 1);
+}
+
+static gm_status find_family(const gm_family **out, gm_context *ctx, gm_archive *archive,
+                             const char *path)
+{
+    const char *name;
+    int64_t format;
+    gm_status status;
+    if (!gm_archive_has(archive, "gm.format"))
+        return gm_model_fail(ctx, GM_E_FORMAT,
+                             "load: %s holds tensors, but no model of this library's", path);
+    GM_TRY(gm_archive_get_int(archive, "gm.format", &format));
+    if (format != FORMAT)
+        GM_TRY(gm_model_fail(ctx, GM_E_VERSION, "load: %s is of format %lld, this library reads %d",
+                             path, (long long)format, FORMAT));
+    GM_TRY(gm_archive_get_text(archive, "gm.family", &name));
+    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
+        if (!strcmp(families[i]->name, name)) {
+            *out = families[i];
+            return GM_OK;
+        }
+    GM_TRY(gm_model_fail(ctx, GM_E_UNSUPPORTED, "load: %s holds a \"%.64s\", which this library "
+                         "does not know", path, name));
+out:
+    return status;
+}
+
+gm_status gm_model_load(gm_model **out, gm_context *ctx, const char *path)
+{
+    if (out) *out = NULL;
+    if (!out || !ctx || !path)
+        return gm_model_fail(ctx, GM_E_INVALID, "load: context, path or out is NULL");
+    gm_archive *archive = NULL;
+    gm_optimizer *optimizer = NULL;
+    gm_model *model = NULL;
+    const gm_family *family = NULL;
+    gm_status status;
+    int64_t epochs, steps, seed;
+    GM_TRY(gm_archive_open(&archive, ctx, path));
+    GM_TRY(find_family(&family, ctx, archive, path));
+    GM_TRY(gm_archive_get_int(archive, "gm.epochs", &epochs));
+    GM_TRY(gm_archive_get_int(archive, "gm.steps", &steps));
+    GM_TRY(gm_archive_get_int(archive, "gm.order_seed", &seed));
+    if (epochs < 0 || steps < 0)
+        GM_TRY(gm_model_fail(ctx, GM_E_FORMAT, "load: %s: epochs is %lld, steps is %lld", path,
+                             (long long)epochs, (long long)steps));
+    if (gm_archive_has(archive, "optimizer.kind"))
+        GM_TRY(gm_optimizer_load_new(&optimizer, ctx, archive, "optimizer."));
+    GM_TRY(family->load(&model, ctx, archive, optimizer));
+    if (optimizer) GM_TRY(gm_optimizer_load(optimizer, archive, "optimizer."));
+    GM_TRY(get_rng(archive, model->rng));
+    model->epochs = epochs;
+    model->steps = steps;
+    model->order_seed = (uint64_t)seed;
+    *out = model;
+    model = NULL;
+out:
+    gm_model_release(model);
+    gm_optimizer_release(optimizer);
+    gm_archive_release(archive);
+    return status;
+}

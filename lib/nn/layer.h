@@ -1,0 +1,83 @@
+/* layer.h - the inside of a layer, and the table of built-in kinds.
+ *
+ * A built-in kind is one row of the table: what numbers describe it (saved as metadata), which arrays it holds
+ * (saved as tensors), and how it is applied. Creating, loading and saving follow from the row: a new kind needs no
+ * line elsewhere.
+ */
+#ifndef GM_NN_LAYER_H
+#define GM_NN_LAYER_H
+
+#include "autodiff/params.h"
+#include "base/context.h"
+#include "base/error.h"
+#include "gm/layer.h"
+
+#define GM_LAYER_INTS 8
+#define GM_LAYER_REALS 4
+#define GM_LAYER_ARRAYS 6
+#define GM_LAYER_DEPTH 32      /* nested sequences */
+#define GM_SEQUENCE_PARTS 4096 /* of one sequence, and of all that it nests, however often */
+#define GM_LAYER_TYPE 32
+
+typedef struct gm_layer_attrs {
+    int64_t ints[GM_LAYER_INTS];
+    double reals[GM_LAYER_REALS];
+} gm_layer_attrs;
+
+typedef struct gm_layer_array {
+    const char *name;
+    int32_t rank;
+    int64_t shape[GM_MAX_RANK];
+    int32_t state; /* 1: kept and saved, but not trained (running statistics) */
+} gm_layer_array;
+
+typedef struct gm_layer_kind {
+    const char *name;
+    const char *ints[GM_LAYER_INTS]; /* names of the attributes, ended by NULL */
+    const char *reals[GM_LAYER_REALS];
+    /* GM_E_INVALID when the attributes are out of range; may put unused ones in order. */
+    gm_status (*check)(gm_context *ctx, gm_layer_attrs *attrs);
+    /* The arrays that follow from checked attributes; how many. NULL: none. Attributes whose product is too large show
+     * when the arrays are made. */
+    int32_t (*arrays)(const gm_layer_attrs *attrs, gm_layer_array out[GM_LAYER_ARRAYS]);
+    gm_var (*apply)(gm_layer *layer, gm_tape *tape, gm_var x);
+} gm_layer_kind;
+
+struct gm_layer {
+    gm_context *ctx; /* retained */
+    int64_t owners;
+    const gm_layer_kind *kind;
+    gm_layer_attrs attrs;
+    gm_params *params; /* retained */
+    gm_params *state;  /* arrays that are not trained; NULL when there are none */
+
+    /* A sequence. */
+    gm_layer **parts;  /* retained */
+    int64_t count, room;
+    int64_t leaves;    /* parts that are no sequences, nested ones included */
+    int32_t depth;     /* 1: holds no sequence */
+    int32_t sealed;    /* is a part itself: takes no more parts */
+    gm_status status;  /* the first error, and its text */
+    char text[256];
+
+    /* A host's layer. */
+    gm_host_layer host;
+    char type[GM_LAYER_TYPE];
+};
+
+extern const gm_layer_kind gm_kind_linear, gm_kind_activation, gm_kind_dropout, gm_kind_embedding,
+    gm_kind_reshape, gm_kind_flatten, gm_kind_sequence, gm_kind_host;
+
+/* All kinds that files may name; NULL-terminated. The host's is not among them. */
+extern const gm_layer_kind *const gm_layer_kinds[];
+const gm_layer_kind *gm_layer_kind_find(const char *name); /* NULL if there is none */
+
+/* A layer with its arrays zero. attrs NULL: no attributes. */
+gm_status gm_layer_make(gm_layer **out, gm_context *ctx, const gm_layer_kind *kind,
+                        const gm_layer_attrs *attrs);
+/* A linear layer with the activation that follows it, in one operation. */
+gm_var gm_linear_apply(gm_layer *layer, gm_tape *tape, gm_var x, int32_t activation, double slope);
+/* What follows a failed initialisation in a constructor: releases *out and sets it to NULL. */
+gm_status gm_layer_drop(gm_layer **out, gm_status status);
+
+#endif

@@ -1,0 +1,125 @@
+/* plain.c - the layers without parameters: activations, dropout, reshape, flatten. */
+#include <float.h>
+#include <string.h>
+
+#include "nn/layer.h"
+
+static gm_status check_activation(gm_context *ctx, gm_layer_attrs *a)
+{
+    int64_t kind = a->ints[0];
+    if (kind <= GM_ACTIVATION_NONE || kind > GM_ACTIVATION_SOFTPLUS)
+        return gm_fail(ctx, GM_E_INVALID,
+                       "activation: number is %lld, one of GM_ACTIVATION_* but not NONE is wanted",
+                       (long long)kind);
+    if (kind != GM_ACTIVATION_LEAKY_RELU && kind != GM_ACTIVATION_ELU) a->reals[0] = 0;
+    if (!(a->reals[0] >= 0 && a->reals[0] <= FLT_MAX))
+        return gm_fail(ctx, GM_E_INVALID, "activation: slope is %g, at least 0 is wanted",
+                       a->reals[0]);
+    return GM_OK;
+}
+
+static gm_var apply_activation(gm_layer *layer, gm_tape *tape, gm_var x)
+{
+    return gm_activate(tape, x, (int32_t)layer->attrs.ints[0], layer->attrs.reals[0]);
+}
+
+const gm_layer_kind gm_kind_activation = {
+    .name = "activation",
+    .ints = { "activation" },
+    .reals = { "slope" },
+    .check = check_activation,
+    .apply = apply_activation,
+};
+
+gm_status gm_activation_create(gm_layer **out, gm_context *ctx, int32_t activation, double slope)
+{
+    gm_layer_attrs attrs = { { activation }, { slope } };
+    return gm_layer_make(out, ctx, &gm_kind_activation, &attrs);
+}
+
+static gm_status check_dropout(gm_context *ctx, gm_layer_attrs *a)
+{
+    if (!(a->reals[0] >= 0 && a->reals[0] < 1))
+        return gm_fail(ctx, GM_E_INVALID, "dropout: p is %g, 0 to below 1 is wanted", a->reals[0]);
+    return GM_OK;
+}
+
+static gm_var apply_dropout(gm_layer *layer, gm_tape *tape, gm_var x)
+{
+    return gm_dropout(tape, x, layer->attrs.reals[0]);
+}
+
+const gm_layer_kind gm_kind_dropout = {
+    .name = "dropout",
+    .reals = { "p" },
+    .check = check_dropout,
+    .apply = apply_dropout,
+};
+
+gm_status gm_dropout_create(gm_layer **out, gm_context *ctx, double p)
+{
+    gm_layer_attrs attrs = { { 0 }, { p } };
+    return gm_layer_make(out, ctx, &gm_kind_dropout, &attrs);
+}
+
+static gm_status check_reshape(gm_context *ctx, gm_layer_attrs *a)
+{
+    if (a->ints[0] < 0 || a->ints[0] > GM_MAX_RANK - 1)
+        return gm_fail(ctx, GM_E_INVALID, "reshape: rank is %lld, 0 to %d is wanted",
+                       (long long)a->ints[0], GM_MAX_RANK - 1);
+    for (int64_t i = 0; i < GM_MAX_RANK - 1; i++) {
+        if (i >= a->ints[0]) a->ints[1 + i] = 0;
+        else if (a->ints[1 + i] < 1)
+            return gm_fail(ctx, GM_E_INVALID,
+                           "reshape: size of axis %lld is %lld, at least 1 is wanted", (long long)i,
+                           (long long)a->ints[1 + i]);
+    }
+    return GM_OK;
+}
+
+static gm_var apply_reshape(gm_layer *layer, gm_tape *tape, gm_var x)
+{
+    if (gm_rank(tape, x) == 0)
+        return gm_tape_fail(tape, GM_E_SHAPE, "reshape: input is [], a batch axis is wanted");
+    const int64_t *in = gm_shape(tape, x);
+    int64_t shape[GM_MAX_RANK] = { in ? in[0] : 0 };
+    memcpy(shape + 1, layer->attrs.ints + 1, (GM_MAX_RANK - 1) * sizeof *shape);
+    return gm_reshape(tape, x, 1 + (int32_t)layer->attrs.ints[0], shape);
+}
+
+const gm_layer_kind gm_kind_reshape = {
+    .name = "reshape",
+    .ints = { "rank", "size0", "size1", "size2", "size3", "size4" },
+    .check = check_reshape,
+    .apply = apply_reshape,
+};
+
+gm_status gm_reshape_create(gm_layer **out, gm_context *ctx, int32_t rank, const int64_t *shape)
+{
+    if (out) *out = NULL;
+    if (rank > 0 && !shape) return gm_fail(ctx, GM_E_INVALID, "reshape: shape is NULL");
+    gm_layer_attrs attrs = { { rank }, { 0 } };
+    for (int32_t i = 0; i < rank && i < GM_MAX_RANK - 1; i++) attrs.ints[1 + i] = shape[i];
+    return gm_layer_make(out, ctx, &gm_kind_reshape, &attrs);
+}
+
+static gm_var apply_flatten(gm_layer *layer, gm_tape *tape, gm_var x)
+{
+    (void)layer;
+    int32_t rank = gm_rank(tape, x);
+    if (rank == 0)
+        return gm_tape_fail(tape, GM_E_SHAPE, "flatten: input is [], a batch axis is wanted");
+    const int64_t *in = gm_shape(tape, x);
+    int64_t shape[2] = { in ? in[0] : 0, 1 };
+    for (int32_t i = 1; i < rank; i++) /* an empty batch may stand before sizes of any size */
+        if (!gm_mul_size(shape[1], in[i], &shape[1]))
+            return gm_tape_fail(tape, GM_E_SHAPE, "flatten: the rows are more than memory can address");
+    return gm_reshape(tape, x, 2, shape);
+}
+
+const gm_layer_kind gm_kind_flatten = { .name = "flatten", .apply = apply_flatten };
+
+gm_status gm_flatten_create(gm_layer **out, gm_context *ctx)
+{
+    return gm_layer_make(out, ctx, &gm_kind_flatten, NULL);
+}

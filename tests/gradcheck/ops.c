@@ -1,0 +1,613 @@
+/* ops.c - central differences against gm_backward for every operation, in the double-precision
+ * build.
+ *
+ * A case builds an operation (or a chain) on variables; the loss is the sum of its output times
+ * fixed random weights. Each case runs once as it is and once recorded twice on the same variables,
+ * so that both ways of writing a gradient, storing and adding, are seen. The suite fails when an
+ * operation of the table has no case.
+ */
+#include "autodiff/tape.h"
+
+#include "gm/loss.h"
+#include "gm/ops.h"
+#include "support.h"
+
+#define INPUTS 8
+#define STEP 1e-5
+#define TOLERANCE 1e-7
+
+typedef struct input {
+    int32_t rank;
+    int64_t shape[6];
+    double low, high; /* values are drawn from here */
+    double gap;       /* and keep this far from 0 (a kink) */
+    int64_t whole;    /* > 0: whole numbers below it, with gradient 0 */
+} input;
+
+typedef gm_var (*build_fn)(gm_tape *t, const gm_var *v);
+
+typedef struct grad_case {
+    const char *op;
+    const char *what;
+    build_fn build;
+    int count;
+    input in[INPUTS];
+} grad_case;
+
+/* clang-format off: one builder a line, one case a line. */
+#define UNARY(word)                                                                                \
+    static gm_var build_##word(gm_tape *t, const gm_var *v)                                        \
+    {                                                                                              \
+        return gm_##word(t, v[0]);                                                                 \
+    }
+#define BINARY(word)                                                                               \
+    static gm_var build_##word(gm_tape *t, const gm_var *v)                                        \
+    {                                                                                              \
+        return gm_##word(t, v[0], v[1]);                                                           \
+    }
+#define TERNARY(word)                                                                              \
+    static gm_var build_##word(gm_tape *t, const gm_var *v)                                        \
+    {                                                                                              \
+        return gm_##word(t, v[0], v[1], v[2]);                                                     \
+    }
+/* A builder of any expression in t and v. */
+#define BUILD(word, expression)                                                                    \
+    static gm_var build_##word(gm_tape *t, const gm_var *v)                                        \
+    {                                                                                              \
+        return expression;                                                                         \
+    }
+
+UNARY(neg)
+UNARY(square)
+UNARY(sqrt)
+UNARY(abs)
+UNARY(exp)
+UNARY(log)
+UNARY(relu)
+UNARY(tanh)
+UNARY(sigmoid)
+UNARY(softplus)
+UNARY(softmax)
+UNARY(log_softmax)
+UNARY(logsumexp)
+UNARY(sum)
+UNARY(mean)
+BINARY(add)
+BINARY(sub)
+BINARY(mul)
+BINARY(div)
+BINARY(gather)
+BINARY(gaussian_sample)
+BINARY(bce_with_logits)
+BINARY(cross_entropy)
+BINARY(squared_error)
+BINARY(mse)
+BINARY(gaussian_kl)
+TERNARY(gaussian_nll)
+
+BUILD(scale, gm_scale(t, v[0], -1.75))
+BUILD(shift, gm_shift(t, v[0], 0.3))
+BUILD(leaky_relu, gm_leaky_relu(t, v[0], 0.1))
+BUILD(elu, gm_elu(t, v[0], 0.7))
+/* Kinks at 0 and 0.5: the cases avoid them. */
+BUILD(clamp, gm_clamp(t, gm_shift(t, v[0], 0.5), 0.5, 1.0))
+BUILD(mul_self, gm_mul(t, v[0], v[0]))
+BUILD(div_self, gm_div(t, v[0], v[0]))
+BUILD(sub_self, gm_sub(t, v[0], v[0]))
+BUILD(add_outer, gm_mul(t, v[0], gm_reshape(t, v[0], 2, (int64_t[]){ 5, 1 })))
+
+static const int32_t axis0[] = { 0 }, axis1[] = { 1 }, axis_last[] = { -1 }, axes02[] = { 2, 0 },
+                     axes13[] = { 1, 3 }, axes0123[] = { 0, 1, -1, 2 };
+BUILD(sum0, gm_sum_axes(t, v[0], axis0, 1, 0))
+BUILD(sum1, gm_sum_axes(t, v[0], axis1, 1, 1))
+BUILD(sum_last, gm_sum_axes(t, v[0], axis_last, 1, 0))
+BUILD(sum_none, gm_sum_axes(t, v[0], NULL, 0, 0))
+BUILD(sum13, gm_sum_axes(t, v[0], axes13, 2, 0))
+BUILD(mean02, gm_mean_axes(t, v[0], axes02, 2, 1))
+BUILD(mean_last, gm_mean_axes(t, v[0], axis_last, 1, 0))
+BUILD(mean_all, gm_mean_axes(t, v[0], axes0123, 4, 0))
+
+BUILD(matmul, gm_matmul(t, v[0], v[1], 0, 0))
+BUILD(matmul_ta, gm_matmul(t, v[0], v[1], 1, 0))
+BUILD(matmul_tb, gm_matmul(t, v[0], v[1], 0, 1))
+BUILD(matmul_tab, gm_matmul(t, v[0], v[1], 1, 1))
+BUILD(matmul_self, gm_matmul(t, v[0], v[0], 1, 0))
+BUILD(linear, gm_linear(t, v[0], v[1], v[2], GM_ACTIVATION_NONE, 0))
+BUILD(linear_bare, gm_linear(t, v[0], v[1], GM_NO_VAR, GM_ACTIVATION_NONE, 0))
+BUILD(linear_bare_tanh, gm_linear(t, v[0], v[1], GM_NO_VAR, GM_ACTIVATION_TANH, 0))
+BUILD(linear_relu, gm_linear(t, v[0], v[1], v[2], GM_ACTIVATION_RELU, 0))
+BUILD(linear_leaky, gm_linear(t, v[0], v[1], v[2], GM_ACTIVATION_LEAKY_RELU, 0.2))
+BUILD(linear_elu, gm_linear(t, v[0], v[1], v[2], GM_ACTIVATION_ELU, 1.3))
+BUILD(linear_tanh, gm_linear(t, v[0], v[1], v[2], GM_ACTIVATION_TANH, 0))
+BUILD(linear_sigmoid, gm_linear(t, v[0], v[1], v[2], GM_ACTIVATION_SIGMOID, 0))
+BUILD(linear_softplus, gm_linear(t, v[0], v[1], v[2], GM_ACTIVATION_SOFTPLUS, 0))
+BUILD(linear_self, gm_linear(t, v[0], v[0], GM_NO_VAR, GM_ACTIVATION_SIGMOID, 0))
+
+BUILD(reshape, gm_square(t, gm_reshape(t, v[0], 3, (int64_t[]){ 2, -1, 3 })))
+BUILD(transpose, gm_transpose(t, v[0], NULL))
+BUILD(transpose_4, gm_transpose(t, v[0], (int32_t[]){ 2, 0, 3, 1 }))
+BUILD(concat0, gm_concat(t, v, 3, 0))
+BUILD(concat1, gm_concat(t, v, 3, -2))
+BUILD(concat_self, gm_concat(t, (gm_var[]){ v[0], v[0], v[1], v[0] }, 4, 1))
+BUILD(slice0, gm_slice(t, v[0], 0, 1, 3))
+BUILD(slice_last, gm_slice(t, v[0], -1, 2, 5))
+BUILD(slice_two, gm_mul(t, gm_slice(t, v[0], 1, 0, 3), gm_slice(t, v[0], 1, 1, 4)))
+BUILD(repeat_rows, gm_repeat_rows(t, v[0], 3))
+BUILD(dropout, gm_dropout(t, v[0], 0.4))
+BUILD(kl_self, gm_gaussian_kl(t, v[0], v[0]))
+BUILD(nll_self, gm_gaussian_nll(t, v[0], v[1], v[0]))
+BUILD(nll_thrice, gm_gaussian_nll(t, v[0], v[0], v[0]))
+BUILD(sample_self, gm_gaussian_sample(t, v[0], v[0]))
+BUILD(bce_sigmoid, gm_bce_with_logits(t, v[0], gm_sigmoid(t, v[0])))
+BUILD(square_self, gm_squared_error(t, gm_square(t, v[0]), v[0]))
+
+/* The bound of a small VAE with two samples for each row: x, then weights and biases. */
+static gm_var build_chain(gm_tape *t, const gm_var *v)
+{
+    gm_var h = gm_linear(t, v[0], v[1], v[2], GM_ACTIVATION_TANH, 0);
+    gm_var both = gm_linear(t, h, v[3], GM_NO_VAR, GM_ACTIVATION_NONE, 0);
+    gm_var mean = gm_slice(t, both, 1, 0, 2), lv = gm_slice(t, both, 1, 2, 4);
+    gm_var z = gm_gaussian_sample(t, gm_repeat_rows(t, mean, 2), gm_repeat_rows(t, lv, 2));
+    gm_var logits = gm_linear(t, z, v[4], v[5], GM_ACTIVATION_NONE, 0);
+    gm_var log_w = gm_sub(t, gm_repeat_rows(t, gm_neg(t, gm_gaussian_kl(t, mean, lv)), 2),
+                          gm_bce_with_logits(t, logits, v[0]));
+    return gm_logsumexp(t, gm_reshape(t, log_w, 2, (int64_t[]){ 3, 2 }));
+}
+
+#define ANY -1.5, 1.5, 0, 0
+#define SMOOTH -1.5, 1.5, 0.05, 0
+#define POSITIVE 0.3, 2, 0, 0
+#define UNIT 0.05, 0.95, 0, 0
+#define WHOLE(n) 0, 0, 0, n
+
+static const grad_case cases[] = {
+    { "neg", "", build_neg, 1, { { 2, { 3, 5 }, ANY } } },
+    { "scale", "", build_scale, 1, { { 1, { 7 }, ANY } } },
+    { "shift", "", build_shift, 1, { { 0, { 0 }, ANY } } },
+    { "square", "", build_square, 1, { { 3, { 2, 3, 3 }, ANY } } },
+    { "sqrt", "", build_sqrt, 1, { { 2, { 3, 5 }, POSITIVE } } },
+    { "abs", "", build_abs, 1, { { 2, { 3, 5 }, SMOOTH } } },
+    { "exp", "", build_exp, 1, { { 2, { 3, 11 }, ANY } } },
+    { "exp", "large", build_exp, 1, { { 2, { 130, 257 }, ANY } } },
+    { "log", "", build_log, 1, { { 2, { 3, 5 }, POSITIVE } } },
+    { "relu", "", build_relu, 1, { { 2, { 5, 7 }, SMOOTH } } },
+    { "leaky_relu", "", build_leaky_relu, 1, { { 2, { 5, 7 }, SMOOTH } } },
+    { "elu", "", build_elu, 1, { { 2, { 5, 7 }, SMOOTH } } },
+    { "tanh", "", build_tanh, 1, { { 2, { 5, 7 }, ANY } } },
+    { "sigmoid", "", build_sigmoid, 1, { { 2, { 5, 7 }, ANY } } },
+    { "softplus", "", build_softplus, 1, { { 2, { 5, 7 }, ANY } } },
+    { "clamp", "inside and below", build_clamp, 1, { { 2, { 5, 7 }, -0.45, 0.45, 0.05, 0 } } },
+    { "clamp", "above", build_clamp, 1, { { 1, { 7 }, 0.55, 1.5, 0, 0 } } },
+
+    { "add", "same", build_add, 2, { { 2, { 3, 5 }, ANY }, { 2, { 3, 5 }, ANY } } },
+    { "add", "row", build_add, 2, { { 2, { 3, 5 }, ANY }, { 1, { 5 }, ANY } } },
+    { "add", "large row", build_add, 2, { { 2, { 300, 129 }, ANY }, { 1, { 129 }, ANY } } },
+    { "add", "column, reversed", build_add, 2, { { 2, { 3, 1 }, ANY }, { 2, { 3, 5 }, ANY } } },
+    { "sub", "scalar", build_sub, 2, { { 2, { 3, 5 }, ANY }, { 0, { 0 }, ANY } } },
+    { "sub", "outer", build_sub, 2, { { 2, { 4, 1 }, ANY }, { 2, { 1, 3 }, ANY } } },
+    { "sub", "itself", build_sub_self, 1, { { 2, { 4, 1 }, ANY } } },
+    { "mul", "same", build_mul, 2, { { 3, { 2, 3, 3 }, ANY }, { 3, { 2, 3, 3 }, ANY } } },
+    { "mul", "channels", build_mul, 2, { { 4, { 2, 3, 2, 3 }, ANY }, { 3, { 3, 1, 1 }, ANY } } },
+    { "mul", "crossed", build_mul, 2, { { 4, { 2, 1, 3, 1 }, ANY }, { 4, { 1, 4, 1, 5 }, ANY } } },
+    { "mul",
+      "rank 6",
+      build_mul,
+      2,
+      { { 6, { 2, 1, 2, 3, 1, 2 }, ANY }, { 5, { 2, 1, 3, 2, 1 }, ANY } } },
+    { "mul", "large column", build_mul, 2, { { 2, { 300, 129 }, ANY }, { 2, { 300, 1 }, ANY } } },
+    { "mul", "large scalar", build_mul, 2, { { 2, { 300, 129 }, ANY }, { 2, { 1, 1 }, ANY } } },
+    { "mul", "itself", build_mul_self, 1, { { 2, { 3, 5 }, ANY } } },
+    { "mul", "itself, outer", build_add_outer, 1, { { 1, { 5 }, ANY } } },
+    { "div", "same", build_div, 2, { { 2, { 3, 5 }, ANY }, { 2, { 3, 5 }, POSITIVE } } },
+    { "div", "row below", build_div, 2, { { 2, { 3, 5 }, ANY }, { 1, { 5 }, POSITIVE } } },
+    { "div", "row above", build_div, 2, { { 1, { 5 }, ANY }, { 2, { 3, 5 }, POSITIVE } } },
+    { "div", "column", build_div, 2, { { 3, { 2, 3, 5 }, ANY }, { 3, { 2, 3, 1 }, POSITIVE } } },
+    { "div", "itself", build_div_self, 1, { { 2, { 3, 5 }, POSITIVE } } },
+
+    { "softmax", "", build_softmax, 1, { { 2, { 4, 7 }, ANY } } },
+    { "softmax", "rank 1", build_softmax, 1, { { 1, { 9 }, ANY } } },
+    { "log_softmax", "", build_log_softmax, 1, { { 3, { 2, 3, 5 }, ANY } } },
+    { "logsumexp", "", build_logsumexp, 1, { { 3, { 2, 3, 5 }, ANY } } },
+    { "logsumexp", "rank 1", build_logsumexp, 1, { { 1, { 17 }, ANY } } },
+
+    { "sum", "", build_sum, 1, { { 2, { 3, 5 }, ANY } } },
+    { "sum", "large", build_sum, 1, { { 1, { 40001 }, ANY } } },
+    { "mean", "", build_mean, 1, { { 3, { 3, 1, 5 }, ANY } } },
+    { "sum_axes", "0", build_sum0, 1, { { 2, { 3, 5 }, ANY } } },
+    { "sum_axes", "0, large", build_sum0, 1, { { 2, { 500, 70 }, ANY } } },
+    { "sum_axes", "1 kept", build_sum1, 1, { { 3, { 3, 5, 2 }, ANY } } },
+    { "sum_axes", "last", build_sum_last, 1, { { 2, { 3, 5 }, ANY } } },
+    { "sum_axes", "none", build_sum_none, 1, { { 2, { 3, 5 }, ANY } } },
+    { "sum_axes", "1 and 3", build_sum13, 1, { { 5, { 2, 3, 2, 3, 2 }, ANY } } },
+    { "mean_axes", "0 and 2", build_mean02, 1, { { 3, { 3, 5, 2 }, ANY } } },
+    { "mean_axes", "last", build_mean_last, 1, { { 2, { 3, 5 }, ANY } } },
+    { "mean_axes", "all", build_mean_all, 1, { { 4, { 2, 3, 1, 4 }, ANY } } },
+
+    { "matmul", "", build_matmul, 2, { { 2, { 3, 5 }, ANY }, { 2, { 5, 4 }, ANY } } },
+    { "matmul", "a", build_matmul_ta, 2, { { 2, { 5, 3 }, ANY }, { 2, { 5, 4 }, ANY } } },
+    { "matmul", "b", build_matmul_tb, 2, { { 2, { 3, 5 }, ANY }, { 2, { 4, 5 }, ANY } } },
+    { "matmul", "a, b", build_matmul_tab, 2, { { 2, { 5, 3 }, ANY }, { 2, { 4, 5 }, ANY } } },
+    { "matmul", "batch", build_matmul, 2, { { 3, { 3, 2, 5 }, ANY }, { 3, { 3, 5, 4 }, ANY } } },
+    { "matmul",
+      "batch a",
+      build_matmul_ta,
+      2,
+      { { 3, { 9, 2, 3 }, ANY }, { 3, { 9, 2, 2 }, ANY } } },
+    { "matmul",
+      "batch b",
+      build_matmul_tb,
+      2,
+      { { 3, { 2, 2, 3 }, ANY }, { 3, { 2, 4, 3 }, ANY } } },
+    { "matmul",
+      "batch a, b",
+      build_matmul_tab,
+      2,
+      { { 3, { 8, 2, 3 }, ANY }, { 3, { 8, 4, 2 }, ANY } } },
+    { "matmul", "itself", build_matmul_self, 1, { { 2, { 4, 3 }, ANY } } },
+    { "matmul", "large", build_matmul, 2, { { 2, { 130, 70 }, ANY }, { 2, { 70, 140 }, ANY } } },
+
+    { "linear",
+      "",
+      build_linear,
+      3,
+      { { 2, { 3, 5 }, ANY }, { 2, { 4, 5 }, ANY }, { 1, { 4 }, ANY } } },
+    { "linear",
+      "rank 1",
+      build_linear,
+      3,
+      { { 1, { 5 }, ANY }, { 2, { 4, 5 }, ANY }, { 1, { 4 }, ANY } } },
+    { "linear",
+      "rank 3",
+      build_linear_tanh,
+      3,
+      { { 3, { 2, 3, 5 }, ANY }, { 2, { 4, 5 }, ANY }, { 1, { 4 }, ANY } } },
+    { "linear", "bare", build_linear_bare, 2, { { 2, { 3, 5 }, ANY }, { 2, { 4, 5 }, ANY } } },
+    { "linear",
+      "bare, tanh",
+      build_linear_bare_tanh,
+      2,
+      { { 2, { 3, 5 }, ANY }, { 2, { 4, 5 }, ANY } } },
+    { "linear",
+      "relu",
+      build_linear_relu,
+      3,
+      { { 2, { 3, 5 }, ANY }, { 2, { 4, 5 }, ANY }, { 1, { 4 }, ANY } } },
+    { "linear",
+      "leaky_relu",
+      build_linear_leaky,
+      3,
+      { { 2, { 3, 5 }, ANY }, { 2, { 4, 5 }, ANY }, { 1, { 4 }, ANY } } },
+    { "linear",
+      "elu",
+      build_linear_elu,
+      3,
+      { { 2, { 3, 5 }, ANY }, { 2, { 4, 5 }, ANY }, { 1, { 4 }, ANY } } },
+    { "linear",
+      "sigmoid",
+      build_linear_sigmoid,
+      3,
+      { { 2, { 3, 5 }, ANY }, { 2, { 4, 5 }, ANY }, { 1, { 4 }, ANY } } },
+    { "linear",
+      "softplus",
+      build_linear_softplus,
+      3,
+      { { 2, { 3, 5 }, ANY }, { 2, { 4, 5 }, ANY }, { 1, { 4 }, ANY } } },
+    { "linear", "itself", build_linear_self, 1, { { 2, { 4, 5 }, ANY } } },
+    { "linear",
+      "large",
+      build_linear_tanh,
+      3,
+      { { 2, { 260, 33 }, -0.4, 0.4, 0, 0 },
+        { 2, { 140, 33 }, -0.4, 0.4, 0, 0 },
+        { 1, { 140 }, ANY } } },
+
+    { "reshape", "", build_reshape, 1, { { 2, { 6, 5 }, ANY } } },
+    { "transpose", "", build_transpose, 1, { { 2, { 3, 5 }, ANY } } },
+    { "transpose", "rank 3", build_transpose, 1, { { 3, { 2, 3, 4 }, ANY } } },
+    { "transpose", "rank 4", build_transpose_4, 1, { { 4, { 2, 3, 4, 3 }, ANY } } },
+    { "concat",
+      "rows",
+      build_concat0,
+      3,
+      { { 2, { 3, 5 }, ANY }, { 2, { 1, 5 }, ANY }, { 2, { 4, 5 }, ANY } } },
+    { "concat",
+      "middle",
+      build_concat1,
+      3,
+      { { 3, { 2, 3, 2 }, ANY }, { 3, { 2, 1, 2 }, ANY }, { 3, { 2, 2, 2 }, ANY } } },
+    { "concat", "itself", build_concat_self, 2, { { 2, { 3, 2 }, ANY }, { 2, { 3, 1 }, ANY } } },
+    { "slice", "rows", build_slice0, 1, { { 2, { 4, 5 }, ANY } } },
+    { "slice", "last", build_slice_last, 1, { { 3, { 2, 2, 7 }, ANY } } },
+    { "slice", "overlapping", build_slice_two, 1, { { 2, { 3, 5 }, ANY } } },
+    { "gather", "", build_gather, 2, { { 2, { 5, 3 }, ANY }, { 1, { 9 }, WHOLE(5) } } },
+    { "gather", "scalar index", build_gather, 2, { { 2, { 5, 3 }, ANY }, { 0, { 0 }, WHOLE(5) } } },
+    { "gather",
+      "rank 3 by 2",
+      build_gather,
+      2,
+      { { 3, { 4, 2, 3 }, ANY }, { 2, { 3, 2 }, WHOLE(4) } } },
+    { "gather", "rank 1", build_gather, 2, { { 1, { 4 }, ANY }, { 2, { 3, 2 }, WHOLE(4) } } },
+    { "repeat_rows", "", build_repeat_rows, 1, { { 2, { 4, 5 }, ANY } } },
+    { "repeat_rows", "rank 1", build_repeat_rows, 1, { { 1, { 4 }, ANY } } },
+    { "dropout", "", build_dropout, 1, { { 2, { 6, 7 }, ANY } } },
+    { "dropout", "large", build_dropout, 1, { { 2, { 150, 130 }, ANY } } },
+    { "gaussian_sample",
+      "",
+      build_gaussian_sample,
+      2,
+      { { 2, { 4, 5 }, ANY }, { 2, { 4, 5 }, ANY } } },
+    { "gaussian_sample",
+      "large",
+      build_gaussian_sample,
+      2,
+      { { 2, { 150, 130 }, ANY }, { 2, { 150, 130 }, ANY } } },
+    { "gaussian_sample", "itself", build_sample_self, 1, { { 2, { 4, 5 }, ANY } } },
+
+    { "bce_with_logits",
+      "",
+      build_bce_with_logits,
+      2,
+      { { 2, { 4, 5 }, ANY }, { 2, { 4, 5 }, UNIT } } },
+    { "bce_with_logits",
+      "shared",
+      build_bce_with_logits,
+      2,
+      { { 2, { 6, 5 }, ANY }, { 2, { 2, 5 }, UNIT } } },
+    { "bce_with_logits",
+      "rank 3",
+      build_bce_with_logits,
+      2,
+      { { 3, { 3, 2, 2 }, ANY }, { 3, { 1, 2, 2 }, UNIT } } },
+    { "bce_with_logits",
+      "large",
+      build_bce_with_logits,
+      2,
+      { { 2, { 60, 784 }, ANY }, { 2, { 20, 784 }, UNIT } } },
+    { "bce_with_logits", "itself", build_bce_sigmoid, 1, { { 2, { 4, 5 }, ANY } } },
+    { "cross_entropy",
+      "",
+      build_cross_entropy,
+      2,
+      { { 2, { 5, 4 }, ANY }, { 1, { 5 }, WHOLE(4) } } },
+    { "cross_entropy",
+      "shared",
+      build_cross_entropy,
+      2,
+      { { 2, { 6, 4 }, ANY }, { 1, { 3 }, WHOLE(4) } } },
+    { "cross_entropy",
+      "rank 3, shared",
+      build_cross_entropy,
+      2,
+      { { 3, { 4, 3, 4 }, ANY }, { 2, { 2, 3 }, WHOLE(4) } } },
+    { "squared_error", "", build_squared_error, 2, { { 2, { 4, 5 }, ANY }, { 2, { 4, 5 }, ANY } } },
+    { "squared_error",
+      "shared",
+      build_squared_error,
+      2,
+      { { 2, { 6, 5 }, ANY }, { 2, { 3, 5 }, ANY } } },
+    { "squared_error", "rank 1", build_squared_error, 2, { { 1, { 6 }, ANY }, { 1, { 6 }, ANY } } },
+    { "squared_error",
+      "large",
+      build_squared_error,
+      2,
+      { { 2, { 30, 1100 }, ANY }, { 2, { 30, 1100 }, ANY } } },
+    { "squared_error", "itself", build_square_self, 1, { { 2, { 4, 5 }, ANY } } },
+    { "mse", "", build_mse, 2, { { 2, { 4, 5 }, ANY }, { 2, { 4, 5 }, ANY } } },
+    { "mse", "shared", build_mse, 2, { { 3, { 4, 2, 5 }, ANY }, { 3, { 2, 2, 5 }, ANY } } },
+    { "gaussian_nll",
+      "",
+      build_gaussian_nll,
+      3,
+      { { 2, { 4, 5 }, ANY }, { 2, { 4, 5 }, ANY }, { 2, { 4, 5 }, ANY } } },
+    { "gaussian_nll",
+      "shared x",
+      build_gaussian_nll,
+      3,
+      { { 2, { 6, 5 }, ANY }, { 2, { 6, 5 }, ANY }, { 2, { 2, 5 }, ANY } } },
+    { "gaussian_nll",
+      "one variance",
+      build_gaussian_nll,
+      3,
+      { { 2, { 6, 5 }, ANY }, { 0, { 0 }, ANY }, { 2, { 2, 5 }, ANY } } },
+    { "gaussian_nll",
+      "variance of columns",
+      build_gaussian_nll,
+      3,
+      { { 2, { 6, 5 }, ANY }, { 1, { 5 }, ANY }, { 2, { 6, 5 }, ANY } } },
+    { "gaussian_nll",
+      "large",
+      build_gaussian_nll,
+      3,
+      { { 2, { 30, 1100 }, ANY }, { 2, { 30, 1100 }, ANY }, { 2, { 30, 1100 }, ANY } } },
+    { "gaussian_nll", "itself", build_nll_self, 2, { { 2, { 4, 5 }, ANY }, { 2, { 4, 5 }, ANY } } },
+    { "gaussian_nll", "three times", build_nll_thrice, 1, { { 2, { 4, 5 }, ANY } } },
+    { "gaussian_kl", "", build_gaussian_kl, 2, { { 2, { 4, 5 }, ANY }, { 2, { 4, 5 }, ANY } } },
+    { "gaussian_kl",
+      "rank 3",
+      build_gaussian_kl,
+      2,
+      { { 3, { 2, 2, 3 }, ANY }, { 3, { 2, 2, 3 }, ANY } } },
+    { "gaussian_kl", "itself", build_kl_self, 1, { { 2, { 4, 5 }, ANY } } },
+
+    { "chain",
+      "a bound with two samples",
+      build_chain,
+      6,
+      { { 2, { 3, 6 }, UNIT },
+        { 2, { 5, 6 }, ANY },
+        { 1, { 5 }, ANY },
+        { 2, { 4, 5 }, -0.5, 0.5, 0, 0 },
+        { 2, { 6, 2 }, ANY },
+        { 1, { 6 }, ANY } } },
+};
+
+#define CASES ((int)(sizeof cases / sizeof cases[0]))
+
+/* clang-format on */
+
+/* Everything about one case that stays the same from recording to recording. */
+typedef struct trial {
+    const grad_case *c;
+    gm_tape *tape;
+    gm_rng_state start;
+    float *data[INPUTS];
+    int64_t count[INPUTS];
+    float *weight; /* of each output element */
+    int twice;
+    gm_var in[INPUTS];
+    gm_var loss;
+} trial;
+
+static int64_t size_of(const input *in)
+{
+    int64_t n = 1;
+    for (int32_t i = 0; i < in->rank; i++) n *= in->shape[i];
+    return n;
+}
+
+static void draw(gm_rng *rng, const input *in, float *data, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        if (in->whole) {
+            data[i] = (float)gm_rng_below(rng, in->whole);
+            continue;
+        }
+        do {
+            data[i] = in->low + (in->high - in->low) * gm_rng_double(rng);
+        } while (fabs(data[i]) < in->gap);
+    }
+}
+
+/* Records the case; the loss is computed here, outside the library. */
+static double record(trial *r, gm_rng *rng)
+{
+    gm_tape_reset(r->tape);
+    gm_var part[2];
+    double loss = 0;
+    for (int i = 0; i < r->c->count; i++)
+        r->in[i] = gm_variable(r->tape, r->c->in[i].rank, r->c->in[i].shape, r->data[i]);
+    for (int k = 0; k <= r->twice; k++) {
+        gm_rng_restore(gm_tape_rng(r->tape), &r->start);
+        gm_var y = r->c->build(r->tape, r->in);
+        ck_assert_msg(gm_tape_status(r->tape) == GM_OK, "%s (%s): %s", r->c->op, r->c->what,
+                      gm_context_error(gm_tape_context(r->tape)));
+        int64_t n = gm_count(r->tape, y);
+        if (!r->weight) {
+            r->weight = calloc((size_t)n, sizeof *r->weight);
+            for (int64_t i = 0; i < n; i++) r->weight[i] = gm_rng_double(rng) - 0.5;
+        }
+        const float *value = gm_value(r->tape, y);
+        for (int64_t i = 0; i < n; i++) loss += r->weight[i] * value[i];
+        gm_var w = gm_input_array(r->tape, gm_rank(r->tape, y), gm_shape(r->tape, y), r->weight);
+        part[k] = gm_sum(r->tape, gm_mul(r->tape, y, w));
+    }
+    r->loss = r->twice ? gm_add(r->tape, part[0], part[1]) : part[0];
+    ck_assert_int_eq(gm_tape_status(r->tape), GM_OK);
+    ck_assert_double_eq_tol(gm_scalar(r->tape, r->loss), loss, 1e-10 * (1 + fabs(loss)));
+    return loss;
+}
+
+static void check_input(trial *r, int which, gm_rng *rng)
+{
+    const grad_case *c = r->c;
+    int64_t n = r->count[which];
+    int64_t trials = n <= 64 ? n : 24;
+    float *found = malloc((size_t)n * sizeof *found);
+    (void)record(r, rng);
+    ck_assert_int_eq(gm_backward(r->tape, r->loss, NULL), GM_OK);
+    ck_assert_ptr_nonnull(gm_gradient_of(r->tape, r->in[which]));
+    memcpy(found, gm_gradient_of(r->tape, r->in[which]), (size_t)n * sizeof *found);
+    for (int64_t k = 0; k < trials; k++) {
+        int64_t i = n <= 64 ? k : gm_rng_below(rng, n);
+        double expected = 0, kept = r->data[which][i];
+        if (!c->in[which].whole) {
+            r->data[which][i] = kept + STEP;
+            double above = record(r, rng);
+            r->data[which][i] = kept - STEP;
+            double below = record(r, rng);
+            r->data[which][i] = kept;
+            expected = (above - below) / (2 * STEP);
+        }
+        double error = fabs(found[i] - expected);
+        ck_assert_msg(error <= TOLERANCE * (1 + fabs(expected)),
+                      "%s (%s)%s: input %d element %lld: gradient %.12g, differences give %.12g",
+                      c->op, c->what, r->twice ? ", twice" : "", which, (long long)i, found[i],
+                      expected);
+    }
+    free(found);
+}
+
+static void run_case(const grad_case *c, int32_t threads, int twice)
+{
+    gm_context *ctx = support_context(11, threads);
+    gm_rng *rng = NULL;
+    trial r = { .c = c, .twice = twice };
+    ck_assert_int_eq(gm_rng_create(&rng, ctx, 5), GM_OK);
+    ck_assert_int_eq(gm_tape_create(&r.tape, ctx, NULL), GM_OK);
+    gm_rng_save(gm_tape_rng(r.tape), &r.start);
+    for (int i = 0; i < c->count; i++) {
+        r.count[i] = size_of(&c->in[i]);
+        r.data[i] = malloc((size_t)r.count[i] * sizeof(float));
+        draw(rng, &c->in[i], r.data[i], r.count[i]);
+    }
+    for (int i = 0; i < c->count; i++) check_input(&r, i, rng);
+    for (int i = 0; i < c->count; i++) free(r.data[i]);
+    free(r.weight);
+    gm_tape_release(r.tape);
+    gm_rng_release(rng);
+    gm_context_release(ctx);
+}
+
+START_TEST(test_once)
+{
+    run_case(&cases[_i], 1, 0);
+}
+END_TEST
+
+START_TEST(test_twice)
+{
+    run_case(&cases[_i], 3, 1);
+}
+END_TEST
+
+START_TEST(test_stop_gradient)
+{
+    gm_context *ctx = support_context(1, 1);
+    gm_tape *t = NULL;
+    float x[3] = { 1, -2, 3 };
+    ck_assert_int_eq(gm_tape_create(&t, ctx, NULL), GM_OK);
+    gm_var v = gm_variable(t, 1, (int64_t[]){ 3 }, x);
+    gm_var loss = gm_sum(t, gm_mul(t, v, gm_stop_gradient(t, v)));
+    ck_assert_int_eq(gm_backward(t, loss, NULL), GM_OK);
+    const float *g = gm_gradient_of(t, v);
+    for (int i = 0; i < 3; i++) ck_assert_double_eq(g[i], x[i]); /* not 2 x */
+    gm_tape_release(t);
+    gm_context_release(ctx);
+}
+END_TEST
+
+START_TEST(test_every_operation_has_a_case)
+{
+    int operations = 0;
+    for (const gm_op *const *op = gm_op_table; *op; op++, operations++) {
+        int found = !strcmp((*op)->name, "stop_gradient"); /* test_stop_gradient */
+        for (int i = 0; i < CASES; i++) found |= !strcmp((*op)->name, cases[i].op);
+        ck_assert_msg(found, "%s has no gradient check", (*op)->name);
+    }
+    ck_assert_int_ge(operations, 43);
+}
+END_TEST
+
+Suite *gm_suite(void);
+Suite *gm_suite(void)
+{
+    Suite *s = suite_create("gradcheck: ops");
+    TCase *tc = tcase_create("ops");
+    tcase_set_timeout(tc, 120);
+    tcase_add_loop_test(tc, test_once, 0, CASES);
+    tcase_add_loop_test(tc, test_twice, 0, CASES);
+    tcase_add_test(tc, test_stop_gradient);
+    tcase_add_test(tc, test_every_operation_has_a_case);
+    suite_add_tcase(s, tc);
+    return s;
+}

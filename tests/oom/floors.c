@@ -1,0 +1,296 @@
+/* floors.c - every allocation fails once: contexts, numbers, tensors, tapes, layers, optimizers, datasets. */
+#include <zlib.h>
+
+#include "gm/data.h"
+#include "gm/layer.h"
+#include "gm/loss.h"
+#include "gm/optimizer.h"
+#include "sweep.h"
+
+static const float numbers[12] = { 0.5f, 1, 0, 0.25f, 0.75f, 0, 1, 0.125f, 1, 0.5f, 0, 1 };
+static const int64_t four_three[2] = { 4, 3 };
+
+static gm_status lower_floors(sweep *s)
+{
+    gm_status status;
+    gm_rng *rng = NULL, *child = NULL;
+    gm_tensor *t = NULL, *copy = NULL, *wrapped = NULL, *rows = NULL, *view = NULL;
+    gm_tape *tape = NULL, *other = NULL;
+    float host[12] = { 0 };
+    static const int64_t twelve[1] = { 12 };
+    MAKE(s, rng, gm_rng_create(&rng, s->ctx, 1));
+    MAKE(s, child, gm_rng_split(&child, rng));
+    MAKE(s, t, gm_tensor_create(&t, s->ctx, 2, four_three));
+    MAKE(s, copy, gm_tensor_create_from(&copy, s->ctx, 2, four_three, numbers));
+    MAKE(s, wrapped, gm_tensor_wrap(&wrapped, s->ctx, 2, four_three, host, NULL, NULL));
+    MAKE(s, rows, gm_tensor_rows_view(&rows, t, 1, 3));
+    MAKE(s, view, gm_tensor_reshape_view(&view, wrapped, 1, twelve));
+    MAKE(s, tape, gm_tape_create(&tape, s->ctx, child));
+    MAKE(s, other, gm_tape_create(&other, s->ctx, NULL));
+    DO(s, gm_rng_normal(rng, host, 12, 0, 1));
+out:
+    gm_rng_release(rng);
+    gm_rng_release(child);
+    gm_tensor_release(t);
+    gm_tensor_release(copy);
+    gm_tensor_release(wrapped);
+    gm_tensor_release(rows);
+    gm_tensor_release(view);
+    gm_tape_release(tape);
+    gm_tape_release(other);
+    return status;
+}
+
+static gm_status parameters(sweep *s)
+{
+    gm_status status;
+    gm_param *w = NULL, *b = NULL;
+    gm_params *all = NULL, *more = NULL;
+    static const int64_t four[1] = { 4 };
+    float values[16];
+    MAKE(s, w, gm_param_create(&w, s->ctx, "w", 2, four_three));
+    MAKE(s, b, gm_param_create(&b, s->ctx, "b", 1, four));
+    for (int32_t kind = GM_INIT_DEFAULT; kind <= GM_INIT_ORTHOGONAL; kind++)
+        DO(s, gm_param_init(w, kind, 1, 2, NULL));
+    MAKE(s, all, gm_params_create(&all, s->ctx));
+    MAKE(s, more, gm_params_create(&more, s->ctx));
+    DO(s, gm_params_add(all, NULL, w));
+    DO(s, gm_params_add(all, "x.", b));
+    DO(s, gm_params_add_all(more, "all.", all));
+    DO(s, gm_params_read(more, values, 16));
+    DO(s, gm_params_write(more, values, 16));
+    ck_assert_int_eq(gm_params_count(more), 2);
+out:
+    gm_param_release(w);
+    gm_param_release(b);
+    gm_params_release(all);
+    gm_params_release(more);
+    return status;
+}
+
+/* One of each layer; a sequence of them; a training step. */
+static gm_status layers(sweep *s)
+{
+    gm_status status;
+    gm_layer *linear = NULL, *elu = NULL, *dropout = NULL, *table = NULL, *square = NULL,
+             *flat = NULL, *all = NULL;
+    gm_tape *tape = NULL;
+    gm_rng *rng = NULL;
+    static const int64_t shape[2] = { 2, 2 }, in[2] = { 4, 3 };
+    static const float rows[4] = { 0, 2, 1, 2 };
+    int64_t out_shape[GM_MAX_RANK];
+    int32_t rank;
+    MAKE(s, rng, gm_rng_create(&rng, s->ctx, 1));
+    MAKE(s, linear, gm_linear_create(&linear, s->ctx, 3, 4, NULL));
+    MAKE(s, elu, gm_activation_create(&elu, s->ctx, GM_ACTIVATION_ELU, 1));
+    MAKE(s, dropout, gm_dropout_create(&dropout, s->ctx, 0.5));
+    MAKE(s, table, gm_embedding_create(&table, s->ctx, 3, 4));
+    MAKE(s, square, gm_reshape_create(&square, s->ctx, 2, shape));
+    MAKE(s, flat, gm_flatten_create(&flat, s->ctx));
+    MAKE(s, all, gm_sequence_create(&all, s->ctx));
+    ONCE(gm_sequence_add(all, linear));
+    ONCE(gm_sequence_add(all, elu));
+    ONCE(gm_sequence_add(all, dropout));
+    ONCE(gm_sequence_add(all, square));
+    ONCE(gm_sequence_add(all, flat));
+    ONCE(gm_sequence_add_linear(all, 4, 2));
+    ONCE(gm_sequence_add_tanh(all));
+    DO(s, gm_sequence_status(all));
+    DO(s, gm_layer_init(all, GM_INIT_ORTHOGONAL, 1, 0, rng));
+    DO(s, gm_layer_output(all, 2, in, &rank, out_shape));
+    MAKE(s, tape, gm_tape_create(&tape, s->ctx, rng));
+    for (int turn = 0; turn < 2; turn++) {
+        gm_tape_reset(tape);
+        gm_var x = gm_input_copy(tape, 2, in, numbers);
+        gm_var e = gm_apply(tape, table, gm_input_array(tape, 1, in, rows));
+        gm_var loss = gm_add(tape, gm_mean(tape, gm_apply(tape, all, x)), gm_mean(tape, e));
+        status = gm_backward(tape, loss, gm_layer_params(all));
+        if (!status || !s->again) break; /* else the same once more */
+        ck_assert_int_eq(turn, 0);
+    }
+out:
+    gm_rng_release(rng);
+    gm_tape_release(tape);
+    gm_layer_release(linear);
+    gm_layer_release(elu);
+    gm_layer_release(all);
+    gm_layer_release(dropout);
+    gm_layer_release(table);
+    gm_layer_release(square);
+    gm_layer_release(flat);
+    return status;
+}
+
+static gm_status one_optimizer(sweep *s, gm_params *params, int kind)
+{
+    gm_status status;
+    gm_optimizer *o = NULL;
+    gm_sgd_options sgd = GM_SGD_OPTIONS_INIT;
+    gm_rmsprop_options rmsprop = GM_RMSPROP_OPTIONS_INIT;
+    gm_schedule schedule = GM_SCHEDULE_INIT;
+    sgd.momentum = 0.9;
+    rmsprop.momentum = 0.9;
+    switch (kind) {
+    case 0: MAKE(s, o, gm_sgd_create(&o, s->ctx, &sgd)); break;
+    case 1: MAKE(s, o, gm_adam_create(&o, s->ctx, NULL)); break;
+    case 2: MAKE(s, o, gm_rmsprop_create(&o, s->ctx, &rmsprop)); break;
+    case 3: MAKE(s, o, gm_adagrad_create(&o, s->ctx, NULL)); break;
+    default: MAKE(s, o, gm_adadelta_create(&o, s->ctx, NULL)); break;
+    }
+    DO(s, gm_optimizer_set_schedule(o, &schedule));
+    if (kind % 2) DO(s, gm_optimizer_set_undo(o, 1)); /* before the parameters, or after */
+    DO(s, gm_optimizer_add(o, params));
+    ck_assert_int_eq(gm_optimizer_params(o), gm_params_count(params));
+    if (!(kind % 2)) DO(s, gm_optimizer_set_undo(o, 1));
+    DO(s, gm_optimizer_set_average(o, 0.5));
+    DO(s, gm_optimizer_set_clip_norm(o, 1));
+    DO(s, gm_optimizer_step(o));
+    DO(s, gm_optimizer_swap_average(o));
+    DO(s, gm_optimizer_swap_average(o));
+    DO(s, gm_optimizer_undo(o));
+    DO(s, gm_optimizer_reset(o));
+out:
+    gm_optimizer_release(o);
+    return status;
+}
+
+static gm_status optimizers(sweep *s)
+{
+    gm_status status;
+    gm_layer *layer = NULL;
+    MAKE(s, layer, gm_linear_create(&layer, s->ctx, 3, 4, NULL));
+    for (int kind = 0; kind < 5; kind++)
+        ONCE(one_optimizer(s, gm_layer_params(layer), kind));
+out:
+    gm_layer_release(layer);
+    return status;
+}
+
+static gm_status give_rows(void *user, const int64_t *rows, int64_t count, int64_t pass, float *out)
+{
+    (void)user;
+    for (int64_t i = 0; i < 3 * count; i++) out[i] = (float)((rows[i / 3] + pass + i) % 2);
+    return GM_OK;
+}
+
+static gm_status memory_datasets(sweep *s)
+{
+    gm_status status;
+    gm_dataset *d[11] = { NULL }, *labels = NULL;
+    static const uint8_t bytes[12] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 255 };
+    static const int64_t some[5] = { 3, 1, 2, 1, 0 }, one[2] = { 4, 1 }, three[2] = { 3, 1 };
+    static const float classes[4] = { 0, 1, 2, 1 };
+    float rows[15];
+    int64_t out[4];
+    MAKE(s, d[0], gm_dataset_from_memory(&d[0], s->ctx, 2, four_three, numbers));
+    MAKE(s, d[1], gm_dataset_wrap(&d[1], s->ctx, 2, four_three, numbers, NULL, NULL));
+    MAKE(s, d[2], gm_dataset_from_bytes(&d[2], s->ctx, 2, four_three, bytes, 1.0 / 255));
+    MAKE(s, d[3], gm_dataset_from_callback(&d[3], s->ctx, 2, four_three, give_rows, NULL, NULL));
+    MAKE(s, d[4], gm_dataset_subset(&d[4], d[3], some, 5));
+    DO(s, gm_dataset_read(d[4], some, 4, 0, rows));
+    MAKE(s, d[5], gm_dataset_shuffle(&d[5], d[2], 7));
+    MAKE(s, d[6], gm_dataset_scale(&d[6], d[5], 0.5, 0.25));
+    MAKE(s, d[7], gm_dataset_binarise(&d[7], d[6], 1, GM_BINARISE_DYNAMIC));
+    MAKE(s, d[8], gm_dataset_threshold(&d[8], d[7], 0.5));
+    MAKE(s, d[9], gm_dataset_reshape(&d[9], d[8], 2, three));
+    DO(s, gm_dataset_read(d[9], some, 5, 0, rows));
+    MAKE(s, labels, gm_dataset_from_memory(&labels, s->ctx, 2, one, classes));
+    DO(s, gm_dataset_attach_labels(d[2], labels));
+    DO(s, gm_dataset_read_labels(d[9], some, 4, out));
+    MAKE(s, d[10], gm_dataset_range(&d[10], d[0], 1, 3));
+out:
+    gm_dataset_release(labels);
+    for (int i = 0; i < 11; i++) gm_dataset_release(d[i]);
+    return status;
+}
+
+static gm_status split_dataset(sweep *s)
+{
+    gm_status status;
+    gm_dataset *all = NULL, *first = NULL, *second = NULL;
+    MAKE(s, all, gm_dataset_from_memory(&all, s->ctx, 2, four_three, numbers));
+    MAKE(s, first, gm_dataset_split(&first, &second, all, 3));
+    ck_assert_int_eq(gm_dataset_rows(second), 1);
+out:
+    if (status) ck_assert_ptr_null(second);
+    gm_dataset_release(first);
+    gm_dataset_release(second);
+    gm_dataset_release(all);
+    return status;
+}
+
+#define IDX_ROWS 40
+
+static void write_idx(const char *folder)
+{
+    char path[SUPPORT_PATH + 32];
+    unsigned char file[16 + IDX_ROWS * 6] = { 0, 0, 8, 3, 0, 0, 0, IDX_ROWS, 0, 0, 0, 2, 0, 0, 0, 3 };
+    for (size_t i = 16; i < sizeof file; i++) file[i] = (unsigned char)(i * 7);
+    snprintf(path, sizeof path, "%s/rows.idx", folder);
+    support_file_write(path, file, sizeof file);
+    snprintf(path, sizeof path, "%s/rows.idx.gz", folder);
+    gzFile gz = gzopen(path, "wb");
+    ck_assert_ptr_nonnull(gz);
+    ck_assert_int_eq(gzwrite(gz, file, sizeof file), (int)sizeof file);
+    ck_assert_int_eq(gzclose(gz), Z_OK);
+}
+
+static gm_status idx_files(sweep *s)
+{
+    gm_status status;
+    gm_dataset *plain = NULL, *packed = NULL;
+    char path[SUPPORT_PATH + 32];
+    static const int64_t rows[2] = { IDX_ROWS - 1, 0 };
+    float a[12], b[12];
+    snprintf(path, sizeof path, "%s/rows.idx", s->folder);
+    MAKE(s, plain, gm_dataset_open_idx(&plain, s->ctx, path));
+    snprintf(path, sizeof path, "%s/rows.idx.gz", s->folder);
+    MAKE(s, packed, gm_dataset_open_idx(&packed, s->ctx, path));
+    DO(s, gm_dataset_read(plain, rows, 2, 0, a));
+    DO(s, gm_dataset_read(packed, rows, 2, 0, b));
+    ck_assert_mem_eq(a, b, sizeof a);
+out:
+    gm_dataset_release(plain);
+    gm_dataset_release(packed);
+    return status;
+}
+
+START_TEST(every_allocation_fails_once)
+{
+    static const struct {
+        const char *name;
+        scenario run;
+        int sticky;
+    } all[] = {
+        { "lower floors", lower_floors, 0 },
+        { "parameters", parameters, 0 },
+        { "layers", layers, 1 },
+        { "optimizers", optimizers, 0 },
+        { "datasets", memory_datasets, 0 },
+        { "split", split_dataset, 0 },
+        { "idx files", idx_files, 0 },
+    };
+    char folder[SUPPORT_PATH];
+    int64_t failures = 0;
+    int runs = 0;
+    support_folder_make(folder);
+    write_idx(folder);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        for (int32_t threads = 1; threads <= 2; threads++, runs++)
+            failures += sweep_run(all[i].name, all[i].run, folder, threads, all[i].sticky);
+    support_folder_remove(folder);
+    printf("failures: %lld survived in %d scenarios\n", (long long)failures, runs);
+}
+END_TEST
+
+Suite *gm_suite(void);
+
+Suite *gm_suite(void)
+{
+    Suite *s = suite_create("oom: floors");
+    TCase *t = tcase_create("floors");
+    tcase_set_timeout(t, 0);
+    tcase_add_test(t, every_allocation_fails_once);
+    suite_add_tcase(s, t);
+    return s;
+}
