@@ -27,7 +27,7 @@
 
 #define PIXELS 784
 #define HIDDEN 400
-#define LATENT 20
+#define LATENT 10
 #define LIMIT 10.0 /* of the log-variances */
 
 /* An operation that the library lacks: L tanh(a / L) keeps a within -L .. L without the flat ends
@@ -187,7 +187,7 @@ int main(int argc, char **argv)
 
     options_init(&r.options, "custom_loop",
                  "Trains a variational autoencoder by a loop of its own.");
-    r.options.epochs = 20;
+    r.options.epochs = 40;
     int status = run_start(&r, argc, argv, NULL, 0);
     if (status != OPTIONS_GO_ON) return status;
     const struct options *o = &r.options;

@@ -1,4 +1,5 @@
-/* test_gemm.c - matrix products against a naive loop, and the same bytes for every number of threads. */
+/* test_gemm.c - matrix products against a naive loop, and the same bytes for every number of
+ * threads. */
 #define _DEFAULT_SOURCE
 #include <math.h>
 #include <stdint.h>
@@ -171,7 +172,8 @@ START_TEST(test_wide_leading_dimension)
     ck_assert(c[0] == 22 && c[1] == 28 && c[2] == 130 && c[3] == 160);
     gm_gemm_serial(0, 1, 2, 2, 3, 2, b, 3, a, ld, 1, c, 2);
     ck_assert(c[0] == 22 + 28 && c[1] == 28 + 160 && c[2] == 130 + 64 && c[3] == 160 + 340);
-    gm_gemm(NULL, 0, 0, 1, 2, 3, 1, a, ld, b, 2, 0, c, ld, NULL); /* one row: any distance will do */
+    /* one row: any distance will do */
+    gm_gemm(NULL, 0, 0, 1, 2, 3, 1, a, ld, b, 2, 0, c, ld, NULL);
     ck_assert(c[0] == 22 && c[1] == 28);
     munmap(a, bytes);
 }

@@ -1,4 +1,5 @@
-/* test_kernels.c - every kernel of every table this processor runs, against plain loops in double. */
+/* test_kernels.c - every kernel of every table this processor runs, against plain loops in
+ * double. */
 #include <float.h>
 #include <math.h>
 #include <stdint.h>
@@ -28,7 +29,8 @@ static void begin(void)
     gm_kernels_choose("baseline")->normal(old, 6, 0, 0, ROOM);
 }
 
-/* add = 0: y is NaN before, so that a kernel which reads it is caught. The place behind the end is a sentry. */
+/* add = 0: y is NaN before, so that a kernel which reads it is caught. The place behind the end
+ * is a sentry. */
 static void prepare(int64_t n, int add)
 {
     for (int64_t i = 0; i < n; i++) y[i] = add ? old[i] : NAN;
@@ -244,7 +246,8 @@ START_TEST(test_flat)
         ck_assert_int_eq(k->find_outside(x, -100.0f, 100.0f, n), n);
 
         static const float bad[] = { NAN, INFINITY, -INFINITY, 1e30f };
-        for (int b = 0; b < 4 && n; b++) { /* a bad value at the beginning, in the middle, at the end */
+        /* a bad value at the beginning, in the middle, at the end */
+        for (int b = 0; b < 4 && n; b++) {
             for (int64_t at = 0; at < n; at = at == n - 1 ? n : at == 0 && n > 2 ? n / 2 : n - 1) {
                 float good = x[at];
                 x[at] = bad[b];

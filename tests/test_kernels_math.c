@@ -1,4 +1,5 @@
-/* test_kernels_math.c - exp, log and their kin against libm in double, in every table this processor runs. */
+/* test_kernels_math.c - exp, log and their kin against libm in double, in every table this
+ * processor runs. */
 #include <float.h>
 #include <math.h>
 #include <stdint.h>
@@ -166,7 +167,8 @@ START_TEST(test_special_values)
 }
 END_TEST
 
-/* A value does not depend on where in an array it stands: vector body and remainder agree to the bit. */
+/* A value does not depend on where in an array it stands: vector body and remainder agree to the
+ * bit. */
 START_TEST(test_same_at_every_place)
 {
     const gm_kernels *k = gm_kernels_choose(names[_i]);

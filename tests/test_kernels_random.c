@@ -33,7 +33,8 @@ START_TEST(test_known_answers)
 }
 END_TEST
 
-/* Word w is word w % 4 of block w / 4, wherever the fill began and ended; the block carries into its upper half. */
+/* Word w is word w % 4 of block w / 4, wherever the fill began and ended; the block carries into
+ * its upper half. */
 START_TEST(test_blocks)
 {
     const gm_kernels *k = gm_kernels_choose(names[_i]);

@@ -360,7 +360,8 @@ START_TEST(test_updates)
     const gm_kernels *k = gm_kernels_choose(names[_i]);
     begin();
     if (!k) return;
-    /* variant: bit 0 decay, bit 1 decoupled, bit 2 clipping, bit 3 nesterov, bit 4 no prev, bit 5 short */
+    /* variant: bit 0 decay, bit 1 decoupled, bit 2 clipping, bit 3 nesterov, bit 4 no prev, bit
+     * 5 short */
     for (int set = 0; set < METHODS * 64; set++) {
         int method = set % METHODS, variant = set / METHODS;
         int64_t n = variant & 32 ? 17 : N;

@@ -7,6 +7,13 @@
 #include "gm/optimizer.h"
 #include "support.h"
 
+/* Under a sanitizer fewer steps do: it looks at what happens in a step, and is slow. */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define STEPS 20
+#else
+#define STEPS 200
+#endif
+
 /* A training run whose weights are compared: fresh noise in, dropout, a Gaussian sample, and two losses. */
 typedef struct run {
     int64_t batch, in, hidden, latent;
@@ -117,7 +124,7 @@ START_TEST(threads_do_not_change_the_weights)
     static run runs[3];
     for (int32_t i = 0; i < 3; i++) {
         runs[i] = (run){ .batch = 128, .in = 784, .hidden = 400, .latent = 20, .threads = i + 1,
-                         .blas_threads = 1, .steps = 200, .seed = 3 };
+                         .blas_threads = 1, .steps = STEPS, .seed = 3 };
         train(&runs[i]);
         check_run(&runs[i]);
     }

@@ -1,8 +1,8 @@
 /* gm/layer.h - layers: functions of one variable with parameters of their own.
  *
- * Create, set, run. A layer's sizes are fixed at creation; its parameters are ordinary gm_params; gm_apply records it on a
- * tape. A layer may be applied many times, on several tapes, and may be a part of several sequences: its weights are then
- * shared.
+ * Create, set, run. A layer's sizes are fixed at creation; its parameters are ordinary gm_params;
+ * gm_apply records it on a tape. A layer may be applied many times, on several tapes, and may be a
+ * part of several sequences: its weights are then shared.
  *
  *     gm_layer *net = NULL;
  *     gm_sequence_create(&net, context);
@@ -11,12 +11,12 @@
  *     gm_sequence_add_linear(net, 400, 10);
  *     gm_var logits = gm_apply(tape, net, x);
  *
- * Weights drawn at creation come from streams of the context: the same seed and the same order of creation give
- * the same weights.
+ * Weights drawn at creation come from streams of the context: the same seed and the same order of
+ * creation give the same weights.
  *
- * Common to every constructor: `out` is NULL after any failure; context is retained by the layer. Statuses of every
- * constructor: GM_E_INVALID (NULL argument, a size out of range or so large that its bytes cannot be addressed),
- * GM_E_NOMEM, and what is named below.
+ * Common to every constructor: `out` is NULL after any failure; context is retained by the layer.
+ * Statuses of every constructor: GM_E_INVALID (NULL argument, a size out of range or so large that
+ * its bytes cannot be addressed), GM_E_NOMEM, and what is named below.
  */
 #ifndef GM_LAYER_H
 #define GM_LAYER_H
@@ -31,37 +31,39 @@ extern "C" {
 
 typedef struct gm_layer gm_layer;
 
-/* Records the layer on x. Like every operation it needs no check: what fails sticks to the tape (GM_E_SHAPE when x
- * does not fit, with both shapes in the error line; the first error of a sequence that was not built completely).
- * GM_E_INVALID: layer NULL, or layer and tape of different contexts. The layer must live until the tape's next reset. */
+/* Records the layer on x. Like every operation it needs no check: what fails sticks to the tape
+ * (GM_E_SHAPE when x does not fit, with both shapes in the error line; the first error of a
+ * sequence that was not built completely). GM_E_INVALID: layer NULL, or layer and tape of different
+ * contexts. The layer must live until the tape's next reset. */
 GM_API gm_var gm_apply(gm_tape *tape, gm_layer *layer, gm_var x);
 
 /* Retain adds an owner, release removes one. Both accept NULL. */
 GM_API void gm_layer_retain(gm_layer *layer);
 GM_API void gm_layer_release(gm_layer *layer);
 
-/* The layer's parameters, borrowed: "weight", "bias"; in a sequence with the part's number before them, "0.weight",
- * "2.bias". Empty for layers that have none. A sequence's set grows as parts are added. NULL for NULL. */
+/* The layer's parameters, borrowed: "weight", "bias"; in a sequence with the part's number before
+ * them, "0.weight", "2.bias". Empty for layers that have none. A sequence's set grows as parts are
+ * added. NULL for NULL. */
 GM_API gm_params *gm_layer_params(const gm_layer *layer);
 
-/* "linear", "activation", "dropout", "embedding", "reshape", "flatten", "sequence", or a host's own name. Lives as long as
- * the layer; "" for NULL. */
+/* "linear", "activation", "dropout", "embedding", "reshape", "flatten", "sequence", or a host's own
+ * name. Lives as long as the layer; "" for NULL. */
 GM_API const char *gm_layer_type(const gm_layer *layer);
 
 /* Borrowed. NULL for NULL. */
 GM_API gm_context *gm_layer_context(const gm_layer *layer);
 
-/* The shape that comes out when an input of this shape (batch axis included) goes in: found by running the layer on zeros,
- * on a tape of its own, without drawing from any random stream and without touching parameters. out_shape has space for
- * GM_MAX_RANK sizes; neither output is written on failure.
- * GM_E_SHAPE: the input does not fit; GM_E_INVALID: NULL, rank or a size out of range; GM_E_NOMEM; what a host's layer
- * or a sequence reports. */
+/* The shape that comes out when an input of this shape (batch axis included) goes in: found by
+ * running the layer on zeros, on a tape of its own, without drawing from any random stream and
+ * without touching parameters. out_shape has space for GM_MAX_RANK sizes; neither output is written
+ * on failure. GM_E_SHAPE: the input does not fit; GM_E_INVALID: NULL, rank or a size out of range;
+ * GM_E_NOMEM; what a host's layer or a sequence reports. */
 GM_API gm_status gm_layer_output(gm_layer *layer, int32_t rank, const int64_t *shape,
                                  int32_t *out_rank, int64_t *out_shape);
 
-/* Initialises anew: parameters of rank 2 and more by `kind` (GM_INIT_*, a and b as in gm_param_init), those of rank 0 and 1
- * with zeros. rng NULL: streams of the context. The statuses of gm_param_init; parameters before the failing one have their
- * new values then. */
+/* Initialises anew: parameters of rank 2 and more by `kind` (GM_INIT_*, a and b as in
+ * gm_param_init), those of rank 0 and 1 with zeros. rng NULL: streams of the context. The statuses
+ * of gm_param_init; parameters before the failing one have their new values then. */
 GM_API gm_status gm_layer_init(gm_layer *layer, int32_t kind, double a, double b, gm_rng *rng);
 
 /* Options of gm_linear_create. */
@@ -71,7 +73,8 @@ typedef struct gm_linear_options {
     int32_t weight_init;  /* GM_INIT_*; default GM_INIT_DEFAULT: uniform in +-1/sqrt(in) */
     double weight_a;      /* as in gm_param_init */
     double weight_b;
-    int32_t bias_init;    /* GM_INIT_*; default GM_INIT_DEFAULT: uniform in +-1/sqrt(in), in of the weight */
+    int32_t bias_init;    /* GM_INIT_*; default GM_INIT_DEFAULT: uniform in +-1/sqrt(in), in of the
+                             weight */
     int32_t reserved;     /* 0 */
     double bias_a;
     double bias_b;
@@ -79,47 +82,50 @@ typedef struct gm_linear_options {
 
 #define GM_LINEAR_OPTIONS_INIT { sizeof(gm_linear_options), 1, 0, 1.0, 0.0, 0, 0, 1.0, 0.0 }
 
-/* y = x weight^T + bias: x [..., in], weight [out, in], bias [out], y [..., out]. in and out at least 1.
- * options: read during the call; NULL: the defaults. GM_E_INVALID also: an unknown initialiser, bias not 0 or 1;
- * GM_E_SHAPE: an initialiser that needs a matrix, for the bias. */
-GM_API gm_status gm_linear_create(gm_layer **out_layer, gm_context *context, int64_t in, int64_t out,
-                                  const gm_linear_options *options);
+/* y = x weight^T + bias: x [..., in], weight [out, in], bias [out], y [..., out]. in and out at
+ * least 1. options: read during the call; NULL: the defaults. GM_E_INVALID also: an unknown
+ * initialiser, bias not 0 or 1; GM_E_SHAPE: an initialiser that needs a matrix, for the bias. */
+GM_API gm_status gm_linear_create(gm_layer **out_layer, gm_context *context, int64_t in,
+                                  int64_t out, const gm_linear_options *options);
 
-/* An elementwise function, GM_ACTIVATION_* but not NONE. slope: of LEAKY_RELU below 0, the alpha of ELU, at least 0;
- * ignored by the others. */
+/* An elementwise function, GM_ACTIVATION_* but not NONE. slope: of LEAKY_RELU below 0, the alpha of
+ * ELU, at least 0; ignored by the others. */
 GM_API gm_status gm_activation_create(gm_layer **out, gm_context *context, int32_t activation,
                                       double slope);
 
 /* Dropout with probability p in [0, 1): see gm_dropout. It acts on tapes in training mode only. */
 GM_API gm_status gm_dropout_create(gm_layer **out, gm_context *context, double p);
 
-/* A table of `rows` vectors of `width` floats, "weight" [rows, width], N(0, 1) at first. Input [n...] of whole
- * numbers 0 .. rows-1 stored as float, output [n..., width]. Applied to other numbers: GM_E_INVALID. */
+/* A table of `rows` vectors of `width` floats, "weight" [rows, width], N(0, 1) at first. Input
+ * [n...] of whole numbers 0 .. rows-1 stored as float, output [n..., width]. Applied to other
+ * numbers: GM_E_INVALID. */
 GM_API gm_status gm_embedding_create(gm_layer **out, gm_context *context, int64_t rows,
                                      int64_t width);
 
-/* [n, ...] to [n, shape...]: the first axis stays. rank 0 to 5; shape without the batch axis, each size at least 1.
- * Applied to another number of elements per row: GM_E_SHAPE. */
+/* [n, ...] to [n, shape...]: the first axis stays. rank 0 to 5; shape without the batch axis, each
+ * size at least 1. Applied to another number of elements per row: GM_E_SHAPE. */
 GM_API gm_status gm_reshape_create(gm_layer **out, gm_context *context, int32_t rank,
                                    const int64_t *shape);
 
 /* [n, ...] to [n, all the rest]. */
 GM_API gm_status gm_flatten_create(gm_layer **out, gm_context *context);
 
-/* A sequence: each part's output is the next part's input. Empty at first (then it passes its input through). A
- * linear part that an activation follows directly is computed together with it, in one pass. */
+/* A sequence: each part's output is the next part's input. Empty at first (then it passes its input
+ * through). A linear part that an activation follows directly is computed together with it, in one
+ * pass. */
 GM_API gm_status gm_sequence_create(gm_layer **out, gm_context *context);
 
-/* Adds a part at the end; it is retained. The part's parameters join the sequence's under "<number>.": parts are
- * complete when they are added, so a sequence that is a part already takes no more (GM_E_STATE).
- * GM_E_INVALID: NULL, `sequence` is no sequence, another context, the sequence inside itself, nesting deeper than 32,
- * more than 4096 parts; GM_E_STATE: it is a part of another sequence already; GM_E_NOMEM. The first error stays with the sequence: see
+/* Adds a part at the end; it is retained. The part's parameters join the sequence's under
+ * "<number>.": parts are complete when they are added, so a sequence that is a part already takes
+ * no more (GM_E_STATE). GM_E_INVALID: NULL, `sequence` is no sequence, another context, the
+ * sequence inside itself, nesting deeper than 32, more than 4096 parts; GM_E_STATE: it is a part of
+ * another sequence already; GM_E_NOMEM. The first error stays with the sequence: see
  * gm_sequence_status. The sequence is otherwise as before. */
 GM_API gm_status gm_sequence_add(gm_layer *sequence, gm_layer *part);
 
-/* Shortcuts: make a layer with default options, add it, and release it. Their results need no check, since the
- * sequence keeps the first error: every later addition and gm_apply report it with its text. Statuses: of the constructor and
- * of gm_sequence_add. */
+/* Shortcuts: make a layer with default options, add it, and release it. Their results need no
+ * check, since the sequence keeps the first error: every later addition and gm_apply report it with
+ * its text. Statuses: of the constructor and of gm_sequence_add. */
 GM_API gm_status gm_sequence_add_linear(gm_layer *sequence, int64_t in, int64_t out);
 GM_API gm_status gm_sequence_add_relu(gm_layer *sequence);
 GM_API gm_status gm_sequence_add_leaky_relu(gm_layer *sequence, double slope);
@@ -132,8 +138,9 @@ GM_API gm_status gm_sequence_add_embedding(gm_layer *sequence, int64_t rows, int
 GM_API gm_status gm_sequence_add_flatten(gm_layer *sequence);
 GM_API gm_status gm_sequence_add_reshape(gm_layer *sequence, int32_t rank, const int64_t *shape);
 
-/* GM_OK for every layer that can be applied; the first error of a sequence, or of a part of it, with its text in the
- * context's error line again. GM_E_INVALID for NULL. Constructors of models call this. */
+/* GM_OK for every layer that can be applied; the first error of a sequence, or of a part of it,
+ * with its text in the context's error line again. GM_E_INVALID for NULL. Constructors of models
+ * call this. */
 GM_API gm_status gm_sequence_status(const gm_layer *sequence);
 
 /* Parts of a sequence: 0 for other layers; get is borrowed, NULL out of range. */
@@ -141,8 +148,9 @@ GM_API int64_t gm_sequence_count(const gm_layer *sequence);
 GM_API gm_layer *gm_sequence_get(const gm_layer *sequence, int64_t index);
 
 /* A host's own layer, out of operations (gm/ops.h, gm_host) or other layers.
- * `apply` records it and returns its result; it may use gm_tape_fail. `release` (may be NULL) is called once, when the layer's last owner
- * is gone; not when creation fails. Both run on the calling thread. */
+ * `apply` records it and returns its result; it may use gm_tape_fail. `release` (may be NULL) is
+ * called once, when the layer's last owner is gone; not when creation fails. Both run on the
+ * calling thread. */
 typedef struct gm_host_layer {
     size_t size;      /* set by the INIT macro */
     const char *type; /* 1 to 31 characters of [A-Za-z0-9_.-], no built-in layer's; copied */
@@ -153,11 +161,11 @@ typedef struct gm_host_layer {
 
 #define GM_HOST_LAYER_INIT { sizeof(gm_host_layer), NULL, NULL, NULL, NULL }
 
-/* params: the layer's parameters, retained as a set (add to it first); NULL: none. Files cannot hold a host's layer
- * (GM_E_UNSUPPORTED when saved); gm_archive_put_params stores its parameters.
+/* params: the layer's parameters, retained as a set (add to it first); NULL: none. Files cannot
+ * hold a host's layer (GM_E_UNSUPPORTED when saved); gm_archive_put_params stores its parameters.
  * GM_E_INVALID also: apply NULL, a bad type, params of another context. */
-GM_API gm_status gm_layer_create_host(gm_layer **out, gm_context *context, const gm_host_layer *host,
-                                      gm_params *params);
+GM_API gm_status gm_layer_create_host(gm_layer **out, gm_context *context,
+                                      const gm_host_layer *host, gm_params *params);
 
 #ifdef __cplusplus
 }

@@ -27,9 +27,9 @@ static fans fans_of(const gm_param *p)
     return f;
 }
 
-/* Makes vector `at` of the `length`-long vectors in q orthonormal to those before it: Gram and Schmidt's projections, each
- * done twice, which leaves the error at the rounding of one sum (Giraud, Langou, Rozloznik 2005).
- * 0 when nothing is left of it. */
+/* Makes vector `at` of the `length`-long vectors in q orthonormal to those before it: Gram and
+ * Schmidt's projections, each done twice, which leaves the error at the rounding of one sum
+ * (Giraud, Langou, Rozloznik 2005). 0 when nothing is left of it. */
 static int orthonormalise(const gm_kernels *k, float *q, int64_t at, int64_t length)
 {
     float *v = q + at * length;
@@ -43,8 +43,9 @@ static int orthonormalise(const gm_kernels *k, float *q, int64_t at, int64_t len
     return 1;
 }
 
-/* The Q of a normal matrix whose R has a positive diagonal is uniform among orthogonal matrices (Mezzadri 2007);
- * Gram and Schmidt give just that one. A wide matrix gets orthonormal rows, a tall one columns. */
+/* The Q of a normal matrix whose R has a positive diagonal is uniform among orthogonal matrices
+ * (Mezzadri 2007); Gram and Schmidt give just that one. A wide matrix gets orthonormal rows, a tall
+ * one columns. */
 static gm_status orthogonal(gm_param *p, double gain, gm_rng *rng)
 {
     gm_context *ctx = p->ctx;
@@ -60,8 +61,8 @@ static gm_status orthogonal(gm_param *p, double gain, gm_rng *rng)
     for (int64_t i = 0; i < vectors; i++)
         for (int tries = 0; !orthonormalise(ctx->kernels, q, i, length); tries++) {
             if (tries == TRIES)
-                GM_TRY(gm_fail(ctx, GM_E_NUMERIC, "param_init: %s: no orthogonal matrix in %d draws",
-                               p->name, TRIES));
+                GM_TRY(gm_fail(ctx, GM_E_NUMERIC,
+                               "param_init: %s: no orthogonal matrix in %d draws", p->name, TRIES));
             GM_TRY(gm_rng_normal(rng, q + i * length, length, 0, 1));
         }
     for (int64_t r = 0; r < rows; r++)
@@ -86,8 +87,8 @@ static gm_status check(const gm_param *p, int32_t kind, double a, double b)
         return gm_fail(p->ctx, GM_E_INVALID, "param_init: %s: [%g, %g) is no interval", p->name, a,
                        b);
     if (kind == GM_INIT_NORMAL && b < 0)
-        return gm_fail(p->ctx, GM_E_INVALID, "param_init: %s: deviation is %g, at least 0 is wanted",
-                       p->name, b);
+        return gm_fail(p->ctx, GM_E_INVALID,
+                       "param_init: %s: deviation is %g, at least 0 is wanted", p->name, b);
     if (kind >= GM_INIT_GLOROT_UNIFORM && a < 0)
         return gm_fail(p->ctx, GM_E_INVALID, "param_init: %s: gain is %g, at least 0 is wanted",
                        p->name, a);

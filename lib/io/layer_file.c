@@ -154,7 +154,8 @@ static gm_status as_format(gm_context *ctx, gm_status status)
     return gm_fail(ctx, GM_E_FORMAT, "layer file: %s", gm_context_error(ctx));
 }
 
-/* The stored array has the shape that the attributes ask for: checked before memory is taken for it. */
+/* The stored array has the shape that the attributes ask for: checked before memory is taken for
+ * it. */
 static gm_status compare(const walk *w, const char *path, const gm_layer_array *array)
 {
     char key[KEY], have[GM_SHAPE_TEXT], want[GM_SHAPE_TEXT];
@@ -176,8 +177,8 @@ static gm_status read_set(const walk *w, const char *path, gm_params *set)
     char key[KEY];
     for (int64_t i = 0; set && i < set->count && !status; i++) {
         const gm_param *p = set->entries[i].param;
-        status = gm_archive_get_into(w->archive, key_of(w, key, path, set->entries[i].name), p->rank,
-                                     p->shape, p->value);
+        status = gm_archive_get_into(w->archive, key_of(w, key, path, set->entries[i].name),
+                                     p->rank, p->shape, p->value);
     }
     return status;
 }
@@ -240,13 +241,15 @@ static gm_status get_same(gm_layer **out, const walk *w, const char *path, const
                 const gm_layer *met;
                 gm_layer *layer;
             } same = { w->list[i].layer };
-            /* A sequence that still encloses this place cannot be meant; gm_sequence_add would seal it or refuse. */
+            /* A sequence that still encloses this place cannot be meant; gm_sequence_add would seal
+             * it or refuse. */
             if (!strncmp(path, first, strlen(first))) break;
             gm_layer_retain(same.layer);
             *out = same.layer;
             return GM_OK;
         }
-    return gm_fail(w->ctx, GM_E_FORMAT, "layer file: %s names \"%.80s\", where no layer is", key, first);
+    return gm_fail(w->ctx, GM_E_FORMAT, "layer file: %s names \"%.80s\", where no layer is", key,
+                   first);
 }
 
 static gm_status get_one(gm_layer **out, walk *w, const char *path, int32_t depth)
@@ -260,9 +263,9 @@ static gm_status get_one(gm_layer **out, walk *w, const char *path, int32_t dept
     GM_TRY(gm_archive_get_text(w->archive, key_of(w, key, path, "type"), &type));
     const gm_layer_kind *kind = gm_layer_kind_find(type);
     if (!kind)
-        GM_TRY(gm_fail(w->ctx, GM_E_UNSUPPORTED, "layer file: %s \"%.40s\" is no layer of this library",
-                       key, type));
-    if (depth > GM_LAYER_DEPTH)
+        GM_TRY(gm_fail(w->ctx, GM_E_UNSUPPORTED,
+                       "layer file: %s \"%.40s\" is no layer of this library", key, type));
+    if (kind == &gm_kind_sequence && depth > GM_LAYER_DEPTH)
         GM_TRY(gm_fail(w->ctx, GM_E_FORMAT, "layer file: %s: nested deeper than %d", key,
                        GM_LAYER_DEPTH));
     if (kind == &gm_kind_sequence) {

@@ -4,6 +4,19 @@
 
 #include "kernels/gemm.h"
 
+#if defined(GM_BLAS_OPENBLAS) || defined(GM_BLAS_BLIS)
+/* AVX-512 as the Skylake kernels of both libraries need it */
+static int wide_processor(void)
+{
+#if defined(__x86_64__) && defined(__GNUC__)
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#else
+    return 0;
+#endif
+}
+#endif
+
 #if defined(GM_BLAS_OPENBLAS)
 #include <cblas.h>
 
@@ -21,13 +34,12 @@ static const char *better_core(const char *core, const char *config)
     static const char *const wide[] = { "SkylakeX", "Cooperlake", "SapphireRapids", NULL };
     static const char *const middle[] = { "Haswell", "Zen", "Excavator", NULL };
     if (!strstr(config, "DYNAMIC_ARCH") || any_of(core, wide)) return NULL;
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        return "SKYLAKEX";
+    if (wide_processor()) return "SKYLAKEX";
     if (!any_of(core, middle) && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         return "HASWELL";
 #else
     (void)any_of;
+    (void)wide_processor;
     (void)core;
     (void)config;
 #endif
@@ -49,8 +61,8 @@ void gm_blas_describe(gm_blas_info *info)
     size_t used = 0;
     if (better) {
         snprintf(info->hint, sizeof info->hint,
-                 "OpenBLAS runs its %.24s kernels; OPENBLAS_CORETYPE=%s in the environment would use"
-                 " all of this processor", core, better);
+                 "OpenBLAS runs its %.24s kernels; OPENBLAS_CORETYPE=%s in the environment would"
+                 " use all of this processor", core, better);
         used = strlen(info->hint);
     }
     if (info->threads > 1)
@@ -65,7 +77,8 @@ int gm_blas_set_threads(int32_t threads)
 }
 
 #elif defined(GM_BLAS_BLIS)
-/* Declared here: blis.h does not go through strict warnings. dim_t is 64 bits wide on all 64-bit systems. */
+/* Declared here: blis.h does not go through strict warnings. dim_t is 64 bits wide on all 64-bit
+ * systems. */
 extern char *bli_info_get_version_str(void);
 extern int bli_arch_query_id(void);
 extern char *bli_arch_string(int id);
@@ -79,11 +92,16 @@ void gm_blas_describe(gm_blas_info *info)
     snprintf(info->name, sizeof info->name, "BLIS %.48s", bli_info_get_version_str());
     snprintf(info->kernels, sizeof info->kernels, "%s", bli_arch_string(bli_arch_query_id()));
     info->threads = threads < 1 ? 1 : (int32_t)threads;
-    if (strcmp(info->kernels, "generic") == 0)
+    size_t used = 0;
+    if (strcmp(info->kernels, "skx") != 0 && wide_processor()) {
         snprintf(info->hint, sizeof info->hint,
-                 "BLIS runs its generic kernels; a build for this processor would be faster");
-    else if (info->threads > 1)
-        snprintf(info->hint, sizeof info->hint, "blas_threads = 1 goes best with worker threads");
+                 "BLIS runs its %.24s kernels; BLIS_ARCH_TYPE=skx in the environment would use"
+                 " all of this processor", info->kernels);
+        used = strlen(info->hint);
+    }
+    if (info->threads > 1)
+        snprintf(info->hint + used, sizeof info->hint - used,
+                 "%sblas_threads = 1 goes best with worker threads", used ? "; " : "");
 }
 
 int gm_blas_set_threads(int32_t threads)

@@ -1,4 +1,5 @@
-/* choose.c - which table of kernels this processor runs. Constant tables only: nothing here changes. */
+/* choose.c - which table of kernels this processor runs. Constant tables only: nothing here
+ * changes. */
 #include <stddef.h>
 #include <string.h>
 
@@ -13,8 +14,8 @@ extern const gm_kernels gm_kernels_baseline;
 extern const gm_kernels gm_kernels_v3;
 extern const gm_kernels gm_kernels_v4;
 
-/* The builtin also asks whether the system saves the wider registers. What else the levels hold (movbe, f16c,
- * lzcnt) came with these. */
+/* The builtin also asks whether the system saves the wider registers. What else the levels hold
+ * (movbe, f16c, lzcnt) came with these. */
 static int runs_v3(void)
 {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&

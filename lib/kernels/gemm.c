@@ -32,8 +32,8 @@ typedef struct gemm_job {
     int64_t row_tiles, column_tiles;
 } gemm_job;
 
-/* How many tiles a product deserves. A tile of less than some million multiply-adds costs more in waking a
- * worker than it saves; more than one tile means an even number, for two threads. */
+/* How many tiles a product deserves. A tile of less than some million multiply-adds costs more
+ * in waking a worker than it saves; more than one tile means an even number, for two threads. */
 static int64_t tiles_wanted(int64_t m, int64_t n, int64_t k)
 {
     double work = (double)m * (double)n * (double)k;

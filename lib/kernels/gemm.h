@@ -1,7 +1,8 @@
 /* gemm.h - matrix products through CBLAS; only gemm.c and blas.c include <cblas.h>.
  *
- * A product is cut into tiles by a rule that looks at its sizes alone, never at the number of threads,
- * so the bits of the result are the same for 1, 2, 3 ... threads (given a serial, deterministic BLAS).
+ * A product is cut into tiles by a rule that looks at its sizes alone, never at the number of
+ * threads, so the bits of the result are the same for 1, 2, 3 ... threads (given a serial,
+ * deterministic BLAS).
  */
 #ifndef GM_KERNELS_GEMM_H
 #define GM_KERNELS_GEMM_H
@@ -11,7 +12,8 @@
 #include "base/team.h"
 #include "kernels/kernels.h"
 
-/* What is done with each tile of C while it is in cache: C = act(C + bias), bias one value per column. */
+/* What is done with each tile of C while it is in cache: C = act(C + bias), bias one value per
+ * column. */
 typedef struct gm_epilogue {
     const gm_kernels *kernels;
     const float *bias; /* n values or NULL */
@@ -19,18 +21,19 @@ typedef struct gm_epilogue {
     float a;
 } gm_epilogue;
 
-/* C[m,n] = alpha op(A) op(B) + beta C, row-major, ld in elements. ta: A is stored [k,m]; tb: B is stored [n,k].
- * beta 0 never reads C. epilogue may be NULL. k = 0 gives beta C. */
+/* C[m,n] = alpha op(A) op(B) + beta C, row-major, ld in elements. ta: A is stored [k,m]; tb: B
+ * is stored [n,k]. beta 0 never reads C. epilogue may be NULL. k = 0 gives beta C. */
 void gm_gemm(gm_team *team, int ta, int tb, int64_t m, int64_t n, int64_t k, float alpha,
              const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
              int64_t ldc, const gm_epilogue *epilogue);
 
-/* The same on the calling thread alone, in one call to BLAS: for callers that are shards themselves. */
+/* The same on the calling thread alone, in one call to BLAS: for callers that are shards
+ * themselves. */
 void gm_gemm_serial(int ta, int tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
                     int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
 
-/* Name, configuration, number of threads of the BLAS in use; a hint when its kernels do not fit the processor
- * ("" when they do). Each text is NUL-terminated within its size. */
+/* Name, configuration, number of threads of the BLAS in use; a hint when its kernels do not fit
+ * the processor ("" when they do). Each text is NUL-terminated within its size. */
 typedef struct gm_blas_info {
     char name[64];
     char kernels[32]; /* OpenBLAS core name, BLIS arch */

@@ -1,11 +1,11 @@
 /* isa_math.h - exp, log and their kin for one number, written so that a loop over them vectorises.
  *
- * No branch, no table, no library call: only adds, multiplies, selects and integer steps on the bits. The
- * polynomials are minimax fits (Remez exchange) of the function that each comment names. In the double
- * build of the tests `float` is double, and libm takes their place.
+ * No branch, no table, no library call: only adds, multiplies, selects and integer steps on the
+ * bits. The polynomials are minimax fits (Remez exchange) of the function that each comment names.
+ * In the double build of the tests `float` is double, and libm takes their place.
  *
- * At most 2 ULP: exp, expm1, log. At most 4 ULP: tanh, sigmoid, softplus. Infinities, subnormals and signed
- * zeros come out as libm has them; NaN stays NaN.
+ * At most 2 ULP: exp, expm1, log. At most 4 ULP: tanh, sigmoid, softplus. Infinities, subnormals
+ * and signed zeros come out as libm has them; NaN stays NaN.
  */
 #ifndef GM_KERNELS_ISA_MATH_H
 #define GM_KERNELS_ISA_MATH_H
@@ -31,7 +31,8 @@
 #define GM_INLINE static inline
 #endif
 
-/* Functions that several others call, kept out of line: the table is built three times, and size adds up. */
+/* Functions that several others call, kept out of line: the table is built three times, and size
+ * adds up. */
 #if defined(__GNUC__)
 #define GM_APART static __attribute__((noinline))
 #else
@@ -86,8 +87,9 @@ GM_INLINE float gm_power2(int32_t n)
     return gm_from_bits((int32_t)((uint32_t)(n + 127) << 23));
 }
 
-/* x = n log 2 + r with |r| <= log(2)/2. Adding 1.5 * 2^23 rounds to a whole number and leaves it in the low bits.
- * log 2 is cut in two, the upper part short enough for n times it to be exact. Returns e^r - 1. */
+/* x = n log 2 + r with |r| <= log(2)/2. Adding 1.5 * 2^23 rounds to a whole number and leaves it
+ * in the low bits. log 2 is cut in two, the upper part short enough for n times it to be exact.
+ * Returns e^r - 1. */
 GM_INLINE float gm_exp_reduce(float x, int32_t *n)
 {
     const float magic = 12582912.0f;

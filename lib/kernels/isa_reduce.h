@@ -1,7 +1,8 @@
-/* isa_reduce.h - sums that vectorise without licence to reorder, in an order that the length alone fixes.
+/* isa_reduce.h - sums that vectorise without licence to reorder, in an order that the length alone
+ * fixes.
  *
- * Term i goes to lane i mod `lanes`. Lanes are float within a block and double across blocks, so that rows of
- * millions stay accurate; at the end the lanes are folded in halves.
+ * Term i goes to lane i mod `lanes`. Lanes are float within a block and double across blocks, so
+ * that rows of millions stay accurate; at the end the lanes are folded in halves.
  */
 #ifndef GM_KERNELS_ISA_REDUCE_H
 #define GM_KERNELS_ISA_REDUCE_H
@@ -11,7 +12,8 @@
 #define GM_BLOCK 1024 /* terms between two transfers to double; a multiple of every lane count */
 #define GM_CHUNK 1024 /* values of a buffer on the stack */
 
-/* Declares `double total`; `term` is an expression in `i` that is only loaded, multiplied and added. */
+/* Declares `double total`; `term` is an expression in `i` that is only loaded, multiplied and
+ * added. */
 #define GM_SUM(total, lanes, n, term)                                                              \
     double total;                                                                                  \
     do {                                                                                           \
@@ -35,7 +37,8 @@
         total = wide_[0];                                                                          \
     } while (0)
 
-/* The same for terms with work in them: `term` is compiled once, into a buffer that is then summed. */
+/* The same for terms with work in them: `term` is compiled once, into a buffer that is then
+ * summed. */
 #define GM_SUM_OF(total, n, term)                                                                  \
     double total = 0;                                                                              \
     do {                                                                                           \
@@ -51,8 +54,8 @@
         }                                                                                          \
     } while (0)
 
-/* y_i = value, or y_i += value; `value` is an expression in `i`, compiled once. What is stored over is not read.
- * y may be an array that value reads at i. */
+/* y_i = value, or y_i += value; `value` is an expression in `i`, compiled once. What is stored
+ * over is not read. y may be an array that value reads at i. */
 #define GM_STORE(y, n, add, value)                                                                 \
     do {                                                                                           \
         float term_[GM_CHUNK];                                                                     \

@@ -27,13 +27,15 @@ enum {
     GM_UNARY_TANH,
     GM_UNARY_SIGMOID,
     GM_UNARY_SOFTPLUS,
-    GM_UNARY_CLAMP,      /* to [a, b]; gradient 1 inside and at the ends, 0 outside; NaN stays NaN */
+    /* to [a, b]; gradient 1 inside and at the ends, 0 outside; NaN stays NaN */
+    GM_UNARY_CLAMP,
     GM_UNARY_COUNT
 };
 
 enum { GM_BINARY_ADD = 0, GM_BINARY_SUB, GM_BINARY_MUL, GM_BINARY_DIV, GM_BINARY_COUNT };
 
-/* What one optimizer update needs; `step` counts from 1. Each kernel updates n weights in one pass. */
+/* What one optimizer update needs; `step` counts from 1. Each kernel updates n weights in one
+ * pass. */
 typedef struct gm_update {
     double rate;          /* scheduled learning rate */
     double grad_scale;    /* clipping by norm, folded into the pass */
@@ -55,13 +57,15 @@ typedef struct gm_kernels {
     void (*unary_grad)(int32_t kind, float *dx, const float *dy, const float *x, const float *y,
                        float a, float b, int64_t n, int add);
 
-    /* y_i = p_(i sp) op q_(i sq), strides sp and sq are 0 or 1. y may be p or q when that stride is 1. */
+    /* y_i = p_(i sp) op q_(i sq), strides sp and sq are 0 or 1. y may be p or q when that stride
+     * is 1. */
     void (*binary)(int32_t kind, float *y, const float *p, int64_t sp, const float *q, int64_t sq,
                    int64_t n);
-    /* Gradient into the first (which = 0) or second (which = 1) operand of an n-element run whose operand
-     * strides are sp, sq. If the operand's stride is 1: d_i (+)= ...; if it is 0: d_0 (+)= the sum. */
-    void (*binary_grad)(int32_t kind, int which, float *d, const float *dy, const float *p, int64_t sp,
-                        const float *q, int64_t sq, int64_t n, int add);
+    /* Gradient into the first (which = 0) or second (which = 1) operand of an n-element run
+     * whose operand strides are sp, sq. If the operand's stride is 1: d_i (+)= ...; if it is 0:
+     * d_0 (+)= the sum. */
+    void (*binary_grad)(int32_t kind, int which, float *d, const float *dy, const float *p,
+                        int64_t sp, const float *q, int64_t sq, int64_t n, int add);
 
     void (*fill)(float *y, float value, int64_t n);
     void (*axpy)(float *y, float a, const float *x, int64_t n);           /* y += a x */
@@ -81,7 +85,8 @@ typedef struct gm_kernels {
     void (*column_sums)(float *y, const float *x, int64_t rows, int64_t cols, int64_t ld, int add);
     void (*softmax)(float *y, const float *x, int64_t rows, int64_t cols);
     void (*log_softmax)(float *y, const float *x, int64_t rows, int64_t cols);
-    void (*logsumexp)(float *y, const float *x, int64_t rows, int64_t cols); /* all -inf gives -inf */
+    /* all -inf gives -inf */
+    void (*logsumexp)(float *y, const float *x, int64_t rows, int64_t cols);
     /* dx (+)= (dy - sum(dy y)) y, row by row */
     void (*softmax_grad)(float *dx, const float *dy, const float *y, int64_t rows, int64_t cols,
                          int add);
@@ -92,13 +97,16 @@ typedef struct gm_kernels {
     void (*logsumexp_grad)(float *dx, const float *dy, const float *x, const float *y, int64_t rows,
                            int64_t cols, int add);
 
-    /* Losses, one value a row (sums over cols). rep: how many consecutive rows of the first operand share one
-     * row of the target (1 usually; K for K-sample bounds: row r uses target row r / rep). */
+    /* Losses, one value a row (sums over cols). rep: how many consecutive rows of the first
+     * operand share one row of the target (1 usually; K for K-sample bounds). y, dy, logits and
+     * dlogits point at row first_row of the whole, target at its row 0: row first_row + r uses
+     * target row (first_row + r) / rep. */
     void (*bce_rows)(float *y, const float *logits, const float *target, int64_t rows, int64_t cols,
                      int64_t first_row, int64_t rep); /* sum softplus(l) - t l */
     void (*bce_rows_grad)(float *dlogits, const float *dy, const float *logits, const float *target,
                           int64_t rows, int64_t cols, int64_t first_row, int64_t rep, int add);
-    void (*sqdist_rows)(float *y, const float *p, const float *q, int64_t rows, int64_t cols); /* sum (p-q)^2 */
+    /* sum (p-q)^2 */
+    void (*sqdist_rows)(float *y, const float *p, const float *q, int64_t rows, int64_t cols);
     /* sum 1/2 (log 2 pi + logvar + (x - mean)^2 / e^logvar) */
     void (*gaussian_nll_rows)(float *y, const float *mean, const float *logvar, const float *x,
                               int64_t rows, int64_t cols);
@@ -113,23 +121,28 @@ typedef struct gm_kernels {
                                   const float *logvar, int64_t rows, int64_t cols, int add_mean,
                                   int add_logvar); /* either output may be NULL */
 
-    /* Counter-based random numbers: block i of the stream is Philox4x32-10(key, counter + i) and gives four
-     * words. Each fills n values from block `block` on; the result depends on (key, stream, block) alone, the same
-     * on every instruction set. stream is the upper half of the 128-bit counter, block the lower half. */
+    /* Counter-based random numbers: block i of the stream is Philox4x32-10(key, counter + i) and
+     * gives four words. Each fills n values from block `block` on; the result depends on (key,
+     * stream, block) alone, the same on every instruction set. stream is the upper half of the
+     * 128-bit counter, block the lower half. */
     void (*philox_words)(uint32_t *y, uint64_t key, uint64_t stream, uint64_t block, int64_t n);
-    void (*uniform)(float *y, uint64_t key, uint64_t stream, uint64_t block, int64_t n); /* [0, 1) */
-    void (*normal)(float *y, uint64_t key, uint64_t stream, uint64_t block, int64_t n);  /* N(0, 1) */
+    /* [0, 1) */
+    void (*uniform)(float *y, uint64_t key, uint64_t stream, uint64_t block, int64_t n);
+    /* N(0, 1) */
+    void (*normal)(float *y, uint64_t key, uint64_t stream, uint64_t block, int64_t n);
     /* y_i = 1 if uniform_i < p_i else 0; y may be p */
     void (*bernoulli)(float *y, const float *p, uint64_t key, uint64_t stream, uint64_t block,
                       int64_t n);
-    /* y_i = x_i * (uniform_i >= drop ? 1 / (1 - drop) : 0); backward is the same call on dy with add */
+    /* y_i = x_i * (uniform_i >= drop ? 1 / (1 - drop) : 0); backward is the same call on dy with
+     * add */
     void (*dropout)(float *y, const float *x, float drop, uint64_t key, uint64_t stream,
                     uint64_t block, int64_t n, int add);
 
     void (*bytes_to_float)(float *y, const uint8_t *x, float scale, float shift, int64_t n);
 
     /* Optimizer updates, one pass. prev, where not NULL, receives the weights as they were. */
-    void (*sgd)(float *w, const float *g, float *m, float *prev, const gm_update *u, int64_t n); /* m NULL: no momentum */
+    /* m NULL: no momentum */
+    void (*sgd)(float *w, const float *g, float *m, float *prev, const gm_update *u, int64_t n);
     void (*adam)(float *w, const float *g, float *m, float *v, float *prev, const gm_update *u,
                  int64_t n);
     void (*rmsprop)(float *w, const float *g, float *v, float *m, float *prev, const gm_update *u,
@@ -137,11 +150,12 @@ typedef struct gm_kernels {
     void (*adagrad)(float *w, const float *g, float *v, float *prev, const gm_update *u, int64_t n);
     void (*adadelta)(float *w, const float *g, float *v, float *d, float *prev, const gm_update *u,
                      int64_t n);
-    void (*ema)(float *avg, const float *w, double decay, int64_t n); /* avg = decay avg + (1-decay) w */
+    /* avg = decay avg + (1-decay) w */
+    void (*ema)(float *avg, const float *w, double decay, int64_t n);
 } gm_kernels;
 
-/* The best table for this processor. force: NULL, or a table's name (tests), NULL is returned when the
- * processor cannot run it or no such table was built. */
+/* The best table for this processor. force: NULL, or a table's name (tests), NULL is returned
+ * when the processor cannot run it or no such table was built. */
 const gm_kernels *gm_kernels_choose(const char *force);
 
 #endif

@@ -1,7 +1,8 @@
 /* kernels_isa.c - the table of kernels for one instruction set.
  *
- * Compiled once per instruction set, with GM_ISA naming it: baseline, v3 or v4. Products and sums may be fused
- * here (-ffp-contract=fast); the random kernels, which must give the same bits everywhere, are next door.
+ * Compiled once per instruction set, with GM_ISA naming it: baseline, v3 or v4. Products and sums
+ * may be fused here (-ffp-contract=fast); the random kernels, which must give the same bits
+ * everywhere, are next door.
  */
 #include "kernels/isa_reduce.h"
 #include "kernels/isa_random.h"

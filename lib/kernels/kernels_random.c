@@ -2,8 +2,8 @@
  *
  * Salmon, Moraes, Dror, Shaw, "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011.
  *
- * Compiled once per instruction set, always with -ffp-contract=off: every step is then one correctly rounded
- * operation of IEEE 754, and a seed gives the same bits on every processor.
+ * Compiled once per instruction set, always with -ffp-contract=off: every step is then one
+ * correctly rounded operation of IEEE 754, and a seed gives the same bits on every processor.
  */
 #include "kernels/isa_random.h"
 
@@ -105,8 +105,8 @@ void GM_ISA_NAME(gm_uniform_)(float *y, uint64_t key, uint64_t stream, uint64_t 
     }
 }
 
-/* Box and Muller 1958: two uniform numbers make two normal ones. The first is shifted into (0, 1], where log is
- * finite: no value exceeds sqrt(48 log 2) = 5.8. */
+/* Box and Muller 1958: two uniform numbers make two normal ones. The first is shifted into (0,
+ * 1], where log is finite: no value exceeds sqrt(48 log 2) = 5.8. */
 GM_INLINE void box_muller(float *first, float *second, uint32_t a, uint32_t b)
 {
     float u = unit(a) + (float)5.9604644775390625e-8;

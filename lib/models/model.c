@@ -61,8 +61,9 @@ gm_status gm_model_bind(gm_model *model, gm_optimizer *optimizer)
                              "binds it to its own",
                              model->family->name,
                              (long long)gm_optimizer_params(model->optimizer)));
-    GM_TRY(gm_optimizer_add(model->optimizer, model->params));
+    /* Binding comes last: a failure before it leaves the host's optimizer unbound, and binding does all or nothing. */
     GM_TRY(gm_optimizer_set_undo(model->optimizer, 1));
+    GM_TRY(gm_optimizer_add(model->optimizer, model->params));
 out:
     return status;
 }

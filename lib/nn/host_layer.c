@@ -30,10 +30,11 @@ gm_status gm_layer_create_host(gm_layer **out, gm_context *ctx, const gm_host_la
     if (!h.apply || !h.type)
         return gm_fail(ctx, GM_E_INVALID, "host layer: apply or type is NULL");
     if (!type_fits(h.type))
-        return gm_fail(ctx, GM_E_INVALID,
-                       "host layer: type \"%.40s\" is not 1 to %d characters of [A-Za-z0-9_.-] other "
-                       "than a built-in layer's",
-                       h.type, GM_LAYER_TYPE - 1);
+        return gm_fail(
+            ctx, GM_E_INVALID,
+            "host layer: type \"%.40s\" is not 1 to %d characters of [A-Za-z0-9_.-] other "
+            "than a built-in layer's",
+            h.type, GM_LAYER_TYPE - 1);
     if (params && params->ctx != ctx)
         return gm_fail(ctx, GM_E_INVALID, "host layer: params are of another context");
     status = gm_layer_make(out, ctx, &gm_kind_host, NULL);

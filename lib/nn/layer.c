@@ -1,4 +1,5 @@
-/* layer.c - what all layers share: creation from a kind's row, owners, applying, shapes, initialising. */
+/* layer.c - what all layers share: creation from a kind's row, owners, applying, shapes,
+ * initialising. */
 #include "nn/layer.h"
 
 #include <string.h>
@@ -26,7 +27,8 @@ static gm_status make_arrays(gm_layer *layer)
     for (int32_t i = 0; i < count; i++) {
         gm_params **set = arrays[i].state ? &layer->state : &layer->params;
         if (!*set) GM_TRY(gm_params_create(set, layer->ctx));
-        GM_TRY(gm_param_create(&param, layer->ctx, arrays[i].name, arrays[i].rank, arrays[i].shape));
+        GM_TRY(
+            gm_param_create(&param, layer->ctx, arrays[i].name, arrays[i].rank, arrays[i].shape));
         GM_TRY(gm_params_add(*set, NULL, param));
         gm_param_release(param);
         param = NULL;

@@ -1,8 +1,8 @@
 /* layer.h - the inside of a layer, and the table of built-in kinds.
  *
- * A built-in kind is one row of the table: what numbers describe it (saved as metadata), which arrays it holds
- * (saved as tensors), and how it is applied. Creating, loading and saving follow from the row: a new kind needs no
- * line elsewhere.
+ * A built-in kind is one row of the table: what numbers describe it (saved as metadata), which
+ * arrays it holds (saved as tensors), and how it is applied. Creating, loading and saving follow
+ * from the row: a new kind needs no line elsewhere.
  */
 #ifndef GM_NN_LAYER_H
 #define GM_NN_LAYER_H
@@ -37,8 +37,8 @@ typedef struct gm_layer_kind {
     const char *reals[GM_LAYER_REALS];
     /* GM_E_INVALID when the attributes are out of range; may put unused ones in order. */
     gm_status (*check)(gm_context *ctx, gm_layer_attrs *attrs);
-    /* The arrays that follow from checked attributes; how many. NULL: none. Attributes whose product is too large show
-     * when the arrays are made. */
+    /* The arrays that follow from checked attributes; how many. NULL: none. Attributes whose
+     * product is too large show when the arrays are made. */
     int32_t (*arrays)(const gm_layer_attrs *attrs, gm_layer_array out[GM_LAYER_ARRAYS]);
     gm_var (*apply)(gm_layer *layer, gm_tape *tape, gm_var x);
 } gm_layer_kind;

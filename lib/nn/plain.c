@@ -113,7 +113,8 @@ static gm_var apply_flatten(gm_layer *layer, gm_tape *tape, gm_var x)
     int64_t shape[2] = { in ? in[0] : 0, 1 };
     for (int32_t i = 1; i < rank; i++) /* an empty batch may stand before sizes of any size */
         if (!gm_mul_size(shape[1], in[i], &shape[1]))
-            return gm_tape_fail(tape, GM_E_SHAPE, "flatten: the rows are more than memory can address");
+            return gm_tape_fail(tape, GM_E_SHAPE,
+                                "flatten: the rows are more than memory can address");
     return gm_reshape(tape, x, 2, shape);
 }
 

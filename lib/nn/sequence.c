@@ -55,7 +55,8 @@ static gm_status check_part(const gm_layer *sequence, const gm_layer *part)
                        gm_layer_type(part));
     if (part == sequence)
         return gm_fail(ctx, GM_E_INVALID, "sequence: a sequence cannot be a part of itself");
-    /* This also forbids longer circles: whoever holds this sequence was made before its next part. */
+    /* This also forbids longer circles: whoever holds this sequence was made before its next
+     * part. */
     if (sequence->sealed)
         return gm_fail(ctx, GM_E_STATE,
                        "sequence: it is a part of a sequence itself and takes no more parts");
@@ -133,7 +134,8 @@ gm_layer *gm_sequence_get(const gm_layer *sequence, int64_t index)
     return sequence && index >= 0 && index < sequence->count ? sequence->parts[index] : NULL;
 }
 
-/* Adds a layer that was just made, and is the sequence's alone; `made` is what its constructor returned. */
+/* Adds a layer that was just made, and is the sequence's alone; `made` is what its constructor
+ * returned. */
 static gm_status add_made(gm_layer *sequence, gm_layer *part, gm_status made)
 {
     gm_status status = keep(sequence, made ? made : add(sequence, part));

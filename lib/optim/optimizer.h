@@ -1,8 +1,9 @@
 /* optimizer.h - the inside of an optimizer, and the table of methods.
  *
- * All bound parameters together are cut into pieces, which never cross a parameter's border, and consecutive pieces are
- * grouped into shards of about equal size. The cut looks at sizes alone: one run of the team over the shards computes the
- * norm, one updates, and the bits do not depend on threads.
+ * All bound parameters together are cut into pieces, which never cross a parameter's border, and
+ * consecutive pieces are grouped into shards of about equal size. The cut looks at sizes alone: one
+ * run of the team over the shards computes the norm, one updates, and the bits do not depend on
+ * threads.
  */
 #ifndef GM_OPTIM_OPTIMIZER_H
 #define GM_OPTIM_OPTIMIZER_H

@@ -134,7 +134,8 @@ static gm_status read_settings(gm_context *ctx, gm_archive *archive, const char 
     for (const gm_method *const *m = gm_methods; *m; m++)
         if (!strcmp((*m)->name, kind)) *method = *m;
     if (!*method)
-        GM_TRY(gm_fail(ctx, GM_E_UNSUPPORTED, "optimizer: stored kind \"%.40s\" is not known", kind));
+        GM_TRY(
+            gm_fail(ctx, GM_E_UNSUPPORTED, "optimizer: stored kind \"%.40s\" is not known", kind));
     for (int i = 0; i < FIELDS; i++) {
         GM_TRY(make_key(ctx, key, prefix, fields[i].name));
         GM_TRY(fields[i].integer ? gm_archive_get_int(archive, key, fields[i].integer)
@@ -197,8 +198,8 @@ static gm_status load_since(const gm_optimizer *o, gm_archive *archive, const ch
     if (status || !gm_archive_has(archive, key)) return status;
     status = gm_archive_get_int(archive, key, since);
     if (!status && (*since < 0 || *since > steps))
-        return gm_fail(o->ctx, GM_E_FORMAT, "optimizer: stored %s is %lld, 0 to %lld is wanted", key,
-                       (long long)*since, (long long)steps);
+        return gm_fail(o->ctx, GM_E_FORMAT, "optimizer: stored %s is %lld, 0 to %lld is wanted",
+                       key, (long long)*since, (long long)steps);
     return status;
 }
 
@@ -211,7 +212,8 @@ static gm_status load_arrays(gm_optimizer *o, gm_archive *archive, const char *p
         gm_bound *b = &o->bound[i];
         int64_t since;
         for (int32_t k = 0; k < o->slots; k++)
-            GM_TRY(load_array(o, archive, prefix, i, o->method->slots[k], copy ? b->slot[k] : NULL));
+            GM_TRY(
+                load_array(o, archive, prefix, i, o->method->slots[k], copy ? b->slot[k] : NULL));
         if (s->decay > 0)
             GM_TRY(load_array(o, archive, prefix, i, AVERAGE, copy ? b->average : NULL));
         GM_TRY(load_since(o, archive, prefix, i, s->steps, &since));
@@ -234,10 +236,11 @@ gm_status gm_optimizer_load(gm_optimizer *o, gm_archive *archive, const char *pr
         GM_TRY(gm_fail(o->ctx, GM_E_FORMAT, "optimizer: stored kind is %s, this one is %s",
                        method->name, o->method->name));
     if (method->slot_count(&s.constants) != o->slots)
-        GM_TRY(gm_fail(o->ctx, GM_E_FORMAT,
-                       "optimizer: stored momentum is %g, this one has %g: one of them has no array "
-                       "for it",
-                       s.constants.momentum, o->constants.momentum));
+        GM_TRY(
+            gm_fail(o->ctx, GM_E_FORMAT,
+                    "optimizer: stored momentum is %g, this one has %g: one of them has no array "
+                    "for it",
+                    s.constants.momentum, o->constants.momentum));
     if (s.count != o->count)
         GM_TRY(gm_fail(o->ctx, GM_E_SHAPE, "optimizer: stored for %lld parameters, %lld are bound",
                        (long long)s.count, (long long)o->count));

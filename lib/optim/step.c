@@ -59,8 +59,8 @@ static void average_shard(void *arg, int64_t shard)
         average_piece(o, &o->bound[o->pieces[i].bound], &o->pieces[i]);
 }
 
-/* The average takes a step's weights in when the next step begins, or when somebody asks for it: so a step that
- * is undone in between never enters it. */
+/* The average takes a step's weights in when the next step begins, or when somebody asks for it: so
+ * a step that is undone in between never enters it. */
 void gm_average_catch_up(gm_optimizer *o)
 {
     if (!o->pending) return;
@@ -69,7 +69,8 @@ void gm_average_catch_up(gm_optimizer *o)
     o->pending = 0;
 }
 
-/* Also the check for NaN and infinity: squares are added in double, which holds the square of any float. */
+/* Also the check for NaN and infinity: squares are added in double, which holds the square of any
+ * float. */
 static gm_status measure(gm_optimizer *o, double *norm)
 {
     job j = { .o = o };

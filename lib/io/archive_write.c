@@ -1,0 +1,138 @@
+/* archive_write.c - an archive as a safetensors file, always the same bytes for the same content. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "io/archive.h"
+#include "io/replace.h"
+
+/* The header goes through here twice: to count (out is NULL), then to write. */
+typedef struct sink {
+    char *out;
+    size_t length;
+} sink;
+
+static void put(sink *s, const char *text)
+{
+    const size_t n = strlen(text);
+    if (s->out) memcpy(s->out + s->length, text, n);
+    s->length += n;
+}
+
+/* A JSON string (RFC 8259): quotes, backslashes and control characters escaped, UTF-8 as it is. */
+static void put_string(sink *s, const char *text)
+{
+    put(s, "\"");
+    for (; *text; text++) {
+        const unsigned char c = (unsigned char)*text;
+        char escaped[8] = { (char)c, '\0' };
+        if (c == '"' || c == '\\') (void)snprintf(escaped, sizeof escaped, "\\%c", c);
+        else if (c < 0x20) (void)snprintf(escaped, sizeof escaped, "\\u%04x", c);
+        put(s, escaped);
+    }
+    put(s, "\"");
+}
+
+static void put_int(sink *s, int64_t value)
+{
+    char text[32];
+    (void)snprintf(text, sizeof text, "%" PRId64, value);
+    put(s, text);
+}
+
+static void put_header(sink *s, const gm_archive *a)
+{
+    const char *comma = "";
+    put(s, "{");
+    if (a->text_count) {
+        put(s, "\"" GM_ARCHIVE_METADATA "\":{");
+        for (int64_t i = 0; i < a->text_count; i++) {
+            put(s, i ? "," : "");
+            put_string(s, a->texts[i].key);
+            put(s, ":");
+            put_string(s, a->texts[i].text);
+        }
+        put(s, "}");
+        comma = ",";
+    }
+    for (int64_t i = 0; i < a->tensor_count; i++, comma = ",") {
+        const gm_archive_tensor *t = &a->tensors[i];
+        put(s, comma);
+        put_string(s, t->name);
+        put(s, ":{\"dtype\":\"");
+        put(s, t->type);
+        put(s, "\",\"shape\":[");
+        for (int32_t j = 0; j < t->rank; j++) {
+            put(s, j ? "," : "");
+            put_int(s, t->shape[j]);
+        }
+        put(s, "],\"data_offsets\":[");
+        put_int(s, t->offset);
+        put(s, ",");
+        put_int(s, t->offset + t->size);
+        put(s, "]}");
+    }
+    put(s, "}");
+    while (s->length % 8) put(s, " ");
+}
+
+/* Calls for the tensors in the order of their data: wide types first, so that all are aligned; then by name. */
+static const int64_t widths[] = { 8, 4, 2, 1, 0 };
+#define WIDTHS ((int)(sizeof widths / sizeof *widths))
+
+static void place(gm_archive *a)
+{
+    int64_t at = 0;
+    for (int w = 0; w < WIDTHS; w++)
+        for (int64_t i = 0; i < a->tensor_count; i++) {
+            gm_archive_tensor *t = &a->tensors[i];
+            if (gm_archive_width(t->type) != widths[w]) continue;
+            t->offset = at;
+            at += t->size;
+        }
+}
+
+static gm_status write_data(const gm_archive *a, gm_replace *r)
+{
+    for (int w = 0; w < WIDTHS; w++)
+        for (int64_t i = 0; i < a->tensor_count; i++) {
+            const gm_archive_tensor *t = &a->tensors[i];
+            if (gm_archive_width(t->type) != widths[w]) continue;
+            gm_status status = gm_replace_write(r, t->bytes, t->size);
+            if (status) return status;
+        }
+    return GM_OK;
+}
+
+gm_status gm_archive_write(gm_archive *a, const char *path)
+{
+    if (!a || !path)
+        return gm_fail(a ? a->ctx : NULL, GM_E_INVALID, "archive_write: archive or path is NULL");
+    gm_context *ctx = a->ctx;
+    gm_replace r = { .fd = -1 };
+    gm_status status = GM_OK;
+    char *header = NULL;
+    sink s = { NULL, 0 };
+    place(a);
+    put_header(&s, a);
+    const size_t bytes = 8 + s.length;
+    /* The readers' own limit: better no file than one that cannot be read back. */
+    if ((int64_t)s.length > GM_ARCHIVE_HEADER_MOST)
+        GM_TRY(gm_fail(ctx, GM_E_INVALID, "archive_write: names and texts take %zu bytes, %lld is the limit",
+                       s.length, (long long)GM_ARCHIVE_HEADER_MOST));
+    header = gm_memory_get(&ctx->memory, bytes);
+    if (!header) GM_TRY(gm_fail_memory(ctx, "archive_write"));
+    gm_store_le64((unsigned char *)header, (uint64_t)s.length);
+    s.out = header + 8;
+    s.length = 0;
+    put_header(&s, a);
+    GM_TRY(gm_replace_begin(&r, ctx, path));
+    GM_TRY(gm_replace_write(&r, header, (int64_t)bytes));
+    GM_TRY(write_data(a, &r));
+    GM_TRY(gm_replace_commit(&r));
+out:
+    gm_replace_end(&r);
+    gm_memory_put(&ctx->memory, header, bytes);
+    return status;
+}

@@ -1,0 +1,781 @@
+/* test_layer.c - layers, sequences, layers of the host's, layers in files. One list of checks runs
+ * over every kind. */
+#include "support.h"
+
+#include <stdint.h>
+
+#include "gm/layer.h"
+#include "gm/layer_file.h"
+#include "gm/tape.h"
+#include "nn/layer.h"
+
+static gm_context *ctx;
+static gm_tape *tape;
+
+/* The context's own memory with two threads is not this suite's business: count what a test
+ * adds. */
+static uint64_t held_before;
+
+static void setup(void)
+{
+    gm_memory_counters m;
+    ctx = support_context(3, 2);
+    gm_context_memory(ctx, &m);
+    held_before = m.bytes;
+    support_ok(ctx, gm_tape_create(&tape, ctx, NULL));
+}
+
+static void teardown(void)
+{
+    gm_memory_counters m;
+    gm_tape_release(tape);
+    gm_context_memory(ctx, &m);
+    ck_assert_uint_eq(m.bytes, held_before);
+    gm_context_release(ctx);
+}
+
+/* --- The conformance list. */
+
+typedef struct row {
+    const char *what;
+    gm_status (*make)(gm_layer **out, gm_context *context);
+    const char *type;
+    int32_t rank, out_rank;
+    int64_t in[3], out[3];
+    int32_t bad_rank;       /* an input that does not fit; -1: everything fits */
+    int64_t bad[3];
+    const char *in_text, *own_text; /* both shapes, as the error line has them */
+    int64_t params;
+    const char *names[4];
+} row;
+
+static gm_status make_linear(gm_layer **out, gm_context *c)
+{
+    return gm_linear_create(out, c, 4, 3, NULL);
+}
+
+static gm_status make_plain_linear(gm_layer **out, gm_context *c)
+{
+    gm_linear_options o = GM_LINEAR_OPTIONS_INIT;
+    o.bias = 0;
+    o.weight_init = GM_INIT_ORTHOGONAL;
+    return gm_linear_create(out, c, 4, 3, &o);
+}
+
+static gm_status make_elu(gm_layer **out, gm_context *c)
+{
+    return gm_activation_create(out, c, GM_ACTIVATION_ELU, 0.7);
+}
+
+static gm_status make_dropout(gm_layer **out, gm_context *c)
+{
+    return gm_dropout_create(out, c, 0.25);
+}
+
+static gm_status make_embedding(gm_layer **out, gm_context *c)
+{
+    return gm_embedding_create(out, c, 5, 2);
+}
+
+static gm_status make_reshape(gm_layer **out, gm_context *c)
+{
+    int64_t shape[2] = { 2, 3 };
+    return gm_reshape_create(out, c, 2, shape);
+}
+
+static gm_status make_flatten(gm_layer **out, gm_context *c)
+{
+    return gm_flatten_create(out, c);
+}
+
+static gm_status make_empty(gm_layer **out, gm_context *c)
+{
+    return gm_sequence_create(out, c);
+}
+
+static gm_status make_sequence(gm_layer **out, gm_context *c)
+{
+    gm_layer *inner = NULL;
+    gm_status s = gm_sequence_create(out, c);
+    if (!s) s = gm_sequence_create(&inner, c);
+    if (!s) s = gm_sequence_add_linear(inner, 5, 3);
+    if (!s) s = gm_sequence_add_tanh(inner);
+    if (!s) s = gm_sequence_add_linear(*out, 4, 5);
+    if (!s) s = gm_sequence_add_leaky_relu(*out, 0.2);
+    if (!s) s = gm_sequence_add(*out, inner);
+    if (!s) s = gm_sequence_add_dropout(*out, 0.5);
+    if (!s) s = gm_sequence_add_sigmoid(*out);
+    gm_layer_release(inner);
+    return s;
+}
+
+static const row rows[] = {
+    { "linear", make_linear, "linear", 2, 2, { 6, 4 }, { 6, 3 }, 2, { 6, 5 }, "[6, 5]", "[3, 4]", 2,
+      { "weight", "bias" } },
+    { "linear without bias", make_plain_linear, "linear", 3, 3, { 2, 6, 4 }, { 2, 6, 3 }, 1, { 3 },
+      "[3]", "[3, 4]", 1, { "weight" } },
+    { "activation", make_elu, "activation", 2, 2, { 6, 4 }, { 6, 4 }, -1, { 0 }, "", "", 0, { 0 } },
+    { "dropout", make_dropout, "dropout", 2, 2, { 6, 4 }, { 6, 4 }, -1, { 0 }, "", "", 0, { 0 } },
+    { "embedding", make_embedding, "embedding", 2, 3, { 6, 4 }, { 6, 4, 2 }, -1, { 0 }, "", "", 1,
+      { "weight" } },
+    { "reshape", make_reshape, "reshape", 2, 3, { 4, 6 }, { 4, 2, 3 }, 2, { 4, 7 }, "[4, 7]",
+      "[4, 2, 3]", 0, { 0 } },
+    { "flatten", make_flatten, "flatten", 3, 2, { 4, 2, 3 }, { 4, 6 }, 0, { 0 }, "[]", "batch axis",
+      0, { 0 } },
+    { "empty sequence", make_empty, "sequence", 2, 2, { 6, 4 }, { 6, 4 }, -1, { 0 }, "", "", 0,
+      { 0 } },
+    { "sequence", make_sequence, "sequence", 2, 2, { 6, 4 }, { 6, 3 }, 2, { 6, 3 }, "[6, 3]",
+      "[5, 4]", 4, { "0.weight", "0.bias", "2.0.weight", "2.0.bias" } },
+};
+#define ROWS ((int)(sizeof rows / sizeof *rows))
+
+static int64_t count_of(int32_t rank, const int64_t *shape)
+{
+    int64_t n = 1;
+    for (int32_t i = 0; i < rank; i++) n *= shape[i];
+    return n;
+}
+
+/* Whole numbers for the embedding, anything for the others. */
+static gm_var input_of(const row *r)
+{
+    float data[64];
+    for (int i = 0; i < 64; i++)
+        data[i] = r->make == make_embedding ? (float)(i * 3 % 5) : (float)(i % 7) * 0.3f - 0.8f;
+    return gm_input_copy(tape, r->rank, r->in, data);
+}
+
+START_TEST(conformance)
+{
+    const row *r = &rows[_i];
+    gm_layer *layer = NULL;
+    support_ok(ctx, r->make(&layer, ctx));
+    ck_assert_str_eq(gm_layer_type(layer), r->type);
+    ck_assert_ptr_eq(gm_layer_context(layer), ctx);
+
+    /* Parameters under their names, not all zero, and reached by gradients. */
+    gm_params *p = gm_layer_params(layer);
+    ck_assert_int_eq(gm_params_count(p), r->params);
+    for (int64_t i = 0; i < r->params; i++) ck_assert_str_eq(gm_params_name(p, i), r->names[i]);
+    gm_var y = gm_apply(tape, layer, input_of(r));
+    support_ok(ctx, gm_tape_status(tape));
+    ck_assert_int_eq(gm_rank(tape, y), r->out_rank);
+    for (int32_t i = 0; i < r->out_rank; i++) ck_assert_int_eq(gm_shape(tape, y)[i], r->out[i]);
+    if (r->params) {
+        support_ok(ctx, gm_backward(tape, gm_sum(tape, gm_square(tape, y)), p));
+        for (int64_t i = 0; i < r->params; i++) {
+            double norm = 0;
+            gm_param *one = gm_params_get(p, i);
+            for (int64_t k = 0; k < gm_param_count(one); k++)
+                norm += fabs((double)gm_param_gradient(one)[k]);
+            ck_assert_msg(norm > 0, "%s: no gradient for %s", r->what, r->names[i]);
+        }
+    }
+
+    /* The shape by dry run: the same, and nothing is drawn. */
+    int32_t rank = 0;
+    int64_t shape[GM_MAX_RANK];
+    uint64_t streams = ctx->next_stream;
+    support_ok(ctx, gm_layer_output(layer, r->rank, r->in, &rank, shape));
+    ck_assert_int_eq(rank, r->out_rank);
+    ck_assert_mem_eq(shape, r->out, (size_t)rank * sizeof *shape);
+    ck_assert_uint_eq(ctx->next_stream, streams);
+
+    /* An empty batch. */
+    int64_t none[3] = { 0, r->in[1], r->in[2] };
+    support_ok(ctx, gm_layer_output(layer, r->rank, none, &rank, shape));
+    ck_assert_int_eq(count_of(rank, shape), 0);
+
+    /* Evaluating twice gives the same bytes. */
+    float first[64], again[64];
+    int64_t n = count_of(r->out_rank, r->out);
+    for (int pass = 0; pass < 2; pass++) {
+        gm_tape_reset(tape);
+        gm_tape_set_mode(tape, GM_TAPE_CONSTANT);
+        y = gm_apply(tape, layer, input_of(r));
+        support_ok(ctx, gm_read(tape, y, pass ? again : first, n));
+    }
+    ck_assert_mem_eq(first, again, (size_t)n * sizeof(float));
+
+    /* Through an archive: the same type, parameters, bytes of output; no random stream is
+     * touched. */
+    gm_archive *archive = NULL;
+    gm_layer *loaded = NULL;
+    streams = ctx->next_stream;
+    support_ok(ctx, gm_archive_create(&archive, ctx));
+    support_ok(ctx, gm_archive_put_layer(archive, "net.", layer));
+    support_ok(ctx, gm_archive_get_layer(&loaded, archive, "net."));
+    ck_assert_uint_eq(ctx->next_stream, streams);
+    ck_assert_str_eq(gm_layer_type(loaded), r->type);
+    ck_assert_int_eq(gm_params_count(gm_layer_params(loaded)), r->params);
+    for (int64_t i = 0; i < r->params; i++)
+        ck_assert_str_eq(gm_params_name(gm_layer_params(loaded), i), r->names[i]);
+    gm_tape_reset(tape);
+    y = gm_apply(tape, loaded, input_of(r));
+    support_ok(ctx, gm_read(tape, y, again, n));
+    ck_assert_mem_eq(first, again, (size_t)n * sizeof(float));
+    gm_layer_release(loaded);
+    loaded = layer;
+    support_fails(ctx, gm_archive_get_layer(&loaded, archive, "other."), GM_E_FORMAT, "other.type");
+    ck_assert_ptr_null(loaded);
+    gm_archive_release(archive);
+
+    /* An input that does not fit: both shapes are named, nothing is written. */
+    if (r->bad_rank >= 0) {
+        rank = 77;
+        support_fails(ctx, gm_layer_output(layer, r->bad_rank, r->bad, &rank, shape), GM_E_SHAPE,
+                      r->in_text);
+        ck_assert_ptr_nonnull(strstr(gm_context_error(ctx), r->own_text));
+        ck_assert_int_eq(rank, 77);
+    }
+    gm_layer_release(layer);
+}
+END_TEST
+
+/* The second one was made from the file: release everything it holds in whatever order. */
+START_TEST(load_frees)
+{
+    const row *r = &rows[_i];
+    gm_layer *layer = NULL, *loaded = NULL;
+    gm_archive *archive = NULL;
+    support_ok(ctx, r->make(&layer, ctx));
+    support_ok(ctx, gm_archive_create(&archive, ctx));
+    support_ok(ctx, gm_archive_put_layer(archive, NULL, layer));
+    support_ok(ctx, gm_archive_get_layer(&loaded, archive, ""));
+    gm_layer_release(layer);
+    gm_archive_release(archive);
+    support_ok(ctx, gm_layer_init(loaded, GM_INIT_HE_NORMAL, 1, 0, NULL));
+    gm_layer_retain(loaded);
+    gm_layer_release(loaded);
+    gm_layer_release(loaded);
+}
+END_TEST
+
+/* --- Linear. */
+
+START_TEST(linear_values)
+{
+    gm_layer *layer = NULL;
+    support_ok(ctx, gm_linear_create(&layer, ctx, 2, 3, NULL));
+    const float w[6] = { 1, 2, 3, 4, 5, 6 }, b[3] = { 10, 20, 30 }, x[4] = { 1, -1, 0.5f, 2 };
+    memcpy(gm_param_value(gm_params_find(gm_layer_params(layer), "weight")), w, sizeof w);
+    memcpy(gm_param_value(gm_params_find(gm_layer_params(layer), "bias")), b, sizeof b);
+    int64_t shape[2] = { 2, 2 };
+    float y[6];
+    support_ok(ctx, gm_read(tape, gm_apply(tape, layer, gm_input_array(tape, 2, shape, x)), y, 6));
+    const float want[6] = { 9, 19, 29, 14.5f, 29.5f, 44.5f };
+    for (int i = 0; i < 6; i++) ck_assert(y[i] == want[i]);
+    gm_layer_release(layer);
+}
+END_TEST
+
+START_TEST(linear_initialisation)
+{
+    gm_layer *layer = NULL, *same = NULL;
+    gm_context *twin = support_context(3, 1);
+    twin->next_stream = ctx->next_stream; /* the fixture's tape took one */
+    support_ok(ctx, gm_linear_create(&layer, ctx, 400, 30, NULL));
+    support_ok(twin, gm_linear_create(&same, twin, 400, 30, NULL));
+    gm_param *w = gm_params_get(gm_layer_params(layer), 0),
+             *b = gm_params_get(gm_layer_params(layer), 1);
+    double largest[2] = { 0, 0 };
+    for (int i = 0; i < 12000; i++)
+        largest[0] = fmax(largest[0], fabs((double)gm_param_value(w)[i]));
+    for (int i = 0; i < 30; i++) largest[1] = fmax(largest[1], fabs((double)gm_param_value(b)[i]));
+    ck_assert(largest[0] <= 0.05 + 1e-8 && largest[0] > 0.0499);
+    ck_assert(largest[1] <= 0.05 + 1e-8 &&
+              largest[1] > 0.03); /* the weight's fan in, not the bias's 30 */
+    ck_assert_mem_eq(gm_param_value(w), gm_param_value(gm_params_get(gm_layer_params(same), 0)),
+                     12000 * sizeof(float));
+    ck_assert_mem_eq(gm_param_value(b), gm_param_value(gm_params_get(gm_layer_params(same), 1)),
+                     30 * sizeof(float));
+    gm_layer_release(layer);
+    gm_layer_release(same);
+
+    gm_linear_options o = GM_LINEAR_OPTIONS_INIT;
+    o.weight_init = GM_INIT_CONSTANT;
+    o.weight_a = 2;
+    o.bias_init = GM_INIT_CONSTANT;
+    o.bias_a = -1;
+    support_ok(ctx, gm_linear_create(&layer, ctx, 2, 2, &o));
+    ck_assert(gm_param_value(gm_params_get(gm_layer_params(layer), 0))[3] == 2);
+    ck_assert(gm_param_value(gm_params_get(gm_layer_params(layer), 1))[1] == -1);
+    /* Anew: matrices by the kind, vectors to zero. */
+    support_ok(ctx, gm_layer_init(layer, GM_INIT_CONSTANT, 4, 0, NULL));
+    ck_assert(gm_param_value(gm_params_get(gm_layer_params(layer), 0))[3] == 4);
+    ck_assert(gm_param_value(gm_params_get(gm_layer_params(layer), 1))[1] == 0);
+    support_fails(ctx, gm_layer_init(layer, 44, 4, 0, NULL), GM_E_INVALID, "kind is 44");
+    ck_assert_int_eq(gm_layer_init(NULL, 0, 0, 0, NULL), GM_E_INVALID);
+    gm_layer_release(layer);
+    gm_context_release(twin);
+}
+END_TEST
+
+START_TEST(dropout_mode)
+{
+    gm_layer *layer = NULL;
+    int64_t n = 4000;
+    support_ok(ctx, gm_dropout_create(&layer, ctx, 0.25));
+    gm_var ones = gm_constant(tape, 1, &n, 1);
+    const float *y = gm_value(tape, gm_apply(tape, layer, ones));
+    int zeros = 0;
+    for (int i = 0; i < n; i++) zeros += y[i] == 0;
+    ck_assert_int_gt(zeros, 1000 - 140); /* five standard deviations */
+    ck_assert_int_lt(zeros, 1000 + 140);
+    gm_tape_set_mode(tape, 0);
+    y = gm_value(tape, gm_apply(tape, layer, ones));
+    for (int i = 0; i < n; i++) ck_assert(y[i] == 1);
+    gm_layer_release(layer);
+}
+END_TEST
+
+/* Fused or one by one: the same numbers, for every activation. */
+START_TEST(fusing)
+{
+    for (int32_t act = GM_ACTIVATION_RELU; act <= GM_ACTIVATION_SOFTPLUS; act++) {
+        gm_layer *sequence = NULL, *linear = NULL, *activation = NULL;
+        support_ok(ctx, gm_linear_create(&linear, ctx, 7, 9, NULL));
+        support_ok(ctx, gm_activation_create(&activation, ctx, act, 0.3));
+        support_ok(ctx, gm_sequence_create(&sequence, ctx));
+        support_ok(ctx, gm_sequence_add(sequence, linear));
+        support_ok(ctx, gm_sequence_add(sequence, activation));
+        gm_tape_reset(tape);
+        int64_t shape[2] = { 5, 7 };
+        gm_var x = gm_randn(tape, 2, shape);
+        const float *a = gm_value(tape, gm_apply(tape, sequence, x));
+        const float *b = gm_value(tape, gm_apply(tape, activation, gm_apply(tape, linear, x)));
+        support_ok(ctx, gm_tape_status(tape));
+        for (int i = 0; i < 45; i++) ck_assert_float_eq_tol(a[i], b[i], 1e-6f);
+        gm_layer_release(sequence);
+        gm_layer_release(linear);
+        gm_layer_release(activation);
+    }
+}
+END_TEST
+
+/* --- Sequences. */
+
+START_TEST(first_error_stays)
+{
+    gm_layer *s = NULL, *outer = NULL;
+    support_ok(ctx, gm_sequence_create(&s, ctx));
+    support_ok(ctx, gm_sequence_add_linear(s, 4, 3));
+    support_ok(ctx, gm_sequence_status(s));
+    support_fails(ctx, gm_sequence_add_linear(s, 3, -2), GM_E_INVALID, "out is -2");
+    (void)gm_fail(ctx, GM_E_IO, "something else");
+    support_fails(ctx, gm_sequence_add_relu(s), GM_E_INVALID, "out is -2");
+    (void)gm_fail(ctx, GM_E_IO, "something else");
+    support_fails(ctx, gm_sequence_status(s), GM_E_INVALID, "out is -2");
+    ck_assert_int_eq(gm_sequence_count(s), 1);
+    (void)gm_fail(ctx, GM_E_IO, "something else");
+    int64_t shape[2] = { 1, 4 };
+    gm_apply(tape, s, gm_constant(tape, 2, shape, 0));
+    support_fails(ctx, gm_tape_status(tape), GM_E_INVALID, "out is -2");
+    int32_t rank;
+    int64_t out[GM_MAX_RANK];
+    support_fails(ctx, gm_layer_output(s, 2, shape, &rank, out), GM_E_INVALID, "out is -2");
+    gm_archive *archive = NULL;
+    support_ok(ctx, gm_archive_create(&archive, ctx));
+    support_fails(ctx, gm_archive_put_layer(archive, "", s), GM_E_INVALID, "out is -2");
+    gm_archive_release(archive);
+    /* Adding it passes the error on. */
+    support_ok(ctx, gm_sequence_create(&outer, ctx));
+    support_fails(ctx, gm_sequence_add(outer, s), GM_E_INVALID, "out is -2");
+    support_fails(ctx, gm_sequence_status(outer), GM_E_INVALID, "out is -2");
+    gm_layer_release(s);
+    gm_layer_release(outer);
+}
+END_TEST
+
+START_TEST(circles)
+{
+    gm_layer *a = NULL, *b = NULL;
+    support_ok(ctx, gm_sequence_create(&a, ctx));
+    support_fails(ctx, gm_sequence_add(a, a), GM_E_INVALID, "itself");
+    gm_layer_release(a);
+    support_ok(ctx, gm_sequence_create(&a, ctx));
+    support_ok(ctx, gm_sequence_create(&b, ctx));
+    support_ok(ctx, gm_sequence_add(a, b));
+    support_fails(ctx, gm_sequence_add(b, a), GM_E_STATE, "part of a sequence");
+    support_fails(ctx, gm_sequence_status(a), GM_E_STATE,
+                  "part of a sequence"); /* through its part */
+    gm_layer_release(a);
+    gm_layer_release(b);
+}
+END_TEST
+
+START_TEST(nesting_limits)
+{
+    gm_layer *deep = NULL, *wrap = NULL, *loaded = NULL;
+    gm_archive *archive = NULL;
+    support_ok(ctx, gm_sequence_create(&deep, ctx));
+    support_ok(ctx, gm_sequence_add_linear(deep, 2, 2));
+    for (int i = 1; i < 32; i++) {
+        support_ok(ctx, gm_sequence_create(&wrap, ctx));
+        support_ok(ctx, gm_sequence_add(wrap, deep));
+        gm_layer_release(deep);
+        deep = wrap;
+    }
+    support_ok(ctx, gm_sequence_create(&wrap, ctx));
+    support_fails(ctx, gm_sequence_add(wrap, deep), GM_E_INVALID, "32");
+    gm_layer_release(wrap);
+    support_ok(ctx, gm_archive_create(&archive, ctx));
+    support_ok(ctx, gm_archive_put_layer(archive, "", deep));
+    support_ok(ctx, gm_archive_get_layer(&loaded, archive, ""));
+    ck_assert_int_eq(gm_params_count(gm_layer_params(loaded)), 2);
+    gm_layer_release(loaded);
+    gm_layer_release(deep);
+    gm_archive_release(archive);
+
+    /* Doubling: a sequence twice in the next one, and so on. Work is bounded, not only depth. */
+    gm_layer *twice = NULL;
+    gm_status status = GM_OK;
+    support_ok(ctx, gm_sequence_create(&twice, ctx));
+    support_ok(ctx, gm_sequence_add_relu(twice));
+    int levels = 0;
+    while (!status && levels < 40) {
+        support_ok(ctx, gm_sequence_create(&wrap, ctx));
+        (void)gm_sequence_add(wrap, twice);
+        status = gm_sequence_add(wrap, twice);
+        gm_layer_release(twice);
+        twice = wrap;
+        levels++;
+    }
+    support_fails(ctx, status, GM_E_INVALID, "4096");
+    ck_assert_int_eq(levels, 13);
+    gm_layer_release(twice);
+}
+END_TEST
+
+START_TEST(sharing)
+{
+    gm_layer *s = NULL, *part = NULL, *act = NULL, *loaded = NULL;
+    gm_archive *archive = NULL;
+    support_ok(ctx, gm_linear_create(&part, ctx, 3, 3, NULL));
+    support_ok(ctx, gm_activation_create(&act, ctx, GM_ACTIVATION_TANH, 0));
+    support_ok(ctx, gm_sequence_create(&s, ctx));
+    support_ok(ctx, gm_sequence_add(s, part));
+    support_ok(ctx, gm_sequence_add(s, act));
+    support_ok(ctx, gm_sequence_add(s, part));
+    gm_layer_release(act);
+    ck_assert_ptr_eq(gm_sequence_get(s, 2), part);
+    ck_assert_int_eq(gm_params_count(gm_layer_params(s)), 2);
+    support_ok(ctx, gm_archive_create(&archive, ctx));
+    support_ok(ctx, gm_archive_put_layer(archive, "a.", s));
+    support_ok(ctx, gm_archive_get_layer(&loaded, archive, "a."));
+    ck_assert_int_eq(gm_params_count(gm_layer_params(loaded)), 2);
+    ck_assert_ptr_eq(gm_sequence_get(loaded, 0), gm_sequence_get(loaded, 2));
+    gm_layer_release(loaded);
+    /* "same" that points nowhere, at what encloses it, or at itself. */
+    const char *bad[] = { "7.", "", "2.", "1.0." };
+    for (int i = 0; i < 4; i++) {
+        support_ok(ctx, gm_archive_set_text(archive, "a.2.same", bad[i]));
+        support_fails(ctx, gm_archive_get_layer(&loaded, archive, "a."), GM_E_FORMAT, "a.2.same");
+    }
+    gm_archive_release(archive);
+    gm_layer_release(part);
+    gm_layer_release(s);
+}
+END_TEST
+
+START_TEST(shortcuts)
+{
+    gm_layer *s = NULL;
+    int64_t shape[2] = { 2, 3 };
+    support_ok(ctx, gm_sequence_create(&s, ctx));
+    gm_sequence_add_embedding(s, 10, 4);
+    gm_sequence_add_flatten(s);
+    gm_sequence_add_linear(s, 8, 6);
+    gm_sequence_add_relu(s);
+    gm_sequence_add_leaky_relu(s, 0.1);
+    gm_sequence_add_elu(s, 1);
+    gm_sequence_add_tanh(s);
+    gm_sequence_add_sigmoid(s);
+    gm_sequence_add_softplus(s);
+    gm_sequence_add_dropout(s, 0.5);
+    gm_sequence_add_reshape(s, 2, shape);
+    support_ok(ctx, gm_sequence_status(s));
+    ck_assert_int_eq(gm_sequence_count(s), 11);
+    static const char *types[] = { "embedding",  "flatten",    "linear",     "activation",
+                                   "activation", "activation", "activation", "activation",
+                                   "activation", "dropout",    "reshape" };
+    for (int i = 0; i < 11; i++) ck_assert_str_eq(gm_layer_type(gm_sequence_get(s, i)), types[i]);
+    int32_t rank;
+    int64_t in[2] = { 5, 2 }, out[GM_MAX_RANK];
+    support_ok(ctx, gm_layer_output(s, 2, in, &rank, out));
+    ck_assert_int_eq(rank, 3);
+    ck_assert_int_eq(out[0], 5);
+    ck_assert_int_eq(out[2], 3);
+    ck_assert_ptr_null(gm_sequence_get(s, 11));
+    ck_assert_ptr_null(gm_sequence_get(s, -1));
+    gm_layer_release(s);
+}
+END_TEST
+
+/* --- Layers of the host's. */
+
+static int released;
+
+static void count_release(void *user)
+{
+    ck_assert_ptr_eq(user, &released);
+    released++;
+}
+
+static gm_var apply_twice(void *user, gm_tape *t, gm_var x)
+{
+    (void)user;
+    return gm_scale(t, x, 2);
+}
+
+static gm_var apply_failing(void *user, gm_tape *t, gm_var x)
+{
+    (void)user;
+    (void)x;
+    return gm_tape_fail(t, GM_E_CANCELLED, "not today");
+}
+
+static gm_var apply_nothing(void *user, gm_tape *t, gm_var x)
+{
+    gm_var none = GM_NO_VAR;
+    (void)user;
+    (void)t;
+    (void)x;
+    return none;
+}
+
+START_TEST(host_layers)
+{
+    gm_host_layer h = GM_HOST_LAYER_INIT;
+    gm_layer *layer = NULL, *s = NULL;
+    gm_params *params = NULL;
+    gm_param *p = NULL;
+    int64_t n = 3;
+    released = 0;
+    support_ok(ctx, gm_params_create(&params, ctx));
+    support_ok(ctx, gm_param_create(&p, ctx, "scale", 1, &n));
+    support_ok(ctx, gm_params_add(params, NULL, p));
+    char type[8] = "twice";
+    h.type = type;
+    h.apply = apply_twice;
+    h.release = count_release;
+    h.user = &released;
+    support_ok(ctx, gm_layer_create_host(&layer, ctx, &h, params));
+    type[0] = 'x'; /* it was copied */
+    ck_assert_str_eq(gm_layer_type(layer), "twice");
+    ck_assert_ptr_eq(gm_layer_params(layer), params);
+    support_ok(ctx, gm_sequence_create(&s, ctx));
+    support_ok(ctx, gm_sequence_add(s, layer));
+    support_ok(ctx, gm_sequence_add(s, layer));
+    ck_assert_str_eq(gm_params_name(gm_layer_params(s), 0), "0.scale");
+    float y;
+    support_ok(ctx, gm_read(tape, gm_apply(tape, s, gm_constant(tape, 0, NULL, 3)), &y, 1));
+    ck_assert(y == 12);
+    gm_archive *archive = NULL;
+    support_ok(ctx, gm_archive_create(&archive, ctx));
+    support_fails(ctx, gm_archive_put_layer(archive, "", s), GM_E_UNSUPPORTED, "twice");
+    gm_archive_release(archive);
+    gm_layer_release(layer);
+    ck_assert_int_eq(released, 0);
+    gm_layer_release(s);
+    ck_assert_int_eq(released, 1);
+    gm_params_release(params);
+    gm_param_release(p);
+
+    h.type = "fails";
+    h.apply = apply_failing;
+    h.release = NULL;
+    support_ok(ctx, gm_layer_create_host(&layer, ctx, &h, NULL));
+    ck_assert_int_eq(gm_params_count(gm_layer_params(layer)), 0);
+    gm_apply(tape, layer, gm_constant(tape, 0, NULL, 3));
+    support_fails(ctx, gm_tape_status(tape), GM_E_CANCELLED, "not today");
+    gm_layer_release(layer);
+
+    h.apply = apply_nothing;
+    int32_t rank;
+    int64_t out[GM_MAX_RANK];
+    support_ok(ctx, gm_layer_create_host(&layer, ctx, &h, NULL));
+    support_fails(ctx, gm_layer_output(layer, 0, NULL, &rank, out), GM_E_STALE, "fails");
+    gm_layer_release(layer);
+}
+END_TEST
+
+START_TEST(host_layers_badly)
+{
+    gm_host_layer h = GM_HOST_LAYER_INIT;
+    gm_layer *layer = NULL;
+    gm_context *other = support_context(1, 1);
+    gm_params *far = NULL;
+    released = 0;
+    support_ok(other, gm_params_create(&far, other));
+    support_fails(ctx, gm_layer_create_host(&layer, ctx, &h, NULL), GM_E_INVALID, "NULL");
+    h.apply = apply_twice;
+    h.release = count_release;
+    h.user = &released;
+    support_fails(ctx, gm_layer_create_host(&layer, ctx, &h, NULL), GM_E_INVALID, "type");
+    static const char *types[] = { "", "a b", "linear", "sequence",
+                                   "abcdefghijklmnopqrstuvwxyz012345" };
+    for (int i = 0; i < 5; i++) {
+        h.type = types[i];
+        support_fails(ctx, gm_layer_create_host(&layer, ctx, &h, NULL), GM_E_INVALID, "type");
+    }
+    h.type = "fine";
+    support_fails(ctx, gm_layer_create_host(&layer, ctx, &h, far), GM_E_INVALID, "context");
+    support_fails(ctx, gm_layer_create_host(&layer, ctx, NULL, NULL), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_layer_create_host(NULL, ctx, &h, NULL), GM_E_INVALID, "NULL");
+    ck_assert_int_eq(gm_layer_create_host(&layer, NULL, &h, NULL), GM_E_INVALID);
+    h.size = 3;
+    support_fails(ctx, gm_layer_create_host(&layer, ctx, &h, NULL), GM_E_INVALID, "size");
+    ck_assert_ptr_null(layer);
+    ck_assert_int_eq(released, 0);
+    gm_params_release(far);
+    gm_context_release(other);
+}
+END_TEST
+
+/* --- Bad input everywhere. */
+
+START_TEST(creating_badly)
+{
+    gm_layer *l = NULL;
+    int64_t shape[6] = { 2, 3, 1, 1, 1, 1 }, zero[1] = { 0 };
+    gm_linear_options o = GM_LINEAR_OPTIONS_INIT;
+    support_fails(ctx, gm_linear_create(&l, ctx, 0, 3, NULL), GM_E_INVALID, "in is 0");
+    support_fails(ctx, gm_linear_create(&l, ctx, 3, -3, NULL), GM_E_INVALID, "out is -3");
+    support_fails(ctx, gm_linear_create(&l, ctx, INT64_MAX, 3, NULL), GM_E_INVALID, "address");
+    support_fails(ctx, gm_linear_create(NULL, ctx, 3, 3, NULL), GM_E_INVALID, "NULL");
+    ck_assert_int_eq(gm_linear_create(&l, NULL, 3, 3, NULL), GM_E_INVALID);
+    o.bias = 2;
+    support_fails(ctx, gm_linear_create(&l, ctx, 3, 3, &o), GM_E_INVALID, "bias is 2");
+    o.bias = 1;
+    o.weight_init = 99;
+    support_fails(ctx, gm_linear_create(&l, ctx, 3, 3, &o), GM_E_INVALID, "kind is 99");
+    o.weight_init = 0;
+    o.bias_init = GM_INIT_ORTHOGONAL;
+    support_fails(ctx, gm_linear_create(&l, ctx, 3, 3, &o), GM_E_SHAPE, "orthogonal");
+    o.bias_init = 0;
+    o.reserved = 1;
+    support_fails(ctx, gm_linear_create(&l, ctx, 3, 3, &o), GM_E_INVALID, "reserved");
+    o.size = 5000;
+    support_fails(ctx, gm_linear_create(&l, ctx, 3, 3, &o), GM_E_INVALID, "size");
+    support_fails(ctx, gm_activation_create(&l, ctx, GM_ACTIVATION_NONE, 0), GM_E_INVALID, "0");
+    support_fails(ctx, gm_activation_create(&l, ctx, 7, 0), GM_E_INVALID, "7");
+    support_fails(ctx, gm_activation_create(&l, ctx, GM_ACTIVATION_ELU, -1), GM_E_INVALID, "-1");
+    support_fails(ctx, gm_activation_create(&l, ctx, GM_ACTIVATION_LEAKY_RELU, NAN), GM_E_INVALID,
+                  "nan");
+    support_fails(ctx, gm_dropout_create(&l, ctx, 1), GM_E_INVALID, "p is 1");
+    support_fails(ctx, gm_dropout_create(&l, ctx, NAN), GM_E_INVALID, "nan");
+    support_fails(ctx, gm_dropout_create(&l, ctx, -0.1), GM_E_INVALID, "-0.1");
+    support_fails(ctx, gm_embedding_create(&l, ctx, 0, 2), GM_E_INVALID, "rows is 0");
+    support_fails(ctx, gm_embedding_create(&l, ctx, INT64_MAX / 2, 9), GM_E_INVALID, "address");
+    support_fails(ctx, gm_reshape_create(&l, ctx, 6, shape), GM_E_INVALID, "rank is 6");
+    support_fails(ctx, gm_reshape_create(&l, ctx, -1, shape), GM_E_INVALID, "rank is -1");
+    support_fails(ctx, gm_reshape_create(&l, ctx, 1, NULL), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_reshape_create(&l, ctx, 1, zero), GM_E_INVALID, "is 0");
+    support_fails(ctx, gm_flatten_create(NULL, ctx), GM_E_INVALID, "NULL");
+    ck_assert_int_eq(gm_sequence_create(&l, NULL), GM_E_INVALID);
+    ck_assert_ptr_null(l);
+}
+END_TEST
+
+START_TEST(using_badly)
+{
+    gm_context *other = support_context(1, 1);
+    gm_layer *l = NULL, *far = NULL, *s = NULL;
+    int64_t shape[2] = { 2, 4 }, out[GM_MAX_RANK];
+    int32_t rank;
+    support_ok(ctx, gm_linear_create(&l, ctx, 4, 3, NULL));
+    support_ok(other, gm_linear_create(&far, other, 4, 3, NULL));
+    support_ok(ctx, gm_sequence_create(&s, ctx));
+
+    gm_var x = gm_constant(tape, 2, shape, 0);
+    ck_assert_uint_eq(gm_apply(NULL, l, x).recording, 0);
+    gm_apply(tape, NULL, x);
+    support_fails(ctx, gm_tape_status(tape), GM_E_INVALID, "NULL");
+    gm_tape_reset(tape);
+    gm_apply(tape, far, gm_constant(tape, 2, shape, 0));
+    support_fails(ctx, gm_tape_status(tape), GM_E_INVALID, "different contexts");
+    gm_tape_reset(tape);
+    gm_apply(tape, l, x); /* of the recording before */
+    support_fails(ctx, gm_tape_status(tape), GM_E_STALE, "recording");
+
+    gm_layer *flat = NULL, *table = NULL;
+    support_ok(ctx, gm_flatten_create(&flat, ctx));
+    gm_tape_reset(tape);
+    gm_apply(tape, flat, x);
+    support_fails(ctx, gm_tape_status(tape), GM_E_STALE, "recording");
+    gm_layer_release(flat);
+    support_ok(ctx, gm_embedding_create(&table, ctx, 3, 2));
+    gm_tape_reset(tape);
+    gm_apply(tape, table, gm_constant(tape, 2, shape, 3));
+    support_fails(ctx, gm_tape_status(tape), GM_E_INVALID, "3");
+    gm_layer_release(table);
+
+    ck_assert_int_eq(gm_layer_output(NULL, 2, shape, &rank, out), GM_E_INVALID);
+    support_fails(ctx, gm_layer_output(l, 2, NULL, &rank, out), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_layer_output(l, 2, shape, NULL, out), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_layer_output(l, 2, shape, &rank, NULL), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_layer_output(l, 9, shape, &rank, out), GM_E_INVALID, "rank is 9");
+    shape[0] = -1;
+    support_fails(ctx, gm_layer_output(l, 2, shape, &rank, out), GM_E_INVALID, "-1");
+
+    support_fails(ctx, gm_sequence_add(s, NULL), GM_E_INVALID, "NULL");
+    gm_layer_release(s);
+    support_ok(ctx, gm_sequence_create(&s, ctx));
+    support_fails(ctx, gm_sequence_add(s, far), GM_E_INVALID, "another context");
+    ck_assert_int_eq(gm_sequence_add(NULL, l), GM_E_INVALID);
+    ck_assert_int_eq(gm_sequence_add_relu(NULL), GM_E_INVALID);
+    support_fails(ctx, gm_sequence_add(l, s), GM_E_INVALID, "linear takes no parts");
+    support_fails(ctx, gm_sequence_add_linear(l, 1, 1), GM_E_INVALID, "linear takes no parts");
+    support_ok(ctx, gm_sequence_status(l));
+    ck_assert_int_eq(gm_sequence_status(NULL), GM_E_INVALID);
+    ck_assert_int_eq(gm_sequence_count(l), 0);
+    ck_assert_int_eq(gm_sequence_count(NULL), 0);
+    ck_assert_ptr_null(gm_layer_params(NULL));
+    ck_assert_ptr_null(gm_layer_context(NULL));
+    ck_assert_str_eq(gm_layer_type(NULL), "");
+    gm_layer_release(NULL);
+    gm_layer_retain(NULL);
+    gm_layer_release(l);
+    gm_layer_release(far);
+    gm_layer_release(s);
+    gm_context_release(other);
+}
+END_TEST
+
+/* A kind without a row in the list above would go untested. */
+START_TEST(list_is_complete)
+{
+    for (const gm_layer_kind *const *k = gm_layer_kinds; *k; k++) {
+        int found = 0;
+        for (int i = 0; i < ROWS; i++) found |= !strcmp(rows[i].type, (*k)->name);
+        ck_assert_msg(found, "no conformance row for %s", (*k)->name);
+    }
+}
+END_TEST
+
+Suite *gm_suite(void)
+{
+    Suite *s = suite_create("layer");
+    TCase *t = tcase_create("layer");
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_set_timeout(t, 60);
+    tcase_add_loop_test(t, conformance, 0, ROWS);
+    tcase_add_loop_test(t, load_frees, 0, ROWS);
+    tcase_add_test(t, list_is_complete);
+    tcase_add_test(t, linear_values);
+    tcase_add_test(t, linear_initialisation);
+    tcase_add_test(t, dropout_mode);
+    tcase_add_test(t, fusing);
+    tcase_add_test(t, first_error_stays);
+    tcase_add_test(t, circles);
+    tcase_add_test(t, nesting_limits);
+    tcase_add_test(t, sharing);
+    tcase_add_test(t, shortcuts);
+    tcase_add_test(t, host_layers);
+    tcase_add_test(t, host_layers_badly);
+    tcase_add_test(t, creating_badly);
+    tcase_add_test(t, using_badly);
+    suite_add_tcase(s, t);
+    return s;
+}
