@@ -139,7 +139,10 @@ static gm_status make_net(gm_layer **out, gm_context *ctx, int64_t in, const str
     return gm_sequence_status(*out);
 }
 
-static gm_status make_vae(gm_vae **out, gm_context *ctx, const struct preset *p, double rate)
+/* The published runs minimise the sum over the mini-batch, this library its mean. Adam does not mind the factor but for
+ * its epsilon, which must shrink with it: else the pixels that are nearly always black learn more slowly. */
+static gm_status make_vae(gm_vae **out, gm_context *ctx, const struct preset *p, double rate,
+                          int64_t batch)
 {
     gm_layer *encoder = NULL, *net = NULL;
     gm_generator *decoder = NULL;
@@ -155,6 +158,7 @@ static gm_status make_vae(gm_vae **out, gm_context *ctx, const struct preset *p,
     head.output = GM_OUTPUT_BERNOULLI;
     if ((s = gm_generator_create(&decoder, ctx, net, &head))) goto out;
     adam_options.rate = rate;
+    adam_options.eps /= (double)batch;
     if ((s = gm_adam_create(&adam, ctx, &adam_options))) goto out;
     options.optimizer = adam;
     s = gm_vae_create(out, ctx, encoder, decoder, &options);
@@ -289,7 +293,7 @@ int main(int argc, char **argv)
         if ((s = gm_dataset_binarise(&test, m.test, 2, GM_BINARISE_STATIC))) goto out;
     }
     if (r.options.batch > gm_dataset_rows(train)) r.options.batch = gm_dataset_rows(train);
-    if ((s = make_vae(&vae, r.context, preset, rate))) goto out;
+    if ((s = make_vae(&vae, r.context, preset, rate, r.options.batch))) goto out;
     if ((s = draw_samples(vae, &r.options, "samples_first.png", "Samples before training"))) goto out;
 
     if (curve_begin(&curve, r.options.epochs, r.options.quiet)) {

@@ -90,6 +90,7 @@ static gm_status one_generator(sweep *s, int32_t output)
     DO(s, gm_generator_draw(g, z, x));
     if (output != GM_OUTPUT_DIRECT) DO(s, gm_generator_log_prob(g, x, z, score));
     MAKE(s, samples, gm_model_sample(&samples, gm_generator_model(g), 3));
+    if (output != GM_OUTPUT_BERNOULLI) goto out; /* one file will do */
     DO(s, gm_model_save(gm_generator_model(g), path));
     MAKE(s, loaded, gm_model_load(&loaded, s->ctx, path));
     ck_assert_int_eq(gm_generator_output(gm_generator_from_model(loaded)), output);
@@ -256,6 +257,8 @@ START_TEST(every_allocation_fails_once)
     int64_t failures = 0;
     int runs = 0;
     for (int i = 0; i < ROWS * VALUES; i++) data[i] = (float)((i * 5 + i / 7) % 3 == 0);
+    /* Thousands of synced files: in memory where the system has such a folder. */
+    if (!getenv("TMPDIR") && !access("/dev/shm", W_OK)) setenv("TMPDIR", "/dev/shm", 1);
     support_folder_make(folder);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++, runs++) {
         failures += sweep_run(all[i].name, all[i].run, folder, 2, all[i].sticky);
