@@ -195,8 +195,9 @@ void work(const run &r, const mnist &digits)
 int main(int argc, char **argv)
 {
     run r;
-    int status = run_begin(&r, "host", "Trains a small variational autoencoder from C++.", argc,
-                           argv, nullptr, 0);
+    options_init(&r.options, "host", "Trains a small variational autoencoder from C++.");
+    r.options.epochs = 30;
+    int status = run_start(&r, argc, argv, nullptr, 0);
     if (status != OPTIONS_GO_ON) return status;
     gm_status failure = GM_OK;
     {

@@ -45,6 +45,8 @@ struct curve {
     double *x, *loss, *reconstruction, *kl;
     double *epoch, *validation;
     int count, room, epochs, epoch_room;
+    int64_t seen;       /* rows of this epoch up to the latest point */
+    double sums[3];     /* of loss, reconstruction and KL up to there */
 };
 
 static double metric(const gm_metric *metrics, int32_t count, const char *name)
@@ -57,11 +59,28 @@ static double metric(const gm_metric *metrics, int32_t count, const char *name)
     return NAN;
 }
 
+/* A point is the mean since the point before. */
+static void add_point(struct curve *c, const gm_progress *p)
+{
+    static const char *const names[3] = { "loss", "reconstruction", "kl" };
+    double *const to[3] = { c->loss, c->reconstruction, c->kl };
+    double place = (double)p->epoch + (double)p->row / (double)p->rows;
+    if (p->row < c->seen) c->seen = 0, c->sums[0] = c->sums[1] = c->sums[2] = 0; /* a new epoch */
+    if (place < (double)(c->count + 1) / POINTS || c->count >= c->room) return;
+    c->x[c->count] = place;
+    for (int i = 0; i < 3; i++) {
+        double sum = metric(p->metrics, p->metric_count, names[i]) * (double)p->row;
+        to[i][c->count] = (sum - c->sums[i]) / (double)(p->row - c->seen);
+        c->sums[i] = sum;
+    }
+    c->seen = p->row;
+    c->count++;
+}
+
 static int32_t on_progress(void *user, const gm_progress *p)
 {
     struct curve *c = user;
     double loss = metric(p->metrics, p->metric_count, "loss");
-    double done = (double)p->row / (double)p->rows;
     if (p->epoch_end) {
         double check = metric(p->validation, p->validation_count, "loss");
         progress_epoch(&c->progress, p->epoch + 1, loss, check);
@@ -71,12 +90,7 @@ static int32_t on_progress(void *user, const gm_progress *p)
         }
     } else {
         progress_step(&c->progress, p->epoch + 1, p->row, p->rows, loss);
-        if ((double)p->epoch + done >= (double)(c->count + 1) / POINTS && c->count < c->room) {
-            c->x[c->count] = (double)p->epoch + done;
-            c->loss[c->count] = loss;
-            c->reconstruction[c->count] = metric(p->metrics, p->metric_count, "reconstruction");
-            c->kl[c->count++] = metric(p->metrics, p->metric_count, "kl");
-        }
+        add_point(c, p);
     }
     return stop_requested();
 }
@@ -110,11 +124,11 @@ static int curve_plot(const struct curve *c, const struct options *o)
 {
     char path[OPTIONS_PATH_SIZE];
     const struct plot_series series[] = {
-        { .label = "loss, mean of the epoch so far", .x = c->x, .y = c->loss, .count = c->count },
+        { .label = "loss", .x = c->x, .y = c->loss, .count = c->count },
         { .label = "reconstruction", .x = c->x, .y = c->reconstruction, .count = c->count },
+        { .label = "KL(q(z | x) || p(z))", .x = c->x, .y = c->kl, .count = c->count, .panel = 1 },
         { .label = "loss on validation digits", .x = c->epoch, .y = c->validation,
           .count = c->epochs, .dashed = 1 },
-        { .label = "KL(q(z | x) || p(z))", .x = c->x, .y = c->kl, .count = c->count, .panel = 1 },
     };
     const struct plot plot = { .title = "Variational autoencoder",
                                .x_label = "epoch",
@@ -122,7 +136,7 @@ static int curve_plot(const struct curve *c, const struct options *o)
                                .panel = { { .y_label = "nats per image" },
                                           { .y_label = "KL, nats" } },
                                .series = series,
-                               .series_count = 4 };
+                               .series_count = c->epochs ? 4 : 3 };
     return plot_write(options_out_path(o, "loss.png", path), &plot);
 }
 

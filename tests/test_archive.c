@@ -1,4 +1,5 @@
-/* test_archive.c - archives: round trips, the format as a stranger reads it, files that lie, disks that are full. */
+/* test_archive.c - archives: round trips, the format as a stranger reads it, files that lie, disks
+ * that are full. */
 #include <locale.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -49,7 +50,8 @@ static int files_in_folder(void)
     int n = 0;
     DIR *d = opendir(folder);
     ck_assert_ptr_nonnull(d);
-    for (struct dirent *e; (e = readdir(d));) n += strcmp(e->d_name, ".") && strcmp(e->d_name, "..");
+    for (struct dirent *e; (e = readdir(d));)
+        n += strcmp(e->d_name, ".") && strcmp(e->d_name, "..");
     closedir(d);
     return n;
 }
@@ -64,14 +66,16 @@ static gm_archive *sample(void)
     const float one = 42;
     support_ok(ctx, gm_archive_create(&a, ctx));
     support_ok(ctx, gm_archive_put(a, "decoder.weight", 2, matrix, weight));
-    support_ok(ctx, gm_archive_put_bytes(a, "a.state", "\1\2\3\4\5", 5)); /* odd size, sorts first */
+    support_ok(ctx,
+               gm_archive_put_bytes(a, "a.state", "\1\2\3\4\5", 5)); /* odd size, sorts first */
     support_ok(ctx, gm_archive_put(a, "bias", 1, row, weight));
     support_ok(ctx, gm_archive_put(a, "scalar", 0, NULL, &one));
     support_ok(ctx, gm_archive_put(a, "empty", 2, empty, NULL));
     support_ok(ctx, gm_archive_set_text(a, "family", "vae"));
     support_ok(ctx, gm_archive_set_int(a, "latent", 20));
     support_ok(ctx, gm_archive_set_real(a, "rate", 1e-3));
-    support_ok(ctx, gm_archive_set_text(a, "odd", "q\" b\\ n\n t\t \x01 \xc3\xa4 \xf0\x9f\x98\x80"));
+    support_ok(ctx,
+               gm_archive_set_text(a, "odd", "q\" b\\ n\n t\t \x01 \xc3\xa4 \xf0\x9f\x98\x80"));
     return a;
 }
 
@@ -291,7 +295,7 @@ START_TEST(a_stranger_reads_it)
         covered += want[i].bytes;
         if (!strcmp(want[i].type, "F32")) ck_assert_int_eq(span[0] % 4, 0);
         if (i == 0) ck_assert_mem_eq(data + span[0], "\1\2\3\4\5", 5);
-        if (i == 3) ck_assert_mem_eq(data + span[0], "\0\0\x28\x42", 4); /* 42, little-endian */
+        if (i == 3) ck_assert_mem_eq(data + span[0], "\0\0\x28\x42", 4);   /* 42, little-endian */
         if (i == 2) ck_assert_mem_eq(data + span[0] + 4, "\0\0\0\xc0", 4); /* -2 */
     }
     skip(&s, '}');
@@ -304,7 +308,10 @@ END_TEST
 
 START_TEST(numbers)
 {
-    static const double reals[] = { 0, -0.0, 1, 0.1, 1e-3, 1.0 / 3, 1e300, -5e-324, 1.7976931348623157e308, 123456789, INFINITY, -INFINITY };
+    static const double reals[] = { 0,         -0.0,     1,
+                                    0.1,       1e-3,     1.0 / 3,
+                                    1e300,     -5e-324,  1.7976931348623157e308,
+                                    123456789, INFINITY, -INFINITY };
     gm_archive *a = NULL;
     const char *text;
     double back;
@@ -327,13 +334,23 @@ START_TEST(numbers)
         support_ok(ctx, gm_archive_get_int(a, "x", &whole));
         ck_assert_int_eq(whole, ints[i]);
     }
-    static const char *const not_ints[] = { "", "-", "1.0", " 1", "1 ", "+1", "0x10", "9223372036854775808", "-9223372036854775809", "99999999999999999999" };
+    static const char *const not_ints[] = { "",
+                                            "-",
+                                            "1.0",
+                                            " 1",
+                                            "1 ",
+                                            "+1",
+                                            "0x10",
+                                            "9223372036854775808",
+                                            "-9223372036854775809",
+                                            "99999999999999999999" };
     for (size_t i = 0; i < sizeof not_ints / sizeof *not_ints; i++) {
         support_ok(ctx, gm_archive_set_text(a, "x", not_ints[i]));
         support_fails(ctx, gm_archive_get_int(a, "x", &whole), GM_E_FORMAT, "\"x\"");
         ck_assert_int_eq(whole, 0);
     }
-    static const char *const not_reals[] = { "", "-", ".", "1e", "1e+", " 1", "1 ", "0x1p3", "1,5", "infinity", "NAN", "1.2.3", "--1" };
+    static const char *const not_reals[] = { "",      "-",   ".",        "1e",  "1e+",   " 1", "1 ",
+                                             "0x1p3", "1,5", "infinity", "NAN", "1.2.3", "--1" };
     for (size_t i = 0; i < sizeof not_reals / sizeof *not_reals; i++) {
         support_ok(ctx, gm_archive_set_text(a, "x", not_reals[i]));
         support_fails(ctx, gm_archive_get_real(a, "x", &back), GM_E_FORMAT, "\"x\"");
@@ -355,7 +372,8 @@ END_TEST
 /* With a decimal comma, where the system has such a locale. */
 START_TEST(numbers_in_another_locale)
 {
-    static const char *const commas[] = { "de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "ru_RU.UTF-8", "de_DE" };
+    static const char *const commas[] = { "de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "ru_RU.UTF-8",
+                                          "de_DE" };
     int found = 0;
     for (size_t i = 0; i < sizeof commas / sizeof *commas && !found; i++)
         found = setlocale(LC_NUMERIC, commas[i]) != NULL;
@@ -370,8 +388,26 @@ END_TEST
 
 START_TEST(utf8)
 {
-    static const char *const good[] = { "", "abc", "\xc3\xa4", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf" };
-    static const char *const bad[] = { "\x80", "\xc3", "\xc0\xaf", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xe2\x82", "a\xff", "\xc3(" };
+    static const char *const good[] = { "",
+                                        "abc",
+                                        "\xc3\xa4",
+                                        "\xe0\xa0\x80",
+                                        "\xed\x9f\xbf",
+                                        "\xee\x80\x80",
+                                        "\xf0\x90\x80\x80",
+                                        "\xf4\x8f\xbf\xbf" };
+    static const char *const bad[] = { "\x80",
+                                       "\xc3",
+                                       "\xc0\xaf",
+                                       "\xc1\xbf",
+                                       "\xe0\x9f\xbf",
+                                       "\xed\xa0\x80",
+                                       "\xf0\x8f\xbf\xbf",
+                                       "\xf4\x90\x80\x80",
+                                       "\xf5\x80\x80\x80",
+                                       "\xe2\x82",
+                                       "a\xff",
+                                       "\xc3(" };
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) ck_assert(gm_utf8_valid(good[i]));
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) ck_assert(!gm_utf8_valid(bad[i]));
 }
@@ -382,16 +418,19 @@ END_TEST
 START_TEST(bad_arguments)
 {
     gm_archive *a = sample(), *none = (gm_archive *)&folder;
-    const int64_t two[1] = { 2 }, minus[1] = { -1 }, huge[2] = { INT64_MAX / 2, 9 }, wrong[2] = { 3, 2 };
+    const int64_t two[1] = { 2 }, minus[1] = { -1 }, huge[2] = { INT64_MAX / 2, 9 },
+                  wrong[2] = { 3, 2 };
     const float *data = weight;
     float out[6] = { 7 };
     const char *text;
     const void *bytes;
     size_t size;
-    support_fails(ctx, gm_archive_put(a, "bias", 1, two, weight), GM_E_INVALID, "named bias already");
+    support_fails(ctx, gm_archive_put(a, "bias", 1, two, weight), GM_E_INVALID,
+                  "named bias already");
     support_fails(ctx, gm_archive_put(a, "", 1, two, weight), GM_E_INVALID, "empty");
     support_fails(ctx, gm_archive_put(a, "\xff", 1, two, weight), GM_E_INVALID, "UTF-8");
-    support_fails(ctx, gm_archive_put(a, "__metadata__", 1, two, weight), GM_E_INVALID, "__metadata__");
+    support_fails(ctx, gm_archive_put(a, "__metadata__", 1, two, weight), GM_E_INVALID,
+                  "__metadata__");
     support_fails(ctx, gm_archive_put(a, "new", 1, minus, weight), GM_E_INVALID, "-1");
     support_fails(ctx, gm_archive_put(a, "new", 2, huge, weight), GM_E_INVALID, "memory");
     support_fails(ctx, gm_archive_put(a, "new", 7, two, weight), GM_E_INVALID, "rank is 7");
@@ -402,16 +441,20 @@ START_TEST(bad_arguments)
     support_fails(ctx, gm_archive_put_bytes(a, "new", NULL, 1), GM_E_INVALID, "NULL");
     support_fails(ctx, gm_archive_put_bytes(a, "new", weight, SIZE_MAX), GM_E_INVALID, "stored");
     ck_assert_int_eq(gm_archive_tensor_count(a), 5);
-    support_fails(ctx, gm_archive_get(a, "nothing", NULL, NULL, &data), GM_E_FORMAT, "no tensor nothing");
+    support_fails(ctx, gm_archive_get(a, "nothing", NULL, NULL, &data), GM_E_FORMAT,
+                  "no tensor nothing");
     ck_assert_ptr_null(data);
-    support_fails(ctx, gm_archive_get(a, "a.state", NULL, NULL, &data), GM_E_UNSUPPORTED, "type U8");
+    support_fails(ctx, gm_archive_get(a, "a.state", NULL, NULL, &data), GM_E_UNSUPPORTED,
+                  "type U8");
     support_fails(ctx, gm_archive_get(a, NULL, NULL, NULL, &data), GM_E_INVALID, "NULL");
-    support_fails(ctx, gm_archive_get_bytes(a, "bias", &bytes, &size), GM_E_UNSUPPORTED, "type F32");
+    support_fails(ctx, gm_archive_get_bytes(a, "bias", &bytes, &size), GM_E_UNSUPPORTED,
+                  "type F32");
     support_fails(ctx, gm_archive_get_bytes(a, "x", &bytes, &size), GM_E_FORMAT, "no tensor x");
     support_fails(ctx, gm_archive_get_bytes(a, "x", NULL, &size), GM_E_INVALID, "NULL");
     support_fails(ctx, gm_archive_get_into(a, "decoder.weight", 2, wrong, out), GM_E_SHAPE,
                   "decoder.weight is [2, 3], [3, 2] is wanted");
-    support_fails(ctx, gm_archive_get_into(a, "decoder.weight", 1, two, out), GM_E_SHAPE, "[2] is wanted");
+    support_fails(ctx, gm_archive_get_into(a, "decoder.weight", 1, two, out), GM_E_SHAPE,
+                  "[2] is wanted");
     support_fails(ctx, gm_archive_get_into(a, "nothing", 1, two, out), GM_E_FORMAT, "nothing");
     support_fails(ctx, gm_archive_get_into(a, "bias", 1, two, NULL), GM_E_INVALID, "NULL");
     support_fails(ctx, gm_archive_get_into(a, "bias", -1, two, out), GM_E_INVALID, "rank is -1");
@@ -473,16 +516,20 @@ START_TEST(foreign_files)
     const float *data;
     int32_t rank;
     int64_t shape[GM_MAX_RANK];
-    /* No padding, so the floats lie anyhow; blanks, another key order, an unknown key, a double, types not read. */
-    static const uint8_t raw[] = { 9,    0, 0,    0x28, 0x42, 0, 0, 0, 0, 0, 0, 0xf8, 0x3f,
-                                   0x00, 0x3c, 1, 2 };
-    support_ok(ctx, open_made(&a,
-                              "{ \"z\" : {\"data_offsets\":[1,5],\"shape\":[1],\"dtype\":\"F32\",\"note\":null},\n"
-                              "\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
-                              "\"d\":{\"dtype\":\"F64\",\"shape\":[],\"data_offsets\":[5,13]},"
-                              "\"h\":{\"dtype\":\"F16\",\"shape\":[1,1],\"data_offsets\":[13,15]},"
-                              "\"n\":{\"dtype\":\"F4_NEW\",\"shape\":[4],\"data_offsets\":[15,17]}} ",
-                              raw, sizeof raw));
+    /* No padding, so the floats lie anyhow; blanks, another key order, an unknown key, a double,
+     * types not read. */
+    static const uint8_t raw[] = { 9, 0, 0,    0x28, 0x42, 0,    0, 0, 0,
+                                   0, 0, 0xf8, 0x3f, 0x00, 0x3c, 1, 2 };
+    support_ok(
+        ctx,
+        open_made(
+            &a,
+            "{ \"z\" : {\"data_offsets\":[1,5],\"shape\":[1],\"dtype\":\"F32\",\"note\":null},\n"
+            "\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+            "\"d\":{\"dtype\":\"F64\",\"shape\":[],\"data_offsets\":[5,13]},"
+            "\"h\":{\"dtype\":\"F16\",\"shape\":[1,1],\"data_offsets\":[13,15]},"
+            "\"n\":{\"dtype\":\"F4_NEW\",\"shape\":[4],\"data_offsets\":[15,17]}} ",
+            raw, sizeof raw));
     support_ok(ctx, gm_archive_get(a, "z", &rank, shape, &data));
     ck_assert(rank == 1 && shape[0] == 1 && data[0] == 42);
     support_ok(ctx, gm_archive_get(a, "d", &rank, NULL, &data));
@@ -564,7 +611,8 @@ START_TEST(files_that_lie)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         gm_archive *a = (gm_archive *)&folder;
-        support_fails(ctx, open_made(&a, cases[i].header, weight, 8), cases[i].status, cases[i].text);
+        support_fails(ctx, open_made(&a, cases[i].header, weight, 8), cases[i].status,
+                      cases[i].text);
         ck_assert_ptr_null(a);
         ck_assert_ptr_nonnull(strstr(gm_context_error(ctx), "model.safetensors"));
     }
@@ -598,7 +646,8 @@ START_TEST(files_cut_short)
 }
 END_TEST
 
-/* Bytes changed and cut off at random: a status or success, never anything else, and never memory beyond the file's. */
+/* Bytes changed and cut off at random: a status or success, never anything else, and never memory
+ * beyond the file's. */
 START_TEST(mutations)
 {
     static uint8_t good[4096], bad[4096];
@@ -639,7 +688,8 @@ START_TEST(mutations)
                 for (int64_t k = 0; k < count; k++) sum += data[k];
             }
             (void)sum;
-            if (!gm_archive_get_bytes(a, gm_archive_tensor_name(a, t), &bytes, &m)) ck_assert_uint_lt(m, size);
+            if (!gm_archive_get_bytes(a, gm_archive_tensor_name(a, t), &bytes, &m))
+                ck_assert_uint_lt(m, size);
         }
         gm_archive_release(a);
     }
@@ -685,8 +735,8 @@ START_TEST(places_that_cannot_be_written)
 }
 END_TEST
 
-/* A limit on the size of files does to write() what a full disk does. The signal that comes with it is the host's to
- * ignore. */
+/* A limit on the size of files does to write() what a full disk does. The signal that comes with it
+ * is the host's to ignore. */
 START_TEST(disk_is_full)
 {
     static uint8_t before[4096], after[4096];

@@ -1,4 +1,5 @@
-/* test_data.c - datasets: sources, views, labels, reading, and files that are not what they should be. */
+/* test_data.c - datasets: sources, views, labels, reading, and files that are not what they should
+ * be. */
 #include <sys/stat.h>
 #include <zlib.h>
 
@@ -17,7 +18,8 @@ static void setup(void)
     snprintf(file, sizeof file, "%s/data.idx", folder);
 }
 
-/* Whatever a test made must be gone with the context's last owner: else the counters would not be even. */
+/* Whatever a test made must be gone with the context's last owner: else the counters would not be
+ * even. */
 static void teardown(void)
 {
     gm_memory_counters m;
@@ -85,7 +87,8 @@ START_TEST(wrapping_shares_and_releases)
     float out[4];
     gm_dataset *ds = NULL, *view = NULL;
     released = 0;
-    support_fails(ctx, gm_dataset_wrap(&ds, ctx, 2, none, v, release_floats, v), GM_E_INVALID, "[0, 2]");
+    support_fails(ctx, gm_dataset_wrap(&ds, ctx, 2, none, v, release_floats, v), GM_E_INVALID,
+                  "[0, 2]");
     ck_assert_ptr_null(ds);
     ck_assert_int_eq(released, 0);
     support_ok(ctx, gm_dataset_wrap(&ds, ctx, 2, shape, v, release_floats, v));
@@ -114,7 +117,8 @@ START_TEST(bytes_are_scaled)
     ck_assert(out[0] == 0.0f && out[3] == 1.0f); /* exactly: binarise wants [0, 1] */
     ck_assert(fabsf(out[1] - 0.2f) < 1e-6f);
     gm_dataset_release(ds);
-    support_fails(ctx, gm_dataset_from_bytes(&ds, ctx, 2, shape, b, INFINITY), GM_E_INVALID, "scale");
+    support_fails(ctx, gm_dataset_from_bytes(&ds, ctx, 2, shape, b, INFINITY), GM_E_INVALID,
+                  "scale");
     ck_assert_ptr_null(ds);
 }
 END_TEST
@@ -124,9 +128,9 @@ START_TEST(bad_sources)
     const float v[4] = { 1, 2, 3, 4 }, odd[4] = { 1, 2, INFINITY, 4 };
     const uint8_t b[4] = { 0 };
     gm_dataset *ds = (gm_dataset *)&released;
-    const int64_t good[2] = { 2, 2 }, none[2] = { 0, 2 }, hollow[2] = { 2, 0 }, minus[2] = { 2, -1 },
-                  huge[3] = { INT64_MAX / 2, 3, 1 }, large[2] = { INT64_MAX / 8, 1 },
-                  six[6] = { 1, 1, 1, 1, 1, 1 };
+    const int64_t good[2] = { 2, 2 }, none[2] = { 0, 2 }, hollow[2] = { 2, 0 },
+                  minus[2] = { 2, -1 }, huge[3] = { INT64_MAX / 2, 3, 1 },
+                  large[2] = { INT64_MAX / 8, 1 }, six[6] = { 1, 1, 1, 1, 1, 1 };
     support_fails(ctx, gm_dataset_from_memory(&ds, ctx, 2, none, v), GM_E_INVALID, "[0, 2]");
     ck_assert_ptr_null(ds);
     support_fails(ctx, gm_dataset_from_memory(&ds, ctx, 2, hollow, v), GM_E_INVALID, "[2, 0]");
@@ -176,7 +180,8 @@ START_TEST(bad_reads)
     gm_tensor *t = NULL;
     support_fails(ctx, gm_dataset_read_tensor(&t, ds, 2, 3, 0), GM_E_INVALID, "3 rows from 2");
     support_fails(ctx, gm_dataset_read_tensor(&t, ds, -1, 1, 0), GM_E_INVALID, "from -1");
-    support_fails(ctx, gm_dataset_read_tensor(&t, ds, 0, INT64_MAX, 0), GM_E_INVALID, "there are 4");
+    support_fails(ctx, gm_dataset_read_tensor(&t, ds, 0, INT64_MAX, 0), GM_E_INVALID,
+                  "there are 4");
     support_fails(ctx, gm_dataset_read_tensor(NULL, ds, 0, 1, 0), GM_E_INVALID, "NULL");
     ck_assert_int_eq(gm_dataset_read_tensor(&t, NULL, 0, 1, 0), GM_E_INVALID);
     ck_assert_ptr_null(t);
@@ -252,7 +257,8 @@ START_TEST(callbacks)
     ck_assert_int_eq(h.calls, 1); /* once, though it is more than one block */
     ck_assert_int_eq(h.last_count, 200);
     ck_assert_int_eq(h.last_pass, 7);
-    for (int i = 0; i < 200; i++) ck_assert(out[2 * i] == (float)(2 * (999 - i) + 1) && out[2 * i + 1] == 2.0f);
+    for (int i = 0; i < 200; i++)
+        ck_assert(out[2 * i] == (float)(2 * (999 - i) + 1) && out[2 * i + 1] == 2.0f);
     gm_memory_counters before, after;
     gm_context_memory(ctx, &before);
     support_ok(ctx, gm_dataset_read(doubled, rows, 200, 8, out));
@@ -260,12 +266,15 @@ START_TEST(callbacks)
     ck_assert_uint_eq(before.allocations, after.allocations);
 
     h.fail = GM_E_CANCELLED;
-    support_fails(ctx, gm_dataset_read(doubled, rows, 2, 0, out), GM_E_CANCELLED, "callback returned -11");
+    support_fails(ctx, gm_dataset_read(doubled, rows, 2, 0, out), GM_E_CANCELLED,
+                  "callback returned -11");
     h.line = "the cable is out";
-    support_fails(ctx, gm_dataset_read(doubled, rows, 2, 0, out), GM_E_CANCELLED, "the cable is out");
+    support_fails(ctx, gm_dataset_read(doubled, rows, 2, 0, out), GM_E_CANCELLED,
+                  "the cable is out");
     h.fail = 0;
     h.offset = NAN;
-    support_fails(ctx, gm_dataset_read(doubled, rows, 2, 0, out), GM_E_NUMERIC, "row 999, column 1 is");
+    support_fails(ctx, gm_dataset_read(doubled, rows, 2, 0, out), GM_E_NUMERIC,
+                  "row 999, column 1 is");
     gm_dataset_release(ds);
     gm_dataset_release(back);
     ck_assert_int_eq(h.released, 0);
@@ -342,7 +351,8 @@ START_TEST(views_change_values)
     ck_assert_int_eq(gm_dataset_row_rank(shaped), 2);
     ck_assert_int_eq(gm_dataset_row_size(shaped), 4);
     gm_dataset_release(shaped);
-    support_fails(ctx, gm_dataset_reshape(&shaped, ds, 2, wrong), GM_E_SHAPE, "rows are [4], [2, 3]");
+    support_fails(ctx, gm_dataset_reshape(&shaped, ds, 2, wrong), GM_E_SHAPE,
+                  "rows are [4], [2, 3]");
     support_fails(ctx, gm_dataset_reshape(&shaped, ds, 0, NULL), GM_E_SHAPE, "[]");
     support_fails(ctx, gm_dataset_reshape(&shaped, ds, 5, square), GM_E_INVALID, "rank is 5");
     support_fails(ctx, gm_dataset_reshape(&shaped, ds, 2, NULL), GM_E_INVALID, "NULL");
@@ -404,7 +414,8 @@ static gm_dataset *greys(int64_t rows, int64_t columns)
 {
     const int64_t shape[2] = { rows, columns };
     uint8_t *v = malloc((size_t)(rows * columns));
-    for (int64_t i = 0; i < rows * columns; i++) v[i] = (uint8_t)(i % columns * 255 / (columns - 1));
+    for (int64_t i = 0; i < rows * columns; i++)
+        v[i] = (uint8_t)(i % columns * 255 / (columns - 1));
     gm_dataset *bytes = NULL, *ds = NULL;
     support_ok(ctx, gm_dataset_from_bytes(&bytes, ctx, 2, shape, v, 1.0));
     support_ok(ctx, gm_dataset_scale(&ds, bytes, 1.0 / 255.0, 0.0));
@@ -435,7 +446,8 @@ END_TEST
 START_TEST(binarise_hangs_on_row_seed_and_pass_alone)
 {
     enum { ROWS = 200, COLUMNS = 50, N = ROWS * COLUMNS };
-    gm_dataset *ds = greys(ROWS, COLUMNS), *fixed = NULL, *fresh = NULL, *other = NULL, *back = NULL;
+    gm_dataset *ds = greys(ROWS, COLUMNS), *fixed = NULL, *fresh = NULL, *other = NULL,
+               *back = NULL;
     support_ok(ctx, gm_dataset_binarise(&fixed, ds, 3, GM_BINARISE_STATIC));
     support_ok(ctx, gm_dataset_binarise(&fresh, ds, 3, GM_BINARISE_DYNAMIC));
     support_ok(ctx, gm_dataset_binarise(&other, ds, 4, GM_BINARISE_STATIC));
@@ -457,7 +469,8 @@ START_TEST(binarise_hangs_on_row_seed_and_pass_alone)
     support_ok(ctx, gm_dataset_read(fresh, rows, ROWS, 0, b));
     ck_assert_mem_eq(a, b, sizeof a);
     /* One by one, and from behind, and through a view on top: the same rows. */
-    for (int i = 0; i < ROWS; i++) support_ok(ctx, gm_dataset_read(fresh, rows + i, 1, 0, b + i * COLUMNS));
+    for (int i = 0; i < ROWS; i++)
+        support_ok(ctx, gm_dataset_read(fresh, rows + i, 1, 0, b + i * COLUMNS));
     ck_assert_mem_eq(a, b, sizeof a);
     support_ok(ctx, gm_dataset_subset(&back, fresh, turned, ROWS));
     support_ok(ctx, gm_dataset_read(back, turned, ROWS, 0, b));
@@ -540,7 +553,8 @@ static gm_dataset *numbers(const float *v, int64_t n)
 START_TEST(labels_flow_through_views)
 {
     const float v[5] = { 0, 3, 1, 2, 3 }, w[2] = { 6, 7 };
-    gm_dataset *ds = counting(5, 2), *labels = numbers(v, 5), *range = NULL, *grey = NULL, *own = numbers(w, 2);
+    gm_dataset *ds = counting(5, 2), *labels = numbers(v, 5), *range = NULL, *grey = NULL,
+               *own = numbers(w, 2);
     const int64_t rows[2] = { 2, 0 };
     int64_t out[2];
     support_ok(ctx, gm_dataset_range(&range, ds, 1, 5));
@@ -553,7 +567,8 @@ START_TEST(labels_flow_through_views)
     ck_assert_int_eq(gm_dataset_classes(grey), 4);
     support_ok(ctx, gm_dataset_read_labels(grey, rows, 2, out));
     ck_assert(out[0] == 2 && out[1] == 3);
-    support_fails(ctx, gm_dataset_read_labels(grey, (const int64_t[]){ 4 }, 1, out), GM_E_INVALID, "row 4");
+    support_fails(ctx, gm_dataset_read_labels(grey, (const int64_t[]){ 4 }, 1, out), GM_E_INVALID,
+                  "row 4");
     support_fails(ctx, gm_dataset_read_labels(grey, rows, -1, out), GM_E_INVALID, "count");
     support_fails(ctx, gm_dataset_read_labels(grey, rows, 2, NULL), GM_E_INVALID, "NULL");
     ck_assert_int_eq(gm_dataset_read_labels(NULL, rows, 2, out), GM_E_INVALID);
@@ -598,7 +613,7 @@ END_TEST
 
 /* --- IDX files */
 
-static const uint8_t idx3[4 + 12 + 12] = { 0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0,
+static const uint8_t idx3[4 + 12 + 12] = { 0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0,  0,
                                            0, 3, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 255 };
 
 /* gzip members one after the other. */
@@ -649,8 +664,8 @@ END_TEST
 
 START_TEST(idx_floats_and_labels)
 {
-    static const uint8_t floats[] = { 0, 0, 0x0d, 2, 0, 0, 0, 2, 0, 0, 0, 2, 0x3f, 0x80, 0, 0, 0xc0,
-                                      0x20, 0, 0, 0, 0, 0, 1, 0x7f, 0x7f, 0xff, 0xff };
+    static const uint8_t floats[] = { 0, 0, 0x0d, 2,    0, 0, 0, 2, 0, 0, 0,    2,    0x3f, 0x80,
+                                      0, 0, 0xc0, 0x20, 0, 0, 0, 0, 0, 1, 0x7f, 0x7f, 0xff, 0xff };
     static const uint8_t labels[] = { 0, 0, 8, 1, 0, 0, 0, 2, 9, 4 };
     uint8_t bad[sizeof floats];
     const int64_t rows[2] = { 0, 1 };
@@ -740,7 +755,8 @@ START_TEST(idx_bad_gzip)
     b[15] = 2;
     n = compress_to(gz, sizeof gz, b, sizeof idx3);
     idx_fails(gz, n, GM_E_FORMAT, "holds more than the 8 bytes");
-    /* A terabyte out of a few bytes is refused on sight; and what is refused later did not take much before. */
+    /* A terabyte out of a few bytes is refused on sight; and what is refused later did not take
+     * much before. */
     b[5] = 0xff, b[6] = 0xff, b[9] = 0xff, b[15] = 4;
     n = compress_to(gz, sizeof gz, b, sizeof idx3);
     gm_memory_counters before, after;

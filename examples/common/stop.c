@@ -29,17 +29,13 @@ static void on_interrupt(int number)
 
 int stop_install(void)
 {
-    struct sigaction old, action;
+    struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = on_interrupt;
     /* RESETHAND: the handler runs once, so that the second Ctrl-C has its default effect */
     action.sa_flags = (int)(SA_RESTART | SA_RESETHAND);
     sigemptyset(&action.sa_mask);
-    if (sigaction(SIGINT, NULL, &old) != 0) goto failed;
-    if (old.sa_handler == SIG_IGN) return 0;
-    if (sigaction(SIGINT, &action, NULL) != 0) goto failed;
-    return 0;
-failed:
+    if (sigaction(SIGINT, &action, NULL) == 0) return 0;
     say("cannot install a handler for Ctrl-C: %s", strerror(errno));
     return -1;
 }

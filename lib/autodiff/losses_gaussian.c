@@ -44,20 +44,39 @@ static gm_status nll_forward(gm_call *c)
     return GM_OK;
 }
 
-/* Target rows [begin, end), rep rows of the mean each. Gradients of one variable given twice are
- * one array: the kernel finishes one output before it adds to the next. */
-static void nll_grad_range(void *arg, int64_t begin, int64_t end)
+/* Target rows [begin, end), rep rows of the mean each; `which` inputs' gradients (bits). */
+static void nll_grad_part(const gaussian_job *job, int64_t begin, int64_t end, int which)
 {
-    const gaussian_job *job = arg;
     const gm_call *c = job->c;
     int64_t cols = job->s.cols, rep = job->s.rep;
     const float *mean = c->in[0]->value, *lv = c->in[1]->value, *x = c->in[2]->value;
+    float *dmean = which & 1 ? c->grad[0] : NULL, *dlv = which & 2 ? c->grad[1] : NULL,
+          *dx = which & 4 ? c->grad[2] : NULL;
     int64_t step = rep == 1 ? end - begin : 1;
     for (int64_t r = begin * rep; r < end * rep; r += step)
-        c->k->gaussian_nll_rows_grad(row_of(c->grad[0], r, cols), row_of(c->grad[1], r, cols),
-                                     row_of(c->grad[2], r / rep, cols), c->out->grad + r,
-                                     mean + r * cols, lv + r * cols, x + r / rep * cols, step, cols,
-                                     c->add[0], c->add[1], c->add[2] || r % rep);
+        c->k->gaussian_nll_rows_grad(row_of(dmean, r, cols), row_of(dlv, r, cols),
+                                     row_of(dx, r / rep, cols), c->out->grad + r, mean + r * cols,
+                                     lv + r * cols, x + r / rep * cols, step, cols, c->add[0],
+                                     c->add[1], c->add[2] || r % rep);
+}
+
+/* A variable given twice has one gradient array, and a kernel's outputs must not overlap: then one by one. */
+static int overlap(const gm_call *c)
+{
+    for (int32_t i = 0; i < c->inputs; i++)
+        for (int32_t j = 0; j < i; j++)
+            if (c->grad[i] && c->grad[i] == c->grad[j]) return 1;
+    return 0;
+}
+
+static void nll_grad_range(void *arg, int64_t begin, int64_t end)
+{
+    const gaussian_job *job = arg;
+    if (!overlap(job->c)) {
+        nll_grad_part(job, begin, end, 7);
+        return;
+    }
+    for (int which = 1; which < 8; which *= 2) nll_grad_part(job, begin, end, which);
 }
 
 static void nll_backward(gm_call *c)
@@ -124,9 +143,13 @@ static void kl_grad_range(void *arg, int64_t begin, int64_t end)
     const gaussian_job *job = arg;
     const gm_call *c = job->c;
     int64_t cols = job->s.cols, at = begin * cols;
-    c->k->gaussian_kl_rows_grad(row_of(c->grad[0], begin, cols), row_of(c->grad[1], begin, cols),
-                                c->out->grad + begin, c->in[0]->value + at, c->in[1]->value + at,
-                                end - begin, cols, c->add[0], c->add[1]);
+    int twice = overlap(c);
+    for (int part = 0; part <= twice; part++) {
+        float *dmean = twice && part ? NULL : c->grad[0], *dlv = twice && !part ? NULL : c->grad[1];
+        c->k->gaussian_kl_rows_grad(row_of(dmean, begin, cols), row_of(dlv, begin, cols),
+                                    c->out->grad + begin, c->in[0]->value + at,
+                                    c->in[1]->value + at, end - begin, cols, c->add[0], c->add[1]);
+    }
 }
 
 static void kl_backward(gm_call *c)

@@ -38,9 +38,12 @@ static inline float gm_from_bits32(uint32_t bits)
 #ifdef GM_DOUBLE
     int exponent = (int)(bits >> 23 & 0xff);
     double fraction = (double)(bits & 0x7fffff), v;
-    if (exponent == 0xff) v = fraction != 0.0 ? (double)NAN : (double)INFINITY;
-    else if (exponent) v = ldexp(fraction + 8388608.0, exponent - 150);
-    else v = ldexp(fraction, -149);
+    if (exponent == 0xff)
+        v = fraction != 0.0 ? (double)NAN : (double)INFINITY;
+    else if (exponent)
+        v = ldexp(fraction + 8388608.0, exponent - 150);
+    else
+        v = ldexp(fraction, -149);
     return bits >> 31 ? -v : v;
 #else
     float v;

@@ -29,11 +29,14 @@ gm_status gm_file_open(gm_context *ctx, gm_file *file, const char *path)
     while (file->fd < 0 && errno == EINTR);
     if (file->fd < 0) return gm_file_fail(ctx, path, "cannot be opened", errno);
     gm_status status = GM_OK;
-    if (fstat(file->fd, &info)) status = gm_file_fail(ctx, path, "cannot be opened", errno);
-    else if (S_ISDIR(info.st_mode)) status = gm_fail(ctx, GM_E_IO, "%s: is a directory", path);
+    if (fstat(file->fd, &info))
+        status = gm_file_fail(ctx, path, "cannot be opened", errno);
+    else if (S_ISDIR(info.st_mode))
+        status = gm_fail(ctx, GM_E_IO, "%s: is a directory", path);
     else if (!S_ISREG(info.st_mode))
         status = gm_fail(ctx, GM_E_IO, "%s: is not a regular file", path);
-    else file->size = (int64_t)info.st_size;
+    else
+        file->size = (int64_t)info.st_size;
     if (status) gm_file_close(file);
     return status;
 }

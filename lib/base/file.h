@@ -7,7 +7,7 @@
 #include "gm/context.h"
 
 typedef struct gm_file {
-    int fd; /* -1: closed */
+    int fd;       /* -1: closed */
     int64_t size; /* when it was opened */
 } gm_file;
 

@@ -1,5 +1,5 @@
-/* number.c - numbers as text. The C library writes and reads the locale's decimal sign, which the host may change; so the
- * sign is asked of snprintf each time and exchanged with a point. */
+/* number.c - numbers as text. The C library writes and reads the locale's decimal sign, which the
+ * host may change; so the sign is asked of snprintf each time and exchanged with a point. */
 #include "base/number.h"
 
 #include <math.h>
@@ -42,7 +42,8 @@ static const char *skip_digits(const char *p)
     return p;
 }
 
-/* [-+] digits [. digits] [e [-+] digits], with a digit before or after the point; *point is where the point is. */
+/* [-+] digits [. digits] [e [-+] digits], with a digit before or after the point; *point is where
+ * the point is. */
 static int is_decimal(const char *text, const char **point)
 {
     const char *p = text + (*text == '-' || *text == '+'), *start = p;
@@ -70,7 +71,9 @@ int gm_number_parse(const char *text, double *out)
     static const struct {
         const char *text;
         double value;
-    } words[] = { { "inf", (double)INFINITY }, { "-inf", -(double)INFINITY }, { "nan", (double)NAN } };
+    } words[] = { { "inf", (double)INFINITY },
+                  { "-inf", -(double)INFINITY },
+                  { "nan", (double)NAN } };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (!strcmp(text, words[i].text)) {
             *out = words[i].value;

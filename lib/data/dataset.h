@@ -41,7 +41,7 @@ struct gm_dataset {
     int64_t row_shape[GM_MAX_ROW_RANK];
     int64_t row_size;
     int64_t rows;
-    double bound;    /* no value is larger in size; INFINITY: not known, so that a scale has to look */
+    double bound; /* no value is larger in size; INFINITY: not known, so that a scale has to look */
     int32_t *labels; /* attached here; NULL: see the parent */
     int64_t classes;
     int64_t *scratch; /* mapped rows for a callback */
@@ -86,10 +86,12 @@ struct gm_dataset {
 
 extern const gm_dataset_kind gm_dataset_callback;
 
-/* A source's handle, with its shape checked and *count values in all; kind and `of` are still to be set. */
+/* A source's handle, with its shape checked and *count values in all; kind and `of` are still to be
+ * set. */
 gm_status gm_dataset_make_source(gm_dataset **out, gm_context *ctx, const char *what, int32_t rank,
                                  const int64_t *shape, int64_t *count);
-/* Sources that take over memory of the context: `bytes` of it at data. On failure it stays the caller's. */
+/* Sources that take over memory of the context: `bytes` of it at data. On failure it stays the
+ * caller's. */
 gm_status gm_dataset_adopt_floats(gm_dataset **out, gm_context *ctx, const char *what, int32_t rank,
                                   const int64_t *shape, const float *data, size_t bytes);
 gm_status gm_dataset_adopt_bytes(gm_dataset **out, gm_context *ctx, const char *what, int32_t rank,

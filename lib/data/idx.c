@@ -1,4 +1,5 @@
-/* idx.c - IDX files: 00 00 type dimensions, one big-endian 32-bit size per dimension, the values. */
+/* idx.c - IDX files: 00 00 type dimensions, one big-endian 32-bit size per dimension, the values.
+ */
 #include "data/idx.h"
 
 #include "base/bytes.h"
@@ -61,8 +62,7 @@ static gm_status check_header(const gm_inflow *in, header *h)
                            text);
         fits = fits && gm_mul_size(h->bytes, h->shape[i], &h->bytes);
     }
-    if (!fits)
-        return gm_fail(in->ctx, GM_E_FORMAT, "%s: sizes %s overflow", in->path, text);
+    if (!fits) return gm_fail(in->ctx, GM_E_FORMAT, "%s: sizes %s overflow", in->path, text);
     const int64_t start = 4 + 4 * (int64_t)h->rank;
     if (!in->gzip && h->bytes != in->size - start)
         return gm_fail(in->ctx, GM_E_FORMAT,
@@ -76,13 +76,13 @@ static gm_status check_header(const gm_inflow *in, header *h)
     return GM_OK;
 }
 
-/* h->bytes bytes into a block of exactly that size. It grows as the data comes, when the header promises much more than
- * files of this size usually hold. */
+/* h->bytes bytes into a block of exactly that size. It grows as the data comes, when the header
+ * promises much more than files of this size usually hold. */
 static gm_status read_values(gm_inflow *in, const header *h, unsigned char **out)
 {
     gm_memory *m = &in->ctx->memory;
-    int64_t room = in->gzip ? 1048576 + (in->size < INT64_MAX / 64 ? in->size * 16 : in->size)
-                            : h->bytes;
+    int64_t room =
+        in->gzip ? 1048576 + (in->size < INT64_MAX / 64 ? in->size * 16 : in->size) : h->bytes;
     int64_t have = 0, got;
     gm_status status = GM_OK;
     if (room > h->bytes) room = h->bytes;

@@ -5,7 +5,8 @@
 
 #include "base/error.h"
 
-/* zlib does not tell the size when it frees, the context's allocator wants it: it stands before the block. */
+/* zlib does not tell the size when it frees, the context's allocator wants it: it stands before the
+ * block. */
 #define LEAD ((size_t)64)
 
 static void *z_allocate(void *user, unsigned items, unsigned size)
@@ -37,8 +38,8 @@ static gm_status refill(gm_inflow *in)
         if (n) memcpy(in->buffer, in->memory + in->taken, (size_t)n);
         in->have = n;
     } else {
-        gm_status status = gm_file_read(in->ctx, &in->file, in->path, in->buffer, GM_INFLOW_BUFFER,
-                                        &in->have);
+        gm_status status =
+            gm_file_read(in->ctx, &in->file, in->path, in->buffer, GM_INFLOW_BUFFER, &in->have);
         if (status) return status;
     }
     in->taken += in->have;
@@ -75,7 +76,8 @@ out:
     return status;
 }
 
-/* One call of inflate: as much as fits into out, and the ends of gzip members, of which a file may have several. */
+/* One call of inflate: as much as fits into out, and the ends of gzip members, of which a file may
+ * have several. */
 static gm_status inflate_some(gm_inflow *in, unsigned char *out, int64_t n, int64_t *got)
 {
     const int64_t room = n < (int64_t)1 << 30 ? n : (int64_t)1 << 30;
@@ -90,7 +92,8 @@ static gm_status inflate_some(gm_inflow *in, unsigned char *out, int64_t n, int6
     in->at = in->have - (int64_t)in->z.avail_in;
     *got = room - (int64_t)in->z.avail_out;
     switch (z) {
-    case Z_OK: return GM_OK;
+    case Z_OK:
+        return GM_OK;
     case Z_BUF_ERROR: /* nothing to do with what there was */
         if (in->at == in->have) {
             status = refill(in);
@@ -102,11 +105,13 @@ static gm_status inflate_some(gm_inflow *in, unsigned char *out, int64_t n, int6
     case Z_STREAM_END:
         status = refill(in);
         if (status) return status;
-        if (in->have == in->at) in->ended = 1;
+        if (in->have == in->at)
+            in->ended = 1;
         else if (inflateReset(&in->z) != Z_OK)
             return gm_fail(in->ctx, GM_E_INTERNAL, "%s: zlib does not restart", in->path);
         return GM_OK;
-    case Z_MEM_ERROR: return gm_fail_memory(in->ctx, "dataset_open_idx");
+    case Z_MEM_ERROR:
+        return gm_fail_memory(in->ctx, "dataset_open_idx");
     default:
         return gm_fail(in->ctx, GM_E_FORMAT, "%s: the compressed data is damaged (%s)", in->path,
                        in->z.msg ? in->z.msg : "no details");
@@ -125,8 +130,10 @@ gm_status gm_inflow_read(gm_inflow *in, void *out, int64_t n, int64_t *got)
         } else {
             GM_TRY(refill(in));
             some = in->have - in->at < n - done ? in->have - in->at : n - done;
-            if (!some) in->ended = 1;
-            else memcpy(to + done, in->buffer + in->at, (size_t)some);
+            if (!some)
+                in->ended = 1;
+            else
+                memcpy(to + done, in->buffer + in->at, (size_t)some);
             in->at += some;
         }
         done += some;

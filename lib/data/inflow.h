@@ -1,4 +1,5 @@
-/* inflow.h - bytes that come from a file or from memory, decompressed on the way if they are gzip. */
+/* inflow.h - bytes that come from a file or from memory, decompressed on the way if they are gzip.
+ */
 #ifndef GM_DATA_INFLOW_H
 #define GM_DATA_INFLOW_H
 

@@ -1,4 +1,5 @@
-/* labels.c - a whole number per row, kept by the dataset it is attached to and found through its views. */
+/* labels.c - a whole number per row, kept by the dataset it is attached to and found through its
+ * views. */
 #include <math.h>
 #include <string.h>
 
@@ -20,10 +21,11 @@ static gm_status collect(gm_dataset *labels, int32_t *to, int64_t *classes)
         for (int64_t i = 0; i < n; i++) {
             const double v = (double)values[i];
             if (!(v >= 0.0 && v <= LARGEST && v == floor(v)))
-                return gm_fail(labels->ctx, GM_E_INVALID,
-                               "dataset_attach_labels: row %lld is %g, whole numbers from 0 to 2^24 "
-                               "are wanted",
-                               (long long)rows[i], v);
+                return gm_fail(
+                    labels->ctx, GM_E_INVALID,
+                    "dataset_attach_labels: row %lld is %g, whole numbers from 0 to 2^24 "
+                    "are wanted",
+                    (long long)rows[i], v);
             to[begin + i] = (int32_t)v;
             if (to[begin + i] > largest) largest = to[begin + i];
         }
@@ -35,8 +37,10 @@ static gm_status collect(gm_dataset *labels, int32_t *to, int64_t *classes)
 gm_status gm_dataset_attach_labels(gm_dataset *images, gm_dataset *labels)
 {
     if (!images || !labels)
-        return gm_fail(images ? images->ctx : labels ? labels->ctx : NULL, GM_E_INVALID,
-                       "dataset_attach_labels: images or labels is NULL");
+        return gm_fail(images   ? images->ctx
+                       : labels ? labels->ctx
+                                : NULL,
+                       GM_E_INVALID, "dataset_attach_labels: images or labels is NULL");
     gm_context *ctx = images->ctx;
     if (labels->ctx != ctx)
         return gm_fail(ctx, GM_E_INVALID,

@@ -10,7 +10,7 @@ typedef struct read_job {
     const int64_t *rows;
     int64_t pass;
     float *out;
-    int fetched; /* a callback has filled out already */
+    int fetched;         /* a callback has filled out already */
     _Atomic int64_t bad; /* the first row that failed, as a position in rows */
 } read_job;
 
@@ -22,8 +22,7 @@ gm_status gm_dataset_check_finite(const gm_dataset *ds, gm_block *b)
     while (at < n - 1 && isfinite(b->out[at])) at++;
     b->bad = at / ds->row_size;
     return gm_fail(b->ctx, GM_E_NUMERIC, "%s: row %lld, column %lld is %g", ds->kind->name,
-                   (long long)b->rows[b->bad], (long long)(at % ds->row_size),
-                   (double)b->out[at]);
+                   (long long)b->rows[b->bad], (long long)(at % ds->row_size), (double)b->out[at]);
 }
 
 static gm_status read_block(const gm_dataset *ds, gm_block *b, int fetched)
@@ -47,8 +46,9 @@ static gm_status read_block(const gm_dataset *ds, gm_block *b, int fetched)
 static void read_shard(void *arg, int64_t begin, int64_t end)
 {
     read_job *job = arg;
-    gm_block b = { job->rows + begin, end - begin, job->pass,
-                   job->out + begin * job->ds->row_size, NULL, 0 };
+    gm_block b = {
+        job->rows + begin, end - begin, job->pass, job->out + begin * job->ds->row_size, NULL, 0
+    };
     if (!read_block(job->ds, &b, job->fetched)) return;
     int64_t bad = begin + b.bad, known = atomic_load(&job->bad);
     while (bad < known && !atomic_compare_exchange_weak(&job->bad, &known, bad)) continue;
@@ -91,7 +91,8 @@ static gm_status fetch(gm_dataset *ds, const int64_t *rows, int64_t count, int64
     return status;
 }
 
-/* Workers do not write error lines: the first row that failed is read once more, alone, with a place for one. */
+/* Workers do not write error lines: the first row that failed is read once more, alone, with a
+ * place for one. */
 static gm_status explain(gm_dataset *ds, const int64_t *rows, int64_t bad, int64_t pass, float *out,
                          int fetched)
 {

@@ -1,4 +1,5 @@
-/* sources.c - rows in memory, copied or wrapped, floats or bytes, and rows from the host's callback. */
+/* sources.c - rows in memory, copied or wrapped, floats or bytes, and rows from the host's
+ * callback. */
 #include <math.h>
 #include <string.h>
 
@@ -18,7 +19,8 @@ static void destroy_floats(gm_dataset *ds)
 {
     if (ds->of.floats.bytes)
         gm_memory_put(&ds->ctx->memory, (void *)(uintptr_t)ds->of.floats.data, ds->of.floats.bytes);
-    else if (ds->of.floats.release) ds->of.floats.release(ds->of.floats.user, ds->of.floats.data);
+    else if (ds->of.floats.release)
+        ds->of.floats.release(ds->of.floats.user, ds->of.floats.data);
 }
 
 static gm_status read_bytes(const gm_dataset *ds, gm_block *b)
@@ -146,8 +148,7 @@ gm_status gm_dataset_from_bytes(gm_dataset **out, gm_context *ctx, int32_t rank,
     uint8_t *copy = gm_memory_get(&ctx->memory, (size_t)count);
     if (!copy) return gm_fail_memory(ctx, what);
     memcpy(copy, data, (size_t)count);
-    status = gm_dataset_adopt_bytes(out, ctx, what, rank, shape, copy, (size_t)count,
-                                    (float)scale);
+    status = gm_dataset_adopt_bytes(out, ctx, what, rank, shape, copy, (size_t)count, (float)scale);
     if (status) gm_memory_put(&ctx->memory, copy, (size_t)count);
     return status;
 }

@@ -16,8 +16,8 @@ int64_t gm_archive_width(const char *type)
     static const struct {
         const char *type;
         int64_t width;
-    } known[] = { { "F32", 4 }, { "U8", 1 },  { "F64", 8 },  { "BF16", 2 }, { "F16", 2 },
-                  { "I64", 8 }, { "U64", 8 }, { "I32", 4 },  { "U32", 4 },  { "I16", 2 },
+    } known[] = { { "F32", 4 }, { "U8", 1 },  { "F64", 8 },  { "BF16", 2 },    { "F16", 2 },
+                  { "I64", 8 }, { "U64", 8 }, { "I32", 4 },  { "U32", 4 },     { "I16", 2 },
                   { "U16", 2 }, { "I8", 1 },  { "BOOL", 1 }, { "F8_E5M2", 1 }, { "F8_E4M3", 1 } };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (!strcmp(type, known[i].type)) return known[i].width;
@@ -80,8 +80,7 @@ static size_t at_least_one(int64_t n)
 static void free_tensor(gm_context *ctx, gm_archive_tensor *t)
 {
     gm_archive_drop(ctx, t->name);
-    if (t->owned)
-        gm_memory_put(&ctx->memory, (void *)(uintptr_t)t->bytes, at_least_one(t->size));
+    if (t->owned) gm_memory_put(&ctx->memory, (void *)(uintptr_t)t->bytes, at_least_one(t->size));
     gm_memory_put(&ctx->memory, t->values, at_least_one(t->count * (int64_t)sizeof(float)));
 }
 
@@ -107,9 +106,8 @@ gm_status gm_archive_room_tensor(gm_archive *a)
 {
     if (a->tensor_count < a->tensor_room) return GM_OK;
     const int64_t room = a->tensor_room ? 2 * a->tensor_room : 16;
-    gm_archive_tensor *p =
-        gm_memory_grow(&a->ctx->memory, a->tensors, (size_t)a->tensor_room * sizeof *p,
-                       (size_t)room * sizeof *p);
+    gm_archive_tensor *p = gm_memory_grow(
+        &a->ctx->memory, a->tensors, (size_t)a->tensor_room * sizeof *p, (size_t)room * sizeof *p);
     if (!p) return gm_fail_memory(a->ctx, "archive");
     a->tensors = p;
     a->tensor_room = room;
@@ -125,8 +123,10 @@ static int64_t place_of(const gm_archive *a, const char *name, int *found)
         const int64_t middle = low + (high - low) / 2;
         const int order = strcmp(a->tensors[middle].name, name);
         if (order == 0) *found = 1;
-        if (order < 0) low = middle + 1;
-        else high = middle;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low;
 }
@@ -164,7 +164,8 @@ static gm_status check_name(gm_archive *a, const char *what, const char *name)
 {
     int found;
     if (!name[0]) return gm_fail(a->ctx, GM_E_INVALID, "%s: the name is empty", what);
-    if (!gm_utf8_valid(name)) return gm_fail(a->ctx, GM_E_INVALID, "%s: the name is not UTF-8", what);
+    if (!gm_utf8_valid(name))
+        return gm_fail(a->ctx, GM_E_INVALID, "%s: the name is not UTF-8", what);
     if (!strcmp(name, GM_ARCHIVE_METADATA))
         return gm_fail(a->ctx, GM_E_INVALID, "%s: the name %s belongs to the format", what, name);
     place_of(a, name, &found);
@@ -190,7 +191,8 @@ gm_status gm_archive_put(gm_archive *a, const char *name, int32_t rank, const in
                          const float *data)
 {
     static const char what[] = "archive_put";
-    if (!a || !name) return gm_fail(a ? a->ctx : NULL, GM_E_INVALID, "%s: archive or name is NULL", what);
+    if (!a || !name)
+        return gm_fail(a ? a->ctx : NULL, GM_E_INVALID, "%s: archive or name is NULL", what);
     int64_t count = 0;
     gm_status status = check_name(a, what, name);
     if (status) return status;
@@ -230,13 +232,15 @@ static gm_status find(gm_archive *a, const char *name, gm_archive_tensor **out)
     return GM_OK;
 }
 
-/* The tensor's floats: the stored bytes when they are floats of this host, in place; else a copy, made once. */
+/* The tensor's floats: the stored bytes when they are floats of this host, in place; else a copy,
+ * made once. */
 static gm_status values_of(gm_archive *a, gm_archive_tensor *t, const float **out)
 {
     const int wide = !strcmp(t->type, "F64");
     if (!wide && strcmp(t->type, "F32"))
-        return gm_fail(a->ctx, GM_E_UNSUPPORTED, "%s: tensor %s is of type %s, F32 or F64 is wanted",
-                       a->name, t->name, t->type);
+        return gm_fail(a->ctx, GM_E_UNSUPPORTED,
+                       "%s: tensor %s is of type %s, F32 or F64 is wanted", a->name, t->name,
+                       t->type);
     if (!strcmp(t->type, FLOAT_TYPE) && !GM_BIG_ENDIAN &&
         (uintptr_t)t->bytes % sizeof(float) == 0) {
         *out = (const float *)(const void *)t->bytes;

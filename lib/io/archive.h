@@ -7,7 +7,8 @@
 #include "gm/archive.h"
 
 #define GM_ARCHIVE_TYPE 16
-/* As in the reference implementation; a header lists names and shapes, so this is far beyond real files. */
+/* As in the reference implementation; a header lists names and shapes, so this is far beyond real
+ * files. */
 #define GM_ARCHIVE_HEADER_MOST ((int64_t)100000000)
 #define GM_ARCHIVE_METADATA "__metadata__"
 
@@ -31,7 +32,7 @@ typedef struct gm_archive_text {
 struct gm_archive {
     gm_context *ctx; /* retained */
     int64_t owners;
-    char *name; /* for error lines: the path, or "archive" */
+    char *name;          /* for error lines: the path, or "archive" */
     unsigned char *blob; /* the file it was opened from, or NULL */
     size_t blob_bytes;
     gm_archive_tensor *tensors;

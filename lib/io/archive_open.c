@@ -6,7 +6,8 @@
 #include "base/file.h"
 #include "io/archive.h"
 
-/* In place, without memory: Floyd's and Williams's heap sort, 1964. `order` compares elements of `width` bytes. */
+/* In place, without memory: Floyd's and Williams's heap sort, 1964. `order` compares elements of
+ * `width` bytes. */
 static void sort(void *array, int64_t n, size_t width, int (*order)(const void *, const void *),
                  void *spare)
 {
@@ -23,8 +24,8 @@ static void sort(void *array, int64_t n, size_t width, int (*order)(const void *
         memcpy(spare, base + (size_t)root * width, width);
         int64_t at = root, child;
         while ((child = 2 * at + 1) < end) {
-            if (child + 1 < end && order(base + (size_t)child * width,
-                                         base + (size_t)(child + 1) * width) < 0)
+            if (child + 1 < end &&
+                order(base + (size_t)child * width, base + (size_t)(child + 1) * width) < 0)
                 child++;
             if (order(spare, base + (size_t)child * width) >= 0) break;
             memcpy(base + (size_t)at * width, base + (size_t)child * width, width);
@@ -100,8 +101,9 @@ static gm_status read_shape(const gm_archive *a, const char *name, json_t *json,
 {
     if (!json_is_array(json)) return bad(a, name, "shape is not an array");
     if (json_array_size(json) > GM_MAX_RANK)
-        return gm_fail(a->ctx, GM_E_UNSUPPORTED, "%s: tensor %.128s has %zu axes, at most %d are read",
-                       a->name, name, json_array_size(json), GM_MAX_RANK);
+        return gm_fail(a->ctx, GM_E_UNSUPPORTED,
+                       "%s: tensor %.128s has %zu axes, at most %d are read", a->name, name,
+                       json_array_size(json), GM_MAX_RANK);
     t->rank = (int32_t)json_array_size(json);
     t->count = 1;
     int fits = 1;
@@ -116,8 +118,8 @@ static gm_status read_shape(const gm_archive *a, const char *name, json_t *json,
 }
 
 /* [begin, end) within the data, and as many bytes as type and shape say. */
-static gm_status read_offsets(const gm_archive *a, const char *name, json_t *json, int64_t data_size,
-                              gm_archive_tensor *t)
+static gm_status read_offsets(const gm_archive *a, const char *name, json_t *json,
+                              int64_t data_size, gm_archive_tensor *t)
 {
     const json_t *first = json_array_get(json, 0), *last = json_array_get(json, 1);
     if (json_array_size(json) != 2 || !json_is_integer(first) || !json_is_integer(last))
@@ -125,10 +127,11 @@ static gm_status read_offsets(const gm_archive *a, const char *name, json_t *jso
     const int64_t begin = (int64_t)json_integer_value(first);
     const int64_t end = (int64_t)json_integer_value(last);
     if (begin < 0 || end < begin || end > data_size)
-        return gm_fail(a->ctx, GM_E_FORMAT,
-                       "%s: tensor %.128s: data_offsets are [%lld, %lld], the file has %lld bytes of "
-                       "data",
-                       a->name, name, (long long)begin, (long long)end, (long long)data_size);
+        return gm_fail(
+            a->ctx, GM_E_FORMAT,
+            "%s: tensor %.128s: data_offsets are [%lld, %lld], the file has %lld bytes of "
+            "data",
+            a->name, name, (long long)begin, (long long)end, (long long)data_size);
     t->offset = begin;
     t->size = end - begin;
     const int64_t width = gm_archive_width(t->type);
@@ -170,8 +173,8 @@ static gm_status check_cover(gm_archive *a, int64_t data_size)
         at += t->size;
     }
     if (at != data_size)
-        return gm_fail(a->ctx, GM_E_FORMAT, "%s: %lld bytes at its end belong to no tensor", a->name,
-                       (long long)(data_size - at));
+        return gm_fail(a->ctx, GM_E_FORMAT, "%s: %lld bytes at its end belong to no tensor",
+                       a->name, (long long)(data_size - at));
     return GM_OK;
 }
 
@@ -182,8 +185,10 @@ static gm_status read_header(gm_archive *a, json_t *root, int64_t start)
     gm_status status = GM_OK;
     json_object_foreach(root, name, value)
     {
-        if (!strcmp(name, GM_ARCHIVE_METADATA)) GM_TRY(read_texts(a, value));
-        else GM_TRY(read_tensor(a, name, value, start));
+        if (!strcmp(name, GM_ARCHIVE_METADATA))
+            GM_TRY(read_texts(a, value));
+        else
+            GM_TRY(read_tensor(a, name, value, start));
     }
     GM_TRY(check_cover(a, (int64_t)a->blob_bytes - start));
     gm_archive_tensor spare;

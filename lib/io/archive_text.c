@@ -11,8 +11,8 @@ gm_status gm_archive_room_text(gm_archive *a)
 {
     if (a->text_count < a->text_room) return GM_OK;
     const int64_t room = a->text_room ? 2 * a->text_room : 16;
-    gm_archive_text *p = gm_memory_grow(&a->ctx->memory, a->texts,
-                                        (size_t)a->text_room * sizeof *p, (size_t)room * sizeof *p);
+    gm_archive_text *p = gm_memory_grow(&a->ctx->memory, a->texts, (size_t)a->text_room * sizeof *p,
+                                        (size_t)room * sizeof *p);
     if (!p) return gm_fail_memory(a->ctx, "archive");
     a->texts = p;
     a->text_room = room;
@@ -27,8 +27,10 @@ static int64_t place_of(const gm_archive *a, const char *key, int *found)
         const int64_t middle = low + (high - low) / 2;
         const int order = strcmp(a->texts[middle].key, key);
         if (order == 0) *found = 1;
-        if (order < 0) low = middle + 1;
-        else high = middle;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low;
 }

@@ -1,4 +1,5 @@
-/* archive_write.c - an archive as a safetensors file, always the same bytes for the same content. */
+/* archive_write.c - an archive as a safetensors file, always the same bytes for the same content.
+ */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,8 +28,10 @@ static void put_string(sink *s, const char *text)
     for (; *text; text++) {
         const unsigned char c = (unsigned char)*text;
         char escaped[8] = { (char)c, '\0' };
-        if (c == '"' || c == '\\') (void)snprintf(escaped, sizeof escaped, "\\%c", c);
-        else if (c < 0x20) (void)snprintf(escaped, sizeof escaped, "\\u%04x", c);
+        if (c == '"' || c == '\\')
+            (void)snprintf(escaped, sizeof escaped, "\\%c", c);
+        else if (c < 0x20)
+            (void)snprintf(escaped, sizeof escaped, "\\u%04x", c);
         put(s, escaped);
     }
     put(s, "\"");
@@ -77,7 +80,8 @@ static void put_header(sink *s, const gm_archive *a)
     while (s->length % 8) put(s, " ");
 }
 
-/* Calls for the tensors in the order of their data: wide types first, so that all are aligned; then by name. */
+/* Calls for the tensors in the order of their data: wide types first, so that all are aligned; then
+ * by name. */
 static const int64_t widths[] = { 8, 4, 2, 1, 0 };
 #define WIDTHS ((int)(sizeof widths / sizeof *widths))
 
@@ -119,8 +123,9 @@ gm_status gm_archive_write(gm_archive *a, const char *path)
     const size_t bytes = 8 + s.length;
     /* The readers' own limit: better no file than one that cannot be read back. */
     if ((int64_t)s.length > GM_ARCHIVE_HEADER_MOST)
-        GM_TRY(gm_fail(ctx, GM_E_INVALID, "archive_write: names and texts take %zu bytes, %lld is the limit",
-                       s.length, (long long)GM_ARCHIVE_HEADER_MOST));
+        GM_TRY(gm_fail(ctx, GM_E_INVALID,
+                       "archive_write: names and texts take %zu bytes, %lld is the limit", s.length,
+                       (long long)GM_ARCHIVE_HEADER_MOST));
     header = gm_memory_get(&ctx->memory, bytes);
     if (!header) GM_TRY(gm_fail_memory(ctx, "archive_write"));
     gm_store_le64((unsigned char *)header, (uint64_t)s.length);

@@ -75,19 +75,21 @@ gm_status gm_replace_commit(gm_replace *r)
     if (sync_failed(r->fd)) return gm_file_fail(r->ctx, r->path, "cannot be synced", errno);
     const int closed = close(r->fd); /* on EINTR it is closed too, or in a state nobody can mend */
     r->fd = -1;
-    if (closed && errno != EINTR)
-        return gm_file_fail(r->ctx, r->path, "cannot be written", errno);
+    if (closed && errno != EINTR) return gm_file_fail(r->ctx, r->path, "cannot be written", errno);
     if (rename(r->temporary, r->path))
         return gm_file_fail(r->ctx, r->path, "cannot be replaced", errno);
     r->exists = 0;
     /* The folder's name, in the room of the temporary one. */
-    if (r->folder) r->temporary[r->folder] = '\0';
-    else memcpy(r->temporary, ".", 2);
+    if (r->folder)
+        r->temporary[r->folder] = '\0';
+    else
+        memcpy(r->temporary, ".", 2);
     const int folder = open(r->temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0) return GM_OK; /* may be writable without being readable */
     gm_status status = GM_OK;
     if (sync_failed(folder))
-        status = gm_file_fail(r->ctx, r->path, "is written, but its folder cannot be synced", errno);
+        status =
+            gm_file_fail(r->ctx, r->path, "is written, but its folder cannot be synced", errno);
     close(folder);
     return status;
 }
