@@ -621,7 +621,15 @@ START_TEST(files_that_lie)
     memset(deep, '[', sizeof deep - 1);
     memcpy(deep, "{\"a\":", 5);
     gm_archive *a = NULL;
-    support_fails(ctx, open_made(&a, deep, weight, 8), GM_E_FORMAT, "well-formed");
+    support_fails(ctx, open_made(&a, deep, weight, 8), GM_E_FORMAT, "empty brackets");
+    for (size_t i = 5; i < sizeof deep - 1; i++) deep[i] = i % 9 ? ' ' : '[';
+    support_fails(ctx, open_made(&a, deep, weight, 8), GM_E_FORMAT, "well-formed JSON");
+    /* Brackets in names and texts are letters like others. */
+    support_ok(ctx,
+               open_made(&a,
+                         "{\"__metadata__\":{\"a\":\"[[[[[[[[[[[[[[[[[[[[[[[[[[\\\"[[[[[[[[[[\"}}",
+                         NULL, 0));
+    gm_archive_release(a);
 }
 END_TEST
 

@@ -9,10 +9,10 @@
  * the JSON padded with blanks so that the data starts at a multiple of 8, wider types before narrower ones, and no time
  * or name of a machine: the same content gives the same bytes.
  *
- * Reading trusts nothing: sizes, offsets, names, nesting, duplicate keys, overlaps and holes are checked, and no memory is
- * taken on the word of the file beyond a small multiple of its real size. The JSON header is parsed by jansson, whose memory
- * comes from malloc and not from the context's allocator: its hook is process-wide and so not the library's to set. All
- * else comes from the context.
+ * Reading trusts nothing: sizes, offsets, names, nesting, duplicate keys, overlaps and holes are checked, and no memory
+ * is taken on the word of the file beyond a multiple of its real size (docs/files.md). The JSON header is parsed by
+ * jansson, whose memory comes from malloc and not from the context's allocator: its hook is process-wide and so not the
+ * library's to set. All else comes from the context.
  *
  * Numbers in texts are written and read the same in every locale.
  *

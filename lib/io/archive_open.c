@@ -199,6 +199,23 @@ out:
     return status;
 }
 
+/* An empty pair of brackets costs the parser some 220 bytes, so a header made of brackets would
+ * take 75 times its size. A real one has three pairs for each 50 bytes or more. */
+static int mostly_brackets(const char *text, int64_t length)
+{
+    int64_t brackets = 0;
+    int quoted = 0;
+    for (int64_t i = 0; i < length; i++) {
+        if (quoted && text[i] == '\\')
+            i++;
+        else if (text[i] == '"')
+            quoted = !quoted;
+        else if (!quoted)
+            brackets += text[i] == '{' || text[i] == '[';
+    }
+    return brackets > 16 + length / 8;
+}
+
 gm_status gm_archive_parse(gm_archive *a)
 {
     const int64_t size = (int64_t)a->blob_bytes;
@@ -215,6 +232,9 @@ gm_status gm_archive_parse(gm_archive *a)
     const char *text = (const char *)a->blob + 8;
     if (!length || text[0] != '{')
         return gm_fail(a->ctx, GM_E_FORMAT, "%s: the header does not start with {", a->name);
+    if (mostly_brackets(text, (int64_t)length))
+        return gm_fail(a->ctx, GM_E_FORMAT, "%s: the header is not well-formed (empty brackets)",
+                       a->name);
     json_error_t error;
     json_t *root = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &error);
     if (!root) {
