@@ -2,7 +2,7 @@
  *
  *     vae --preset pytorch    784-400-20-400-784, ReLU, grey targets: the set-up of the PyTorch example
  *     vae --preset paper      500 tanh units, 20 latents, digits binarised anew each epoch, 50 epochs
- *     vae --preset demo       the first, for as many epochs as the 8000 embedded digits want
+ *     vae --preset demo       the first with 8 latents, for as many epochs as the 8000 embedded digits want
  *
  * With grey targets the test loss is no likelihood of binary data; with binarised ones the program also gives the
  * importance estimate of -log p(x) with --nll-samples draws for each test image.
@@ -36,7 +36,7 @@ static const char *const preset_names[] = { "pytorch", "paper", "demo", NULL };
 static const struct preset presets[] = {
     { 400, 20, 10, 128, 0, 0, 0 },
     { 500, 20, 50, 100, 5000, 1, 1 },
-    { 400, 20, 80, 128, 0, 0, 0 },
+    { 400, 8, 80, 128, 0, 0, 0 },
 };
 
 /* The loss curve, for the plot. */

@@ -18,8 +18,8 @@
 #define ALIGN 16                      /* tile borders: whole vectors, whole cache lines */
 #define LONGEST ((int64_t)1 << 20)    /* rows or columns of a tile */
 #define DEEPEST ((int64_t)1 << 30)    /* of k in one call: CBLAS counts in int */
-#define NARROWEST 64                  /* columns of a tile, before rows are cut instead */
-#define SHORTEST 32                   /* rows */
+#define NARROWEST 176                 /* columns of a tile, before rows are cut instead: narrower ones pack too often */
+#define SHORTEST 128                  /* rows */
 
 typedef struct gemm_job {
     int ta, tb;
