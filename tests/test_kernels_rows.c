@@ -418,6 +418,29 @@ START_TEST(test_update_edges)
 }
 END_TEST
 
+/* Gradients cease: moments decay to zero and never rest among the denormal numbers, where arithmetic is slow. */
+START_TEST(test_moments_settle)
+{
+    const gm_kernels *k = gm_kernels_choose(names[_i]);
+    if (!k) return;
+    float w[17], g[17], m[17] = { 0 }, v[17] = { 0 }, d[17] = { 0 };
+    gm_update u = { .rate = 1e-3, .grad_scale = 1, .momentum = 0.9, .beta1 = 0.9, .beta2 = 0.9, .eps = 1e-8 };
+    for (int i = 0; i < 17; i++) w[i] = 1;
+    for (u.step = 1; u.step < 3000; u.step++) {
+        for (int i = 0; i < 17; i++) g[i] = u.step < 3 ? 0.5f : 0;
+        k->adam(w, g, m, v, NULL, &u, 17);
+        k->sgd(w, g, d, NULL, &u, 17);
+        for (int i = 0; i < 17; i++) {
+            ck_assert(fpclassify(m[i]) != FP_SUBNORMAL);
+            ck_assert(fpclassify(v[i]) != FP_SUBNORMAL);
+            ck_assert(fpclassify(d[i]) != FP_SUBNORMAL);
+            if (u.step < 100) ck_assert(m[i] > 0 && v[i] > 0 && d[i] > 0);
+        }
+    }
+    for (int i = 0; i < 17; i++) ck_assert(m[i] == 0 && v[i] == 0 && d[i] == 0);
+}
+END_TEST
+
 Suite *gm_suite(void);
 Suite *gm_suite(void)
 {
@@ -432,6 +455,7 @@ Suite *gm_suite(void)
     tcase_add_loop_test(tests, test_gaussian, 0, TABLES);
     tcase_add_loop_test(tests, test_updates, 0, TABLES);
     tcase_add_loop_test(tests, test_update_edges, 0, TABLES);
+    tcase_add_loop_test(tests, test_moments_settle, 0, TABLES);
     suite_add_tcase(suite, tests);
     return suite;
 }
