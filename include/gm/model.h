@@ -61,8 +61,11 @@ typedef struct gm_metric {
 GM_API gm_status gm_model_step(gm_model *model, const float *rows, int64_t count, gm_metric *metrics,
                                int32_t room, int32_t *metric_count);
 
-/* The metrics that a step would report, without a step, in evaluation mode, averaged over the dataset.
- * passes: the dataset's pass number to read (see gm/data.h). limit: rows at most, 0 for all. */
+/* The metrics that a step would report, without a step, in evaluation mode, averaged over the dataset's rows as pass 0
+ * gives them (see gm/data.h), or over its first `limit` ones (0: all), `batch` at a time. Draws from a stream of its own: the same each
+ * time for the same weights, and what training draws later stays the same. data is borrowed for the call.
+ * GM_E_INVALID: NULL, batch < 1, limit < 0, values that the likelihood cannot have; GM_E_SHAPE: rows of another size;
+ * GM_E_UNSUPPORTED; GM_E_NOMEM; what the dataset returned. */
 GM_API gm_status gm_model_evaluate(gm_model *model, gm_dataset *data, int64_t batch, int64_t limit,
                                    gm_metric *metrics, int32_t room, int32_t *metric_count);
 
@@ -103,8 +106,8 @@ typedef struct gm_fit_options {
 /* Fits the model. The dataset's rows must have as many values as the model's; it is borrowed for the call. A fit continues
  * where the model stands: two fits of one epoch are a fit of two, and so are a fit, a checkpoint, a load and a
  * fit, bit for bit.
- * GM_E_INVALID: NULL, an option out of range (named, with its value), batch larger than the dataset; GM_E_SHAPE: rows
- * of another size; GM_E_NUMERIC: a loss or gradient was not finite; the weights of the last good step are kept;
+ * GM_E_INVALID: NULL, an option out of range (named, with its value), batch larger than the dataset, values that
+ * the likelihood cannot have; GM_E_SHAPE: rows of another size; GM_E_NUMERIC: a loss or gradient was not finite; the weights of the last good step are kept;
  * GM_E_CANCELLED; GM_E_STATE: called from inside a fit's callback; GM_E_NOMEM; what the dataset or the checkpoint file
  * returned. */
 GM_API gm_status gm_model_fit(gm_model *model, gm_dataset *data, const gm_fit_options *options);
@@ -116,18 +119,21 @@ GM_API gm_status gm_model_fit(gm_model *model, gm_dataset *data, const gm_fit_op
 GM_API gm_status gm_model_sample(gm_tensor **out, gm_model *model, int64_t count);
 GM_API gm_status gm_model_sample_into(gm_model *model, gm_tensor *out);
 
-/* log p of each row, in nats, into out[count] (double): exact, or the estimate that the family's page documents. */
+/* log p of each row, in nats, into out[count] (double): exact, or the estimate that the family's page documents. rows:
+ * [count, row size], borrowed for the call. GM_E_INVALID: NULL, count < 1, values that the likelihood cannot have;
+ * GM_E_UNSUPPORTED; GM_E_NOMEM. */
 GM_API gm_status gm_model_log_prob(gm_model *model, const float *rows, int64_t count, double *out);
 
 /* Writes weights, architecture, options and the state of the generator as a safetensors file: to a temporary file
  * in the same folder, synced, then renamed, so that a failure leaves an old file as it was.
- * GM_E_UNSUPPORTED: a layer of the host's is inside; GM_E_IO; GM_E_NOMEM. */
+ * GM_E_INVALID: NULL; GM_E_UNSUPPORTED: a layer of the host's is inside; GM_E_STATE: the average of the weights is swapped in
+ * (checkpoints); GM_E_IO; GM_E_NOMEM. */
 GM_API gm_status gm_model_save(gm_model *model, const char *path);
 /* The same plus the optimizer's state: fitting continues from it bit for bit. */
 GM_API gm_status gm_model_save_checkpoint(gm_model *model, const char *path);
 
 /* Rebuilds a model of any family from either kind of file, without the host's help. Release it with gm_model_release.
- * Nothing in the file is trusted. GM_E_IO, GM_E_FORMAT (with what is wrong), GM_E_VERSION (a newer format),
+ * Nothing in the file is trusted. GM_E_INVALID: NULL, or an option in the file that is out of range; GM_E_IO, GM_E_FORMAT (with what is wrong), GM_E_VERSION (a newer format),
  * GM_E_UNSUPPORTED (an unknown family or layer), GM_E_SHAPE, GM_E_NOMEM. */
 GM_API gm_status gm_model_load(gm_model **out, gm_context *context, const char *path);
 
