@@ -457,17 +457,25 @@ START_TEST(test_gather_repeat)
     expect_shape(gm_gather(t, ramp(SHAPE(0, 2)), ramp(SHAPE(0))), SHAPE(0, 2));
     expect(gm_repeat_rows(t, ramp(SHAPE(2, 2)), 2), SHAPE(4, 2), FLOATS(0, 1, 0, 1, 2, 3, 2, 3));
     expect(gm_repeat_rows(t, ramp(SHAPE(2)), 1), SHAPE(2), FLOATS(0, 1));
+    expect(gm_one_hot(t, ramp(SHAPE(2)), 3), SHAPE(2, 3), FLOATS(1, 0, 0, 0, 1, 0));
+    expect(gm_one_hot(t, gm_constant(t, 0, NULL, 1), 2), SHAPE(2), FLOATS(0, 1));
+    expect_shape(gm_one_hot(t, ramp(SHAPE(0)), 4), SHAPE(0, 4));
     const float bad[5] = { 3, -1, 1.5f, NAN, INFINITY };
     const char *const text[5] = { "3,", "-1,", "1.5,", "nan,", "inf," };
     for (int k = 0; k < 5; k++) {
         a = ramp(SHAPE(3, 2)), i = gm_input_copy(t, SHAPE(3), FLOATS(0, 1, bad[k]));
         fails(gm_gather(t, a, i), GM_E_INVALID, "gather: index at 2 is", text[k], "0 to 2");
+        i = gm_input_copy(t, SHAPE(3), FLOATS(0, 1, bad[k]));
+        fails(gm_one_hot(t, i, 3), GM_E_INVALID, "one_hot: index at 2 is", text[k], "0 to 2");
     }
     a = ramp(0, NULL), i = ramp(SHAPE(1));
     fails(gm_gather(t, a, i), GM_E_SHAPE, "gather: table is []", "indices is [1]", "");
     a = ramp(SHAPE(1, 1, 1, 1)), i = ramp(SHAPE(1, 1, 1, 1));
     fails(gm_gather(t, a, i), GM_E_SHAPE, "gather:", "[1, 1, 1, 1]", "6 axes");
     fails(gm_repeat_rows(t, ramp(SHAPE(2)), 0), GM_E_INVALID, "repeat_rows:", "0", "");
+    fails(gm_one_hot(t, ramp(SHAPE(2)), 0), GM_E_INVALID, "one_hot:", "0", "at least 1");
+    a = ramp(SHAPE(1, 1, 1, 1, 1, 1));
+    fails(gm_one_hot(t, a, 2), GM_E_SHAPE, "one_hot:", "[1, 1, 1, 1, 1, 1]", "");
     fails(gm_repeat_rows(t, ramp(0, NULL), 2), GM_E_SHAPE, "repeat_rows:", "[]", "2");
     fails(gm_repeat_rows(t, ramp(SHAPE(4)), INT64_MAX / 2), GM_E_SHAPE, "repeat_rows:", "[4]", "");
 }

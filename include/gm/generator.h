@@ -10,6 +10,9 @@
  *   GM_OUTPUT_DIRECT       the output is the sample itself. There is no p(x | z), so log_prob is GM_E_UNSUPPORTED,
  *                          and the data must be continuous: a gradient cannot pass through a discrete sample
  *
+ * With labels = K > 0 it is conditional, g(z, y; theta): the network takes [n, latent + K], the code and then the label y as
+ * K values, one of them 1 (Mirza and Osindero 2014). The verbs of its model take the labels that gm_model_set_labels gave.
+ *
  * The VAE, GAN and GMMN families are built on this part. Alone it can sample, decode, score given z, save and load; it is
  * trained by one of them or by a loop of the host's own (examples/generator.c).
  */
@@ -26,8 +29,8 @@ extern "C" {
 
 typedef struct gm_generator gm_generator;
 
-#define GM_PRIOR_NORMAL 0  /* N(0, I) */
-#define GM_PRIOR_UNIFORM 1 /* uniform on [-1, 1] in each coordinate */
+#define GM_PRIOR_NORMAL 0  /* N(0, s^2 I) */
+#define GM_PRIOR_UNIFORM 1 /* uniform on [-s, s] in each coordinate; s is prior_scale, 1 unless said otherwise */
 
 #define GM_OUTPUT_BERNOULLI 0
 #define GM_OUTPUT_GAUSSIAN 1
@@ -42,12 +45,14 @@ typedef struct gm_generator_options {
     int32_t learn_variance; /* Gaussian: 1: the network gives log-variances too; default 0 */
     double variance;        /* Gaussian with a fixed variance; default 1 */
     int64_t classes;        /* categorical: at least 2 */
+    int64_t labels;         /* classes of the label that the network takes beside z; default 0: none */
+    double prior_scale;     /* deviation, or half the width, of the prior; positive; default 1 */
 } gm_generator_options;
 
 #define GM_GENERATOR_OPTIONS_INIT                                                                  \
-    { sizeof(gm_generator_options), 0, GM_PRIOR_NORMAL, GM_OUTPUT_BERNOULLI, 0, 1.0, 0 }
+    { sizeof(gm_generator_options), 0, GM_PRIOR_NORMAL, GM_OUTPUT_BERNOULLI, 0, 1.0, 0, 0, 1.0 }
 
-/* Makes a generator around `net` (retained), which must map [n, latent] to what the head wants.
+/* Makes a generator around `net` (retained), which must map [n, latent + labels] to what the head wants.
  * GM_E_INVALID: NULL, an option out of range; GM_E_SHAPE: net does not take [n, latent], or its output does not divide
  * into the head's parts; GM_E_NOMEM; the error that a sequence keeps. */
 GM_API gm_status gm_generator_create(gm_generator **out, gm_context *context, gm_layer *net,
@@ -64,6 +69,8 @@ GM_API int64_t gm_generator_latent(const gm_generator *generator);
 GM_API int64_t gm_generator_row_size(const gm_generator *generator); /* values of one data row */
 GM_API int32_t gm_generator_output(const gm_generator *generator);
 GM_API int32_t gm_generator_prior(const gm_generator *generator);
+GM_API double gm_generator_prior_scale(const gm_generator *generator);
+GM_API int64_t gm_generator_labels(const gm_generator *generator); /* 0: takes none */
 GM_API gm_layer *gm_generator_net(const gm_generator *generator);
 GM_API gm_params *gm_generator_params(const gm_generator *generator);
 
@@ -85,6 +92,13 @@ GM_API gm_status gm_generator_log_prob(gm_generator *generator, gm_tensor *x, gm
 /* On a tape: the network's output for z; and -log p(x | z) for that output, one value a row [n] (x may have n / k rows;
  * then each serves k consecutive ones). A direct head fails the tape with GM_E_UNSUPPORTED. */
 GM_API gm_var gm_generator_apply(gm_tape *tape, gm_generator *generator, gm_var z);
+/* The same for a conditional generator: labels [m] are class numbers stored as float; z may have m k rows, then each label
+ * serves k consecutive ones. labels GM_NO_VAR: gm_generator_apply, which a conditional generator refuses
+ * (GM_E_INVALID), as an unconditional one refuses labels. GM_E_SHAPE: the rows do not fit. */
+GM_API gm_var gm_generator_apply_labelled(gm_tape *tape, gm_generator *generator, gm_var z,
+                                          gm_var labels);
+/* Codes from the prior on a tape, [count, latent], drawn from the tape's rng. */
+GM_API gm_var gm_generator_prior_draw(gm_tape *tape, gm_generator *generator, int64_t count);
 GM_API gm_var gm_generator_nll(gm_tape *tape, gm_generator *generator, gm_var output, gm_var x);
 
 #ifdef __cplusplus

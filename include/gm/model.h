@@ -44,6 +44,16 @@ GM_API int64_t gm_model_steps(const gm_model *model);
 /* Seeds the model's generator anew: sampling after this depends on the weights and the seed only. */
 GM_API void gm_model_seed(gm_model *model, uint64_t seed);
 
+/* How many label classes a conditional model takes; 0: it takes none. */
+GM_API int64_t gm_model_labels(const gm_model *model);
+/* The labels of the rows that later calls of step, sample, log_prob and the family's own verbs work on: one for each row,
+ * or a single one for all of them. Copied; they stay until they are set anew. A verb of a conditional model that finds none is
+ * GM_E_STATE, another number of them GM_E_SHAPE. fit and evaluate take the labels of the dataset instead
+ * (gm_dataset_attach_labels; GM_E_STATE: it has none; GM_E_INVALID: more classes than the model's).
+ * GM_E_INVALID: NULL, count < 1, a label outside 0 .. gm_model_labels - 1 (place, value and limit in the line);
+ * GM_E_UNSUPPORTED: the model takes none; GM_E_NOMEM. Earlier labels stay then. */
+GM_API gm_status gm_model_set_labels(gm_model *model, const int64_t *labels, int64_t count);
+
 /* Metrics by name. */
 typedef struct gm_metric {
     const char *name; /* static text: "loss", "reconstruction", "kl", ... */

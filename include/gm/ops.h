@@ -128,6 +128,11 @@ GM_API gm_var gm_slice(gm_tape *tape, gm_var a, int32_t axis, int64_t begin, int
  * whole number or out of range (the error line tells which, its value and the limit). */
 GM_API gm_var gm_gather(gm_tape *tape, gm_var table, gm_var indices);
 
+/* Class numbers as vectors: indices [m...], whole numbers from 0 to classes - 1 stored as float, give
+ * [m..., classes], 1 at the index and 0 elsewhere. A constant for gm_backward. GM_E_SHAPE: result of
+ * rank over 6; GM_E_INVALID: classes below 1, an index that is no class (as for gm_gather). */
+GM_API gm_var gm_one_hot(gm_tape *tape, gm_var indices, int64_t classes);
+
 /* Each row of the first axis `times` (>= 1) times in a row: [n, ...] gives [n times, ...], rows 0 0
  * 0 1 1 1 ... for 3. GM_E_SHAPE: rank 0, or more elements than can be addressed; GM_E_INVALID:
  * times below 1. */

@@ -7,6 +7,11 @@
  * with z = mean + e^(logvar / 2) eps. The KL is exact for the normal prior. With samples = k > 1 the bound is the
  * importance-weighted one, E log 1/k sum_i p(x, z_i) / q(z_i | x) (Burda, Grosse and Salakhutdinov 2016).
  *
+ * A decoder with labels (gm/generator.h) makes it conditional, q(z | x, y) and p(x | z, y) (Sohn, Lee and Yan 2015): the
+ * encoder takes the label too, as `labels` values after the row, [n, row size + labels], or, if the decoder gives images,
+ * as as many constant planes after the channels, [n, c + labels, h, w]. fit takes the dataset's labels, the other verbs
+ * those of gm_model_set_labels.
+ *
  * The log-variance is kept within [-20, 20], so that its exponential cannot overflow.
  */
 #ifndef GM_VAE_H
@@ -37,7 +42,7 @@ typedef struct gm_vae_options {
 /* Makes a VAE from an encoder layer, which maps data rows to 2 * latent values (means, then log-variances), and a
  * generator with a normal prior and a likelihood. Both are retained; their parameters appear as "encoder.*" and
  * "decoder.*".
- * GM_E_INVALID: NULL, another context, a uniform prior, a direct head, an option out of range; GM_E_SHAPE: the encoder does
+ * GM_E_INVALID: NULL, another context, a prior other than N(0, I), a direct head, an option out of range; GM_E_SHAPE: the encoder does
  * not give twice the decoder's latent size (both are named); GM_E_STATE: the optimizer is bound already; GM_E_NOMEM; the
  * error that a sequence keeps. */
 GM_API gm_status gm_vae_create(gm_vae **out, gm_context *context, gm_layer *encoder,

@@ -18,7 +18,7 @@ extern const gm_op gm_op_softmax, gm_op_log_softmax, gm_op_logsumexp;
 extern const gm_op gm_op_sum, gm_op_mean, gm_op_sum_axes, gm_op_mean_axes;
 extern const gm_op gm_op_matmul, gm_op_linear;
 extern const gm_op gm_op_reshape, gm_op_transpose, gm_op_concat, gm_op_slice, gm_op_gather,
-    gm_op_repeat_rows, gm_op_stop_gradient;
+    gm_op_repeat_rows, gm_op_one_hot, gm_op_stop_gradient;
 extern const gm_op gm_op_dropout, gm_op_gaussian_sample;
 extern const gm_op gm_op_bce_with_logits, gm_op_cross_entropy, gm_op_squared_error, gm_op_mse,
     gm_op_gaussian_nll, gm_op_gaussian_kl;

@@ -1,4 +1,4 @@
-/* ops_rows.c - rows of the first axis: gathered by index, repeated. */
+/* ops_rows.c - rows of the first axis: gathered by index, repeated, made of class numbers. */
 #include "autodiff/ops.h"
 
 static int64_t row_width(const gm_node *a)
@@ -78,6 +78,46 @@ const gm_op gm_op_gather = { "gather", 2, gather_infer, gather_forward, gather_b
 gm_var gm_gather(gm_tape *tape, gm_var table, gm_var indices)
 {
     return gm_record2(tape, &gm_op_gather, table, indices, NULL, 0);
+}
+
+/* Class numbers as rows of one 1 and zeros. The attribute is the number of classes. */
+static gm_status one_hot_infer(gm_call *c)
+{
+    const int64_t *classes = c->attr;
+    const gm_node *index = c->in[0];
+    char text[GM_SHAPE_TEXT];
+    if (*classes < 1)
+        return gm_fail(c->ctx, GM_E_INVALID, "one_hot: classes is %lld, at least 1 is wanted",
+                       (long long)*classes);
+    if (index->rank >= GM_MAX_RANK)
+        return gm_fail(c->ctx, GM_E_SHAPE, "one_hot: indices are %s, the result has one axis more",
+                       gm_shape_text(text, index->rank, index->shape));
+    gm_infer_same(c);
+    c->out->shape[c->out->rank++] = *classes;
+    return GM_OK;
+}
+
+static gm_status one_hot_forward(gm_call *c)
+{
+    const int64_t *classes = c->attr;
+    const gm_node *index = c->in[0];
+    gm_fill_over(c, c->out->value, 0, c->out->count);
+    for (int64_t i = 0; i < index->count; i++) {
+        int64_t at;
+        if (!gm_whole_below(index->value[i], *classes, &at))
+            return gm_fail(c->ctx, GM_E_INVALID,
+                           "one_hot: index at %lld is %g, wants a whole number from 0 to %lld",
+                           (long long)i, (double)index->value[i], (long long)*classes - 1);
+        c->out->value[i * *classes + at] = 1;
+    }
+    return GM_OK;
+}
+
+const gm_op gm_op_one_hot = { "one_hot", 1, one_hot_infer, one_hot_forward, NULL };
+
+gm_var gm_one_hot(gm_tape *tape, gm_var indices, int64_t classes)
+{
+    return gm_record1(tape, &gm_op_one_hot, indices, &classes, sizeof classes);
 }
 
 static gm_status repeat_infer(gm_call *c)

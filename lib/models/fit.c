@@ -13,6 +13,7 @@ typedef struct fit {
     int64_t rows;
     int64_t *order;  /* rows */
     float *batch;    /* o.batch rows */
+    float *labels;   /* of these; NULL: the model takes none */
     float *best;     /* weights of the best epoch, with patience */
     gm_rng *rng;     /* of the order */
     gm_metrics sums; /* of this epoch */
@@ -30,6 +31,11 @@ static size_t order_bytes(const fit *f)
 static size_t batch_bytes(const fit *f)
 {
     return (size_t)f->o.batch * (size_t)f->model->row_size * sizeof *f->batch;
+}
+
+static size_t label_bytes(const fit *f)
+{
+    return (size_t)f->o.batch * sizeof *f->labels;
 }
 
 static size_t best_bytes(const fit *f)
@@ -69,7 +75,7 @@ static gm_status check(const fit *f)
         return gm_model_fail(model->ctx, GM_E_SHAPE,
                              "fit: rows of the dataset have %lld values, the model's have %lld",
                              (long long)gm_dataset_row_size(f->data), (long long)model->row_size);
-    return GM_OK;
+    return gm_model_check_labels(model, f->data, "fit");
 }
 
 static gm_status prepare(fit *f)
@@ -79,7 +85,8 @@ static gm_status prepare(fit *f)
     f->order = gm_context_allocate(ctx, order_bytes(f));
     f->batch = gm_context_allocate(ctx, batch_bytes(f));
     if (f->o.patience) f->best = gm_context_allocate(ctx, best_bytes(f));
-    if (!f->order || !f->batch || (f->o.patience && !f->best))
+    if (f->model->classes) f->labels = gm_context_allocate(ctx, label_bytes(f));
+    if (!f->order || !f->batch || (f->o.patience && !f->best) || (f->model->classes && !f->labels))
         GM_TRY(gm_model_fail(ctx, GM_E_NOMEM, "fit: no memory for the order and a batch"));
     GM_TRY(gm_rng_create(&f->rng, ctx, 0));
 out:
@@ -91,6 +98,7 @@ static void finish(fit *f)
     gm_context *ctx = f->model->ctx;
     gm_rng_release(f->rng);
     gm_context_free(ctx, f->best, best_bytes(f));
+    gm_context_free(ctx, f->labels, label_bytes(f));
     gm_context_free(ctx, f->batch, batch_bytes(f));
     gm_context_free(ctx, f->order, order_bytes(f));
 }
@@ -141,14 +149,15 @@ static gm_status run_epoch(fit *f, int64_t epoch)
         int64_t n = f->rows - done < f->o.batch ? f->rows - done : f->o.batch;
         if (n < f->o.batch && f->o.drop_last && done) break;
         GM_TRY(gm_dataset_read(f->data, f->order + done, n, pass, f->batch));
-        gm_metric m[GM_MAX_METRICS];
-        int32_t count;
-        GM_TRY(gm_model_step(model, f->batch, n, m, GM_MAX_METRICS, &count));
-        for (int32_t i = 0; i < count; i++) {
-            f->sums.metric[i].name = m[i].name;
-            f->sums.metric[i].value += m[i].value * (double)n;
+        if (f->labels) GM_TRY(gm_model_read_labels(model, f->data, f->order + done, n, f->labels));
+        gm_metrics m = { 0 };
+        gm_batch batch = { f->batch, f->labels, n };
+        GM_TRY(gm_model_step_batch(model, &batch, &m));
+        for (int32_t i = 0; i < m.count; i++) {
+            f->sums.metric[i].name = m.metric[i].name;
+            f->sums.metric[i].value += m.metric[i].value * (double)n;
         }
-        f->sums.count = count;
+        f->sums.count = m.count;
         done += n;
         GM_TRY(report(f, epoch, done, 0));
     }

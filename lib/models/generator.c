@@ -46,6 +46,13 @@ static gm_status check_options(gm_context *ctx, const gm_generator_options *o)
         !(o->variance > 0 && isfinite(o->variance)))
         return gm_model_fail(ctx, GM_E_INVALID,
                              "generator: variance is %g, a positive number is wanted", o->variance);
+    if (o->labels < 0 || o->labels > INT64_MAX - o->latent)
+        return gm_model_fail(ctx, GM_E_INVALID, "generator: labels is %lld, at least 0 is wanted",
+                             (long long)o->labels);
+    if (!(o->prior_scale > 0 && isfinite(o->prior_scale)))
+        return gm_model_fail(ctx, GM_E_INVALID,
+                             "generator: prior_scale is %g, a positive number is wanted",
+                             o->prior_scale);
     return GM_OK;
 }
 
@@ -54,7 +61,7 @@ static gm_status measure(gm_generator *g)
 {
     gm_context *ctx = g->model.ctx;
     gm_status status;
-    int64_t in[2] = { 2, g->o.latent }, shape[GM_MAX_RANK];
+    int64_t in[2] = { 2, g->o.latent + g->o.labels }, shape[GM_MAX_RANK];
     int32_t rank;
     GM_TRY(gm_layer_output(g->net, 2, in, &rank, shape));
     int64_t row = 1;
@@ -63,7 +70,7 @@ static gm_status measure(gm_generator *g)
         GM_TRY(gm_model_fail(ctx, GM_E_SHAPE,
                              "generator: for z [2, %lld] the network gives rank %d with %lld rows "
                              "of %lld values; 2 rows of at least 1 are wanted",
-                             (long long)g->o.latent, (int)rank, rank ? (long long)shape[0] : 0,
+                             (long long)in[1], (int)rank, rank ? (long long)shape[0] : 0,
                              (long long)row));
     int64_t parts = 1;
     if (g->o.output == GM_OUTPUT_CATEGORICAL) parts = g->o.classes;
@@ -95,6 +102,7 @@ gm_status gm_generator_create(gm_generator **out, gm_context *ctx, gm_layer *net
     gm_generator *g = gm_model_allocate(ctx, sizeof *g);
     if (!g) return gm_model_fail(ctx, GM_E_NOMEM, "generator: no memory");
     g->o = o;
+    g->model.classes = o.labels;
     gm_layer_retain(net);
     g->net = net;
     GM_TRY(gm_model_open(&g->model, &gm_family_generator, ctx));
@@ -156,6 +164,16 @@ int32_t gm_generator_prior(const gm_generator *g)
     return g ? g->o.prior : -1;
 }
 
+double gm_generator_prior_scale(const gm_generator *g)
+{
+    return g ? g->o.prior_scale : 0;
+}
+
+int64_t gm_generator_labels(const gm_generator *g)
+{
+    return g ? g->o.labels : 0;
+}
+
 gm_layer *gm_generator_net(const gm_generator *g)
 {
     return g ? g->net : NULL;
@@ -175,13 +193,35 @@ gm_status gm_generator_prior_sample(gm_generator *g, gm_rng *rng, int64_t count,
                              "(at least 1)",
                              (long long)count);
     if (g->o.prior == GM_PRIOR_UNIFORM)
-        return gm_rng_uniform(rng, out, count * g->o.latent, -1, 1);
-    return gm_rng_normal(rng, out, count * g->o.latent, 0, 1);
+        return gm_rng_uniform(rng, out, count * g->o.latent, -g->o.prior_scale, g->o.prior_scale);
+    return gm_rng_normal(rng, out, count * g->o.latent, 0, g->o.prior_scale);
+}
+
+gm_var gm_generator_prior_draw(gm_tape *tape, gm_generator *g, int64_t count)
+{
+    if (!g) return gm_tape_fail(tape, GM_E_INVALID, "generator: generator is NULL");
+    int64_t shape[2] = { count, g->o.latent };
+    double scale = g->o.prior_scale;
+    if (g->o.prior == GM_PRIOR_UNIFORM)
+        return gm_shift(tape, gm_scale(tape, gm_rand(tape, 2, shape), 2 * scale), -scale);
+    gm_var z = gm_randn(tape, 2, shape);
+    return scale == 1 ? z : gm_scale(tape, z, scale);
 }
 
 gm_var gm_generator_apply(gm_tape *tape, gm_generator *g, gm_var z)
 {
+    return gm_generator_apply_labelled(tape, g, z, GM_NO_VAR);
+}
+
+gm_var gm_generator_apply_labelled(gm_tape *tape, gm_generator *g, gm_var z, gm_var labels)
+{
     if (!g) return gm_tape_fail(tape, GM_E_INVALID, "generator: generator is NULL");
+    if (!tape || gm_tape_status(tape)) return GM_NO_VAR;
+    if (!labels.recording != !g->o.labels)
+        return gm_tape_fail(tape, GM_E_INVALID,
+                            g->o.labels ? "generator: it is conditional, and no labels are given"
+                                        : "generator: it takes no labels, but some are given");
+    z = gm_model_join_label(tape, z, labels, g->o.labels);
     gm_var y = gm_apply(tape, g->net, z);
     if (gm_rank(tape, y) == 2) return y;
     int64_t shape[2] = { -1, g->outputs };
@@ -276,11 +316,12 @@ static gm_status draw_from(gm_generator *g, const float *output, float *mean, in
 }
 
 /* Means (or draws) for the m codes z on a tape, into out. */
-static gm_status emit(gm_generator *g, gm_tape *tape, gm_var z, int64_t m, float *out, int draw)
+static gm_status emit(gm_generator *g, gm_tape *tape, gm_var z, gm_var labels, int64_t m, float *out,
+                      int draw)
 {
     int64_t row = g->model.row_size;
     gm_status status;
-    gm_var y = gm_generator_apply(tape, g, z);
+    gm_var y = gm_generator_apply_labelled(tape, g, z, labels);
     gm_var mean = y;
     if (g->o.output == GM_OUTPUT_BERNOULLI) mean = gm_sigmoid(tape, y);
     if (g->o.output == GM_OUTPUT_GAUSSIAN && g->o.learn_variance)
@@ -294,13 +335,15 @@ out:
     return status;
 }
 
-gm_status gm_generator_emit(gm_generator *g, gm_tape *tape, gm_var z, int64_t count, float *out)
+gm_status gm_generator_emit(gm_generator *g, gm_tape *tape, gm_var z, gm_var labels, int64_t count,
+                            float *out)
 {
-    return emit(g, tape, z, count, out, 0);
+    return emit(g, tape, z, labels, count, out, 0);
 }
 
-/* In groups, so that memory does not grow with n. z NULL: codes from the prior. */
-static gm_status generate(gm_generator *g, const float *z, int64_t n, float *out, int draw)
+/* In groups, so that memory does not grow with n. z NULL: codes from the prior. labels NULL: none. */
+static gm_status generate(gm_generator *g, const float *z, const float *labels, int64_t n,
+                          float *out, int draw)
 {
     gm_tape *tape = g->model.tape;
     gm_status status = GM_OK;
@@ -310,9 +353,9 @@ static gm_status generate(gm_generator *g, const float *z, int64_t n, float *out
         gm_var code;
         gm_model_record(&g->model, GM_TAPE_CONSTANT);
         if (z) code = gm_input_array(tape, 2, shape, z + done * g->o.latent);
-        else if (g->o.prior == GM_PRIOR_NORMAL) code = gm_randn(tape, 2, shape);
-        else code = gm_shift(tape, gm_scale(tape, gm_rand(tape, 2, shape), 2), -1);
-        GM_TRY(emit(g, tape, code, m, out + done * g->model.row_size, draw));
+        else code = gm_generator_prior_draw(tape, g, m);
+        gm_var label = gm_model_label_var(tape, labels ? labels + done : NULL, m);
+        GM_TRY(emit(g, tape, code, label, m, out + done * g->model.row_size, draw));
         done += m;
     }
 out:
@@ -338,20 +381,28 @@ static gm_status check_codes(gm_generator *g, const char *verb, gm_tensor *z, gm
     return GM_OK;
 }
 
+static gm_status convert(gm_generator *g, const char *verb, gm_tensor *z, gm_tensor *out, int draw)
+{
+    int64_t n;
+    const float *labels;
+    gm_status status;
+    GM_TRY(check_codes(g, verb, z, out, &n));
+    GM_TRY(gm_model_labels_for(&g->model, verb, n, &labels));
+    GM_TRY(generate(g, gm_tensor_read(z), labels, n, gm_tensor_data(out), draw));
+out:
+    return status;
+}
+
 gm_status gm_generator_decode(gm_generator *g, gm_tensor *z, gm_tensor *out)
 {
     if (!g) return GM_E_INVALID;
-    int64_t n;
-    gm_status status = check_codes(g, "decode", z, out, &n);
-    return status ? status : generate(g, gm_tensor_read(z), n, gm_tensor_data(out), 0);
+    return convert(g, "decode", z, out, 0);
 }
 
 gm_status gm_generator_draw(gm_generator *g, gm_tensor *z, gm_tensor *out)
 {
     if (!g) return GM_E_INVALID;
-    int64_t n;
-    gm_status status = check_codes(g, "draw", z, out, &n);
-    return status ? status : generate(g, gm_tensor_read(z), n, gm_tensor_data(out), 1);
+    return convert(g, "draw", z, out, 1);
 }
 
 gm_status gm_generator_log_prob(gm_generator *g, gm_tensor *x, gm_tensor *z, double *out)
@@ -362,12 +413,15 @@ gm_status gm_generator_log_prob(gm_generator *g, gm_tensor *x, gm_tensor *z, dou
     gm_status status = check_codes(g, "log_prob", z, x, &n);
     if (status) return status;
     if (!out) return gm_model_fail(g->model.ctx, GM_E_INVALID, "generator: log_prob: out is NULL");
+    const float *labels;
+    GM_TRY(gm_model_labels_for(&g->model, "log_prob", n, &labels));
     for (int64_t done = 0; done < n;) {
         int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
         int64_t code[2] = { m, g->o.latent }, row[2] = { m, g->model.row_size };
         gm_model_record(&g->model, GM_TAPE_CONSTANT);
-        gm_var y = gm_generator_apply(
-            tape, g, gm_input_array(tape, 2, code, gm_tensor_read(z) + done * code[1]));
+        gm_var y = gm_generator_apply_labelled(
+            tape, g, gm_input_array(tape, 2, code, gm_tensor_read(z) + done * code[1]),
+            gm_model_label_var(tape, labels ? labels + done : NULL, m));
         gm_var nll = gm_generator_nll(
             tape, g, y, gm_input_array(tape, 2, row, gm_tensor_read(x) + done * row[1]));
         GM_TRY(gm_tape_status(tape));
@@ -378,9 +432,9 @@ out:
     return status;
 }
 
-static gm_status sample(gm_model *model, float *out, int64_t count)
+static gm_status sample(gm_model *model, float *out, const float *labels, int64_t count)
 {
-    return generate(of(model), NULL, count, out, 0);
+    return generate(of(model), NULL, labels, count, out, 0);
 }
 
 gm_status gm_generator_put(gm_archive *archive, const char *prefix, gm_generator *g)
@@ -394,13 +448,16 @@ gm_status gm_generator_put(gm_archive *archive, const char *prefix, gm_generator
                   { "prior", g->o.prior },
                   { "output", g->o.output },
                   { "learn_variance", g->o.learn_variance },
-                  { "classes", g->o.classes } };
+                  { "classes", g->o.classes },
+                  { "labels", g->o.labels } };
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
         (void)snprintf(key, sizeof key, "%s%s", prefix, whole[i].name);
         GM_TRY(gm_archive_set_int(archive, key, whole[i].value));
     }
     (void)snprintf(key, sizeof key, "%svariance", prefix);
     GM_TRY(gm_archive_set_real(archive, key, g->o.variance));
+    (void)snprintf(key, sizeof key, "%sprior_scale", prefix);
+    GM_TRY(gm_archive_set_real(archive, key, g->o.prior_scale));
     GM_TRY(gm_archive_put_layer(archive, prefix, g->net));
 out:
     return status;
@@ -421,13 +478,16 @@ gm_status gm_generator_get(gm_generator **out, gm_context *ctx, gm_archive *arch
                   { "prior", &prior },
                   { "output", &output },
                   { "learn_variance", &learn },
-                  { "classes", &o.classes } };
+                  { "classes", &o.classes },
+                  { "labels", &o.labels } };
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
         (void)snprintf(key, sizeof key, "%s%s", prefix, whole[i].name);
         GM_TRY(gm_archive_get_int(archive, key, whole[i].value));
     }
     (void)snprintf(key, sizeof key, "%svariance", prefix);
     GM_TRY(gm_archive_get_real(archive, key, &o.variance));
+    (void)snprintf(key, sizeof key, "%sprior_scale", prefix);
+    GM_TRY(gm_archive_get_real(archive, key, &o.prior_scale));
     o.prior = prior == GM_PRIOR_UNIFORM || prior == GM_PRIOR_NORMAL ? (int32_t)prior : -1;
     o.output = output >= 0 && output <= GM_OUTPUT_DIRECT ? (int32_t)output : -1;
     o.learn_variance = learn != 0;
@@ -438,8 +498,9 @@ out:
     return status;
 }
 
-static gm_status save(gm_model *model, gm_archive *archive)
+static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
 {
+    (void)checkpoint;
     return gm_generator_put(archive, "net.", of(model));
 }
 

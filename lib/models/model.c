@@ -44,6 +44,7 @@ void gm_model_close(gm_model *model)
     gm_optimizer_release(model->optimizer);
     gm_params_release(model->params);
     gm_rng_release(model->rng);
+    gm_context_free(model->ctx, model->labels, (size_t)model->label_room * sizeof(float));
 }
 
 gm_status gm_model_bind(gm_model *model, gm_optimizer *optimizer)
@@ -153,14 +154,40 @@ static void give_metrics(const gm_metrics *from, gm_metric *metrics, int32_t roo
     if (count) *count = metrics ? n : 0;
 }
 
-/* A loss or gradient was not finite: back to the weights of the last good step. */
-static gm_status step_back(gm_model *model, const char *what, double value)
+gm_status gm_model_step_back(gm_model *model, const char *what, double value, int undo)
 {
-    int undone = gm_optimizer_undo(model->optimizer) == GM_OK;
+    int undone = undo && gm_optimizer_undo(model->optimizer) == GM_OK;
     return gm_model_fail(model->ctx, GM_E_NUMERIC,
                          "%s: %s is %g at update %lld; the weights %s are kept",
                          model->family->name, what, value, (long long)model->steps + 1,
                          undone ? "before the update that led there" : "as they are");
+}
+
+/* One step down the family's loss. */
+static gm_status descend(gm_model *model, const gm_batch *batch, gm_metrics *metrics)
+{
+    gm_status status;
+    gm_var loss;
+    gm_model_record(model, GM_TAPE_TRAIN);
+    GM_TRY(model->family->loss(model, batch, &loss, metrics));
+    double value = gm_scalar(model->tape, loss);
+    if (!isfinite(value)) GM_TRY(gm_model_step_back(model, "the loss", value, 1));
+    GM_TRY(gm_backward(model->tape, loss, model->params));
+    status = gm_optimizer_step(model->optimizer);
+    if (status == GM_E_NUMERIC)
+        status = gm_model_step_back(model, "the norm of the gradient",
+                                    gm_params_gradient_norm(model->params), 1);
+out:
+    return status;
+}
+
+/* A step on rows whose labels have been found. */
+gm_status gm_model_step_batch(gm_model *model, const gm_batch *batch, gm_metrics *metrics)
+{
+    gm_status status = model->family->step ? model->family->step(model, batch, metrics)
+                                           : descend(model, batch, metrics);
+    if (!status) model->steps++;
+    return status;
 }
 
 gm_status gm_model_step(gm_model *model, const float *rows, int64_t count, gm_metric *metrics,
@@ -174,20 +201,10 @@ gm_status gm_model_step(gm_model *model, const float *rows, int64_t count, gm_me
                              "%s: step wants at least one row; rows are %s, count is %lld",
                              model->family->name, rows ? "given" : "NULL", (long long)count);
     gm_status status;
-    gm_var loss;
     gm_metrics m = { 0 };
-    gm_batch batch = { rows, count };
-    gm_model_record(model, GM_TAPE_TRAIN);
-    GM_TRY(model->family->loss(model, &batch, &loss, &m));
-    double value = gm_scalar(model->tape, loss);
-    if (!isfinite(value)) GM_TRY(step_back(model, "the loss", value));
-    GM_TRY(gm_backward(model->tape, loss, model->params));
-    status = gm_optimizer_step(model->optimizer);
-    if (status == GM_E_NUMERIC)
-        status = step_back(model, "the norm of the gradient",
-                           gm_params_gradient_norm(model->params));
-    if (status) goto out;
-    model->steps++;
+    gm_batch batch = { rows, NULL, count };
+    GM_TRY(gm_model_labels_for(model, "step", count, &batch.labels));
+    GM_TRY(gm_model_step_batch(model, &batch, &m));
     give_metrics(&m, metrics, room, metric_count);
 out:
     return status;
@@ -209,6 +226,8 @@ gm_status gm_model_evaluate(gm_model *model, gm_dataset *data, int64_t batch, in
                              "%s: evaluate: rows have %lld values, the model's have %lld",
                              model->family->name, (long long)gm_dataset_row_size(data),
                              (long long)model->row_size);
+    gm_status status = gm_model_check_labels(model, data, "evaluate");
+    if (status) return status;
     int64_t rows = gm_dataset_rows(data);
     if (limit && limit < rows) rows = limit;
     if (rows < 1)
@@ -216,25 +235,27 @@ gm_status gm_model_evaluate(gm_model *model, gm_dataset *data, int64_t batch, in
                              model->family->name);
     if (batch > rows) batch = rows;
     size_t bytes = (size_t)batch * (size_t)model->row_size * sizeof(float);
-    size_t index_bytes = (size_t)batch * sizeof(int64_t);
+    size_t index_bytes = (size_t)batch * sizeof(int64_t), label_bytes = (size_t)batch * sizeof(float);
     float *buffer = gm_context_allocate(model->ctx, bytes);
     int64_t *index = gm_context_allocate(model->ctx, index_bytes);
-    gm_status status = GM_OK;
+    float *labels = NULL;
     gm_metrics total = { 0 };
     /* Its own random numbers: evaluating does not change what training will draw. */
     gm_rng_state before;
     gm_rng_save(model->rng, &before);
     gm_rng_seed(model->rng, model->order_seed ^ 0x6576616c75617465u);
-    if (!buffer || !index)
+    if (model->classes) labels = gm_context_allocate(model->ctx, label_bytes);
+    if (!buffer || !index || (model->classes && !labels))
         GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "%s: evaluate: no memory for a batch",
                              model->family->name));
     for (int64_t done = 0; done < rows;) {
         int64_t n = rows - done < batch ? rows - done : batch;
         for (int64_t i = 0; i < n; i++) index[i] = done + i;
         GM_TRY(gm_dataset_read(data, index, n, 0, buffer));
+        if (labels) GM_TRY(gm_model_read_labels(model, data, index, n, labels));
         gm_var loss;
         gm_metrics m = { 0 };
-        gm_batch b = { buffer, n };
+        gm_batch b = { buffer, labels, n };
         gm_model_record(model, GM_TAPE_CONSTANT);
         GM_TRY(model->family->loss(model, &b, &loss, &m));
         for (int32_t i = 0; i < m.count; i++) {
@@ -250,6 +271,7 @@ out:
     gm_rng_restore(model->rng, &before);
     gm_context_free(model->ctx, buffer, bytes);
     gm_context_free(model->ctx, index, index_bytes);
+    gm_context_free(model->ctx, labels, label_bytes);
     return status;
 }
 
@@ -262,7 +284,10 @@ gm_status gm_model_sample_into(gm_model *model, gm_tensor *out)
         return gm_model_fail(model->ctx, out && values ? GM_E_SHAPE : GM_E_INVALID,
                              "%s: sample: out holds %lld values, rows have %lld",
                              model->family->name, (long long)values, (long long)model->row_size);
-    return model->family->sample(model, gm_tensor_data(out), values / model->row_size);
+    const float *labels;
+    gm_status status = gm_model_labels_for(model, "sample", values / model->row_size, &labels);
+    if (status) return status;
+    return model->family->sample(model, gm_tensor_data(out), labels, values / model->row_size);
 }
 
 gm_status gm_model_sample(gm_tensor **out, gm_model *model, int64_t count)
@@ -294,5 +319,7 @@ gm_status gm_model_log_prob(gm_model *model, const float *rows, int64_t count, d
         return gm_model_fail(model->ctx, GM_E_INVALID,
                              "%s: log_prob: rows or out is NULL, or count is %lld (at least 1)",
                              model->family->name, (long long)count);
-    return model->family->log_prob(model, rows, count, out);
+    gm_batch batch = { rows, NULL, count };
+    gm_status status = gm_model_labels_for(model, "log_prob", count, &batch.labels);
+    return status ? status : model->family->log_prob(model, &batch, out);
 }

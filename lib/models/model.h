@@ -16,6 +16,7 @@
 
 typedef struct gm_batch {
     const float *rows;
+    const float *labels; /* one for each row; NULL: the model takes none */
     int64_t count;
 } gm_batch;
 
@@ -29,10 +30,14 @@ typedef struct gm_family {
     int32_t verbs; /* 1 << GM_VERB_* */
     /* Records the loss of a batch on the model's tape, in the tape's mode, and adds the metrics, "loss" first. */
     gm_status (*loss)(gm_model *model, const gm_batch *batch, gm_var *loss, gm_metrics *metrics);
-    gm_status (*sample)(gm_model *model, float *out, int64_t count);
-    gm_status (*log_prob)(gm_model *model, const float *rows, int64_t count, double *out);
-    /* Options and parts into the archive; a model out of it (optimizer: NULL or the one of a checkpoint). */
-    gm_status (*save)(gm_model *model, gm_archive *archive);
+    /* One update, for families whose update is more than a step down one loss; NULL: that. It keeps the promises of
+     * gm_model_step. */
+    gm_status (*step)(gm_model *model, const gm_batch *batch, gm_metrics *metrics);
+    gm_status (*sample)(gm_model *model, float *out, const float *labels, int64_t count);
+    gm_status (*log_prob)(gm_model *model, const gm_batch *batch, double *out);
+    /* Options and parts into the archive, with all that fitting needs if it is a checkpoint's; a model out of it
+     * (optimizer: NULL or the one of a checkpoint). */
+    gm_status (*save)(gm_model *model, gm_archive *archive, int checkpoint);
     gm_status (*load)(gm_model **out, gm_context *ctx, gm_archive *archive,
                       gm_optimizer *optimizer);
     /* Releases the family's own parts and the memory; gm_model_close does the rest. */
@@ -52,6 +57,9 @@ struct gm_model {
     int64_t epochs, steps;
     uint64_t order_seed; /* of the order of rows in each pass */
     int32_t fitting;
+    int64_t classes;     /* of the labels; 0: takes none */
+    float *labels;       /* as the host set them */
+    int64_t label_count, label_room;
 };
 
 /* Opens the shared part of a zeroed struct: retains ctx, makes rng, tape and an empty parameter set. After a failure
@@ -74,13 +82,29 @@ void gm_metrics_add(gm_metrics *metrics, const char *name, double value);
 /* Forgets the recording and sets the tape's mode. */
 void gm_model_record(gm_model *model, int32_t mode);
 
+/* The labels for `count` rows: those the host set, or NULL if the model takes none. GM_E_STATE, GM_E_SHAPE. */
+gm_status gm_model_labels_for(gm_model *model, const char *verb, int64_t count, const float **out);
+/* Has the dataset the labels that the model wants? GM_OK for a model that takes none. */
+gm_status gm_model_check_labels(gm_model *model, gm_dataset *data, const char *verb);
+gm_status gm_model_read_labels(gm_model *model, gm_dataset *data, const int64_t *rows, int64_t count,
+                               float *out);
+/* Labels as a variable [count]; GM_NO_VAR for NULL. */
+gm_var gm_model_label_var(gm_tape *tape, const float *labels, int64_t count);
+/* x with the label beside it, as one-hot values: after the row's own [n, d], or as planes after the channels of
+ * images [n, c, h, w]. labels GM_NO_VAR: x itself. */
+gm_var gm_model_join_label(gm_tape *tape, gm_var x, gm_var labels, int64_t classes);
+/* One update and its count. */
+gm_status gm_model_step_batch(gm_model *model, const gm_batch *batch, gm_metrics *metrics);
+/* A loss or gradient was not finite; undo: the weights of before the latest step of model->optimizer are put back. */
+gm_status gm_model_step_back(gm_model *model, const char *what, double value, int undo);
+
 /* Rows that sampling and scoring take at a time, so that memory does not grow with how many are asked for. */
 #define GM_MODEL_GROUP 512
 
 /* Means of p(x | z) for `count` codes on a tape, into out. */
 struct gm_generator;
-gm_status gm_generator_emit(struct gm_generator *g, gm_tape *tape, gm_var z, int64_t count,
-                            float *out);
+gm_status gm_generator_emit(struct gm_generator *g, gm_tape *tape, gm_var z, gm_var labels,
+                            int64_t count, float *out);
 /* A generator as a part of another family's file: its options and its network under `prefix`. */
 gm_status gm_generator_put(gm_archive *archive, const char *prefix, struct gm_generator *g);
 gm_status gm_generator_get(struct gm_generator **out, gm_context *ctx, gm_archive *archive,

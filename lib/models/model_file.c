@@ -52,7 +52,7 @@ static gm_status save(gm_model *model, const char *path, int checkpoint)
     GM_TRY(gm_archive_set_int(archive, "gm.steps", model->steps));
     GM_TRY(gm_archive_set_int(archive, "gm.order_seed", (int64_t)model->order_seed));
     GM_TRY(put_rng(archive, model->rng));
-    GM_TRY(model->family->save(model, archive));
+    GM_TRY(model->family->save(model, archive, checkpoint));
     if (checkpoint && model->optimizer)
         GM_TRY(gm_optimizer_save(model->optimizer, archive, "optimizer."));
     GM_TRY(gm_archive_write(archive, path));

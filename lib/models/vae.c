@@ -50,12 +50,15 @@ static gm_status check_options(gm_context *ctx, const gm_vae_options *o)
     return GM_OK;
 }
 
-/* Does the encoder take `rank` axes `shape` for two rows, and give what the latent wants? */
+/* Does the encoder take `rank` axes `shape` (and the label) for two rows, and give what the latent wants? */
 static gm_status try_encoder(gm_vae *vae, int32_t rank, const int64_t *shape)
 {
-    int64_t out[GM_MAX_RANK], latent = gm_generator_latent(vae->decoder), row = 1;
+    int64_t in[GM_MAX_RANK], out[GM_MAX_RANK];
+    int64_t latent = gm_generator_latent(vae->decoder), row = 1;
     int32_t out_rank;
-    gm_status status = gm_layer_output(vae->encoder, rank, shape, &out_rank, out);
+    memcpy(in, shape, (size_t)rank * sizeof *in);
+    in[1] += vae->model.classes;
+    gm_status status = gm_layer_output(vae->encoder, rank, in, &out_rank, out);
     if (status) return status;
     for (int32_t i = 1; i < out_rank; i++) row *= out[i];
     if (out_rank < 2 || out[0] != 2 || row != 2 * latent)
@@ -71,13 +74,15 @@ static gm_status try_encoder(gm_vae *vae, int32_t rank, const int64_t *shape)
 /* The encoder sees rows in the shape in which the decoder gives them (images for convolutions), or flat. */
 static gm_status fit_encoder(gm_vae *vae)
 {
-    int64_t z[2] = { 2, gm_generator_latent(vae->decoder) }, shape[GM_MAX_RANK];
+    int64_t z[2] = { 2, gm_generator_latent(vae->decoder) + vae->model.classes };
+    int64_t shape[GM_MAX_RANK];
     int64_t flat[2] = { 2, gm_generator_row_size(vae->decoder) }, count = 1;
     int32_t rank;
     gm_status status = gm_layer_output(gm_generator_net(vae->decoder), 2, z, &rank, shape);
     if (status) return status;
     for (int32_t i = 1; i < rank; i++) count *= shape[i];
-    if (rank > 2 && count == flat[1] && try_encoder(vae, rank, shape) == GM_OK) return GM_OK;
+    int images = rank == 4 || (rank > 2 && !vae->model.classes); /* a label joins rows or images */
+    if (images && count == flat[1] && try_encoder(vae, rank, shape) == GM_OK) return GM_OK;
     return try_encoder(vae, 2, flat);
 }
 
@@ -94,6 +99,11 @@ gm_status gm_vae_create(gm_vae **out, gm_context *ctx, gm_layer *encoder, gm_gen
         return gm_model_fail(ctx, GM_E_INVALID,
                              "vae: the decoder's prior is uniform; q(z | x) is Gaussian, so the "
                              "prior must be normal");
+    if (gm_generator_prior_scale(decoder) != 1)
+        return gm_model_fail(ctx, GM_E_INVALID,
+                             "vae: the decoder's prior_scale is %g; the KL is to N(0, I), so 1 is "
+                             "wanted",
+                             gm_generator_prior_scale(decoder));
     if (gm_generator_output(decoder) == GM_OUTPUT_DIRECT)
         return gm_model_fail(ctx, GM_E_INVALID,
                              "vae: the decoder's output is direct; the bound wants a p(x | z)");
@@ -111,6 +121,7 @@ gm_status gm_vae_create(gm_vae **out, gm_context *ctx, gm_layer *encoder, gm_gen
     vae->decoder = decoder;
     GM_TRY(gm_model_open(&vae->model, &gm_family_vae, ctx));
     vae->model.row_size = gm_generator_row_size(decoder);
+    vae->model.classes = gm_generator_labels(decoder);
     GM_TRY(fit_encoder(vae));
     GM_TRY(gm_params_add_all(vae->model.params, "encoder.", gm_layer_params(encoder)));
     GM_TRY(gm_params_add_all(vae->model.params, "decoder.", gm_generator_params(decoder)));
@@ -172,8 +183,8 @@ static gm_var record_rows(gm_vae *vae, const float *rows, int64_t n)
     return gm_input_array(vae->model.tape, 2, flat, rows);
 }
 
-/* q(z | x); x is [n, row size]. */
-static posterior record_posterior(gm_vae *vae, gm_var x)
+/* q(z | x), or q(z | x, y) with labels; x is [n, row size]. */
+static posterior record_posterior(gm_vae *vae, gm_var x, gm_var y)
 {
     gm_tape *tape = vae->model.tape;
     int64_t latent = gm_generator_latent(vae->decoder), shape[GM_MAX_RANK], flat[2];
@@ -182,6 +193,7 @@ static posterior record_posterior(gm_vae *vae, gm_var x)
     shape[0] = flat[0] = -1;
     flat[1] = 2 * latent;
     if (vae->rank > 2) x = gm_reshape(tape, x, vae->rank, shape);
+    x = gm_model_join_label(tape, x, y, vae->model.classes);
     gm_var h = gm_apply(tape, vae->encoder, x);
     if (gm_rank(tape, h) > 2) h = gm_reshape(tape, h, 2, flat);
     q.mean = gm_slice(tape, h, 1, 0, latent);
@@ -205,7 +217,7 @@ typedef struct weights {
     gm_var nll, log_ratio, log_weight; /* [n k] */
 } weights;
 
-static weights record_weights(gm_vae *vae, gm_var x, posterior q, int64_t k)
+static weights record_weights(gm_vae *vae, gm_var x, gm_var y, posterior q, int64_t k)
 {
     gm_tape *tape = vae->model.tape;
     weights w;
@@ -214,17 +226,18 @@ static weights record_weights(gm_vae *vae, gm_var x, posterior q, int64_t k)
         q.log_variance = gm_repeat_rows(tape, q.log_variance, k);
     }
     gm_var z = gm_gaussian_sample(tape, q.mean, q.log_variance);
-    w.nll = gm_generator_nll(tape, vae->decoder, gm_generator_apply(tape, vae->decoder, z), x);
+    gm_var output = gm_generator_apply_labelled(tape, vae->decoder, z, y);
+    w.nll = gm_generator_nll(tape, vae->decoder, output, x);
     w.log_ratio = record_log_ratio(vae, q, z);
     w.log_weight = gm_sub(tape, w.log_ratio, w.nll);
     return w;
 }
 
 /* Burda, Grosse and Salakhutdinov 2016, equation 8: -E log 1/k sum w. */
-static gm_var record_weighted(gm_vae *vae, gm_var x, posterior q, gm_metrics *metrics)
+static gm_var record_weighted(gm_vae *vae, gm_var x, gm_var y, posterior q, gm_metrics *metrics)
 {
     gm_tape *tape = vae->model.tape;
-    weights w = record_weights(vae, x, q, vae->o.samples);
+    weights w = record_weights(vae, x, y, q, vae->o.samples);
     int64_t shape[2] = { -1, vae->o.samples };
     gm_var bound = gm_shift(
         tape, gm_mean(tape, gm_logsumexp(tape, gm_reshape(tape, w.log_weight, 2, shape))),
@@ -262,14 +275,15 @@ static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_me
     gm_vae *vae = of(model);
     gm_tape *tape = model->tape;
     gm_var x = record_rows(vae, batch->rows, batch->count);
-    posterior q = record_posterior(vae, x);
+    gm_var y = gm_model_label_var(tape, batch->labels, batch->count);
+    posterior q = record_posterior(vae, x, y);
     if (vae->o.samples > 1) {
-        *out = record_weighted(vae, x, q, metrics);
+        *out = record_weighted(vae, x, y, q, metrics);
         return gm_tape_status(tape);
     }
     gm_var z = gm_gaussian_sample(tape, q.mean, q.log_variance);
-    gm_var nll = gm_mean(
-        tape, gm_generator_nll(tape, vae->decoder, gm_generator_apply(tape, vae->decoder, z), x));
+    gm_var output = gm_generator_apply_labelled(tape, vae->decoder, z, y);
+    gm_var nll = gm_mean(tape, gm_generator_nll(tape, vae->decoder, output, x));
     gm_var kl = gm_mean(tape, gm_gaussian_kl(tape, q.mean, q.log_variance));
     gm_var cost = vae->o.free_bits > 0 ? record_free_bits(vae, q) : kl;
     double weight = kl_weight(vae);
@@ -281,19 +295,24 @@ static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_me
     return gm_tape_status(tape);
 }
 
-static gm_status sample(gm_model *model, float *out, int64_t count)
+/* The labels of rows done .. done + m - 1 on the tape. */
+static gm_var labels_at(gm_vae *vae, const float *labels, int64_t done, int64_t m)
+{
+    return gm_model_label_var(vae->model.tape, labels ? labels + done : NULL, m);
+}
+
+static gm_status sample(gm_model *model, float *out, const float *labels, int64_t count)
 {
     gm_vae *vae = of(model);
     gm_tape *tape = model->tape;
-    int64_t latent = gm_generator_latent(vae->decoder), row = model->row_size;
     gm_status status = GM_OK;
     for (int64_t done = 0; done < count;) {
         int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
-        int64_t shape[2] = { m, latent };
         gm_model_record(model, GM_TAPE_CONSTANT);
-        gm_var z = gm_randn(tape, 2, shape);
+        gm_var z = gm_generator_prior_draw(tape, vae->decoder, m);
         GM_TRY(gm_tape_status(tape));
-        GM_TRY(gm_generator_emit(vae->decoder, tape, z, m, out + done * row));
+        GM_TRY(gm_generator_emit(vae->decoder, tape, z, labels_at(vae, labels, done, m), m,
+                                 out + done * model->row_size));
         done += m;
     }
 out:
@@ -315,7 +334,8 @@ static gm_status count_rows(gm_vae *vae, const char *what, gm_tensor *t, int64_t
 }
 
 /* Means and log-variances (or NULL) of n rows, in groups. */
-static gm_status encode(gm_vae *vae, const float *rows, int64_t n, float *mean, float *log_variance)
+static gm_status encode(gm_vae *vae, const float *rows, const float *labels, int64_t n, float *mean,
+                        float *log_variance)
 {
     gm_tape *tape = vae->model.tape;
     int64_t latent = gm_generator_latent(vae->decoder), row = vae->model.row_size;
@@ -323,7 +343,8 @@ static gm_status encode(gm_vae *vae, const float *rows, int64_t n, float *mean, 
     for (int64_t done = 0; done < n;) {
         int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
         gm_model_record(&vae->model, GM_TAPE_CONSTANT);
-        posterior q = record_posterior(vae, record_rows(vae, rows + done * row, m));
+        posterior q = record_posterior(vae, record_rows(vae, rows + done * row, m),
+                                       labels_at(vae, labels, done, m));
         GM_TRY(gm_read(tape, q.mean, mean + done * latent, m * latent));
         if (log_variance)
             GM_TRY(gm_read(tape, q.log_variance, log_variance + done * latent, m * latent));
@@ -337,18 +358,40 @@ gm_status gm_vae_encode(gm_vae *vae, gm_tensor *x, gm_tensor *mean, gm_tensor *l
 {
     if (!vae) return GM_E_INVALID;
     int64_t n = 0, latent = gm_generator_latent(vae->decoder);
+    const float *labels;
     gm_status status;
     GM_TRY(count_rows(vae, "encode: x", x, vae->model.row_size, &n));
     GM_TRY(count_rows(vae, "encode: mean", mean, latent, &n));
     if (log_variance) GM_TRY(count_rows(vae, "encode: log_variance", log_variance, latent, &n));
-    GM_TRY(encode(vae, gm_tensor_read(x), n, gm_tensor_data(mean), gm_tensor_data(log_variance)));
+    GM_TRY(gm_model_labels_for(&vae->model, "encode", n, &labels));
+    GM_TRY(encode(vae, gm_tensor_read(x), labels, n, gm_tensor_data(mean),
+                  gm_tensor_data(log_variance)));
 out:
     return status;
 }
 
 gm_status gm_vae_decode(gm_vae *vae, gm_tensor *z, gm_tensor *out)
 {
-    return vae ? gm_generator_decode(vae->decoder, z, out) : GM_E_INVALID;
+    if (!vae) return GM_E_INVALID;
+    gm_model *model = &vae->model;
+    gm_tape *tape = model->tape;
+    int64_t n = 0, latent = gm_generator_latent(vae->decoder);
+    const float *labels;
+    gm_status status;
+    GM_TRY(count_rows(vae, "decode: z", z, latent, &n));
+    GM_TRY(count_rows(vae, "decode: out", out, model->row_size, &n));
+    GM_TRY(gm_model_labels_for(model, "decode", n, &labels));
+    for (int64_t done = 0; done < n;) {
+        int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
+        int64_t shape[2] = { m, latent };
+        gm_model_record(model, GM_TAPE_CONSTANT);
+        gm_var code = gm_input_array(tape, 2, shape, gm_tensor_read(z) + done * latent);
+        GM_TRY(gm_generator_emit(vae->decoder, tape, code, labels_at(vae, labels, done, m), m,
+                                 gm_tensor_data(out) + done * model->row_size));
+        done += m;
+    }
+out:
+    return status;
 }
 
 gm_status gm_vae_reconstruct(gm_vae *vae, gm_tensor *x, gm_tensor *out)
@@ -356,15 +399,18 @@ gm_status gm_vae_reconstruct(gm_vae *vae, gm_tensor *x, gm_tensor *out)
     if (!vae) return GM_E_INVALID;
     gm_model *model = &vae->model;
     int64_t n = 0, row = model->row_size;
+    const float *labels;
     gm_status status;
     GM_TRY(count_rows(vae, "reconstruct: x", x, row, &n));
     GM_TRY(count_rows(vae, "reconstruct: out", out, row, &n));
+    GM_TRY(gm_model_labels_for(model, "reconstruct", n, &labels));
     for (int64_t done = 0; done < n;) {
         int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
         gm_model_record(model, GM_TAPE_CONSTANT);
-        posterior q = record_posterior(vae, record_rows(vae, gm_tensor_read(x) + done * row, m));
+        gm_var y = labels_at(vae, labels, done, m);
+        posterior q = record_posterior(vae, record_rows(vae, gm_tensor_read(x) + done * row, m), y);
         GM_TRY(gm_tape_status(model->tape));
-        GM_TRY(gm_generator_emit(vae->decoder, model->tape, q.mean, m,
+        GM_TRY(gm_generator_emit(vae->decoder, model->tape, q.mean, y, m,
                                  gm_tensor_data(out) + done * row));
         done += m;
     }
@@ -378,6 +424,7 @@ gm_status gm_vae_interpolate(gm_vae *vae, gm_tensor *a, gm_tensor *b, gm_tensor 
     gm_model *model = &vae->model;
     gm_tape *tape = model->tape;
     int64_t one = 1, steps = 0, row = model->row_size;
+    const float *labels;
     gm_status status;
     GM_TRY(count_rows(vae, "interpolate: a", a, row, &one));
     GM_TRY(count_rows(vae, "interpolate: b", b, row, &one));
@@ -385,14 +432,16 @@ gm_status gm_vae_interpolate(gm_vae *vae, gm_tensor *a, gm_tensor *b, gm_tensor 
     if (steps < 2)
         GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID,
                              "vae: interpolate: out has 1 row, at least 2 are wanted"));
+    GM_TRY(gm_model_labels_for(model, "interpolate", 1, &labels));
     for (int64_t i = 0; i < steps; i++) {
         double t = (double)i / (double)(steps - 1);
         gm_model_record(model, GM_TAPE_CONSTANT);
-        gm_var from = record_posterior(vae, record_rows(vae, gm_tensor_read(a), 1)).mean;
-        gm_var to = record_posterior(vae, record_rows(vae, gm_tensor_read(b), 1)).mean;
+        gm_var y = labels_at(vae, labels, 0, 1);
+        gm_var from = record_posterior(vae, record_rows(vae, gm_tensor_read(a), 1), y).mean;
+        gm_var to = record_posterior(vae, record_rows(vae, gm_tensor_read(b), 1), y).mean;
         gm_var z = gm_add(tape, gm_scale(tape, from, 1 - t), gm_scale(tape, to, t));
         GM_TRY(gm_tape_status(tape));
-        GM_TRY(gm_generator_emit(vae->decoder, tape, z, 1, gm_tensor_data(out) + i * row));
+        GM_TRY(gm_generator_emit(vae->decoder, tape, z, y, 1, gm_tensor_data(out) + i * row));
     }
 out:
     return status;
@@ -413,15 +462,18 @@ gm_status gm_vae_elbo(gm_vae *vae, const float *rows, int64_t count, double *elb
     if (!vae) return GM_E_INVALID;
     gm_tape *tape = vae->model.tape;
     gm_status status;
+    const float *labels;
     GM_TRY(check_rows(vae, "elbo", rows, count, elbo));
+    GM_TRY(gm_model_labels_for(&vae->model, "elbo", count, &labels));
     for (int64_t done = 0; done < count;) {
         int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
         gm_model_record(&vae->model, GM_TAPE_CONSTANT);
         gm_var x = record_rows(vae, rows + done * vae->model.row_size, m);
-        posterior q = record_posterior(vae, x);
+        gm_var y = labels_at(vae, labels, done, m);
+        posterior q = record_posterior(vae, x, y);
         gm_var z = gm_gaussian_sample(tape, q.mean, q.log_variance);
-        gm_var nll =
-            gm_generator_nll(tape, vae->decoder, gm_generator_apply(tape, vae->decoder, z), x);
+        gm_var output = gm_generator_apply_labelled(tape, vae->decoder, z, y);
+        gm_var nll = gm_generator_nll(tape, vae->decoder, output, x);
         gm_var cost = gm_gaussian_kl(tape, q.mean, q.log_variance);
         GM_TRY(gm_tape_status(tape));
         for (int64_t i = 0; i < m; i++) {
@@ -466,11 +518,12 @@ static double log_sum_mean(const log_sum *s, int64_t k, double *error)
 #define ESTIMATE_ROWS 64
 #define ESTIMATE_DRAWS 1024
 
-/* rows <= ESTIMATE_ROWS rows, `draws` of their z at a time. */
-static gm_status estimate(gm_vae *vae, const float *rows, int64_t n, int64_t samples, double *out,
+/* At most ESTIMATE_ROWS rows, ESTIMATE_DRAWS of their z at a time. */
+static gm_status estimate(gm_vae *vae, const gm_batch *batch, int64_t samples, double *out,
                           double *error)
 {
     gm_tape *tape = vae->model.tape;
+    int64_t n = batch->count;
     log_sum sums[ESTIMATE_ROWS];
     gm_status status = GM_OK;
     for (int64_t i = 0; i < n; i++) sums[i] = (log_sum){ -INFINITY, 0, 0 };
@@ -478,8 +531,9 @@ static gm_status estimate(gm_vae *vae, const float *rows, int64_t n, int64_t sam
         int64_t most = ESTIMATE_DRAWS / n;
         int64_t k = samples - done < most ? samples - done : most;
         gm_model_record(&vae->model, GM_TAPE_CONSTANT);
-        gm_var x = record_rows(vae, rows, n);
-        weights w = record_weights(vae, x, record_posterior(vae, x), k);
+        gm_var x = record_rows(vae, batch->rows, n);
+        gm_var y = gm_model_label_var(tape, batch->labels, n);
+        weights w = record_weights(vae, x, y, record_posterior(vae, x, y), k);
         GM_TRY(gm_tape_status(tape));
         const float *log_weight = gm_value(tape, w.log_weight);
         for (int64_t i = 0; i < n; i++)
@@ -503,11 +557,13 @@ gm_status gm_vae_log_prob(gm_vae *vae, const float *rows, int64_t count, int64_t
         GM_TRY(gm_model_fail(vae->model.ctx, GM_E_INVALID,
                              "vae: log_prob: samples is %lld, at least 1 is wanted",
                              (long long)samples));
+    const float *labels;
+    GM_TRY(gm_model_labels_for(&vae->model, "log_prob", count, &labels));
     for (int64_t done = 0; done < count;) {
         int64_t group = samples < ESTIMATE_DRAWS / 4 ? ESTIMATE_ROWS : 4;
         int64_t n = count - done < group ? count - done : group;
-        GM_TRY(estimate(vae, rows + done * vae->model.row_size, n, samples, out + done,
-                        error ? error + done : NULL));
+        gm_batch batch = { rows + done * vae->model.row_size, labels ? labels + done : NULL, n };
+        GM_TRY(estimate(vae, &batch, samples, out + done, error ? error + done : NULL));
         done += n;
         if (on_row && on_row(user, done))
             GM_TRY(gm_model_fail(vae->model.ctx, GM_E_CANCELLED,
@@ -518,14 +574,16 @@ out:
     return status;
 }
 
-static gm_status log_prob(gm_model *model, const float *rows, int64_t count, double *out)
+static gm_status log_prob(gm_model *model, const gm_batch *batch, double *out)
 {
     gm_vae *vae = of(model);
-    return gm_vae_log_prob(vae, rows, count, vae->o.log_prob_samples, out, NULL, NULL, NULL);
+    return gm_vae_log_prob(vae, batch->rows, batch->count, vae->o.log_prob_samples, out, NULL, NULL,
+                           NULL);
 }
 
-static gm_status save(gm_model *model, gm_archive *archive)
+static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
 {
+    (void)checkpoint;
     gm_vae *vae = of(model);
     gm_status status;
     GM_TRY(gm_archive_set_real(archive, "vae.beta", vae->o.beta));
