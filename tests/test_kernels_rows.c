@@ -189,6 +189,35 @@ START_TEST(test_softmax_edges)
 }
 END_TEST
 
+/* Every specialised number of pieces and the general one; ties to the first. */
+START_TEST(test_maxout)
+{
+    const gm_kernels *k = gm_kernels_choose(names[_i]);
+    begin();
+    if (!k) return;
+    for (int64_t pieces = 1; pieces <= 7; pieces++) {
+        int64_t groups = ROOM / 2 / pieces, n = groups * pieces;
+        static float which[ROOM];
+        for (int64_t i = 0; i < n; i++) x[i] = roundf(4 * x[i]) / 4;
+        k->maxout(y, which, x, groups, pieces);
+        for (int64_t g = 0; g < groups; g++) {
+            int64_t best = 0;
+            for (int64_t j = 1; j < pieces; j++)
+                if (x[g * pieces + j] > x[g * pieces + best]) best = j;
+            ck_assert_float_eq(y[g], x[g * pieces + best]);
+            ck_assert_float_eq(which[g], (float)best);
+        }
+        for (int add = 0; add < 2; add++) {
+            for (int64_t i = 0; i < n; i++)
+                want[i] = (int64_t)which[i / pieces] == i % pieces ? (double)z[i / pieces] : 0;
+            prepare(y, n, add);
+            k->maxout_grad(y, z, which, groups, pieces, add);
+            compare("maxout_grad", y, n, add, 1e-6);
+        }
+    }
+}
+END_TEST
+
 START_TEST(test_bce)
 {
     const gm_kernels *k = gm_kernels_choose(names[_i]);
@@ -451,6 +480,7 @@ Suite *gm_suite(void)
     tcase_add_loop_test(tests, test_column_sums, 0, TABLES);
     tcase_add_loop_test(tests, test_softmax, 0, TABLES);
     tcase_add_loop_test(tests, test_softmax_edges, 0, TABLES);
+    tcase_add_loop_test(tests, test_maxout, 0, TABLES);
     tcase_add_loop_test(tests, test_bce, 0, TABLES);
     tcase_add_loop_test(tests, test_gaussian, 0, TABLES);
     tcase_add_loop_test(tests, test_updates, 0, TABLES);

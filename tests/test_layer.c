@@ -72,6 +72,11 @@ static gm_status make_dropout(gm_layer **out, gm_context *c)
     return gm_dropout_create(out, c, 0.25);
 }
 
+static gm_status make_maxout(gm_layer **out, gm_context *c)
+{
+    return gm_maxout_create(out, c, 2);
+}
+
 static gm_status make_embedding(gm_layer **out, gm_context *c)
 {
     return gm_embedding_create(out, c, 5, 2);
@@ -116,6 +121,8 @@ static const row rows[] = {
       "[3]", "[3, 4]", 1, { "weight" } },
     { "activation", make_elu, "activation", 2, 2, { 6, 4 }, { 6, 4 }, -1, { 0 }, "", "", 0, { 0 } },
     { "dropout", make_dropout, "dropout", 2, 2, { 6, 4 }, { 6, 4 }, -1, { 0 }, "", "", 0, { 0 } },
+    { "maxout", make_maxout, "maxout", 2, 2, { 6, 4 }, { 6, 2 }, 2, { 6, 5 }, "[6, 5]", "2 pieces", 0,
+      { 0 } },
     { "embedding", make_embedding, "embedding", 2, 3, { 6, 4 }, { 6, 4, 2 }, -1, { 0 }, "", "", 1,
       { "weight" } },
     { "reshape", make_reshape, "reshape", 2, 3, { 4, 6 }, { 4, 2, 3 }, 2, { 4, 7 }, "[4, 7]",
@@ -494,19 +501,20 @@ START_TEST(shortcuts)
     gm_sequence_add_softplus(s);
     gm_sequence_add_dropout(s, 0.5);
     gm_sequence_add_reshape(s, 2, shape);
+    gm_sequence_add_maxout(s, 3);
     support_ok(ctx, gm_sequence_status(s));
-    ck_assert_int_eq(gm_sequence_count(s), 11);
+    ck_assert_int_eq(gm_sequence_count(s), 12);
     static const char *types[] = { "embedding",  "flatten",    "linear",     "activation",
                                    "activation", "activation", "activation", "activation",
-                                   "activation", "dropout",    "reshape" };
-    for (int i = 0; i < 11; i++) ck_assert_str_eq(gm_layer_type(gm_sequence_get(s, i)), types[i]);
+                                   "activation", "dropout",    "reshape",    "maxout" };
+    for (int i = 0; i < 12; i++) ck_assert_str_eq(gm_layer_type(gm_sequence_get(s, i)), types[i]);
     int32_t rank;
     int64_t in[2] = { 5, 2 }, out[GM_MAX_RANK];
     support_ok(ctx, gm_layer_output(s, 2, in, &rank, out));
     ck_assert_int_eq(rank, 3);
     ck_assert_int_eq(out[0], 5);
-    ck_assert_int_eq(out[2], 3);
-    ck_assert_ptr_null(gm_sequence_get(s, 11));
+    ck_assert_int_eq(out[2], 1);
+    ck_assert_ptr_null(gm_sequence_get(s, 12));
     ck_assert_ptr_null(gm_sequence_get(s, -1));
     gm_layer_release(s);
 }
@@ -663,6 +671,7 @@ START_TEST(creating_badly)
     support_fails(ctx, gm_activation_create(&l, ctx, GM_ACTIVATION_ELU, -1), GM_E_INVALID, "-1");
     support_fails(ctx, gm_activation_create(&l, ctx, GM_ACTIVATION_LEAKY_RELU, NAN), GM_E_INVALID,
                   "nan");
+    support_fails(ctx, gm_maxout_create(&l, ctx, 0), GM_E_INVALID, "pieces is 0");
     support_fails(ctx, gm_dropout_create(&l, ctx, 1), GM_E_INVALID, "p is 1");
     support_fails(ctx, gm_dropout_create(&l, ctx, NAN), GM_E_INVALID, "nan");
     support_fails(ctx, gm_dropout_create(&l, ctx, -0.1), GM_E_INVALID, "-0.1");

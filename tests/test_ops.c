@@ -234,6 +234,29 @@ START_TEST(test_softmax)
 }
 END_TEST
 
+START_TEST(test_maxout)
+{
+    gm_var a = gm_input_copy(t, SHAPE(2, 6), FLOATS(1, 3, 2, -5, -4, -6, 7, 7, 0, NAN, 1, 2));
+    gm_var v = gm_variable(t, SHAPE(2, 4), FLOATS(2, 2, -1, 0, 5, 3, 4, 4));
+    gm_var y = gm_maxout(t, a, 3);
+    expect_shape(y, SHAPE(2, 2));
+    ck_assert(gm_value(t, y)[0] == 3 && gm_value(t, y)[1] == -4 && gm_value(t, y)[2] == 7);
+    ck_assert(isnan(gm_value(t, y)[3]));
+    expect(gm_maxout(t, v, 1), SHAPE(2, 4), FLOATS(2, 2, -1, 0, 5, 3, 4, 4));
+    expect(gm_maxout(t, ramp(SHAPE(4)), 4), SHAPE(1), FLOATS(3));
+    expect_shape(gm_maxout(t, ramp(SHAPE(0, 4)), 2), SHAPE(0, 2));
+    expect_shape(gm_maxout(t, ramp(SHAPE(3, 0)), 2), SHAPE(3, 0));
+    gm_var m = gm_maxout(t, v, 2); /* a tie gives all to the first */
+    expect(m, SHAPE(2, 2), FLOATS(2, 0, 5, 4));
+    ck_assert_int_eq(gm_backward(t, gm_sum(t, gm_mul(t, m, m)), NULL), GM_OK);
+    static const float want[8] = { 4, 0, 0, 0, 10, 0, 8, 0 };
+    for (int i = 0; i < 8; i++) ck_assert_float_eq(gm_gradient_of(t, v)[i], want[i]);
+    fails(gm_maxout(t, ramp(SHAPE(2, 7)), 3), GM_E_SHAPE, "maxout:", "[2, 7]", "3 pieces");
+    fails(gm_maxout(t, gm_constant(t, 0, NULL, 1), 1), GM_E_SHAPE, "maxout:", "[]", "");
+    fails(gm_maxout(t, ramp(SHAPE(2, 7)), 0), GM_E_INVALID, "maxout:", "pieces is 0", "");
+}
+END_TEST
+
 START_TEST(test_reductions)
 {
     gm_var a = ramp(SHAPE(2, 3, 4));
@@ -686,6 +709,7 @@ Suite *gm_suite(void)
     tcase_add_test(tc, test_zero_gradients);
     tcase_add_test(tc, test_unary_bad);
     tcase_add_test(tc, test_softmax);
+    tcase_add_test(tc, test_maxout);
     tcase_add_test(tc, test_reductions);
     tcase_add_test(tc, test_reductions_bad);
     tcase_add_test(tc, test_matmul);

@@ -151,6 +151,69 @@ START_TEST(bad_options)
 }
 END_TEST
 
+/* Momentum that changes while training: the recurrence by hand, and a file in the middle. */
+START_TEST(momentum_changes)
+{
+    static const double schedule[] = { 0.5, 0.9, 0, 0.25, 0.75 };
+    for (int r = 0; r < 2; r++) { /* sgd, then rmsprop */
+        world w = make_world(&rows[r ? 7 : 1], 1, 0);
+        double rate = gm_optimizer_get_rate(w.o), m = 0, square = 0;
+        double x = gm_param_value(gm_params_get(w.params, 0))[2];
+        for (int i = 0; i < 5; i++) {
+            support_ok(w.ctx, gm_optimizer_set_momentum(w.o, schedule[i]));
+            if (i == 3) { /* stored with momentum 0, but with the array */
+                gm_archive *archive = NULL;
+                gm_optimizer *o = NULL;
+                support_ok(w.ctx, gm_archive_create(&archive, w.ctx));
+                support_ok(w.ctx, gm_optimizer_set_momentum(w.o, 0));
+                support_ok(w.ctx, gm_optimizer_save(w.o, archive, "o."));
+                support_ok(w.ctx, gm_optimizer_load_new(&o, w.ctx, archive, "o."));
+                support_ok(w.ctx, gm_optimizer_add(o, w.params));
+                support_ok(w.ctx, gm_optimizer_load(o, archive, "o."));
+                support_ok(w.ctx, gm_archive_set_text(archive, "o.slots", "3"));
+                support_fails(w.ctx, gm_optimizer_load(o, archive, "o."), GM_E_FORMAT, "slots");
+                gm_archive_release(archive);
+                gm_optimizer_release(w.o);
+                w.o = o;
+                support_ok(w.ctx, gm_optimizer_set_momentum(w.o, schedule[i]));
+            }
+            double g = 0.5 * (i + 1);
+            gradient_of_one(&w, g);
+            support_ok(w.ctx, gm_optimizer_step(w.o));
+            square = 0.99 * square + 0.01 * g * g;
+            m = schedule[i] * m + (r ? g / (sqrt(square) + 1e-8) : g);
+            x -= rate * m;
+            ck_assert_float_eq_tol(gm_param_value(gm_params_get(w.params, 0))[2], (float)x, 1e-5f);
+        }
+        free_world(&w);
+    }
+}
+END_TEST
+
+START_TEST(bad_momentum)
+{
+    world moving = make_world(&rows[1], 1, 0), nesterov = make_world(&rows[2], 1, 0);
+    world plain = make_world(&rows[0], 1, 0), adam = make_world(&rows[3], 1, 0);
+    world rms = make_world(&rows[6], 1, 0);
+    support_fails(moving.ctx, gm_optimizer_set_momentum(moving.o, 1), GM_E_INVALID,
+                  "momentum is 1");
+    support_fails(moving.ctx, gm_optimizer_set_momentum(moving.o, -0.5), GM_E_INVALID,
+                  "momentum is -0.5");
+    support_fails(moving.ctx, gm_optimizer_set_momentum(moving.o, NAN), GM_E_INVALID, "momentum");
+    support_fails(nesterov.ctx, gm_optimizer_set_momentum(nesterov.o, 0), GM_E_INVALID,
+                  "nesterov is 1");
+    support_fails(plain.ctx, gm_optimizer_set_momentum(plain.o, 0.5), GM_E_STATE, "made without");
+    support_fails(rms.ctx, gm_optimizer_set_momentum(rms.o, 0.5), GM_E_STATE, "made without");
+    support_fails(adam.ctx, gm_optimizer_set_momentum(adam.o, 0.5), GM_E_UNSUPPORTED, "adam");
+    ck_assert_int_eq(gm_optimizer_set_momentum(NULL, 0.5), GM_E_INVALID);
+    free_world(&moving);
+    free_world(&nesterov);
+    free_world(&plain);
+    free_world(&adam);
+    free_world(&rms);
+}
+END_TEST
+
 START_TEST(bad_settings)
 {
     world w = make_world(&rows[3], 1, 0);
@@ -306,6 +369,8 @@ Suite *gm_suite(void)
     tcase_add_test(t, clipping);
     tcase_add_test(t, averages);
     tcase_add_test(t, bad_options);
+    tcase_add_test(t, momentum_changes);
+    tcase_add_test(t, bad_momentum);
     tcase_add_test(t, bad_settings);
     tcase_add_test(t, bad_binding);
     tcase_add_test(t, bad_files);

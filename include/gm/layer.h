@@ -46,7 +46,7 @@ GM_API void gm_layer_release(gm_layer *layer);
  * added. NULL for NULL. */
 GM_API gm_params *gm_layer_params(const gm_layer *layer);
 
-/* "linear", "activation", "dropout", "embedding", "reshape", "flatten", "sequence", or a host's own
+/* "linear", "activation", "dropout", "embedding", "reshape", "flatten", "maxout", "sequence", or a host's own
  * name. Lives as long as the layer; "" for NULL. */
 GM_API const char *gm_layer_type(const gm_layer *layer);
 
@@ -93,6 +93,11 @@ GM_API gm_status gm_linear_create(gm_layer **out_layer, gm_context *context, int
 GM_API gm_status gm_activation_create(gm_layer **out, gm_context *context, int32_t activation,
                                       double slope);
 
+/* The largest of each `pieces` (at least 1) consecutive elements of the last axis: [..., units
+ * pieces] to [..., units]; see gm_maxout. Applied to an axis that pieces does not divide:
+ * GM_E_SHAPE. */
+GM_API gm_status gm_maxout_create(gm_layer **out, gm_context *context, int64_t pieces);
+
 /* Dropout with probability p in [0, 1): see gm_dropout. It acts on tapes in training mode only. */
 GM_API gm_status gm_dropout_create(gm_layer **out, gm_context *context, double p);
 
@@ -133,6 +138,7 @@ GM_API gm_status gm_sequence_add_elu(gm_layer *sequence, double alpha);
 GM_API gm_status gm_sequence_add_tanh(gm_layer *sequence);
 GM_API gm_status gm_sequence_add_sigmoid(gm_layer *sequence);
 GM_API gm_status gm_sequence_add_softplus(gm_layer *sequence);
+GM_API gm_status gm_sequence_add_maxout(gm_layer *sequence, int64_t pieces);
 GM_API gm_status gm_sequence_add_dropout(gm_layer *sequence, double p);
 GM_API gm_status gm_sequence_add_embedding(gm_layer *sequence, int64_t rows, int64_t width);
 GM_API gm_status gm_sequence_add_flatten(gm_layer *sequence);

@@ -79,6 +79,12 @@ GM_API gm_var gm_softmax(gm_tape *tape, gm_var a);     /* [..., d], e^a / sum e^
 GM_API gm_var gm_log_softmax(gm_tape *tape, gm_var a); /* [..., d], a - log sum e^a */
 GM_API gm_var gm_logsumexp(gm_tape *tape, gm_var a);   /* [...], log sum e^a */
 
+/* The largest of each `pieces` (>= 1) consecutive elements of the last axis: [..., units pieces]
+ * gives [..., units] (maxout; Goodfellow et al. 2013). NaN if any of them is NaN. The gradient goes
+ * to the largest, the first of them where several are. GM_E_INVALID: pieces below 1; GM_E_SHAPE:
+ * rank 0, or pieces does not divide the last axis. */
+GM_API gm_var gm_maxout(gm_tape *tape, gm_var x, int64_t pieces);
+
 /* Of all elements; the result has rank 0. The sum of nothing is 0. Accumulated in double.
  * gm_mean: GM_E_SHAPE: a has no elements. */
 GM_API gm_var gm_sum(gm_tape *tape, gm_var a);

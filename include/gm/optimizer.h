@@ -143,6 +143,12 @@ GM_API gm_status gm_optimizer_reset(gm_optimizer *optimizer);
 GM_API gm_status gm_optimizer_set_rate(gm_optimizer *optimizer, double rate);
 GM_API double gm_optimizer_get_rate(const gm_optimizer *optimizer);
 
+/* The momentum, in [0, 1): for methods that raise it while they train (Sutskever, Martens, Dahl and
+ * Hinton 2013). What has gathered stays. SGD and RMSprop that were made with a momentum above 0; it
+ * may become 0 and rise again. GM_E_INVALID: out of range, or 0 with nesterov; GM_E_STATE: made
+ * without momentum, so there is no array for it; GM_E_UNSUPPORTED: a method without momentum. */
+GM_API gm_status gm_optimizer_set_momentum(gm_optimizer *optimizer, double momentum);
+
 /* The schedule, copied; NULL: a constant rate. It counts this optimizer's steps. */
 GM_API gm_status gm_optimizer_set_schedule(gm_optimizer *optimizer, const gm_schedule *schedule);
 

@@ -97,6 +97,12 @@ typedef struct gm_kernels {
     void (*logsumexp_grad)(float *dx, const float *dy, const float *x, const float *y, int64_t rows,
                            int64_t cols, int add);
 
+    /* y_g = max of the `pieces` values x[g * pieces ...], and which of them it is, the first if
+     * several; NaN if any is NaN. dx gets dy_g there and 0 elsewhere. */
+    void (*maxout)(float *y, float *which, const float *x, int64_t groups, int64_t pieces);
+    void (*maxout_grad)(float *dx, const float *dy, const float *which, int64_t groups,
+                        int64_t pieces, int add);
+
     /* Losses, one value a row (sums over cols). rep: how many consecutive rows of the first
      * operand share one row of the target (1 usually; K for K-sample bounds). y, dy, logits and
      * dlogits point at row first_row of the whole, target at its row 0: row first_row + r uses

@@ -14,6 +14,7 @@
 
 #include "kernels/isa_elementwise.inc"
 #include "kernels/isa_rows.inc"
+#include "kernels/isa_maxout.inc"
 #include "kernels/isa_losses.inc"
 #include "kernels/isa_updates.inc"
 
@@ -43,6 +44,8 @@ const gm_kernels GM_ISA_NAME(gm_kernels_) = {
     .softmax_grad = softmax_grad,
     .log_softmax_grad = log_softmax_grad,
     .logsumexp_grad = logsumexp_grad,
+    .maxout = maxout,
+    .maxout_grad = maxout_grad,
     .bce_rows = bce_rows,
     .bce_rows_grad = bce_rows_grad,
     .sqdist_rows = sqdist_rows,

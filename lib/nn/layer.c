@@ -8,7 +8,8 @@
 
 const gm_layer_kind *const gm_layer_kinds[] = {
     &gm_kind_linear,  &gm_kind_activation, &gm_kind_dropout,  &gm_kind_embedding,
-    &gm_kind_reshape, &gm_kind_flatten,    &gm_kind_sequence, NULL,
+    &gm_kind_reshape, &gm_kind_flatten,    &gm_kind_maxout,   &gm_kind_sequence,
+    NULL,
 };
 
 const gm_layer_kind *gm_layer_kind_find(const char *name)

@@ -66,7 +66,7 @@ struct gm_layer {
 };
 
 extern const gm_layer_kind gm_kind_linear, gm_kind_activation, gm_kind_dropout, gm_kind_embedding,
-    gm_kind_reshape, gm_kind_flatten, gm_kind_sequence, gm_kind_host;
+    gm_kind_reshape, gm_kind_flatten, gm_kind_maxout, gm_kind_sequence, gm_kind_host;
 
 /* All kinds that files may name; NULL-terminated. The host's is not among them. */
 extern const gm_layer_kind *const gm_layer_kinds[];

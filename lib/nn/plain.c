@@ -1,4 +1,4 @@
-/* plain.c - the layers without parameters: activations, dropout, reshape, flatten. */
+/* plain.c - the layers without parameters: activations, maxout, dropout, reshape, flatten. */
 #include <float.h>
 #include <string.h>
 
@@ -35,6 +35,32 @@ gm_status gm_activation_create(gm_layer **out, gm_context *ctx, int32_t activati
 {
     gm_layer_attrs attrs = { { activation }, { slope } };
     return gm_layer_make(out, ctx, &gm_kind_activation, &attrs);
+}
+
+static gm_status check_maxout(gm_context *ctx, gm_layer_attrs *a)
+{
+    if (a->ints[0] < 1)
+        return gm_fail(ctx, GM_E_INVALID, "maxout: pieces is %lld, at least 1 is wanted",
+                       (long long)a->ints[0]);
+    return GM_OK;
+}
+
+static gm_var apply_maxout(gm_layer *layer, gm_tape *tape, gm_var x)
+{
+    return gm_maxout(tape, x, layer->attrs.ints[0]);
+}
+
+const gm_layer_kind gm_kind_maxout = {
+    .name = "maxout",
+    .ints = { "pieces" },
+    .check = check_maxout,
+    .apply = apply_maxout,
+};
+
+gm_status gm_maxout_create(gm_layer **out, gm_context *ctx, int64_t pieces)
+{
+    gm_layer_attrs attrs = { { pieces }, { 0 } };
+    return gm_layer_make(out, ctx, &gm_kind_maxout, &attrs);
 }
 
 static gm_status check_dropout(gm_context *ctx, gm_layer_attrs *a)

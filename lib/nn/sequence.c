@@ -189,6 +189,11 @@ gm_status gm_sequence_add_softplus(gm_layer *sequence)
     ADD(gm_activation_create(&part, ctx, GM_ACTIVATION_SOFTPLUS, 0));
 }
 
+gm_status gm_sequence_add_maxout(gm_layer *sequence, int64_t pieces)
+{
+    ADD(gm_maxout_create(&part, ctx, pieces));
+}
+
 gm_status gm_sequence_add_dropout(gm_layer *sequence, double p)
 {
     ADD(gm_dropout_create(&part, ctx, p));

@@ -218,6 +218,25 @@ gm_status gm_optimizer_set_rate(gm_optimizer *o, double rate)
     return set(o, "rate", o ? &o->constants.rate : NULL, rate);
 }
 
+gm_status gm_optimizer_set_momentum(gm_optimizer *o, double momentum)
+{
+    if (!o) return GM_E_INVALID;
+    gm_constants with = o->constants, without = o->constants;
+    with.momentum = 0.5;
+    without.momentum = 0;
+    if (o->method->slot_count(&with) == o->method->slot_count(&without))
+        return gm_fail(o->ctx, GM_E_UNSUPPORTED, "%s: it has no momentum", o->method->name);
+    with.momentum = momentum;
+    gm_status status = gm_constants_check(o->ctx, o->method, &with);
+    if (status) return status;
+    if (o->slots == o->method->slot_count(&without))
+        return gm_fail(o->ctx, GM_E_STATE,
+                       "%s: momentum is to be %g, but it was made without: no array is kept for it",
+                       o->method->name, momentum);
+    o->constants.momentum = momentum;
+    return GM_OK;
+}
+
 gm_status gm_optimizer_set_clip_norm(gm_optimizer *o, double limit)
 {
     return set(o, "clip_norm", o ? &o->clip_norm : NULL, limit);

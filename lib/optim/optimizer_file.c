@@ -11,6 +11,7 @@
 
 #define KEY 192
 #define AVERAGE "average"
+#define SLOTS "slots"
 
 static gm_status make_key(gm_context *ctx, char key[KEY], const char *prefix, const char *name)
 {
@@ -35,6 +36,7 @@ typedef struct settings {
     gm_schedule schedule;
     double clip_norm, clip_value, decay;
     int64_t kind_of_schedule, steps, count;
+    int64_t slots; /* arrays of each parameter; more than momentum 0 asks for when it was set to 0 */
 } settings;
 
 typedef struct field {
@@ -88,7 +90,7 @@ gm_status gm_optimizer_save(gm_optimizer *o, gm_archive *archive, const char *pr
     GM_TRY(gm_optimizer_check_unswapped(o, "save"));
     gm_average_catch_up(o);
     settings s = { o->constants, o->schedule, o->clip_norm, o->clip_value, o->decay,
-                   o->schedule.kind, o->steps, o->count };
+                   o->schedule.kind, o->steps, o->count, o->slots };
     field fields[FIELDS];
     char key[KEY];
     list_fields(&s, fields);
@@ -98,6 +100,10 @@ gm_status gm_optimizer_save(gm_optimizer *o, gm_archive *archive, const char *pr
         GM_TRY(make_key(o->ctx, key, prefix, fields[i].name));
         GM_TRY(fields[i].integer ? gm_archive_set_int(archive, key, *fields[i].integer)
                                  : gm_archive_set_real(archive, key, *fields[i].real));
+    }
+    if (s.slots != o->method->slot_count(&s.constants)) {
+        GM_TRY(make_key(o->ctx, key, prefix, SLOTS));
+        GM_TRY(gm_archive_set_int(archive, key, s.slots));
     }
     for (int64_t i = 0; i < o->count; i++) {
         const gm_bound *b = &o->bound[i];
@@ -117,6 +123,25 @@ static gm_status as_format(gm_context *ctx, gm_status status)
 {
     if (status != GM_E_INVALID) return status;
     return gm_fail(ctx, GM_E_FORMAT, "optimizer: stored %s", gm_context_error(ctx));
+}
+
+/* How many arrays a parameter has: it follows from the constants, unless momentum was set to 0
+ * later. */
+static gm_status read_slots(gm_context *ctx, gm_archive *archive, const char *prefix,
+                            const gm_method *method, settings *s)
+{
+    char key[KEY];
+    s->slots = method->slot_count(&s->constants);
+    gm_status status = make_key(ctx, key, prefix, SLOTS);
+    if (status || !gm_archive_has(archive, key)) return status;
+    int64_t fewest = s->slots;
+    gm_constants moving = s->constants;
+    moving.momentum = 0.5;
+    status = gm_archive_get_int(archive, key, &s->slots);
+    if (!status && s->slots != fewest && s->slots != method->slot_count(&moving))
+        return gm_fail(ctx, GM_E_FORMAT, "optimizer: stored %s is %lld, %lld or %d is wanted", key,
+                       (long long)s->slots, (long long)fewest, (int)method->slot_count(&moving));
+    return status;
 }
 
 static gm_status read_settings(gm_context *ctx, gm_archive *archive, const char *prefix,
@@ -148,6 +173,7 @@ static gm_status read_settings(gm_context *ctx, gm_archive *archive, const char 
     s->schedule.kind = (int32_t)s->kind_of_schedule;
     GM_TRY(as_format(ctx, gm_schedule_check(ctx, &s->schedule)));
     GM_TRY(as_format(ctx, gm_constants_check(ctx, *method, &s->constants)));
+    GM_TRY(read_slots(ctx, archive, prefix, *method, s));
     int good = s->clip_norm >= 0 && s->clip_norm <= FLT_MAX && s->clip_value >= 0 &&
                s->clip_value <= FLT_MAX && s->decay >= 0 && s->decay < 1 && s->steps >= 0 &&
                s->steps < INT64_MAX && s->count >= 0;
@@ -235,7 +261,7 @@ gm_status gm_optimizer_load(gm_optimizer *o, gm_archive *archive, const char *pr
     if (method != o->method)
         GM_TRY(gm_fail(o->ctx, GM_E_FORMAT, "optimizer: stored kind is %s, this one is %s",
                        method->name, o->method->name));
-    if (method->slot_count(&s.constants) != o->slots)
+    if (s.slots != o->slots)
         GM_TRY(
             gm_fail(o->ctx, GM_E_FORMAT,
                     "optimizer: stored momentum is %g, this one has %g: one of them has no array "
@@ -267,6 +293,8 @@ gm_status gm_optimizer_load_new(gm_optimizer **out, gm_context *ctx, gm_archive 
     const gm_method *method;
     gm_status status = read_settings(ctx, archive, prefix, &method, &s);
     if (!status) status = gm_optimizer_make(out, ctx, method, &s.constants);
-    if (!status) apply_settings(*out, &s);
-    return status;
+    if (status) return status;
+    apply_settings(*out, &s);
+    (*out)->slots = (int32_t)s.slots;
+    return GM_OK;
 }

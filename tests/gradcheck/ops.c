@@ -123,6 +123,10 @@ BUILD(linear_sigmoid, gm_linear(t, v[0], v[1], v[2], GM_ACTIVATION_SIGMOID, 0))
 BUILD(linear_softplus, gm_linear(t, v[0], v[1], v[2], GM_ACTIVATION_SOFTPLUS, 0))
 BUILD(linear_self, gm_linear(t, v[0], v[0], GM_NO_VAR, GM_ACTIVATION_SIGMOID, 0))
 
+BUILD(maxout, gm_maxout(t, v[0], 3))
+BUILD(maxout5, gm_maxout(t, v[0], 5))
+BUILD(maxout7, gm_maxout(t, v[0], 7))
+BUILD(maxout1, gm_maxout(t, v[0], 1))
 BUILD(reshape, gm_square(t, gm_reshape(t, v[0], 3, (int64_t[]){ 2, -1, 3 })))
 BUILD(transpose, gm_transpose(t, v[0], NULL))
 BUILD(transpose_4, gm_transpose(t, v[0], (int32_t[]){ 2, 0, 3, 1 }))
@@ -210,6 +214,11 @@ static const grad_case cases[] = {
     { "logsumexp", "", build_logsumexp, 1, { { 3, { 2, 3, 5 }, ANY } } },
     { "logsumexp", "rank 1", build_logsumexp, 1, { { 1, { 17 }, ANY } } },
 
+    { "maxout", "", build_maxout, 1, { { 2, { 4, 9 }, ANY } } },
+    { "maxout", "5 pieces", build_maxout5, 1, { { 3, { 2, 3, 10 }, ANY } } },
+    { "maxout", "7 pieces, rank 1", build_maxout7, 1, { { 1, { 21 }, ANY } } },
+    { "maxout", "1 piece", build_maxout1, 1, { { 2, { 3, 4 }, ANY } } },
+    { "maxout", "large", build_maxout5, 1, { { 2, { 90, 400 }, ANY } } },
     { "sum", "", build_sum, 1, { { 2, { 3, 5 }, ANY } } },
     { "sum", "large", build_sum, 1, { { 1, { 40001 }, ANY } } },
     { "mean", "", build_mean, 1, { { 3, { 3, 1, 5 }, ANY } } },
