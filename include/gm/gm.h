@@ -6,6 +6,7 @@
 #include "gm/context.h"
 #include "gm/data.h"
 #include "gm/extend.h"
+#include "gm/gan.h"
 #include "gm/generator.h"
 #include "gm/layer.h"
 #include "gm/layer_file.h"

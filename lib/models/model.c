@@ -47,24 +47,24 @@ void gm_model_close(gm_model *model)
     gm_context_free(model->ctx, model->labels, (size_t)model->label_room * sizeof(float));
 }
 
-gm_status gm_model_bind(gm_model *model, gm_optimizer *optimizer)
+gm_status gm_model_bind(gm_model *model, gm_optimizer **slot, gm_optimizer *optimizer,
+                        const gm_params *params)
 {
     gm_status status;
     if (optimizer) {
         gm_optimizer_retain(optimizer);
-        model->optimizer = optimizer;
+        *slot = optimizer;
     } else {
-        GM_TRY(gm_adam_create(&model->optimizer, model->ctx, NULL));
+        GM_TRY(gm_adam_create(slot, model->ctx, NULL));
     }
-    if (gm_optimizer_params(model->optimizer) > 0)
+    if (gm_optimizer_params(*slot) > 0)
         GM_TRY(gm_model_fail(model->ctx, GM_E_STATE,
                              "%s: the optimizer is bound to %lld parameters already; the model "
                              "binds it to its own",
-                             model->family->name,
-                             (long long)gm_optimizer_params(model->optimizer)));
+                             model->family->name, (long long)gm_optimizer_params(*slot)));
     /* Binding comes last: a failure before it leaves the host's optimizer unbound, and binding does all or nothing. */
-    GM_TRY(gm_optimizer_set_undo(model->optimizer, 1));
-    GM_TRY(gm_optimizer_add(model->optimizer, model->params));
+    GM_TRY(gm_optimizer_set_undo(*slot, 1));
+    GM_TRY(gm_optimizer_add(*slot, params));
 out:
     return status;
 }

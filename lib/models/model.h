@@ -66,8 +66,9 @@ struct gm_model {
  * gm_model_close is still due. */
 gm_status gm_model_open(gm_model *model, const gm_family *family, gm_context *ctx);
 void gm_model_close(gm_model *model);
-/* Binds the given optimizer, or a new Adam, to the parameters. */
-gm_status gm_model_bind(gm_model *model, gm_optimizer *optimizer);
+/* Binds the given optimizer, or a new Adam, to the parameters, and keeps it in *slot, one of the model's own. */
+gm_status gm_model_bind(gm_model *model, gm_optimizer **slot, gm_optimizer *optimizer,
+                        const gm_params *params);
 
 /* A zeroed struct of a family, and its return; NULL without memory. */
 void *gm_model_allocate(gm_context *ctx, size_t size);
@@ -112,5 +113,6 @@ gm_status gm_generator_get(struct gm_generator **out, gm_context *ctx, gm_archiv
 
 extern const gm_family gm_family_generator;
 extern const gm_family gm_family_vae;
+extern const gm_family gm_family_gan;
 
 #endif

@@ -125,7 +125,7 @@ gm_status gm_vae_create(gm_vae **out, gm_context *ctx, gm_layer *encoder, gm_gen
     GM_TRY(fit_encoder(vae));
     GM_TRY(gm_params_add_all(vae->model.params, "encoder.", gm_layer_params(encoder)));
     GM_TRY(gm_params_add_all(vae->model.params, "decoder.", gm_generator_params(decoder)));
-    GM_TRY(gm_model_bind(&vae->model, o.optimizer));
+    GM_TRY(gm_model_bind(&vae->model, &vae->model.optimizer, o.optimizer, vae->model.params));
     *out = vae;
     return GM_OK;
 out:

@@ -1,0 +1,216 @@
+#include "adversary.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "grid.h"
+#include "plot.h"
+#include "say.h"
+#include "stop.h"
+
+#define SHOWN 100
+#define POINTS 20 /* of the curves, for each epoch */
+
+static const char *const metric_names[ADVERSARY_CURVES] = { "loss", "discriminator_loss", "d_data",
+                                                            "d_samples", "diversity" };
+
+static double metric(const gm_metric *metrics, int32_t count, const char *name)
+{
+    for (int32_t i = 0; i < count; i++)
+        if (!strcmp(metrics[i].name, name)) return metrics[i].value;
+    return NAN;
+}
+
+gm_status adversary_open(struct adversary *a, const struct mnist *m)
+{
+    gm_dataset_retain(m->test);
+    a->test = m->test;
+    if (m->valid) {
+        gm_dataset_retain(m->train);
+        gm_dataset_retain(m->valid);
+        a->train = m->train;
+        a->valid = m->valid;
+        return GM_OK;
+    }
+    int64_t rows = gm_dataset_rows(m->train);
+    return gm_dataset_split(&a->train, &a->valid, m->train, rows - rows / 6);
+}
+
+/* A point is the mean since the point before. */
+static void add_point(struct adversary *a, const gm_progress *p)
+{
+    double place = (double)p->epoch + (double)p->row / (double)p->rows;
+    if (p->row < a->seen) a->seen = 0, memset(a->sums, 0, sizeof a->sums); /* a new epoch */
+    if (place < (double)(a->count + 1) / POINTS || a->count >= a->room) return;
+    a->x[a->count] = place;
+    for (int i = 0; i < ADVERSARY_CURVES; i++) {
+        double sum = metric(p->metrics, p->metric_count, metric_names[i]) * (double)p->row;
+        a->y[i][a->count] = (sum - a->sums[i]) / (double)(p->row - a->seen);
+        a->sums[i] = sum;
+    }
+    a->seen = p->row;
+    a->count++;
+}
+
+static int32_t on_progress(void *user, const gm_progress *p)
+{
+    struct adversary *a = user;
+    double loss = metric(p->metrics, p->metric_count, "loss");
+    if (p->epoch_end) {
+        progress_epoch(&a->progress, p->epoch + 1, loss,
+                       metric(p->metrics, p->metric_count, "discriminator_loss"));
+        if (a->on_epoch) a->on_epoch(a->user, p->epoch + 1);
+    } else {
+        progress_step(&a->progress, p->epoch + 1, p->row, p->rows, loss);
+        add_point(a, p);
+    }
+    return stop_requested();
+}
+
+static void to_unit(const struct adversary *a, float *values, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        values[i] = (float)((double)values[i] * a->scale + a->shift);
+}
+
+/* count samples of the trained generator, in [0, 1]; a conditional one makes each class in turn. */
+static gm_status sample(struct adversary *a, int64_t count, gm_tensor **out)
+{
+    gm_model *model = gm_gan_model(a->gan);
+    int64_t classes = gm_model_labels(model);
+    gm_status s = GM_OK;
+    if (classes) {
+        int64_t *labels = malloc((size_t)count * sizeof *labels);
+        for (int64_t i = 0; labels && i < count; i++) labels[i] = i % classes;
+        s = labels ? gm_model_set_labels(model, labels, count) : GM_E_NOMEM;
+        free(labels);
+    }
+    gm_model_seed(model, (uint64_t)a->run->options.seed);
+    if (!s) s = gm_model_sample(out, model, count);
+    if (!s) to_unit(a, gm_tensor_data(*out), gm_tensor_count(*out));
+    return s;
+}
+
+gm_status adversary_draw(struct adversary *a, const char *file, const char *title)
+{
+    char path[OPTIONS_PATH_SIZE];
+    gm_tensor *images = NULL;
+    gm_status s = sample(a, SHOWN, &images);
+    if (!s)
+        grid_write(options_out_path(&a->run->options, file, path), gm_tensor_read(images), SHOWN, 1,
+                   28, 28, 10, title);
+    gm_tensor_release(images);
+    return s;
+}
+
+static void draw_curves(const struct adversary *a)
+{
+    char path[OPTIONS_PATH_SIZE];
+    const struct plot_series series[] = {
+        { .label = "generator's loss", .x = a->x, .y = a->y[0], .count = a->count },
+        { .label = "discriminator's loss", .x = a->x, .y = a->y[1], .count = a->count },
+        { .label = a->data_label, .x = a->x, .y = a->y[2], .count = a->count, .panel = 1 },
+        { .label = a->samples_label, .x = a->x, .y = a->y[3], .count = a->count, .panel = 1 },
+        { .label = "diversity", .x = a->x, .y = a->y[4], .count = a->count, .panel = 1, .dashed = 1 },
+    };
+    const struct plot plot = { .title = a->title, .x_label = "epoch", .panels = 2,
+                               .panel = { { .y_label = "loss" }, { .y_label = "D, and diversity" } },
+                               .series = series, .series_count = 5 };
+    plot_write(options_out_path(&a->run->options, "loss.png", path), &plot);
+}
+
+static int begin_curves(struct adversary *a, int64_t epochs)
+{
+    int ok = 1;
+    a->room = (int)epochs * POINTS;
+    a->x = calloc((size_t)a->room, sizeof(double));
+    for (int i = 0; i < ADVERSARY_CURVES; i++) {
+        a->y[i] = calloc((size_t)a->room, sizeof(double));
+        ok = ok && a->y[i];
+    }
+    return ok && a->x;
+}
+
+gm_status adversary_train(struct adversary *a, gm_gan *gan, gm_dataset *rows, int *status)
+{
+    const struct options *o = &a->run->options;
+    char path[OPTIONS_PATH_SIZE];
+    gm_model *model = gm_gan_model(gan);
+    gm_fit_options fit = GM_FIT_OPTIONS_INIT;
+    gm_status s;
+    a->gan = gan;
+    if (!a->data_label) a->data_label = "D(x)", a->samples_label = "D(G(z))";
+    if ((s = adversary_draw(a, "samples_first.png", "Samples before training"))) return s;
+    progress_begin(&a->progress, o->epochs, o->quiet);
+    if (!begin_curves(a, o->epochs)) return GM_E_NOMEM;
+    gm_model_seed(model, (uint64_t)o->seed + 1);
+    fit.epochs = o->epochs;
+    fit.batch = o->batch < gm_dataset_rows(rows) ? o->batch : gm_dataset_rows(rows);
+    fit.drop_last = 1; /* batch norm and the diversity want whole batches */
+    fit.on_progress = on_progress;
+    fit.user = a;
+    s = gm_model_fit(model, rows, &fit);
+    progress_end(&a->progress);
+    a->rate = progress_rate(&a->progress);
+    a->stopped = s == GM_E_CANCELLED;
+    if (s == GM_E_NUMERIC) run_failed(a->run, s), *status = 1; /* the last good weights are worth keeping */
+    else if (s && !a->stopped) return s;
+    if ((s = gm_model_save(model, options_out_path(o, "model.safetensors", path)))) return s;
+    if ((s = adversary_draw(a, "samples_last.png", "Samples after training"))) return s;
+    draw_curves(a);
+    return GM_OK;
+}
+
+/* Parzen windows: deviation chosen on the validation rows, mean over the test rows. */
+static gm_status parzen(struct adversary *a, gm_result *result)
+{
+    gm_tensor *samples = NULL, *valid = NULL, *test = NULL;
+    gm_status s;
+    int64_t valid_rows = gm_dataset_rows(a->valid), test_rows = gm_dataset_rows(a->test);
+    if (valid_rows > 1000) valid_rows = 1000; /* as Goodfellow et al. did */
+    if (!a->run->options.quiet)
+        say("Parzen windows on %lld samples", (long long)a->parzen_samples);
+    if ((s = sample(a, a->parzen_samples, &samples))) goto out;
+    if ((s = gm_dataset_read_tensor(&valid, a->valid, 0, valid_rows, 0))) goto out;
+    if ((s = gm_dataset_read_tensor(&test, a->test, 0, test_rows, 0))) goto out;
+    s = gm_parzen_fit(result, a->run->context, gm_dataset_row_size(a->test),
+                      gm_tensor_read(samples), a->parzen_samples, gm_tensor_read(valid), valid_rows,
+                      gm_tensor_read(test), test_rows, NULL);
+out:
+    gm_tensor_release(test);
+    gm_tensor_release(valid);
+    gm_tensor_release(samples);
+    return s;
+}
+
+gm_status adversary_report(struct adversary *a, struct json *json, const char *model,
+                           const char *dataset)
+{
+    gm_result result = GM_RESULT_INIT;
+    gm_status s = GM_OK;
+    if (a->parzen_samples && !a->stopped && (s = parzen(a, &result))) return s;
+    json_begin(json, model, dataset);
+    json_whole(json, "epochs", gm_model_epochs(gm_gan_model(a->gan)));
+    json_number(json, "samples_per_second", a->rate);
+    json_number(json, "seconds", run_seconds(a->run));
+    if (a->stopped) json_flag(json, "stopped", 1);
+    if (a->parzen_samples && !a->stopped) {
+        json_number(json, "parzen", result.value);
+        json_number(json, "parzen_error", result.standard_error);
+        json_number(json, "parzen_sigma", result.sigma);
+        json_whole(json, "parzen_samples", result.samples);
+    }
+    return GM_OK;
+}
+
+void adversary_close(struct adversary *a)
+{
+    progress_end(&a->progress);
+    free(a->x);
+    for (int i = 0; i < ADVERSARY_CURVES; i++) free(a->y[i]);
+    gm_dataset_release(a->train);
+    gm_dataset_release(a->valid);
+    gm_dataset_release(a->test);
+}
