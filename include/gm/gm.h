@@ -5,6 +5,7 @@
 #include "gm/archive.h"
 #include "gm/context.h"
 #include "gm/data.h"
+#include "gm/evaluate.h"
 #include "gm/extend.h"
 #include "gm/gan.h"
 #include "gm/generator.h"

@@ -3,6 +3,7 @@
 #define GM_MODELS_MODEL_H
 
 #include "gm/archive.h"
+#include "gm/evaluate.h"
 #include "gm/extend.h"
 #include "gm/layer.h"
 #include "gm/model.h"
@@ -79,6 +80,11 @@ __attribute__((format(printf, 3, 4)))
 #endif
 gm_status gm_model_fail(gm_context *ctx, gm_status status, const char *format, ...);
 void gm_metrics_add(gm_metrics *metrics, const char *name, double value);
+
+/* What an evaluation begins and ends with: GM_E_INVALID if out is NULL or of unknown size (`what` is in the line); and
+ * as much of the result as the caller's struct has room for. */
+gm_status gm_result_check(gm_context *ctx, const char *what, const gm_result *out);
+void gm_result_give(gm_result *out, const gm_result *result);
 
 /* Forgets the recording and sets the tape's mode. */
 void gm_model_record(gm_model *model, int32_t mode);
