@@ -18,6 +18,7 @@ struct gm_gan {
     gm_generator *generator;
     gm_layer *discriminator;
     gm_optimizer *discriminator_optimizer;
+    int32_t one_pass; /* D looks at each row by itself: data and samples may go through it together */
     int32_t rank; /* of the discriminator's input without the label, batch axis included */
     int64_t shape[GM_MAX_RANK];
     double *sums; /* row_size: scratch of the diversity */
@@ -119,6 +120,23 @@ static gm_status fit_discriminator(gm_gan *gan)
     return try_discriminator(gan, 2, flat);
 }
 
+/* Whether each row's value depends on that row alone. Batch norm looks at the whole batch, and so may a host's layer. */
+static int is_row_wise(const gm_layer *layer)
+{
+    static const char *const kinds[] = { "linear", "activation", "dropout", "embedding", "reshape",
+                                         "flatten", "maxout", "conv2d", "conv_transpose2d",
+                                         "max_pool2d", "avg_pool2d", "layer_norm", "instance_norm" };
+    const char *type = gm_layer_type(layer);
+    if (!strcmp(type, "sequence")) {
+        for (int64_t i = 0; i < gm_sequence_count(layer); i++)
+            if (!is_row_wise(gm_sequence_get(layer, i))) return 0;
+        return 1;
+    }
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (!strcmp(kinds[i], type)) return 1;
+    return 0;
+}
+
 static gm_status make_adam(gm_optimizer **out, gm_context *ctx)
 {
     gm_adam_options o = GM_ADAM_OPTIONS_INIT;
@@ -210,6 +228,7 @@ gm_status gm_gan_create(gm_gan **out, gm_context *ctx, gm_generator *generator,
     GM_TRY(gm_model_open(&gan->model, &gm_family_gan, ctx));
     gan->model.row_size = gm_generator_row_size(generator);
     gan->model.classes = gm_generator_labels(generator);
+    gan->one_pass = is_row_wise(discriminator);
     GM_TRY(fit_discriminator(gan));
     GM_TRY(collect_params(gan));
     gan->sums = gm_context_allocate(ctx, sums_bytes(gan));
@@ -469,13 +488,29 @@ static void clip_weights(const gm_gan *gan)
     }
 }
 
+/* D's values for data and samples: in one pass, which is faster, where no layer looks across rows. */
+static void judge_both(gm_gan *gan, game *g, gm_var data, gm_var samples)
+{
+    gm_tape *tape = gan->model.tape;
+    if (!gan->one_pass) {
+        g->of_data = judge(gan, data, g->labels);
+        g->of_samples = judge(gan, samples, g->labels);
+        return;
+    }
+    gm_var rows[2] = { data, samples }, labels[2] = { g->labels, g->labels };
+    gm_var y = g->labels.recording ? gm_concat(tape, labels, 2, 0) : GM_NO_VAR;
+    gm_var both = judge(gan, gm_concat(tape, rows, 2, 0), y);
+    int64_t n = gm_count(tape, both) / 2;
+    g->of_data = gm_slice(tape, both, 0, 0, n);
+    g->of_samples = gm_slice(tape, both, 0, n, 2 * n);
+}
+
 /* D's turn. A failure leaves its weights as they were, or where a loss is not finite, those of the last good step. */
 static gm_status move_discriminator(gm_gan *gan, game *g)
 {
     gm_tape *tape = gan->model.tape;
     gm_status status;
-    g->of_data = judge(gan, blur(gan, g->data), g->labels);
-    g->of_samples = judge(gan, blur(gan, g->samples), g->labels);
+    judge_both(gan, g, blur(gan, g->data), blur(gan, g->samples));
     g->loss = discriminator_loss(gan, g->of_data, g->of_samples);
     GM_TRY(gm_tape_status(tape));
     double value = gm_scalar(tape, g->loss);
@@ -548,8 +583,7 @@ static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_me
     game g;
     double diversity = gan->diversity;
     deal(gan, batch, &g);
-    g.of_data = judge(gan, g.data, g.labels);
-    g.of_samples = judge(gan, g.samples, g.labels);
+    judge_both(gan, &g, g.data, g.samples);
     g.loss = discriminator_loss(gan, g.of_data, g.of_samples);
     *out = generator_loss(gan, g.of_samples);
     GM_TRY(gm_tape_status(model->tape));
