@@ -7,6 +7,7 @@
 #include "gm/data.h"
 #include "gm/extend.h"
 #include "gm/generator.h"
+#include "gm/gradient.h"
 #include "gm/layer.h"
 #include "gm/layer_file.h"
 #include "gm/loss.h"
