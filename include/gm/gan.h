@@ -35,7 +35,7 @@ typedef struct gm_gan gm_gan;
 #define GM_GAN_WASSERSTEIN 4
 
 /* What is added to D's loss; |.| is the norm of the gradient of D with respect to one row. D must then be made of layers that have second
- * derivatives (gm/tape.h, gm_gradient): no batch norm, no max pooling; GM_E_UNSUPPORTED names the one that has none. */
+ * derivatives (gm/gradient.h): no batch norm, no max pooling; GM_E_UNSUPPORTED names the one that has none. */
 #define GM_PENALTY_NONE 0
 #define GM_PENALTY_GRADIENT 1 /* w E (|grad D(u)| - 1)^2, u uniform between a row of data and a sample: Gulrajani et al. 2017 */
 #define GM_PENALTY_R1 2       /* w/2 E |grad D(x)|^2 at the data: Mescheder, Geiger and Nowozin 2018 */
@@ -103,6 +103,17 @@ GM_API gm_optimizer *gm_gan_discriminator_optimizer(const gm_gan *gan);
  * out[count]. A conditional GAN takes the labels of gm_model_set_labels. GM_E_INVALID: NULL, count < 1; GM_E_STATE and GM_E_SHAPE:
  * labels; GM_E_NOMEM. No heap allocation after the first call with that count. */
 GM_API gm_status gm_gan_judge(gm_gan *gan, const float *rows, int64_t count, double *out);
+
+/* The parts of the game, for loops of a host's own. On a tape, from D's values [n] for data and for samples: what D
+ * minimises (with one-sided label smoothing), and what G minimises; rank 0. Failures stick to the tape: GM_E_INVALID: loss is none of
+ * GM_GAN_*, smoothing not in [0, 1) or not 0 for a loss without targets; GM_E_SHAPE: nothing to average. */
+GM_API gm_var gm_gan_discriminator_loss(gm_tape *tape, int32_t loss, double label_smoothing,
+                                        gm_var data, gm_var samples);
+GM_API gm_var gm_gan_generator_loss(gm_tape *tape, int32_t loss, gm_var samples);
+/* |d values_i / d rows_i| for each row, [n]: values [n] were computed from rows [n, ...] on this tape, each from its own
+ * row. A function of all that values is a function of, so that it can enter a loss; at a norm of 0 its gradient is 0.
+ * GM_E_SHAPE: values are not [n], one for each row; what gm_gradient fails with. */
+GM_API gm_var gm_gan_gradient_norms(gm_tape *tape, gm_var values, gm_var rows);
 
 #ifdef __cplusplus
 }

@@ -98,6 +98,11 @@ GM_API gm_var gm_sum_axes(gm_tape *tape, gm_var a, const int32_t *axes, int32_t 
 GM_API gm_var gm_mean_axes(gm_tape *tape, gm_var a, const int32_t *axes, int32_t count,
                            int32_t keep);
 
+/* a repeated to this shape by the rule of the arithmetic above; the gradient is summed over what
+ * was repeated. GM_E_SHAPE: a does not broadcast to it; GM_E_INVALID: shape NULL with rank above 0,
+ * rank out of range, a negative size. */
+GM_API gm_var gm_broadcast(gm_tape *tape, gm_var a, int32_t rank, const int64_t *shape);
+
 /* op(a) op(b), op transposing the last two axes where its flag is not 0: [m, k] and [k, n] give [m,
  * n]; [batch, m, k] and [batch, k, n] give [batch, m, n]. GM_E_SHAPE: ranks not both 2 or both 3,
  * batches or inner sizes differ. */

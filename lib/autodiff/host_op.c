@@ -92,7 +92,13 @@ static void backward(gm_call *c)
     if (status) c->failed = complain(c, "backward", status);
 }
 
-const gm_op gm_op_host = { "host", -1, infer, forward, backward };
+const gm_op gm_op_host = { "host", -1, infer, forward, backward, NULL };
+
+const gm_host_op *gm_host_of(const gm_node *node)
+{
+    const host_attr *a = node->attr;
+    return &a->op;
+}
 
 gm_var gm_host(gm_tape *tape, const gm_host_op *op, const gm_var *inputs, int32_t count)
 {

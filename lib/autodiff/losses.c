@@ -1,6 +1,7 @@
 /* losses.c - losses with a value for each row: Bernoulli, classes, squared distance. */
 #include <stdatomic.h>
 
+#include "autodiff/gradient.h"
 #include "autodiff/losses.h"
 
 gm_status gm_loss_infer(gm_call *c, int32_t target, const char *first, const char *second)
@@ -111,7 +112,8 @@ static void bce_backward(gm_call *c)
         gm_team_range(c->team, job.s.rows / rep, gm_grain_rows(cols * rep), bce_target_range, &job);
 }
 
-const gm_op gm_op_bce_with_logits = { "bce_with_logits", 2, bce_infer, bce_forward, bce_backward };
+const gm_op gm_op_bce_with_logits = { "bce_with_logits", 2, bce_infer, bce_forward, bce_backward,
+                                      gm_gradient_bce };
 
 gm_var gm_bce_with_logits(gm_tape *tape, gm_var logits, gm_var target)
 {
@@ -228,8 +230,8 @@ static void class_backward(gm_call *c)
     if (c->grad[1] && !c->add[1]) gm_fill_over(c, c->grad[1], 0, c->in[1]->count);
 }
 
-const gm_op gm_op_cross_entropy = { "cross_entropy", 2, class_infer, class_forward,
-                                    class_backward };
+const gm_op gm_op_cross_entropy = { "cross_entropy",  2, class_infer, class_forward, class_backward,
+                                    gm_gradient_class };
 
 gm_var gm_cross_entropy(gm_tape *tape, gm_var logits, gm_var classes)
 {
@@ -324,9 +326,12 @@ static void distance_backward(gm_call *c)
                       &job);
 }
 
-const gm_op gm_op_squared_error = { "squared_error", 2, distance_infer, distance_forward,
-                                    distance_backward };
-const gm_op gm_op_mse = { "mse", 2, distance_infer, distance_forward, distance_backward };
+const gm_op gm_op_squared_error = { "squared_error",   2,
+                                    distance_infer,    distance_forward,
+                                    distance_backward, gm_gradient_distance };
+const gm_op gm_op_mse = {
+    "mse", 2, distance_infer, distance_forward, distance_backward, gm_gradient_distance
+};
 
 gm_var gm_squared_error(gm_tape *tape, gm_var a, gm_var b)
 {

@@ -1,4 +1,5 @@
 /* losses_gaussian.c - log-density and KL of Gaussians with diagonal covariance, one value a row. */
+#include "autodiff/gradient.h"
 #include "autodiff/losses.h"
 
 typedef struct gaussian_job {
@@ -86,7 +87,7 @@ static void nll_backward(gm_call *c)
     gm_team_range(c->team, job.s.rows / rep, gm_grain_rows(job.s.cols * rep), nll_grad_range, &job);
 }
 
-const gm_op gm_op_gaussian_nll = { "gaussian_nll", 3, nll_infer, nll_forward, nll_backward };
+const gm_op gm_op_gaussian_nll = { "gaussian_nll", 3, nll_infer, nll_forward, nll_backward, gm_gradient_nll };
 
 /* Whether b repeats to a's shape. */
 static int broadcasts_to(const gm_node *a, const gm_node *b)
@@ -158,7 +159,7 @@ static void kl_backward(gm_call *c)
     gm_team_range(c->team, job.s.rows, gm_grain_rows(job.s.cols), kl_grad_range, &job);
 }
 
-const gm_op gm_op_gaussian_kl = { "gaussian_kl", 2, kl_infer, kl_forward, kl_backward };
+const gm_op gm_op_gaussian_kl = { "gaussian_kl", 2, kl_infer, kl_forward, kl_backward, gm_gradient_kl };
 
 gm_var gm_gaussian_kl(gm_tape *tape, gm_var mean, gm_var log_variance)
 {

@@ -1,6 +1,6 @@
 /* ops_binary.c - arithmetic with broadcasting (NumPy's rule: aligned at the last axes, size 1 is
  * repeated). */
-#include "autodiff/ops.h"
+#include "autodiff/gradient.h"
 
 static int32_t kind_of(const gm_call *c)
 {
@@ -95,10 +95,42 @@ static void binary_backward(gm_call *c)
     }
 }
 
-const gm_op gm_op_add = { "add", 2, binary_infer, binary_forward, binary_backward };
-const gm_op gm_op_sub = { "sub", 2, binary_infer, binary_forward, binary_backward };
-const gm_op gm_op_mul = { "mul", 2, binary_infer, binary_forward, binary_backward };
-const gm_op gm_op_div = { "div", 2, binary_infer, binary_forward, binary_backward };
+static void binary_gradient(gm_chain *c)
+{
+    gm_tape *t = c->tape;
+    gm_var p = c->in[0], q = c->in[1], dy = c->dy, dp = dy, dq = dy;
+    const int32_t *kind = c->node->attr;
+    switch (*kind) {
+    case GM_BINARY_MUL:
+        if (c->wanted[0]) dp = gm_mul(t, dy, q);
+        if (c->wanted[1]) dq = gm_mul(t, dy, p);
+        break;
+    case GM_BINARY_DIV: /* y = p / q: dy / q, and -y dy / q */
+        dp = gm_div(t, dy, q);
+        if (c->wanted[1]) dq = gm_neg(t, gm_mul(t, dp, c->out));
+        break;
+    default:
+        break;
+    }
+    if (c->wanted[0]) c->din[0] = gm_chain_sum_to(t, dp, c->from[0]);
+    if (c->wanted[1]) {
+        c->din[1] = gm_chain_sum_to(t, dq, c->from[1]);
+        if (*kind == GM_BINARY_SUB) c->din[1] = gm_neg(t, c->din[1]);
+    }
+}
+
+const gm_op gm_op_add = {
+    "add", 2, binary_infer, binary_forward, binary_backward, binary_gradient
+};
+const gm_op gm_op_sub = {
+    "sub", 2, binary_infer, binary_forward, binary_backward, binary_gradient
+};
+const gm_op gm_op_mul = {
+    "mul", 2, binary_infer, binary_forward, binary_backward, binary_gradient
+};
+const gm_op gm_op_div = {
+    "div", 2, binary_infer, binary_forward, binary_backward, binary_gradient
+};
 
 static gm_var binary(gm_tape *tape, const gm_op *op, gm_var a, gm_var b, int32_t kind)
 {

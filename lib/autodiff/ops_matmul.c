@@ -1,6 +1,6 @@
 /* ops_matmul.c - matrix products, and the linear layer's product with bias and activation in one
  * pass. */
-#include "autodiff/ops.h"
+#include "autodiff/gradient.h"
 
 typedef struct matmul_attr {
     int32_t ta, tb;
@@ -109,7 +109,18 @@ static void matmul_backward(gm_call *c)
     }
 }
 
-const gm_op gm_op_matmul = { "matmul", 2, matmul_infer, matmul_forward, matmul_backward };
+static void matmul_gradient(gm_chain *c)
+{
+    const matmul_attr *attr = c->node->attr;
+    int32_t ta = attr->ta, tb = attr->tb;
+    gm_tape *t = c->tape;
+    gm_var a = c->in[0], b = c->in[1], dy = c->dy;
+    if (c->wanted[0]) c->din[0] = ta ? gm_matmul(t, b, dy, tb, 1) : gm_matmul(t, dy, b, 0, !tb);
+    if (c->wanted[1]) c->din[1] = tb ? gm_matmul(t, dy, a, 1, ta) : gm_matmul(t, a, dy, !ta, 0);
+}
+
+const gm_op gm_op_matmul = { "matmul",       2, matmul_infer, matmul_forward, matmul_backward,
+                             matmul_gradient };
 
 gm_var gm_matmul(gm_tape *tape, gm_var a, gm_var b, int32_t transpose_a, int32_t transpose_b)
 {
@@ -211,7 +222,25 @@ static void linear_backward(gm_call *c)
     }
 }
 
-const gm_op gm_op_linear = { "linear", -1, linear_infer, linear_forward, linear_backward };
+static void linear_gradient(gm_chain *c)
+{
+    static const int32_t rows_axis = 0;
+    const linear_attr *attr = c->node->attr;
+    gm_tape *t = c->tape;
+    const gm_node *x = c->from[0], *w = c->from[1];
+    int64_t rows = gm_sizes_product(x->shape, x->rank - 1);
+    gm_var dz = gm_chain_activation(t, attr->kind, attr->slope, c->out, c->dy);
+    dz = gm_reshape(t, dz, 2, (int64_t[]){ rows, w->shape[0] });
+    if (c->wanted[0]) c->din[0] = gm_chain_reshape(t, gm_matmul(t, dz, c->in[1], 0, 0), x);
+    if (c->wanted[1]) {
+        gm_var flat = gm_reshape(t, c->in[0], 2, (int64_t[]){ rows, w->shape[1] });
+        c->din[1] = gm_matmul(t, dz, flat, 1, 0);
+    }
+    if (c->node->inputs == 3 && c->wanted[2]) c->din[2] = gm_sum_axes(t, dz, &rows_axis, 1, 0);
+}
+
+const gm_op gm_op_linear = { "linear",       -1, linear_infer, linear_forward, linear_backward,
+                             linear_gradient };
 
 gm_var gm_linear(gm_tape *tape, gm_var x, gm_var weight, gm_var bias, int32_t activation,
                  double slope)

@@ -60,7 +60,8 @@ static void maxout_backward(gm_call *c)
     gm_team_range(c->team, c->out->count, gm_grain_rows(*pieces), backward_range, &job);
 }
 
-const gm_op gm_op_maxout = { "maxout", 1, maxout_infer, maxout_forward, maxout_backward };
+const gm_op gm_op_maxout = { "maxout", 1, maxout_infer, maxout_forward, maxout_backward,
+                              NULL };
 
 gm_var gm_maxout(gm_tape *tape, gm_var x, int64_t pieces)
 {

@@ -4,7 +4,7 @@
  * the recording's order, not on threads. Four numbers a block; GM_GRAIN is a multiple of four, so
  * shards begin at whole blocks.
  */
-#include "autodiff/ops.h"
+#include "autodiff/gradient.h"
 
 typedef struct place {
     uint64_t key, stream, block;
@@ -12,11 +12,18 @@ typedef struct place {
 
 #define PLACE_FLOATS ((int64_t)((sizeof(place) + sizeof(float) - 1) / sizeof(float)))
 
+/* again: with the mask of an earlier dropout, whose place is given. */
+typedef struct dropout_attr {
+    float p;
+    int32_t again;
+    place at;
+} dropout_attr;
+
 static gm_status dropout_infer(gm_call *c)
 {
-    const float *p = c->attr;
-    if (!(*p >= 0 && *p < 1))
-        return gm_fail(c->ctx, GM_E_INVALID, "dropout: p is %g, wants 0 <= p < 1", (double)*p);
+    const dropout_attr *attr = c->attr;
+    if (!(attr->p >= 0 && attr->p < 1))
+        return gm_fail(c->ctx, GM_E_INVALID, "dropout: p is %g, wants 0 <= p < 1", (double)attr->p);
     gm_infer_same(c);
     c->saved = PLACE_FLOATS;
     return GM_OK;
@@ -40,9 +47,12 @@ static void dropout_range(void *arg, int64_t begin, int64_t end)
 
 static gm_status dropout_forward(gm_call *c)
 {
-    const float *p = c->attr;
-    dropout_job job = { .k = c->k, .p = *p, .to = c->out->value, .from = c->in[0]->value };
-    gm_tape_draw(c->tape, c->out->count, &job.at.key, &job.at.stream, &job.at.block);
+    const dropout_attr *attr = c->attr;
+    dropout_job job = {
+        .k = c->k, .p = attr->p, .at = attr->at, .to = c->out->value, .from = c->in[0]->value
+    };
+    if (!attr->again)
+        gm_tape_draw(c->tape, c->out->count, &job.at.key, &job.at.stream, &job.at.block);
     memcpy(c->out->saved, &job.at, sizeof job.at);
     gm_team_range(c->team, c->out->count, GM_GRAIN, dropout_range, &job);
     return GM_OK;
@@ -50,24 +60,33 @@ static gm_status dropout_forward(gm_call *c)
 
 static void dropout_backward(gm_call *c)
 {
-    const float *p = c->attr;
+    const dropout_attr *attr = c->attr;
     if (!c->grad[0]) return;
     dropout_job job = {
-        .k = c->k, .p = *p, .to = c->grad[0], .from = c->out->grad, .add = c->add[0]
+        .k = c->k, .p = attr->p, .to = c->grad[0], .from = c->out->grad, .add = c->add[0]
     };
     memcpy(&job.at, c->out->saved, sizeof job.at);
     gm_team_range(c->team, c->out->count, GM_GRAIN, dropout_range, &job);
 }
 
-const gm_op gm_op_dropout = { "dropout", 1, dropout_infer, dropout_forward, dropout_backward };
+static void dropout_gradient(gm_chain *c)
+{
+    const dropout_attr *first = c->node->attr;
+    dropout_attr attr = { .p = first->p, .again = 1 };
+    memcpy(&attr.at, c->node->saved, sizeof attr.at);
+    c->din[0] = gm_record1(c->tape, &gm_op_dropout, c->dy, &attr, sizeof attr);
+}
+
+const gm_op gm_op_dropout = { "dropout",       1, dropout_infer, dropout_forward, dropout_backward,
+                              dropout_gradient };
 
 gm_var gm_dropout(gm_tape *tape, gm_var a, double p)
 {
-    float drop = (float)p;
+    dropout_attr attr = { .p = (float)p };
     if (!gm_tape_open(tape)) return GM_NO_VAR;
     int off = !(gm_tape_mode(tape) & GM_TAPE_TRAIN) || p == 0;
-    if (off && p >= 0 && drop < 1) return gm_tape_node(tape, a) ? a : GM_NO_VAR;
-    return gm_record1(tape, &gm_op_dropout, a, &drop, sizeof drop);
+    if (off && p >= 0 && attr.p < 1) return gm_tape_node(tape, a) ? a : GM_NO_VAR;
+    return gm_record1(tape, &gm_op_dropout, a, &attr, sizeof attr);
 }
 
 static gm_status sample_infer(gm_call *c)
@@ -127,8 +146,23 @@ static void sample_backward(gm_call *c)
     if (c->grad[1]) gm_team_range(c->team, c->out->count, GM_GRAIN, sample_grad_range, c);
 }
 
-const gm_op gm_op_gaussian_sample = { "gaussian_sample", 2, sample_infer, sample_forward,
-                                      sample_backward };
+/* saved is a constant; it is proportional to e^(log_variance / 2), which a factor that is 1 tells
+ * the derivatives. */
+static void sample_gradient(gm_chain *c)
+{
+    gm_tape *t = c->tape;
+    gm_var lv = c->in[1];
+    if (c->wanted[0]) c->din[0] = c->dy;
+    if (!c->wanted[1]) return;
+    gm_var half = gm_input_array(t, c->node->rank, c->node->shape, c->node->saved);
+    gm_var zero = gm_sub(t, lv, gm_stop_gradient(t, lv));
+    half = gm_mul(t, half, gm_exp(t, gm_scale(t, zero, 0.5)));
+    c->din[1] = gm_mul(t, c->dy, half);
+}
+
+const gm_op gm_op_gaussian_sample = { "gaussian_sample", 2,
+                                      sample_infer,      sample_forward,
+                                      sample_backward,   sample_gradient };
 
 gm_var gm_gaussian_sample(gm_tape *tape, gm_var mean, gm_var log_variance)
 {

@@ -1,9 +1,9 @@
-/* ops_reduce.c - sums and means, of everything and over axes.
+/* ops_reduce.c - sums and means, of everything and over axes, and what undoes a sum: broadcasting.
  *
  * The sum of everything is cut into blocks of GM_GRAIN, each summed in double, the blocks added in
  * order.
  */
-#include "autodiff/ops.h"
+#include "autodiff/gradient.h"
 
 static double factor_of(const gm_call *c, const gm_op *mean)
 {
@@ -80,8 +80,23 @@ static void sum_backward(gm_call *c)
     gm_team_range(c->team, c->in[0]->count, GM_GRAIN, spread_range, &job);
 }
 
-const gm_op gm_op_sum = { "sum", 1, sum_infer, sum_forward, sum_backward };
-const gm_op gm_op_mean = { "mean", 1, sum_infer, sum_forward, sum_backward };
+/* Of all four: dy, with size 1 where it was summed over, repeated to the input's shape. */
+static void spread_gradient(gm_chain *c, const int64_t *kept)
+{
+    const gm_node *x = c->from[0];
+    gm_var dy = gm_reshape(c->tape, c->dy, kept ? x->rank : 0, kept);
+    c->din[0] = gm_broadcast(c->tape, dy, x->rank, x->shape);
+    if (c->node->op == &gm_op_mean || c->node->op == &gm_op_mean_axes)
+        c->din[0] = gm_scale(c->tape, c->din[0], (double)c->node->count / (double)x->count);
+}
+
+static void sum_gradient(gm_chain *c)
+{
+    spread_gradient(c, NULL);
+}
+
+const gm_op gm_op_sum = { "sum", 1, sum_infer, sum_forward, sum_backward, sum_gradient };
+const gm_op gm_op_mean = { "mean", 1, sum_infer, sum_forward, sum_backward, sum_gradient };
 
 gm_var gm_sum(gm_tape *tape, gm_var a)
 {
@@ -100,10 +115,9 @@ typedef struct axes_attr {
 
 /* The input's shape with 1 where it is summed over; 0 when the axes are wrong (then *bad is the
  * place). */
-static int kept_shape(const gm_call *c, int64_t kept[GM_MAX_RANK], int32_t *bad)
+static int kept_shape(const axes_attr *attr, const gm_node *a, int64_t kept[GM_MAX_RANK],
+                      int32_t *bad)
 {
-    const axes_attr *attr = c->attr;
-    const gm_node *a = c->in[0];
     uint32_t seen = 0;
     memcpy(kept, a->shape, sizeof a->shape);
     for (int32_t i = 0; i < attr->count; i++) {
@@ -124,7 +138,7 @@ static gm_status axes_infer(gm_call *c)
     int64_t kept[GM_MAX_RANK];
     int32_t bad = 0, axis;
     const char *shape = gm_shape_text(text, a->rank, a->shape);
-    if (!kept_shape(c, kept, &bad))
+    if (!kept_shape(attr, a, kept, &bad))
         return gm_fail(c->ctx, GM_E_INVALID, "%s: axis %d is out of range or repeated, input is %s",
                        c->op->name, (int)attr->axes[bad], shape);
     c->out->rank = 0;
@@ -148,7 +162,7 @@ static void axes_grid(const gm_call *c, gm_grid *g)
     const gm_node *a = c->in[0];
     int64_t kept[GM_MAX_RANK];
     int32_t bad;
-    (void)kept_shape(c, kept, &bad);
+    (void)kept_shape(c->attr, a, kept, &bad);
     gm_grid_begin(g, a->rank, a->shape);
     gm_grid_array(g, 0, a->rank, a->shape);
     gm_grid_array(g, 1, a->rank, kept);
@@ -214,8 +228,19 @@ static void axes_backward(gm_call *c)
     gm_grid_walk(c->team, &g, 0, c->add[0], axes_grad_run, &job);
 }
 
-const gm_op gm_op_sum_axes = { "sum_axes", 1, axes_infer, axes_forward, axes_backward };
-const gm_op gm_op_mean_axes = { "mean_axes", 1, axes_infer, axes_forward, axes_backward };
+static void axes_gradient(gm_chain *c)
+{
+    int64_t kept[GM_MAX_RANK];
+    int32_t bad;
+    (void)kept_shape(c->node->attr, c->from[0], kept, &bad);
+    spread_gradient(c, kept);
+}
+
+const gm_op gm_op_sum_axes = {
+    "sum_axes", 1, axes_infer, axes_forward, axes_backward, axes_gradient
+};
+const gm_op gm_op_mean_axes = { "mean_axes",  1, axes_infer, axes_forward, axes_backward,
+                                axes_gradient };
 
 static gm_var over_axes(gm_tape *tape, const gm_op *op, gm_var a, const int32_t *axes,
                         int32_t count, int32_t keep)
@@ -238,4 +263,83 @@ gm_var gm_sum_axes(gm_tape *tape, gm_var a, const int32_t *axes, int32_t count, 
 gm_var gm_mean_axes(gm_tape *tape, gm_var a, const int32_t *axes, int32_t count, int32_t keep)
 {
     return over_axes(tape, &gm_op_mean_axes, a, axes, count, keep);
+}
+
+typedef struct shape_attr {
+    int32_t rank;
+    int64_t shape[GM_MAX_RANK];
+} shape_attr;
+
+static gm_status broadcast_infer(gm_call *c)
+{
+    const shape_attr *attr = c->attr;
+    const gm_node *a = c->in[0];
+    int fits = a->rank <= attr->rank;
+    for (int32_t i = 1; fits && i <= a->rank; i++) {
+        int64_t size = a->shape[a->rank - i];
+        fits = size == 1 || size == attr->shape[attr->rank - i];
+    }
+    if (!fits) {
+        char from[GM_SHAPE_TEXT], to[GM_SHAPE_TEXT];
+        return gm_fail(c->ctx, GM_E_SHAPE, "broadcast: %s does not broadcast to %s",
+                       gm_shape_text(from, a->rank, a->shape),
+                       gm_shape_text(to, attr->rank, attr->shape));
+    }
+    c->out->rank = attr->rank;
+    memcpy(c->out->shape, attr->shape, sizeof attr->shape);
+    return GM_OK;
+}
+
+/* Arrays of the grid: 0 the output or its gradient, 1 the input or its gradient. */
+static int broadcast_grid(const gm_call *c, gm_grid *g)
+{
+    gm_grid_begin(g, c->out->rank, c->out->shape);
+    gm_grid_array(g, 0, c->out->rank, c->out->shape);
+    gm_grid_array(g, 1, c->in[0]->rank, c->in[0]->shape);
+    gm_grid_merge(g);
+    return g->stride[1][g->axes - 1] != 0;
+}
+
+static gm_status broadcast_forward(gm_call *c)
+{
+    gm_grid g;
+    if (!c->out->count) return GM_OK;
+    int inner = broadcast_grid(c, &g);
+    spread_job job = { c->k, c->out->value, c->in[0]->value, 1, 0, inner };
+    gm_grid_walk(c->team, &g, 0, 0, axes_grad_run, &job);
+    return GM_OK;
+}
+
+static void broadcast_backward(gm_call *c)
+{
+    gm_grid g;
+    if (!c->grad[0]) return;
+    if (!c->out->count) { /* repeated zero times */
+        if (!c->add[0]) gm_fill_over(c, c->grad[0], 0, c->in[0]->count);
+        return;
+    }
+    int inner = broadcast_grid(c, &g);
+    axes_job job = { c->k, c->out->grad, c->grad[0], inner };
+    gm_grid_walk(c->team, &g, 1, c->add[0], axes_run, &job);
+}
+
+static void broadcast_gradient(gm_chain *c)
+{
+    c->din[0] = gm_chain_sum_to(c->tape, c->dy, c->from[0]);
+}
+
+const gm_op gm_op_broadcast = { "broadcast",        1,
+                                broadcast_infer,    broadcast_forward,
+                                broadcast_backward, broadcast_gradient };
+
+gm_var gm_broadcast(gm_tape *tape, gm_var a, int32_t rank, const int64_t *shape)
+{
+    shape_attr attr = { .rank = rank };
+    if (!gm_tape_open(tape)) return GM_NO_VAR;
+    if (rank < 0 || rank > GM_MAX_RANK || (rank && !shape))
+        return gm_tape_stick(tape, gm_fail(gm_tape_context(tape), GM_E_INVALID,
+                                           "broadcast: rank %d with %s, wants 0 to %d", (int)rank,
+                                           shape ? "a shape" : "shape NULL", GM_MAX_RANK));
+    if (rank) memcpy(attr.shape, shape, (size_t)rank * sizeof *shape);
+    return gm_record1(tape, &gm_op_broadcast, a, &attr, sizeof attr);
 }

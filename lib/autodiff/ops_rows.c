@@ -1,5 +1,5 @@
-/* ops_rows.c - rows of the first axis: gathered by index, repeated, made of class numbers. */
-#include "autodiff/ops.h"
+/* ops_rows.c - rows of the first axis: gathered by index, scattered, repeated, made of class numbers. */
+#include "autodiff/gradient.h"
 
 static int64_t row_width(const gm_node *a)
 {
@@ -26,6 +26,7 @@ typedef struct gather_job {
     const float *from;
     float *to;
     int64_t count;
+    int add;
 } gather_job;
 
 static void gather_range(void *arg, int64_t begin, int64_t end)
@@ -33,19 +34,27 @@ static void gather_range(void *arg, int64_t begin, int64_t end)
     const gather_job *job = arg;
     for (int64_t i = begin; i < end; i++)
         job->k->accumulate(job->to + i * job->width,
-                           job->from + (int64_t)job->index[i] * job->width, job->width, 0);
+                           job->from + (int64_t)job->index[i] * job->width, job->width, job->add);
+}
+
+static gm_status check_indices(gm_call *c, const gm_node *index, int64_t limit)
+{
+    for (int64_t i = 0, row; i < index->count; i++)
+        if (!gm_whole_below(index->value[i], limit, &row))
+            return gm_fail(c->ctx, GM_E_INVALID,
+                           "%s: index at %lld is %g, wants a whole number from 0 to %lld",
+                           c->op->name, (long long)i, (double)index->value[i],
+                           (long long)limit - 1);
+    return GM_OK;
 }
 
 static gm_status gather_forward(gm_call *c)
 {
     const gm_node *table = c->in[0], *index = c->in[1];
     int64_t width = row_width(table);
-    for (int64_t i = 0, row; i < index->count; i++)
-        if (!gm_whole_below(index->value[i], table->shape[0], &row))
-            return gm_fail(c->ctx, GM_E_INVALID,
-                           "gather: index at %lld is %g, wants a whole number from 0 to %lld",
-                           (long long)i, (double)index->value[i], (long long)table->shape[0] - 1);
-    gather_job job = { c->k, index->value, width, table->value, c->out->value, index->count };
+    gm_status s = check_indices(c, index, table->shape[0]);
+    if (s) return s;
+    gather_job job = { c->k, index->value, width, table->value, c->out->value, index->count, 0 };
     gm_team_range(c->team, index->count, gm_grain_rows(width), gather_range, &job);
     return GM_OK;
 }
@@ -60,20 +69,31 @@ static void gather_grad_range(void *arg, int64_t begin, int64_t end)
                            job->from + i * job->width + begin, end - begin, 1);
 }
 
+/* table (+)= rows, each where its index says */
+static void scatter(const gm_call *c, float *table, int64_t count, const float *rows,
+                    const gm_node *index, int64_t width, int add)
+{
+    gather_job job = { c->k, index->value, width, rows, table, index->count, 1 };
+    int64_t columns = gm_grain_rows(index->count) / 16 * 16;
+    if (!add) gm_fill_over(c, table, 0, count);
+    gm_team_range(c->team, width, columns < 64 ? 64 : columns, gather_grad_range, &job);
+}
+
 static void gather_backward(gm_call *c)
 {
     const gm_node *table = c->in[0], *index = c->in[1];
-    int64_t width = row_width(table);
-    if (c->grad[0]) {
-        gather_job job = { c->k, index->value, width, c->out->grad, c->grad[0], index->count };
-        int64_t columns = gm_grain_rows(index->count) / 16 * 16;
-        if (!c->add[0]) gm_fill_over(c, c->grad[0], 0, table->count);
-        gm_team_range(c->team, width, columns < 64 ? 64 : columns, gather_grad_range, &job);
-    }
+    if (c->grad[0])
+        scatter(c, c->grad[0], table->count, c->out->grad, index, row_width(table), c->add[0]);
     if (c->grad[1] && !c->add[1]) gm_fill_over(c, c->grad[1], 0, index->count);
 }
 
-const gm_op gm_op_gather = { "gather", 2, gather_infer, gather_forward, gather_backward };
+static void gather_gradient(gm_chain *c)
+{
+    if (c->wanted[0]) c->din[0] = gm_scatter_rows(c->tape, c->dy, c->in[1], c->from[0]->shape[0]);
+}
+
+const gm_op gm_op_gather = { "gather",       2, gather_infer, gather_forward, gather_backward,
+                             gather_gradient };
 
 gm_var gm_gather(gm_tape *tape, gm_var table, gm_var indices)
 {
@@ -113,11 +133,60 @@ static gm_status one_hot_forward(gm_call *c)
     return GM_OK;
 }
 
-const gm_op gm_op_one_hot = { "one_hot", 1, one_hot_infer, one_hot_forward, NULL };
+const gm_op gm_op_one_hot = { "one_hot", 1, one_hot_infer, one_hot_forward, NULL, NULL };
 
 gm_var gm_one_hot(gm_tape *tape, gm_var indices, int64_t classes)
 {
     return gm_record1(tape, &gm_op_one_hot, indices, &classes, sizeof classes);
+}
+
+/* What gather's gradient does, as an operation: its attribute is the number of rows of the table.
+ */
+static gm_status scatter_infer(gm_call *c)
+{
+    const int64_t *rows = c->attr;
+    const gm_node *a = c->in[0], *index = c->in[1];
+    int fits = index->rank <= a->rank && a->rank - index->rank < GM_MAX_RANK;
+    for (int32_t i = 0; fits && i < index->rank; i++) fits = a->shape[i] == index->shape[i];
+    if (!fits) return gm_fail_shapes(c, "rows", a, "indices", index, ", want an index for each");
+    c->out->rank = a->rank - index->rank + 1;
+    c->out->shape[0] = *rows;
+    for (int32_t i = 1; i < c->out->rank; i++) c->out->shape[i] = a->shape[index->rank + i - 1];
+    return GM_OK;
+}
+
+static gm_status scatter_forward(gm_call *c)
+{
+    const int64_t *rows = c->attr;
+    gm_status s = check_indices(c, c->in[1], *rows);
+    if (!s)
+        scatter(c, c->out->value, c->out->count, c->in[0]->value, c->in[1], row_width(c->out), 0);
+    return s;
+}
+
+static void scatter_backward(gm_call *c)
+{
+    const gm_node *index = c->in[1];
+    int64_t width = row_width(c->out);
+    gather_job job = {
+        c->k, index->value, width, c->out->grad, c->grad[0], index->count, c->add[0]
+    };
+    if (c->grad[0]) gm_team_range(c->team, index->count, gm_grain_rows(width), gather_range, &job);
+    if (c->grad[1] && !c->add[1]) gm_fill_over(c, c->grad[1], 0, index->count);
+}
+
+static void scatter_gradient(gm_chain *c)
+{
+    if (c->wanted[0]) c->din[0] = gm_gather(c->tape, c->dy, c->in[1]);
+}
+
+const gm_op gm_op_scatter_rows = { "scatter_rows",   2,
+                                   scatter_infer,    scatter_forward,
+                                   scatter_backward, scatter_gradient };
+
+gm_var gm_scatter_rows(gm_tape *tape, gm_var a, gm_var indices, int64_t rows)
+{
+    return gm_record2(tape, &gm_op_scatter_rows, a, indices, &rows, sizeof rows);
 }
 
 static gm_status repeat_infer(gm_call *c)
@@ -177,7 +246,14 @@ static void repeat_backward(gm_call *c)
                   &job);
 }
 
-const gm_op gm_op_repeat_rows = { "repeat_rows", 1, repeat_infer, repeat_forward, repeat_backward };
+static void repeat_gradient(gm_chain *c)
+{
+    const int64_t *times = c->node->attr;
+    c->din[0] = gm_chain_fold_rows(c->tape, c->dy, *times, c->from[0]);
+}
+
+const gm_op gm_op_repeat_rows = { "repeat_rows",  1, repeat_infer, repeat_forward, repeat_backward,
+                                  repeat_gradient };
 
 gm_var gm_repeat_rows(gm_tape *tape, gm_var a, int64_t times)
 {

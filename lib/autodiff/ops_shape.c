@@ -1,6 +1,6 @@
 /* ops_shape.c - the same elements elsewhere: reshape, transpose, concat, slice, repeat_rows,
  * gather. */
-#include "autodiff/ops.h"
+#include "autodiff/gradient.h"
 
 typedef struct reshape_attr {
     int32_t rank;
@@ -49,7 +49,13 @@ static void reshape_backward(gm_call *c)
     if (c->grad[0]) gm_accumulate_over(c, c->grad[0], c->out->grad, c->out->count, c->add[0]);
 }
 
-const gm_op gm_op_reshape = { "reshape", 1, reshape_infer, alias_forward, reshape_backward };
+static void reshape_gradient(gm_chain *c)
+{
+    c->din[0] = gm_chain_reshape(c->tape, c->dy, c->from[0]);
+}
+
+const gm_op gm_op_reshape = { "reshape",       1, reshape_infer, alias_forward, reshape_backward,
+                              reshape_gradient };
 
 gm_var gm_reshape(gm_tape *tape, gm_var a, int32_t rank, const int64_t *shape)
 {
@@ -70,7 +76,7 @@ static gm_status stop_infer(gm_call *c)
     return GM_OK;
 }
 
-const gm_op gm_op_stop_gradient = { "stop_gradient", 1, stop_infer, alias_forward, NULL };
+const gm_op gm_op_stop_gradient = { "stop_gradient", 1, stop_infer, alias_forward, NULL, NULL };
 
 gm_var gm_stop_gradient(gm_tape *tape, gm_var a)
 {
@@ -170,8 +176,18 @@ static void transpose_backward(gm_call *c)
     permute(c, c->grad[0], c->out->grad, c->out->rank, c->in[0]->shape, inverse, c->add[0]);
 }
 
-const gm_op gm_op_transpose = { "transpose", 1, transpose_infer, transpose_forward,
-                                transpose_backward };
+static void transpose_gradient(gm_chain *c)
+{
+    const perm_attr *attr = c->node->attr;
+    int32_t inverse[GM_MAX_RANK] = { 0 };
+    if (attr->given)
+        for (int32_t i = 0; i < c->node->rank; i++) inverse[attr->perm[i]] = i;
+    c->din[0] = gm_transpose(c->tape, c->dy, attr->given ? inverse : NULL);
+}
+
+const gm_op gm_op_transpose = { "transpose",        1,
+                                transpose_infer,    transpose_forward,
+                                transpose_backward, transpose_gradient };
 
 gm_var gm_transpose(gm_tape *tape, gm_var a, const int32_t *perm)
 {
@@ -264,7 +280,20 @@ static void concat_backward(gm_call *c)
     concat_move(c, 0);
 }
 
-const gm_op gm_op_concat = { "concat", -1, concat_infer, concat_forward, concat_backward };
+static void concat_gradient(gm_chain *c)
+{
+    const int32_t *given = c->node->attr;
+    int32_t axis = gm_axis_of(*given, c->node->rank);
+    int64_t at = 0;
+    for (int32_t i = 0; i < c->node->inputs; i++) {
+        int64_t end = at + c->from[i]->shape[axis];
+        if (c->wanted[i]) c->din[i] = gm_slice(c->tape, c->dy, axis, at, end);
+        at = end;
+    }
+}
+
+const gm_op gm_op_concat = { "concat",       -1, concat_infer, concat_forward, concat_backward,
+                             concat_gradient };
 
 gm_var gm_concat(gm_tape *tape, const gm_var *parts, int32_t count, int32_t axis)
 {
@@ -327,7 +356,27 @@ static void slice_backward(gm_call *c)
     slice_move(c, 0);
 }
 
-const gm_op gm_op_slice = { "slice", 1, slice_infer, slice_forward, slice_backward };
+/* dy between zeros */
+static void slice_gradient(gm_chain *c)
+{
+    const slice_attr *attr = c->node->attr;
+    const gm_node *a = c->from[0];
+    int32_t axis = gm_axis_of(attr->axis, a->rank), count = 0;
+    int64_t before[GM_MAX_RANK], after[GM_MAX_RANK];
+    gm_var parts[3];
+    memcpy(before, a->shape, sizeof before);
+    memcpy(after, a->shape, sizeof after);
+    before[axis] = attr->begin;
+    after[axis] -= attr->end;
+    if (before[axis]) parts[count++] = gm_constant(c->tape, a->rank, before, 0);
+    parts[count++] = c->dy;
+    if (after[axis]) parts[count++] = gm_constant(c->tape, a->rank, after, 0);
+    c->din[0] = count == 1 ? c->dy : gm_concat(c->tape, parts, count, axis);
+}
+
+const gm_op gm_op_slice = {
+    "slice", 1, slice_infer, slice_forward, slice_backward, slice_gradient
+};
 
 gm_var gm_slice(gm_tape *tape, gm_var a, int32_t axis, int64_t begin, int64_t end)
 {

@@ -1,6 +1,6 @@
 /* ops_softmax.c - softmax, its logarithm, and the logarithm of its denominator, over the last axis.
  */
-#include "autodiff/ops.h"
+#include "autodiff/gradient.h"
 
 static gm_status softmax_infer(gm_call *c)
 {
@@ -68,10 +68,43 @@ static void softmax_backward(gm_call *c)
     if (c->grad[0]) over_rows(c, backward_range);
 }
 
-const gm_op gm_op_softmax = { "softmax", 1, softmax_infer, softmax_forward, softmax_backward };
-const gm_op gm_op_log_softmax = { "log_softmax", 1, softmax_infer, softmax_forward,
-                                  softmax_backward };
-const gm_op gm_op_logsumexp = { "logsumexp", 1, softmax_infer, softmax_forward, softmax_backward };
+static void softmax_gradient(gm_chain *c)
+{
+    static const int32_t last = -1;
+    gm_tape *t = c->tape;
+    gm_var dot = gm_sum_axes(t, gm_mul(t, c->dy, c->out), &last, 1, 1);
+    c->din[0] = gm_mul(t, c->out, gm_sub(t, c->dy, dot));
+}
+
+static void log_softmax_gradient(gm_chain *c)
+{
+    static const int32_t last = -1;
+    gm_tape *t = c->tape;
+    gm_var total = gm_sum_axes(t, c->dy, &last, 1, 1);
+    c->din[0] = gm_sub(t, c->dy, gm_mul(t, gm_exp(t, c->out), total));
+}
+
+/* dy e^(x - y), with y and dy as columns */
+static void logsumexp_gradient(gm_chain *c)
+{
+    gm_tape *t = c->tape;
+    const gm_node *x = c->from[0];
+    int64_t column[GM_MAX_RANK];
+    memcpy(column, x->shape, sizeof column);
+    column[x->rank - 1] = 1;
+    gm_var y = gm_reshape(t, c->out, x->rank, column);
+    gm_var dy = gm_reshape(t, c->dy, x->rank, column);
+    c->din[0] = gm_mul(t, dy, gm_exp(t, gm_sub(t, c->in[0], y)));
+}
+
+const gm_op gm_op_softmax = { "softmax",       1, softmax_infer, softmax_forward, softmax_backward,
+                              softmax_gradient };
+const gm_op gm_op_log_softmax = { "log_softmax",    1,
+                                  softmax_infer,    softmax_forward,
+                                  softmax_backward, log_softmax_gradient };
+const gm_op gm_op_logsumexp = { "logsumexp",      1,
+                                softmax_infer,    softmax_forward,
+                                softmax_backward, logsumexp_gradient };
 
 gm_var gm_softmax(gm_tape *tape, gm_var a)
 {

@@ -1,5 +1,5 @@
 /* ops_unary.c - functions of each element: one kernel each way, cut over the team. */
-#include "autodiff/ops.h"
+#include "autodiff/gradient.h"
 
 typedef struct unary_attr {
     int32_t kind; /* GM_UNARY_* */
@@ -62,8 +62,103 @@ static void unary_backward(gm_call *c)
     gm_team_range(c->team, c->out->count, GM_GRAIN, unary_grad_range, &job);
 }
 
+/* f'(x) where it is piecewise constant: the backward kernel's answer to a gradient of 1, so that
+ * both ways agree at the kinks. Its own derivative is 0. */
+static void slope_range(void *arg, int64_t begin, int64_t end)
+{
+    const unary_job *job = arg;
+    float *out = job->out + begin;
+    const float *x = job->x + begin;
+    job->k->fill(out, 1, end - begin);
+    job->k->unary_grad(job->attr->kind, out, out, x, x, job->attr->a, job->attr->b, end - begin, 0);
+}
+
+static gm_status slope_forward(gm_call *c)
+{
+    unary_job job = { .k = c->k, .attr = c->attr, .out = c->out->value, .x = c->in[0]->value };
+    gm_team_range(c->team, c->out->count, GM_GRAIN, slope_range, &job);
+    return GM_OK;
+}
+
+const gm_op gm_op_slope = { "slope", 1, unary_infer, slope_forward, NULL, NULL };
+
+gm_var gm_slope(gm_tape *tape, gm_var x, int32_t kind, float a, float b)
+{
+    unary_attr attr = { kind, a, b };
+    return gm_record1(tape, &gm_op_slope, x, &attr, sizeof attr);
+}
+
+gm_var gm_chain_activation(gm_tape *tape, int32_t kind, float a, gm_var y, gm_var dy)
+{
+    gm_var slope;
+    switch (kind) {
+    case GM_UNARY_IDENTITY:
+        return dy;
+    case GM_UNARY_TANH: /* 1 - y^2 */
+        slope = gm_shift(tape, gm_neg(tape, gm_square(tape, y)), 1);
+        break;
+    case GM_UNARY_SIGMOID: /* y (1 - y) */
+        slope = gm_mul(tape, y, gm_shift(tape, gm_neg(tape, y), 1));
+        break;
+    case GM_UNARY_ELU: /* 1 above; a e^x = a + y below, and y has the sign of x */
+        slope = gm_add(tape, gm_slope(tape, y, GM_UNARY_LEAKY_RELU, a, 0),
+                       gm_clamp(tape, y, -(double)INFINITY, 0));
+        break;
+    default:
+        slope = gm_slope(tape, y, kind, a, 0);
+        break;
+    }
+    return gm_mul(tape, dy, slope);
+}
+
+/* 1 / (2 y), and 0 where y is 0: there the divisor is 1 and the numerator is masked. */
+static gm_var sqrt_gradient(gm_tape *tape, gm_var y, gm_var dy)
+{
+    gm_var above = gm_slope(tape, y, GM_UNARY_RELU, 0, 0);
+    gm_var divisor = gm_add(tape, y, gm_shift(tape, gm_neg(tape, above), 1));
+    return gm_scale(tape, gm_div(tape, gm_mul(tape, dy, above), divisor), 0.5);
+}
+
+static void unary_gradient(gm_chain *c)
+{
+    const unary_attr *attr = c->node->attr;
+    gm_tape *t = c->tape;
+    gm_var x = c->in[0], y = c->out, dy = c->dy, *dx = &c->din[0];
+    switch (attr->kind) {
+    case GM_UNARY_NEG:
+        *dx = gm_neg(t, dy);
+        break;
+    case GM_UNARY_SCALE: /* shift is one with a = 1 */
+        *dx = c->node->op == &gm_op_shift ? dy : gm_scale(t, dy, (double)attr->a);
+        break;
+    case GM_UNARY_SQUARE:
+        *dx = gm_scale(t, gm_mul(t, x, dy), 2);
+        break;
+    case GM_UNARY_SQRT:
+        *dx = sqrt_gradient(t, y, dy);
+        break;
+    case GM_UNARY_EXP:
+        *dx = gm_mul(t, dy, y);
+        break;
+    case GM_UNARY_LOG:
+        *dx = gm_div(t, dy, x);
+        break;
+    case GM_UNARY_SOFTPLUS:
+        *dx = gm_mul(t, dy, gm_sigmoid(t, x));
+        break;
+    case GM_UNARY_ABS:
+    case GM_UNARY_CLAMP:
+        *dx = gm_mul(t, dy, gm_slope(t, x, attr->kind, attr->a, attr->b));
+        break;
+    default:
+        *dx = gm_chain_activation(t, attr->kind, attr->a, y, dy);
+        break;
+    }
+}
+
 #define UNARY_OP(word)                                                                             \
-    const gm_op gm_op_##word = { #word, 1, unary_infer, unary_forward, unary_backward }
+    const gm_op gm_op_##word = { #word,         1, unary_infer, unary_forward, unary_backward,     \
+                                 unary_gradient }
 
 UNARY_OP(neg);
 UNARY_OP(scale);

@@ -18,6 +18,7 @@
 
 typedef struct gm_op gm_op;
 typedef struct gm_node gm_node;
+typedef struct gm_chain gm_chain;
 
 struct gm_node {
     const gm_op *op;     /* NULL for leaves: input, constant, noise, parameter */
@@ -64,6 +65,9 @@ struct gm_op {
     gm_status (*infer)(gm_call *c);    /* the only place for shape checks; fails through gm_fail */
     gm_status (*forward)(gm_call *c);  /* may fail on values (an index out of range) */
     void (*backward)(gm_call *c);      /* never fails; the output's grad may be overwritten as scratch. NULL: constant */
+    /* The same as backward, but recorded: the inputs' gradients as operations on the tape, so that they can be
+     * differentiated again (gradient.h). NULL: gm_gradient does not get past this op, and says so. */
+    void (*gradient)(gm_chain *c);
 };
 
 typedef struct gm_held {
@@ -107,6 +111,7 @@ extern const gm_op *const gm_op_table[];
 
 /* The op behind gm_host; its name is in the attribute. */
 extern const gm_op gm_op_host;
+const gm_host_op *gm_host_of(const gm_node *node);
 
 /* Elementwise ranges smaller than this run on the caller alone (floats). */
 #define GM_GRAIN 16384

@@ -228,7 +228,7 @@ gm_status gm_gan_create(gm_gan **out, gm_context *ctx, gm_generator *generator,
     GM_TRY(gm_model_open(&gan->model, &gm_family_gan, ctx));
     gan->model.row_size = gm_generator_row_size(generator);
     gan->model.classes = gm_generator_labels(generator);
-    gan->one_pass = is_row_wise(discriminator);
+    gan->one_pass = is_row_wise(discriminator) && o.penalty != GM_PENALTY_R1;
     GM_TRY(fit_discriminator(gan));
     GM_TRY(collect_params(gan));
     gan->sums = gm_context_allocate(ctx, sums_bytes(gan));
@@ -326,69 +326,13 @@ static gm_var blur(gm_gan *gan, gm_var x)
     return gm_add(tape, x, gm_scale(tape, noise, deviation));
 }
 
-/* -log s(l) and -log(1 - s(l)) for logits l: softplus, which does not overflow. */
-static gm_var minus_log_sigmoid(gm_tape *tape, gm_var l)
-{
-    return gm_softplus(tape, gm_neg(tape, l));
-}
-
-static gm_var minus_log_one_minus_sigmoid(gm_tape *tape, gm_var l)
-{
-    return gm_softplus(tape, l);
-}
-
-/* What D minimises, from its values for data and for samples. */
-static gm_var discriminator_loss(const gm_gan *gan, gm_var data, gm_var samples)
-{
-    gm_tape *tape = gan->model.tape;
-    double target = 1 - gan->o.label_smoothing;
-    gm_var real, fake;
-    switch (gan->o.loss) {
-    case GM_GAN_MINIMAX:
-    case GM_GAN_NON_SATURATING: /* t softplus(-l) + (1 - t) softplus(l) = softplus(l) - t l */
-        real = target == 1 ? minus_log_sigmoid(tape, data)
-                           : gm_sub(tape, gm_softplus(tape, data), gm_scale(tape, data, target));
-        fake = minus_log_one_minus_sigmoid(tape, samples);
-        break;
-    case GM_GAN_LEAST_SQUARES:
-        real = gm_scale(tape, gm_square(tape, gm_shift(tape, data, -target)), 0.5);
-        fake = gm_scale(tape, gm_square(tape, samples), 0.5);
-        break;
-    case GM_GAN_HINGE:
-        real = gm_relu(tape, gm_shift(tape, gm_neg(tape, data), 1));
-        fake = gm_relu(tape, gm_shift(tape, samples, 1));
-        break;
-    default:
-        real = gm_neg(tape, data);
-        fake = samples;
-        break;
-    }
-    return gm_add(tape, gm_mean(tape, real), gm_mean(tape, fake));
-}
-
-/* What G minimises, from D's values for its samples. */
-static gm_var generator_loss(const gm_gan *gan, gm_var samples)
-{
-    gm_tape *tape = gan->model.tape;
-    switch (gan->o.loss) {
-    case GM_GAN_MINIMAX: /* log(1 - s(l)) */
-        return gm_neg(tape, gm_mean(tape, minus_log_one_minus_sigmoid(tape, samples)));
-    case GM_GAN_NON_SATURATING:
-        return gm_mean(tape, minus_log_sigmoid(tape, samples));
-    case GM_GAN_LEAST_SQUARES:
-        return gm_scale(tape, gm_mean(tape, gm_square(tape, gm_shift(tape, samples, -1))), 0.5);
-    default:
-        return gm_neg(tape, gm_mean(tape, samples));
-    }
-}
-
 /* One batch of the game, recorded. */
 typedef struct game {
     gm_var labels;
     gm_var data, samples;     /* rows, in D's shape */
     gm_var of_data, of_samples; /* D's values */
     gm_var loss;              /* D's, with the penalty */
-    double penalty_norm;
+    double penalty_norm;      /* mean |grad D| where the penalty looks */
 } game;
 
 static void deal(gm_gan *gan, const gm_batch *batch, game *g)
@@ -401,6 +345,31 @@ static void deal(gm_gan *gan, const gm_batch *batch, game *g)
     g->samples = as_input(gan, rows);
     g->data = as_input(gan, gm_input_array(tape, 2, shape, batch->rows));
     g->penalty_norm = 0;
+}
+
+/* Gulrajani et al. 2017, equation 3, at points between data and samples; Mescheder et al. 2018, equation 9, at the data that D
+ * has just seen. */
+static gm_var penalty(gm_gan *gan, game *g, gm_var data)
+{
+    gm_tape *tape = gan->model.tape;
+    gm_var norms, cost;
+    if (gan->o.penalty == GM_PENALTY_R1) {
+        norms = gm_gan_gradient_norms(tape, g->of_data, data);
+        cost = gm_scale(tape, gm_mean(tape, gm_square(tape, norms)), 0.5 * gan->o.penalty_weight);
+    } else {
+        int64_t shape[GM_MAX_RANK] = { 1, 1, 1, 1, 1, 1 };
+        if (gm_tape_status(tape)) return GM_NO_VAR;
+        shape[0] = gm_shape(tape, g->data)[0];
+        gm_var part = gm_rand(tape, gan->rank, shape);
+        gm_var samples = gm_stop_gradient(tape, g->samples);
+        gm_var between =
+            gm_add(tape, samples, gm_mul(tape, part, gm_sub(tape, g->data, samples)));
+        norms = gm_gan_gradient_norms(tape, judge(gan, between, g->labels), between);
+        gm_var off = gm_square(tape, gm_shift(tape, norms, -1));
+        cost = gm_scale(tape, gm_mean(tape, off), gan->o.penalty_weight);
+    }
+    g->penalty_norm = gm_scalar(tape, gm_mean(tape, norms));
+    return cost;
 }
 
 /* --- What the metrics say. */
@@ -510,8 +479,11 @@ static gm_status move_discriminator(gm_gan *gan, game *g)
 {
     gm_tape *tape = gan->model.tape;
     gm_status status;
-    judge_both(gan, g, blur(gan, g->data), blur(gan, g->samples));
-    g->loss = discriminator_loss(gan, g->of_data, g->of_samples);
+    gm_var data = blur(gan, g->data);
+    judge_both(gan, g, data, blur(gan, g->samples));
+    g->loss = gm_gan_discriminator_loss(tape, gan->o.loss, gan->o.label_smoothing, g->of_data,
+                                        g->of_samples);
+    if (gan->o.penalty) g->loss = gm_add(tape, g->loss, penalty(gan, g, data));
     GM_TRY(gm_tape_status(tape));
     double value = gm_scalar(tape, g->loss);
     if (!isfinite(value)) { /* either player's latest move may have led here */
@@ -535,7 +507,8 @@ static gm_status move_generator(gm_gan *gan, const game *g, double *value)
 {
     gm_tape *tape = gan->model.tape;
     gm_status status;
-    gm_var loss = generator_loss(gan, judge(gan, blur(gan, g->samples), g->labels));
+    gm_var loss = gm_gan_generator_loss(tape, gan->o.loss,
+                                        judge(gan, blur(gan, g->samples), g->labels));
     GM_TRY(gm_tape_status(tape));
     *value = gm_scalar(tape, loss);
     if (!isfinite(*value))
@@ -565,7 +538,8 @@ static gm_status step(gm_model *model, const gm_batch *batch, gm_metrics *metric
             goto out;
         }
     } else {
-        loss = gm_scalar(model->tape, generator_loss(gan, g.of_samples));
+        loss = gm_scalar(model->tape,
+                         gm_gan_generator_loss(model->tape, gan->o.loss, g.of_samples));
         GM_TRY(gm_tape_status(model->tape));
     }
     measure_diversity(gan, &g);
@@ -584,8 +558,9 @@ static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_me
     double diversity = gan->diversity;
     deal(gan, batch, &g);
     judge_both(gan, &g, g.data, g.samples);
-    g.loss = discriminator_loss(gan, g.of_data, g.of_samples);
-    *out = generator_loss(gan, g.of_samples);
+    g.loss = gm_gan_discriminator_loss(model->tape, gan->o.loss, gan->o.label_smoothing, g.of_data,
+                                       g.of_samples);
+    *out = gm_gan_generator_loss(model->tape, gan->o.loss, g.of_samples);
     GM_TRY(gm_tape_status(model->tape));
     measure_diversity(gan, &g);
     report(gan, &g, gm_scalar(model->tape, *out), metrics, 0);

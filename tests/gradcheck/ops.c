@@ -6,7 +6,7 @@
  * so that both ways of writing a gradient, storing and adding, are seen. The suite fails when an
  * operation of the table has no case.
  */
-#include "autodiff/tape.h"
+#include "autodiff/gradient.h"
 
 #include "gm/loss.h"
 #include "gm/ops.h"
@@ -137,6 +137,12 @@ BUILD(slice0, gm_slice(t, v[0], 0, 1, 3))
 BUILD(slice_last, gm_slice(t, v[0], -1, 2, 5))
 BUILD(slice_two, gm_mul(t, gm_slice(t, v[0], 1, 0, 3), gm_slice(t, v[0], 1, 1, 4)))
 BUILD(repeat_rows, gm_repeat_rows(t, v[0], 3))
+BUILD(broadcast, gm_broadcast(t, v[0], 3, (int64_t[]){ 2, 3, 5 }))
+BUILD(broadcast_large, gm_broadcast(t, v[0], 2, (int64_t[]){ 300, 129 }))
+BUILD(slope_abs, gm_mul(t, v[0], gm_slope(t, v[0], GM_UNARY_ABS, 0, 0)))
+BUILD(slope_leaky, gm_mul(t, v[0], gm_slope(t, v[0], GM_UNARY_LEAKY_RELU, 0.2, 0)))
+BUILD(slope_clamp, gm_mul(t, v[0], gm_slope(t, v[0], GM_UNARY_CLAMP, 0, 1)))
+BUILD(scatter_rows, gm_scatter_rows(t, v[0], v[1], 5))
 BUILD(dropout, gm_dropout(t, v[0], 0.4))
 BUILD(kl_self, gm_gaussian_kl(t, v[0], v[0]))
 BUILD(nll_self, gm_gaussian_nll(t, v[0], v[1], v[0]))
@@ -338,6 +344,26 @@ static const grad_case cases[] = {
     { "gather", "rank 1", build_gather, 2, { { 1, { 4 }, ANY }, { 2, { 3, 2 }, WHOLE(4) } } },
     { "repeat_rows", "", build_repeat_rows, 1, { { 2, { 4, 5 }, ANY } } },
     { "repeat_rows", "rank 1", build_repeat_rows, 1, { { 1, { 4 }, ANY } } },
+    { "broadcast", "row", build_broadcast, 1, { { 1, { 5 }, ANY } } },
+    { "broadcast", "column", build_broadcast, 1, { { 2, { 3, 1 }, ANY } } },
+    { "broadcast", "same", build_broadcast, 1, { { 3, { 2, 3, 5 }, ANY } } },
+    { "broadcast", "large row", build_broadcast_large, 1, { { 1, { 129 }, ANY } } },
+    { "broadcast", "large column", build_broadcast_large, 1, { { 2, { 300, 1 }, ANY } } },
+    { "broadcast", "large scalar", build_broadcast_large, 1, { { 0, { 0 }, ANY } } },
+    { "slope", "abs", build_slope_abs, 1, { { 2, { 5, 7 }, SMOOTH } } },
+    { "slope", "leaky_relu", build_slope_leaky, 1, { { 2, { 5, 7 }, SMOOTH } } },
+    { "slope", "clamp", build_slope_clamp, 1, { { 2, { 5, 7 }, -0.9, 0.9, 0.05, 0 } } },
+    { "scatter_rows", "", build_scatter_rows, 2, { { 2, { 9, 3 }, ANY }, { 1, { 9 }, WHOLE(5) } } },
+    { "scatter_rows",
+      "scalar index",
+      build_scatter_rows,
+      2,
+      { { 1, { 3 }, ANY }, { 0, { 0 }, WHOLE(5) } } },
+    { "scatter_rows",
+      "rank 2 by 2",
+      build_scatter_rows,
+      2,
+      { { 3, { 3, 2, 2 }, ANY }, { 2, { 3, 2 }, WHOLE(5) } } },
     { "dropout", "", build_dropout, 1, { { 2, { 6, 7 }, ANY } } },
     { "dropout", "large", build_dropout, 1, { { 2, { 150, 130 }, ANY } } },
     { "gaussian_sample",
@@ -603,7 +629,7 @@ START_TEST(test_every_operation_has_a_case)
         for (int i = 0; i < CASES; i++) found |= !strcmp((*op)->name, cases[i].op);
         ck_assert_msg(found, "%s has no gradient check", (*op)->name);
     }
-    ck_assert_int_ge(operations, 43);
+    ck_assert_int_ge(operations, 46);
 }
 END_TEST
 
