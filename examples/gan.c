@@ -58,7 +58,7 @@ static gm_status start_at_mean(gm_layer *net, gm_dataset *train)
     const gm_params *params = gm_layer_params(net);
     float *bias = gm_param_value(gm_params_get(params, gm_params_count(params) - 1));
     for (int i = 0; i < PIXELS; i++) {
-        double p = fmin(fmax((double)mean[i], 1e-3), 1 - 1e-3);
+        double p = fmin(fmax((double)mean[i], 1e-7), 1 - 1e-7);
         bias[i] = (float)log(p / (1 - p));
     }
     return GM_OK;
