@@ -4,6 +4,7 @@
 
 #include "gm/archive.h"
 #include "gm/context.h"
+#include "gm/conv.h"
 #include "gm/data.h"
 #include "gm/extend.h"
 #include "gm/generator.h"
