@@ -1,5 +1,6 @@
 /* test_gradient.c - gradients as variables: what they are, where they end, and that they cost no allocation. Their
  * derivatives are compared with differences in tests/gradcheck/second.c. */
+#include "gm/conv.h"
 #include "gm/gradient.h"
 #include "gm/layer.h"
 #include "gm/loss.h"
@@ -220,6 +221,11 @@ START_TEST(what_has_no_entry_is_named)
     is_invalid(&t, gm_gradient(t.tape, y, a));
     support_fails(t.ctx, gm_tape_status(t.tape), GM_E_UNSUPPORTED,
                   "gradient: my_double has no second derivative here");
+    gm_tape_reset(t.tape);
+    x = gm_reshape(t.tape, gm_input_copy(t.tape, 2, two_three, numbers), 4, (int64_t[]){ 1, 1, 2, 3 });
+    is_invalid(&t, gm_gradient(t.tape, gm_sum(t.tape, gm_max_pool2d(t.tape, x, 2, 1, 0)), x));
+    support_fails(t.ctx, gm_tape_status(t.tape), GM_E_UNSUPPORTED,
+                  "gradient: max_pool2d has no second derivative here");
     /* Without a backward callback it is a constant. */
     gm_tape_reset(t.tape);
     op.backward = NULL;
@@ -389,10 +395,24 @@ static gm_status penalty_step(bench *t, gm_layer *critic)
     return gm_backward(t->tape, loss, gm_layer_params(critic));
 }
 
-static gm_layer *make_critic(bench *t)
+/* 0: linear layers with a dropout between; 1: convolutions of the rows as images. */
+#define CRITICS 2
+static gm_layer *make_critic(bench *t, int which)
 {
+    static const int64_t image[3] = { 1, 5, 8 };
     gm_layer *critic = NULL;
     support_ok(t->ctx, gm_sequence_create(&critic, t->ctx));
+    if (which) {
+        gm_sequence_add_reshape(critic, 3, image);
+        gm_sequence_add_conv2d(critic, 1, 6, 3, 2, 1); /* [6, 3, 4] */
+        gm_sequence_add_leaky_relu(critic, 0.2);
+        gm_sequence_add_conv_transpose2d(critic, 6, 4, 2, 1, 0); /* [4, 4, 5] */
+        gm_sequence_add_tanh(critic);
+        gm_sequence_add_flatten(critic);
+        gm_sequence_add_linear(critic, 80, 1);
+        support_ok(t->ctx, gm_sequence_status(critic));
+        return critic;
+    }
     gm_sequence_add_linear(critic, 40, 64);
     gm_sequence_add_leaky_relu(critic, 0.2);
     gm_sequence_add_dropout(critic, 0.25);
@@ -409,7 +429,7 @@ START_TEST(threads_change_no_bit)
     for (int32_t threads = 1; threads <= 3; threads++) {
         bench t;
         begin(&t, threads);
-        gm_layer *critic = make_critic(&t);
+        gm_layer *critic = make_critic(&t, _i);
         gm_params *params = gm_layer_params(critic);
         size_t size = (size_t)gm_params_elements(params) * sizeof(float), at = 0;
         float *found = malloc(size);
@@ -438,7 +458,7 @@ START_TEST(a_second_step_allocates_nothing)
     for (int32_t threads = 1; threads <= 3; threads++) {
         bench t;
         begin(&t, threads);
-        gm_layer *critic = make_critic(&t);
+        gm_layer *critic = make_critic(&t, _i);
         gm_memory_counters before, after;
         support_ok(t.ctx, penalty_step(&t, critic));
         gm_context_memory(t.ctx, &before);
@@ -473,7 +493,7 @@ START_TEST(every_allocation_of_a_step_may_fail)
     for (int64_t n = 0;; n++) {
         bench t;
         begin(&t, 1);
-        gm_layer *critic = make_critic(&t);
+        gm_layer *critic = make_critic(&t, _i);
         gm_param *p = gm_params_get(gm_layer_params(critic), 0);
         gm_param_gradient(p)[0] = 5;
         t.w.fail_at = t.w.calls + n;
@@ -515,10 +535,10 @@ Suite *gm_suite(void)
     suite_add_tcase(s, t);
     t = tcase_create("memory");
     tcase_set_timeout(t, 0);
-    tcase_add_test(t, threads_change_no_bit);
-    tcase_add_test(t, a_second_step_allocates_nothing);
+    tcase_add_loop_test(t, threads_change_no_bit, 0, CRITICS);
+    tcase_add_loop_test(t, a_second_step_allocates_nothing, 0, CRITICS);
     tcase_add_test(t, long_recordings_grow);
-    tcase_add_test(t, every_allocation_of_a_step_may_fail);
+    tcase_add_loop_test(t, every_allocation_of_a_step_may_fail, 0, CRITICS);
     suite_add_tcase(s, t);
     return s;
 }

@@ -1,7 +1,7 @@
 /* ops_conv.c - convolution, transposed convolution, and their common gradient with respect to the
  * weights: three operations, each other's gradients, in terms of the three forms of one map
  * (kernels/conv.h). */
-#include "autodiff/ops.h"
+#include "autodiff/gradient.h"
 #include "base/options.h"
 #include "gm/conv.h"
 #include "kernels/conv.h"
@@ -235,7 +235,7 @@ static void conv_backward(gm_call *c)
     if (c->grad[1]) gm_conv_weight(&p, &m, c->grad[1], c->in[0]->value, dy, c->add[1]);
 }
 
-const gm_op gm_op_conv2d = { "conv2d", -1, conv_infer, conv_forward, conv_backward };
+const gm_op gm_op_conv2d = { "conv2d", -1, conv_infer, conv_forward, conv_backward, gm_gradient_conv };
 
 static gm_status transpose_infer(gm_call *c)
 {
@@ -279,8 +279,7 @@ static void transpose_backward(gm_call *c)
     if (c->grad[1]) gm_conv_weight(&p, &m, c->grad[1], dx, c->in[0]->value, c->add[1]);
 }
 
-const gm_op gm_op_conv_transpose2d = { "conv_transpose2d", -1, transpose_infer, transpose_forward,
-                                       transpose_backward };
+const gm_op gm_op_conv_transpose2d = { "conv_transpose2d", -1, transpose_infer, transpose_forward, transpose_backward, gm_gradient_conv_transpose };
 
 static gm_status weight_infer(gm_call *c)
 {
@@ -322,8 +321,7 @@ static void weight_backward(gm_call *c)
     if (c->grad[1]) gm_conv_response(&p, &m, c->grad[1], c->in[0]->value, dw, NULL, c->add[1]);
 }
 
-const gm_op gm_op_conv2d_weight = { "conv2d_weight", 2, weight_infer, weight_forward,
-                                    weight_backward };
+const gm_op gm_op_conv2d_weight = { "conv2d_weight", 2, weight_infer, weight_forward, weight_backward, gm_gradient_conv_weight };
 
 static gm_var record(gm_tape *tape, const gm_op *op, gm_var x, gm_var weight, gm_var bias,
                      const gm_conv_options *options, int32_t activation, double slope)

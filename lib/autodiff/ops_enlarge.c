@@ -1,5 +1,5 @@
 /* ops_enlarge.c - larger images: elements repeated, or channels dealt out to positions. */
-#include "autodiff/ops.h"
+#include "autodiff/gradient.h"
 #include "gm/conv.h"
 #include "kernels/conv.h"
 
@@ -98,8 +98,18 @@ static void upsample_backward(gm_call *c)
     if (c->grad[0]) run_planes(c, upsample_grad_planes);
 }
 
-const gm_op gm_op_upsample_nearest = { "upsample_nearest", 1, enlarge_infer, upsample_forward,
-                                       upsample_backward };
+/* Rows [n c h, f, w, f], summed over both f. */
+static void upsample_gradient(gm_chain *c)
+{
+    static const int32_t repeated[2] = { 1, 3 };
+    const enlarge_attr *attr = c->node->attr;
+    const gm_node *x = c->from[0];
+    int64_t f = attr->factor, rows = gm_sizes_product(x->shape, 3);
+    gm_var dy = gm_reshape(c->tape, c->dy, 4, (int64_t[]){ rows, f, x->shape[3], f });
+    c->din[0] = gm_chain_reshape(c->tape, gm_sum_axes(c->tape, dy, repeated, 2, 0), x);
+}
+
+const gm_op gm_op_upsample_nearest = { "upsample_nearest", 1, enlarge_infer, upsample_forward, upsample_backward, upsample_gradient };
 
 /* Output plane n c is made of the f^2 input planes from n c f^2 on. */
 static void shuffle_planes(void *arg, int64_t begin, int64_t end)
@@ -141,8 +151,19 @@ static void shuffle_backward(gm_call *c)
     if (c->grad[0]) run_planes(c, shuffle_grad_planes);
 }
 
-const gm_op gm_op_pixel_shuffle = { "pixel_shuffle", 1, enlarge_infer, shuffle_forward,
-                                    shuffle_backward };
+/* [n c, h, a, w, b] back to [n c, a, b, h, w] */
+static void shuffle_gradient(gm_chain *c)
+{
+    static const int32_t back[5] = { 0, 2, 4, 1, 3 };
+    const enlarge_attr *attr = c->node->attr;
+    const gm_node *x = c->from[0], *y = c->node;
+    int64_t f = attr->factor, planes = y->shape[0] * y->shape[1];
+    gm_var dy = gm_reshape(c->tape, c->dy, 5,
+                           (int64_t[]){ planes, x->shape[2], f, x->shape[3], f });
+    c->din[0] = gm_chain_reshape(c->tape, gm_transpose(c->tape, dy, back), x);
+}
+
+const gm_op gm_op_pixel_shuffle = { "pixel_shuffle", 1, enlarge_infer, shuffle_forward, shuffle_backward, shuffle_gradient };
 
 gm_var gm_upsample_nearest(gm_tape *tape, gm_var x, int64_t factor)
 {

@@ -1,5 +1,5 @@
 /* ops_pool.c - windows of an image: their maximum and their mean; plane by plane. */
-#include "autodiff/ops.h"
+#include "autodiff/gradient.h"
 #include "gm/conv.h"
 #include "kernels/conv.h"
 #include "tensor/tensor.h"
@@ -209,7 +209,21 @@ static void avg_backward(gm_call *c)
     if (c->grad[0]) run_planes(c, &job, avg_grad_planes);
 }
 
-const gm_op gm_op_avg_pool2d = { "avg_pool2d", 1, pool_infer, avg_forward, avg_backward };
+/* Each plane is convolved with a kernel of 1 / kernel^2: the gradient is the transposed convolution. */
+static void avg_gradient(gm_chain *c)
+{
+    const pool_attr *p = c->node->attr;
+    const gm_node *x = c->from[0], *y = c->node;
+    gm_tape *t = c->tape;
+    int64_t planes = x->shape[0] * x->shape[1];
+    gm_conv_geometry g = { { p->stride, p->stride }, { p->padding, p->padding }, { 1, 1 }, 1 };
+    gm_var mean = gm_constant(t, 4, (int64_t[]){ 1, 1, p->kernel, p->kernel },
+                              1 / ((double)p->kernel * (double)p->kernel));
+    gm_var dy = gm_reshape(t, c->dy, 4, (int64_t[]){ planes, 1, y->shape[2], y->shape[3] });
+    c->din[0] = gm_chain_reshape(t, gm_conv_transpose2d_sized(t, dy, mean, &g, x->shape + 2), x);
+}
+
+const gm_op gm_op_avg_pool2d = { "avg_pool2d", 1, pool_infer, avg_forward, avg_backward, avg_gradient };
 
 gm_var gm_max_pool2d(gm_tape *tape, gm_var x, int64_t kernel, int64_t stride, int64_t padding)
 {
