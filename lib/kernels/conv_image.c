@@ -193,7 +193,7 @@ static void activate(const image *r, float *x, int64_t n)
         r->k->unary(r->last->act, x, x, r->last->a, 0, n);
 }
 
-static void block_by_channels(const image *r, int64_t first, int64_t count, float *slot)
+static void block_by_channels(image *r, int64_t first, int64_t count, int32_t held, float *slot)
 {
     const gm_conv_map *m = r->m;
     const float *y = r->y + first * m->o * r->pixels;
@@ -201,7 +201,8 @@ static void block_by_channels(const image *r, int64_t first, int64_t count, floa
     int64_t plane = r->frame.ph * r->frame.pw, steps = r->og * r->taps;
     float *sums = slot, *scratch = slot + r->cut.batch * most;
     if (r->framed) {
-        gm_conv_pad(&r->frame, scratch + most, y, count * m->o);
+        gm_conv_pad(r->k, &r->frame, &r->slots, held, r->cut.batch * m->o, scratch + most, y,
+                    count * m->o);
         y = scratch + most;
     }
     for (int64_t g = 0; g < m->groups; g++)
@@ -262,7 +263,7 @@ static void shard(void *arg, int64_t i)
         int64_t first = b * r->cut.batch;
         if (r->positions_in_lanes) image_by_positions(r, first, slot);
         else
-            block_by_channels(r, first, gm_conv_min(r->cut.batch, r->cut.images - first), slot);
+            block_by_channels(r, first, gm_conv_min(r->cut.batch, r->cut.images - first), held, slot);
     }
     gm_conv_slot_put(&r->slots, held);
 }

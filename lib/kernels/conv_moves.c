@@ -1,27 +1,18 @@
 /* conv_moves.c - images into frames, patches into matrices and back. */
 #include "kernels/conv_parts.h"
 
-void gm_conv_pad(const gm_conv_frame *f, float *to, const float *from, int64_t planes)
+void gm_conv_pad(const gm_kernels *k, const gm_conv_frame *f, gm_conv_slots *s, int32_t slot,
+                 int64_t most, float *to, const float *from, int64_t planes)
 {
     int64_t wide = gm_conv_min(f->w, f->pw - f->left), high = gm_conv_min(f->h, f->ph - f->top);
-    size_t line = (size_t)f->pw * sizeof(float);
-    if (wide <= 0 || high <= 0) {
-        memset(to, 0, (size_t)(planes * f->ph) * line);
-        return;
+    if (!s->framed[slot]) {
+        memset(to, 0, (size_t)(most * f->ph * f->pw) * sizeof(float));
+        s->framed[slot] = 1;
     }
-    int64_t right = f->pw - f->left - wide;
-    for (int64_t p = 0; p < planes; p++) {
-        memset(to, 0, (size_t)f->top * line);
-        to += f->top * f->pw;
-        for (int64_t i = 0; i < high; i++, to += f->pw) {
-            for (int64_t j = 0; j < f->left; j++) to[j] = 0;
-            memcpy(to + f->left, from + i * f->w, (size_t)wide * sizeof(float));
-            for (int64_t j = 0; j < right; j++) to[f->left + wide + j] = 0;
-        }
-        memset(to, 0, (size_t)(f->ph - f->top - high) * line);
-        to += (f->ph - f->top - high) * f->pw;
-        from += f->h * f->w;
-    }
+    if (wide <= 0 || high <= 0) return;
+    to += f->top * f->pw + f->left;
+    for (int64_t p = 0; p < planes; p++)
+        k->copy_rows(to + p * f->ph * f->pw, f->pw, from + p * f->h * f->w, f->w, high, wide);
 }
 
 /* The outputs first .. end - 1 whose tap falls inside: 0 <= i stride + shift < size. */
@@ -65,35 +56,6 @@ void gm_conv_columns(const gm_conv_map *m, int64_t channels, float *to, int64_t 
                 }
                 for (int64_t j = m->oh * m->ow; j < ld; j++) to[j] = 0;
             }
-}
-
-void gm_conv_rows(const gm_conv_map *m, int64_t channels, float *to, int64_t ld, const float *x)
-{
-    int64_t taps = channels * m->kh * m->kw;
-    for (int64_t i = 0; i < m->oh; i++)
-        for (int64_t j = 0; j < m->ow; j++, to += ld) {
-            float *out = to;
-            int64_t top = i * m->sh - m->ph, left = j * m->sw - m->pw;
-            int whole = m->dw == 1 && left >= 0 && left + m->kw <= m->w;
-            for (int64_t c = 0; c < channels; c++)
-                for (int64_t a = 0; a < m->kh; a++, out += m->kw) {
-                    int64_t row = top + a * m->dh;
-                    if (row < 0 || row >= m->h) {
-                        for (int64_t b = 0; b < m->kw; b++) out[b] = 0;
-                        continue;
-                    }
-                    const float *from = x + (c * m->h + row) * m->w;
-                    if (whole) {
-                        for (int64_t b = 0; b < m->kw; b++) out[b] = from[left + b];
-                    } else {
-                        for (int64_t b = 0; b < m->kw; b++) {
-                            int64_t col = left + b * m->dw;
-                            out[b] = col < 0 || col >= m->w ? 0 : from[col];
-                        }
-                    }
-                }
-            for (int64_t k = taps; k < ld; k++) to[k] = 0;
-        }
 }
 
 void gm_conv_fold(const gm_conv_map *m, int64_t channels, float *x, const float *from, int64_t ld)

@@ -44,6 +44,7 @@ void gm_conv_slots_carve(gm_conv_slots *s, gm_conv_carver *c, double floats, int
     s->floats = (int64_t)rounded * 16;
     s->base = gm_conv_carve(c, (double)s->floats * (double)count, sizeof(float));
     atomic_init(&s->taken, 0);
+    memset(s->framed, 0, sizeof s->framed);
 }
 
 /* No more shards run at once than there are threads, so one is always free. */

@@ -52,20 +52,24 @@ typedef struct gm_conv_slots {
     int64_t floats; /* of each; a multiple of 16 */
     int32_t count;
     _Atomic uint32_t taken;
+    uint8_t framed[GM_CONV_SLOTS]; /* its frame's border is zero; whoever holds the slot looks */
 } gm_conv_slots;
 void gm_conv_slots_carve(gm_conv_slots *s, gm_conv_carver *c, double floats, int32_t threads,
                          int64_t shards);
 float *gm_conv_slot_take(gm_conv_slots *s, int32_t *slot);
 void gm_conv_slot_put(gm_conv_slots *s, int32_t slot);
 
-/* `planes` planes [h, w] to planes [ph, pw] with zeros around: row r of the source becomes row
- * top + r; what does not fit is left out. */
+/* An image in zeros: row r of a plane [h, w] is row top + r of a plane [ph, pw]; what does not fit is
+ * left out. */
 typedef struct gm_conv_frame {
     int64_t h, w, top, left, ph, pw;
 } gm_conv_frame;
 /* 1 when nothing moves: the planes can be used as they are. */
 int gm_conv_frame_fits(const gm_conv_frame *f);
-void gm_conv_pad(const gm_conv_frame *f, float *to, const float *from, int64_t planes);
+/* Puts `planes` planes into the frames at `to`, which lie in `slot` and have space for `most`. The
+ * border is zeroed at the slot's first use only. */
+void gm_conv_pad(const gm_kernels *k, const gm_conv_frame *f, gm_conv_slots *s, int32_t slot,
+                 int64_t most, float *to, const float *from, int64_t planes);
 
 /* The frame of x that the map reads. */
 gm_conv_frame gm_conv_image_frame(const gm_conv_map *m);
@@ -75,10 +79,9 @@ void gm_conv_positions(const gm_conv_map *m, const gm_conv_frame *f, int64_t bat
                        int64_t *to);
 void gm_conv_taps(const gm_conv_map *m, const gm_conv_frame *f, int64_t *to);
 
-/* Of `channels` planes of an image: patches as columns, to[tap ld + pixel]; patches as rows,
- * to[pixel ld + tap]; columns added back into the planes. */
+/* Of `channels` planes of an image: patches as columns, to[tap ld + pixel]; columns added back into
+ * the planes. */
 void gm_conv_columns(const gm_conv_map *m, int64_t channels, float *to, int64_t ld, const float *x);
-void gm_conv_rows(const gm_conv_map *m, int64_t channels, float *to, int64_t ld, const float *x);
 void gm_conv_fold(const gm_conv_map *m, int64_t channels, float *x, const float *from, int64_t ld);
 
 /* n identical offsets `step` apart. */

@@ -90,7 +90,7 @@ static void pack(void *arg, int64_t shard)
 }
 
 /* A block of images, channels in lanes. */
-static void block_by_channels(const response *r, int64_t first, int64_t count, float *slot)
+static void block_by_channels(response *r, int64_t first, int64_t count, int32_t held, float *slot)
 {
     const gm_conv_map *m = r->m;
     const float *x = r->x + first * m->c * m->h * m->w;
@@ -98,7 +98,7 @@ static void block_by_channels(const response *r, int64_t first, int64_t count, f
     int64_t plane = r->frame.ph * r->frame.pw;
     if (r->framed) {
         float *frame = slot + r->cut.batch * r->pixels * GM_CONV_PANEL;
-        gm_conv_pad(&r->frame, frame, x, count * m->c);
+        gm_conv_pad(r->k, &r->frame, &r->slots, held, r->cut.batch * m->c, frame, x, count * m->c);
         x = frame;
     }
     for (int64_t g = 0; g < m->groups; g++)
@@ -154,7 +154,7 @@ static void shard(void *arg, int64_t i)
         int64_t first = b * r->cut.batch;
         if (r->positions_in_lanes) image_by_positions(r, first, slot);
         else
-            block_by_channels(r, first, gm_conv_min(r->cut.batch, r->cut.images - first), slot);
+            block_by_channels(r, first, gm_conv_min(r->cut.batch, r->cut.images - first), held, slot);
     }
     gm_conv_slot_put(&r->slots, held);
 }

@@ -48,7 +48,7 @@ static size_t prepare(weight *r, int32_t threads, void *work)
     r->sums = gm_conv_carve(&c, each * (double)r->cut.shards, sizeof(float));
     r->each = r->sums ? (int64_t)each : 0;
     if (r->taps_in_lanes) {
-        slot = batch * (double)r->pixels * (double)r->lanes;
+        slot = (batch + 1) * (double)r->pixels * (double)r->lanes;
     } else {
         r->frame = gm_conv_image_frame(m);
         r->framed = !gm_conv_frame_fits(&r->frame);
@@ -66,7 +66,7 @@ size_t gm_conv_weight_work(const gm_conv_map *m, int32_t threads)
     return prepare(&r, threads, NULL);
 }
 
-static void block_by_channels(const weight *r, int64_t first, int64_t count, float *slot,
+static void block_by_channels(weight *r, int64_t first, int64_t count, int32_t held, float *slot,
                               float *sums, int add)
 {
     const gm_conv_map *m = r->m;
@@ -74,7 +74,7 @@ static void block_by_channels(const weight *r, int64_t first, int64_t count, flo
     int64_t plane = r->frame.ph * r->frame.pw;
     if (r->framed) {
         float *frame = slot + r->cut.batch * r->pixels * GM_CONV_PANEL;
-        gm_conv_pad(&r->frame, frame, x, count * m->c);
+        gm_conv_pad(r->k, &r->frame, &r->slots, held, r->cut.batch * m->c, frame, x, count * m->c);
         x = frame;
     }
     for (int64_t g = 0; g < m->groups; g++)
@@ -97,10 +97,16 @@ static void block_by_taps(const weight *r, int64_t first, int64_t count, float *
                           int add)
 {
     const gm_conv_map *m = r->m;
+    float *columns = slot + r->cut.batch * r->pixels * r->lanes;
+    memset(columns + r->depth * r->pixels, 0,
+           (size_t)((r->lanes - r->depth) * r->pixels) * sizeof(float));
     for (int64_t g = 0; g < m->groups; g++) {
-        for (int64_t n = 0; n < count; n++)
-            gm_conv_rows(m, r->cg, slot + n * r->pixels * r->lanes, r->lanes,
-                         r->x + ((first + n) * m->c + g * r->cg) * m->h * m->w);
+        for (int64_t n = 0; n < count; n++) {
+            float *rows = slot + n * r->pixels * r->lanes;
+            gm_conv_columns(m, r->cg, columns, r->pixels,
+                            r->x + ((first + n) * m->c + g * r->cg) * m->h * m->w);
+            r->k->transpose(rows, r->lanes, columns, r->pixels, r->lanes, r->pixels, 0);
+        }
         r->k->gather_product(sums + g * r->og * r->lanes, r->lanes,
                              r->y + (first * m->o + g * r->og) * r->pixels, r->row, r->og, r->step,
                              count * r->pixels, slot, r->lanes, r->lanes, NULL, 0, add);
@@ -118,7 +124,7 @@ static void shard(void *arg, int64_t i)
         int64_t count = gm_conv_min(r->cut.batch, r->cut.images - first);
         if (r->taps_in_lanes) block_by_taps(r, first, count, slot, sums, b > begin);
         else
-            block_by_channels(r, first, count, slot, sums, b > begin);
+            block_by_channels(r, first, count, held, slot, sums, b > begin);
     }
     gm_conv_slot_put(&r->slots, held);
 }

@@ -153,6 +153,9 @@ typedef struct gm_kernels {
     /* y[c ldy + r] (+)= x[r ldx + c] */
     void (*transpose)(float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows,
                       int64_t cols, int add);
+    /* y[r ldy + c] = x[r ldx + c] */
+    void (*copy_rows)(float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows,
+                      int64_t cols);
     /* Where x[j stride] is above best[j], or NaN: best[j] becomes it, at[j] first + j stride. */
     void (*pool_max)(float *best, int32_t *at, const float *x, int64_t stride, int32_t first,
                      int64_t n);

@@ -59,6 +59,7 @@ const gm_kernels GM_ISA_NAME(gm_kernels_) = {
     .bytes_to_float = bytes_to_float,
     .gather_product = gather_product,
     .transpose = transpose,
+    .copy_rows = copy_rows,
     .pool_max = pool_max,
     .sgd = sgd,
     .adam = adam,
