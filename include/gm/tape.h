@@ -16,7 +16,8 @@
  *
  * Everything a recording makes belongs to the tape: values live until the next reset, nothing is released by hand. Storage
  * is kept across resets: after its first step a step of the same shapes does no heap allocation.
- * The operations themselves are in gm/ops.h and gm/loss.h; layers (gm_apply) in gm/layer.h.
+ * The operations themselves are in gm/ops.h and gm/loss.h; layers (gm_apply) in gm/layer.h; gradients that are variables
+ * themselves (second derivatives) in gm/gradient.h.
  */
 #ifndef GM_TAPE_H
 #define GM_TAPE_H

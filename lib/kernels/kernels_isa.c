@@ -17,6 +17,7 @@
 #include "kernels/isa_maxout.inc"
 #include "kernels/isa_losses.inc"
 #include "kernels/isa_updates.inc"
+#include "kernels/isa_conv.inc"
 
 extern const gm_kernels GM_ISA_NAME(gm_kernels_);
 
@@ -59,6 +60,10 @@ const gm_kernels GM_ISA_NAME(gm_kernels_) = {
     .bernoulli = GM_ISA_NAME(gm_bernoulli_),
     .dropout = GM_ISA_NAME(gm_dropout_),
     .bytes_to_float = bytes_to_float,
+    .gather_product = gather_product,
+    .transpose = transpose,
+    .copy_rows = copy_rows,
+    .pool_max = pool_max,
     .sgd = sgd,
     .adam = adam,
     .rmsprop = rmsprop,
