@@ -14,5 +14,6 @@ const gm_op *const gm_op_table[] = {
     &gm_op_gather,      &gm_op_repeat_rows,     &gm_op_stop_gradient, &gm_op_dropout,
     &gm_op_gaussian_sample, &gm_op_bce_with_logits, &gm_op_cross_entropy, &gm_op_squared_error,
     &gm_op_mse,         &gm_op_gaussian_nll,    &gm_op_gaussian_kl,   &gm_op_maxout,
+    &gm_op_batch_norm,  &gm_op_layer_norm,      &gm_op_instance_norm, &gm_op_spectral_normalize,
     NULL,
 };
