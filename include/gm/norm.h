@@ -52,7 +52,8 @@ typedef struct gm_norm_options {
 /* Options of spectral norm. */
 typedef struct gm_spectral_norm_options {
     size_t size;        /* set by the INIT macro */
-    int32_t iterations; /* 1: steps of the power method in each application that trains; 0 or more */
+    int32_t iterations; /* 1: steps of the power method in each application that trains; 0 to
+                           1000 */
     int32_t reserved;   /* 0 */
     double eps;         /* 1e-12, above 0: no norm is divided by less */
 } gm_spectral_norm_options;

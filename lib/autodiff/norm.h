@@ -27,6 +27,8 @@ float *gm_affine_grad(const gm_call *c, int32_t which);
 /* State of an operation: present, of the tape's context, distinct. */
 gm_status gm_state_check(gm_context *ctx, const char *name, const gm_param *p, const gm_param *q);
 
+#define GM_MAX_ITERATIONS 1000 /* of the power method: a file must not ask for days */
+
 /* One estimate of W's largest singular value, W [rows, columns]: `iterations` steps of the power
  * method on u and v, then u^T W v. scratch: as many floats as rows. */
 double gm_power_iterate(gm_team *team, const gm_kernels *k, const float *w, int64_t rows,

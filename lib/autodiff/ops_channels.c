@@ -88,6 +88,7 @@ static gm_status channels_infer(gm_call *c)
     gm_infer_same(c);
     if (!gm_mul_size(w.channels, SAVED, &c->saved))
         return gm_fail(c->ctx, GM_E_SHAPE, "%s: input is %s, too many channels", c->op->name, text);
+    c->saved += !c->saved; /* an address for no channels, too */
     return GM_OK;
 }
 

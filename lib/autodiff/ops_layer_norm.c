@@ -33,6 +33,7 @@ static gm_status rows_infer(gm_call *c)
     gm_status status = gm_affine_infer(c, &attr->affine, attr->axes, x->shape + lead);
     gm_infer_same(c);
     c->saved = 2 * gm_sizes_product(x->shape, lead);
+    c->saved += !c->saved; /* an address for no rows, too */
     return status;
 }
 

@@ -138,11 +138,11 @@ const gm_op gm_op_spectral_normalize = { "spectral_normalize", 1, spectral_infer
 static gm_status check(gm_context *ctx, const spectral_attr *attr,
                        const gm_spectral_norm_options *o)
 {
-    if (o->iterations < 0 || o->reserved)
+    if (o->iterations < 0 || o->iterations > GM_MAX_ITERATIONS || o->reserved)
         return gm_fail(ctx, GM_E_INVALID,
-                       "spectral_normalize: iterations is %d, 0 or more is wanted; reserved is %d, "
-                       "0 is wanted",
-                       (int)o->iterations, (int)o->reserved);
+                       "spectral_normalize: iterations is %d, 0 to %d is wanted; reserved is %d, 0 "
+                       "is wanted",
+                       (int)o->iterations, GM_MAX_ITERATIONS, (int)o->reserved);
     if (!((float)o->eps > 0 && o->eps <= FLT_MAX))
         return gm_fail(ctx, GM_E_INVALID, "spectral_normalize: eps is %g, above 0 is wanted",
                        o->eps);

@@ -13,9 +13,9 @@ enum { ITERATIONS, ROWS, COLUMNS };
 
 static gm_status check_spectral(gm_context *ctx, gm_layer_attrs *a)
 {
-    if (a->ints[ITERATIONS] < 0 || a->ints[ITERATIONS] > INT32_MAX)
-        return gm_fail(ctx, GM_E_INVALID, "spectral_norm: iterations is %lld, 0 or more is wanted",
-                       (long long)a->ints[ITERATIONS]);
+    if (a->ints[ITERATIONS] < 0 || a->ints[ITERATIONS] > GM_MAX_ITERATIONS)
+        return gm_fail(ctx, GM_E_INVALID, "spectral_norm: iterations is %lld, 0 to %d is wanted",
+                       (long long)a->ints[ITERATIONS], GM_MAX_ITERATIONS);
     if (a->ints[ROWS] < 1 || a->ints[COLUMNS] < 1)
         return gm_fail(ctx, GM_E_INVALID,
                        "spectral_norm: the weight is [%lld, %lld], at least 1 is wanted",
