@@ -58,19 +58,96 @@ static gm_status make_normalised(gm_layer **out, gm_context *c)
 }
 
 #define NORM_ROWS                                                                                  \
-    { "batch norm", make_batch_norm, "batch_norm", 2, 2, { 6, 4 }, { 6, 4 }, 2, { 6, 5 },          \
-      "[6, 5]", "[4]", 2, { "gamma", "beta" } },                                                   \
-    { "batch norm without affine", make_plain_batch_norm, "batch_norm", 3, 3, { 2, 3, 5 },         \
-      { 2, 3, 5 }, 2, { 2, 5 }, "[2, 5]", "[3]", 0, { 0 } },                                       \
-    { "layer norm", make_layer_norm, "layer_norm", 3, 3, { 2, 3, 4 }, { 2, 3, 4 }, 3, { 2, 4, 3 }, \
-      "[2, 4, 3]", "[..., 3, 4]", 2, { "gamma", "beta" } },                                        \
-    { "layer norm without affine", make_plain_layer_norm, "layer_norm", 2, 2, { 6, 4 }, { 6, 4 },  \
-      2, { 6, 5 }, "[6, 5]", "[..., 4]", 0, { 0 } },                                               \
-    { "instance norm", make_instance_norm, "instance_norm", 3, 3, { 2, 3, 5 }, { 2, 3, 5 }, 3,     \
-      { 2, 4, 5 }, "[2, 4, 5]", "3 channels", 2, { "gamma", "beta" } },                            \
-    { "spectral norm", make_spectral_norm, "spectral_norm", 2, 2, { 6, 4 }, { 6, 3 }, 2, { 6, 5 }, \
-      "[6, 5]", "[3, 4]", 2, { "0.weight", "0.bias" } },                                           \
-    { "normalised sequence", make_normalised, "sequence", 2, 2, { 6, 4 }, { 6, 3 }, 2, { 6, 3 },   \
-      "[6, 3]", "[3, 4]", 4, { "0.0.weight", "0.0.bias", "1.gamma", "1.beta" } },
+    { "batch norm",                                                                                \
+      make_batch_norm,                                                                             \
+      "batch_norm",                                                                                \
+      2,                                                                                           \
+      2,                                                                                           \
+      { 6, 4 },                                                                                    \
+      { 6, 4 },                                                                                    \
+      2,                                                                                           \
+      { 6, 5 },                                                                                    \
+      "[6, 5]",                                                                                    \
+      "[4]",                                                                                       \
+      2,                                                                                           \
+      { "gamma", "beta" } },                                                                       \
+        { "batch norm without affine",                                                             \
+          make_plain_batch_norm,                                                                   \
+          "batch_norm",                                                                            \
+          3,                                                                                       \
+          3,                                                                                       \
+          { 2, 3, 5 },                                                                             \
+          { 2, 3, 5 },                                                                             \
+          2,                                                                                       \
+          { 2, 5 },                                                                                \
+          "[2, 5]",                                                                                \
+          "[3]",                                                                                   \
+          0,                                                                                       \
+          { 0 } },                                                                                 \
+        { "layer norm",                                                                            \
+          make_layer_norm,                                                                         \
+          "layer_norm",                                                                            \
+          3,                                                                                       \
+          3,                                                                                       \
+          { 2, 3, 4 },                                                                             \
+          { 2, 3, 4 },                                                                             \
+          3,                                                                                       \
+          { 2, 4, 3 },                                                                             \
+          "[2, 4, 3]",                                                                             \
+          "[..., 3, 4]",                                                                           \
+          2,                                                                                       \
+          { "gamma", "beta" } },                                                                   \
+        { "layer norm without affine",                                                             \
+          make_plain_layer_norm,                                                                   \
+          "layer_norm",                                                                            \
+          2,                                                                                       \
+          2,                                                                                       \
+          { 6, 4 },                                                                                \
+          { 6, 4 },                                                                                \
+          2,                                                                                       \
+          { 6, 5 },                                                                                \
+          "[6, 5]",                                                                                \
+          "[..., 4]",                                                                              \
+          0,                                                                                       \
+          { 0 } },                                                                                 \
+        { "instance norm",                                                                         \
+          make_instance_norm,                                                                      \
+          "instance_norm",                                                                         \
+          3,                                                                                       \
+          3,                                                                                       \
+          { 2, 3, 5 },                                                                             \
+          { 2, 3, 5 },                                                                             \
+          3,                                                                                       \
+          { 2, 4, 5 },                                                                             \
+          "[2, 4, 5]",                                                                             \
+          "3 channels",                                                                            \
+          2,                                                                                       \
+          { "gamma", "beta" } },                                                                   \
+        { "spectral norm",                                                                         \
+          make_spectral_norm,                                                                      \
+          "spectral_norm",                                                                         \
+          2,                                                                                       \
+          2,                                                                                       \
+          { 6, 4 },                                                                                \
+          { 6, 3 },                                                                                \
+          2,                                                                                       \
+          { 6, 5 },                                                                                \
+          "[6, 5]",                                                                                \
+          "[3, 4]",                                                                                \
+          2,                                                                                       \
+          { "0.weight", "0.bias" } },                                                              \
+        { "normalised sequence",                                                                   \
+          make_normalised,                                                                         \
+          "sequence",                                                                              \
+          2,                                                                                       \
+          2,                                                                                       \
+          { 6, 4 },                                                                                \
+          { 6, 3 },                                                                                \
+          2,                                                                                       \
+          { 6, 3 },                                                                                \
+          "[6, 3]",                                                                                \
+          "[3, 4]",                                                                                \
+          4,                                                                                       \
+          { "0.0.weight", "0.0.bias", "1.gamma", "1.beta" } },
 
 #endif

@@ -208,7 +208,8 @@ START_TEST(spectral_values)
     gm_params *p = gm_layer_params(layer), *state = gm_layer_state(layer);
     ck_assert_str_eq(gm_params_name(state, 0), "u");
     ck_assert_str_eq(gm_params_name(state, 1), "v");
-    float *u = gm_param_value(gm_params_get(state, 0)), *v = gm_param_value(gm_params_get(state, 1));
+    float *u = gm_param_value(gm_params_get(state, 0)),
+          *v = gm_param_value(gm_params_get(state, 1));
     fill(gm_param_value(gm_params_get(p, 0)), 15, 37, 23, 0.125f);
     fill(gm_param_value(gm_params_get(p, 1)), 3, 2, 5, 0.25f);
     fill(u, 3, 3, 7, 0.5f);
@@ -327,7 +328,7 @@ START_TEST(committed_on_success)
     support_ok(ctx, gm_backward(t, loss, p));
     ck_assert_float_eq_tol(b.mean[0], 0.2f, 1e-6f);
     ck_assert_float_eq_tol(b.variance[0], 0.9f + 0.1f * 2, 1e-6f); /* unbiased */
-    support_ok(ctx, gm_backward(t, loss, p)); /* not twice */
+    support_ok(ctx, gm_backward(t, loss, p));                      /* not twice */
     support_ok(ctx, gm_backward_add(t, loss, p));
     ck_assert_float_eq_tol(b.mean[0], 0.2f, 1e-6f);
 
@@ -438,12 +439,12 @@ START_TEST(bad_batch)
           "batch_norm: input is [1, 8, 1, 1]", "one value");
     fails(BATCH(zeros(SHAPE(0, 8)), no, no, m, v, NULL), GM_E_SHAPE, "batch_norm:", "no value");
     fails(BATCH(zeros(SHAPE(8)), no, no, m, v, NULL), GM_E_SHAPE, "batch_norm:", "[8]");
-    fails(BATCH(zeros(SHAPE(2, 7)), no, no, m, v, NULL), GM_E_SHAPE, "batch_norm:",
-          "input is [2, 7], mean is [8], [7] is wanted");
-    fails(BATCH(zeros(SHAPE(2, 8)), zeros(SHAPE(7)), no, m, v, NULL), GM_E_SHAPE, "batch_norm:",
-          "gamma is [7], [8] is wanted");
-    fails(BATCH(zeros(SHAPE(2, 8)), no, zeros(SHAPE(1, 8)), m, v, NULL), GM_E_SHAPE, "batch_norm:",
-          "beta is [1, 8]");
+    fails(BATCH(zeros(SHAPE(2, 7)), no, no, m, v, NULL), GM_E_SHAPE,
+          "batch_norm:", "input is [2, 7], mean is [8], [7] is wanted");
+    fails(BATCH(zeros(SHAPE(2, 8)), zeros(SHAPE(7)), no, m, v, NULL), GM_E_SHAPE,
+          "batch_norm:", "gamma is [7], [8] is wanted");
+    fails(BATCH(zeros(SHAPE(2, 8)), no, zeros(SHAPE(1, 8)), m, v, NULL), GM_E_SHAPE,
+          "batch_norm:", "beta is [1, 8]");
     fails(BATCH(zeros(SHAPE(2, 8)), no, no, NULL, v, NULL), GM_E_INVALID, "batch_norm:", "NULL");
     fails(BATCH(zeros(SHAPE(2, 8)), no, no, m, m, NULL), GM_E_INVALID, "batch_norm:", "twice");
     fails(BATCH(zeros(SHAPE(2, 8)), no, no, m, far, NULL), GM_E_INVALID, "batch_norm:", "context");
@@ -660,8 +661,9 @@ START_TEST(files_keep_state)
 {
     gm_layer *net = make_net(ctx), *loaded = NULL;
     gm_archive *archive = NULL;
-    static const char *names[] = { "0.u", "0.v", "2.running_mean", "2.running_variance",
-                                   "5.running_mean", "5.running_variance" };
+    static const char *names[] = {
+        "0.u", "0.v", "2.running_mean", "2.running_variance", "5.running_mean", "5.running_variance"
+    };
     train(ctx, t, net, 2);
     ck_assert_int_eq(gm_params_count(gm_layer_state(net)), 6);
     for (int i = 0; i < 6; i++) ck_assert_str_eq(gm_params_name(gm_layer_state(net), i), names[i]);
@@ -703,7 +705,8 @@ START_TEST(shared_inner)
     support_ok(ctx, gm_archive_create(&archive, ctx));
     support_ok(ctx, gm_archive_put_layer(archive, "", net));
     support_ok(ctx, gm_archive_get_layer(&loaded, archive, ""));
-    ck_assert_ptr_eq(gm_spectral_norm_inner(gm_sequence_get(loaded, 1)), gm_sequence_get(loaded, 0));
+    ck_assert_ptr_eq(gm_spectral_norm_inner(gm_sequence_get(loaded, 1)),
+                     gm_sequence_get(loaded, 0));
     ck_assert_int_eq(gm_params_count(gm_layer_params(loaded)), 2);
     gm_archive_release(archive);
     gm_layer_release(loaded);
@@ -718,12 +721,24 @@ START_TEST(hostile_files)
     static const struct {
         const char *key, *text;
     } bad[] = {
-        { "0.rows", "151" },        { "0.columns", "0" },       { "0.iterations", "-1" },
-        { "0.iterations", "1001" }, { "0.eps", "0" },           { "0.0.type", "flatten" },
-        { "0.0.same", "0." },       { "0.0.in", "21" },         { "2.channels", "149" },
-        { "2.channels", "-1" },     { "2.affine", "3" },        { "2.momentum", "nan" },
-        { "2.eps", "-1" },          { "7.channels", "7" },      { "8.rank", "6" },
-        { "8.size0", "0" },         { "8.size1", "4611686018427387904" }, { "8.affine", "2" },
+        { "0.rows", "151" },
+        { "0.columns", "0" },
+        { "0.iterations", "-1" },
+        { "0.iterations", "1001" },
+        { "0.eps", "0" },
+        { "0.0.type", "flatten" },
+        { "0.0.same", "0." },
+        { "0.0.in", "21" },
+        { "2.channels", "149" },
+        { "2.channels", "-1" },
+        { "2.affine", "3" },
+        { "2.momentum", "nan" },
+        { "2.eps", "-1" },
+        { "7.channels", "7" },
+        { "8.rank", "6" },
+        { "8.size0", "0" },
+        { "8.size1", "4611686018427387904" },
+        { "8.affine", "2" },
     };
     gm_layer *net = make_net(ctx), *loaded = NULL;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -46,8 +46,8 @@ GM_API void gm_layer_release(gm_layer *layer);
  * added. NULL for NULL. */
 GM_API gm_params *gm_layer_params(const gm_layer *layer);
 
-/* "linear", "activation", "dropout", "embedding", "reshape", "flatten", "maxout", "sequence", or a host's own
- * name. Lives as long as the layer; "" for NULL. */
+/* "linear", "activation", "maxout", "dropout", "embedding", "reshape", "flatten", "sequence", those
+ * of gm/norm.h, or a host's own name. Lives as long as the layer; "" for NULL. */
 GM_API const char *gm_layer_type(const gm_layer *layer);
 
 /* Borrowed. NULL for NULL. */

@@ -1,16 +1,18 @@
-/* gm/norm.h - normalisation: of a batch's channels, of rows, of the planes of an image, of a weight.
+/* gm/norm.h - normalisation: of a batch's channels, of rows, of the planes of an image, of a
+ * weight.
  *
- * Operations and layers alike follow the rules of gm/ops.h and gm/layer.h: operations need no check,
- * what fails sticks to the tape; layers are made, applied, and released.
+ * Operations and layers alike follow the rules of gm/ops.h and gm/layer.h: operations need no
+ * check, what fails sticks to the tape; layers are made, applied, and released.
  *
  *     gm_sequence_add_linear(net, 100, 400);
  *     gm_sequence_add_batch_norm(net, 400);
  *     gm_sequence_add_relu(net);
  *
- * An activation that directly follows one of these layers in a sequence is computed together with it.
+ * An activation that directly follows one of these layers in a sequence is computed together with
+ * it.
  *
- * State. Batch norm keeps running statistics, spectral norm two vectors. They are parameters that no
- * optimizer sees: gm_layer_params does not list them, files hold them. Operations on a tape in
+ * State. Batch norm keeps running statistics, spectral norm two vectors. They are parameters that
+ * no optimizer sees: gm_layer_params does not list them, files hold them. Operations on a tape in
  * training mode compute their new values; these are written when gm_backward (or gm_backward_add)
  * completes, once, and dropped when the recording fails or is reset before that. Applied twice in
  * one recording, the second application goes on from the first one's values. A tape without
@@ -32,22 +34,29 @@ extern "C" {
 
 /* Options of batch norm. Ranges: eps above 0, momentum from 0 to 1. */
 typedef struct gm_batch_norm_options {
-    size_t size;      /* set by the INIT macro */
-    double eps;       /* 1e-5 */
-    double momentum;  /* 0.1: the weight of the batch in the running statistics */
-    int32_t affine;   /* 1: gm_batch_norm_create makes gamma and beta; 0: not. The operation ignores it */
+    size_t size;     /* set by the INIT macro */
+    double eps;      /* 1e-5 */
+    double momentum; /* 0.1: the weight of the batch in the running statistics */
+    int32_t
+        affine; /* 1: gm_batch_norm_create makes gamma and beta; 0: not. The operation ignores it */
     int32_t reserved; /* 0 */
 } gm_batch_norm_options;
-#define GM_BATCH_NORM_OPTIONS_INIT { sizeof(gm_batch_norm_options), 1e-5, 0.1, 1, 0 }
+#define GM_BATCH_NORM_OPTIONS_INIT                                                                 \
+    {                                                                                              \
+        sizeof(gm_batch_norm_options), 1e-5, 0.1, 1, 0                                             \
+    }
 
 /* Options of the layers of layer norm and instance norm. */
 typedef struct gm_norm_options {
-    size_t size;    /* set by the INIT macro */
-    double eps;     /* 1e-5, above 0 */
-    int32_t affine; /* 1: with gamma and beta; 0: without */
+    size_t size;      /* set by the INIT macro */
+    double eps;       /* 1e-5, above 0 */
+    int32_t affine;   /* 1: with gamma and beta; 0: without */
     int32_t reserved; /* 0 */
 } gm_norm_options;
-#define GM_NORM_OPTIONS_INIT { sizeof(gm_norm_options), 1e-5, 1, 0 }
+#define GM_NORM_OPTIONS_INIT                                                                       \
+    {                                                                                              \
+        sizeof(gm_norm_options), 1e-5, 1, 0                                                        \
+    }
 
 /* Options of spectral norm. */
 typedef struct gm_spectral_norm_options {
@@ -57,7 +66,10 @@ typedef struct gm_spectral_norm_options {
     int32_t reserved;   /* 0 */
     double eps;         /* 1e-12, above 0: no norm is divided by less */
 } gm_spectral_norm_options;
-#define GM_SPECTRAL_NORM_OPTIONS_INIT { sizeof(gm_spectral_norm_options), 1, 0, 1e-12 }
+#define GM_SPECTRAL_NORM_OPTIONS_INIT                                                              \
+    {                                                                                              \
+        sizeof(gm_spectral_norm_options), 1, 0, 1e-12                                              \
+    }
 
 /* activation(gamma z + beta), mean and v over all values of a channel: x [n, c] or [n, c, ...],
  * gamma and beta [c] or GM_NO_VAR (then 1 and 0), the result has x's shape (Ioffe and Szegedy
@@ -66,9 +78,9 @@ typedef struct gm_spectral_norm_options {
  * the batch's variance with number - 1 as divisor there; otherwise they are the running ones.
  * running_mean, running_variance: two parameters [c] of the tape's context, which must live until
  * the tape's next reset; state as described above. options: read during the call; NULL: the
- * defaults. Activations and slope as in gm_activate. GM_E_SHAPE: rank below 2, other sizes than [c],
- * training with fewer than two values a channel; GM_E_INVALID: NULL or the same parameter twice,
- * another context, options out of range, unknown activation, negative slope. */
+ * defaults. Activations and slope as in gm_activate. GM_E_SHAPE: rank below 2, other sizes than
+ * [c], training with fewer than two values a channel; GM_E_INVALID: NULL or the same parameter
+ * twice, another context, options out of range, unknown activation, negative slope. */
 GM_API gm_var gm_batch_norm(gm_tape *tape, gm_var x, gm_var gamma, gm_var beta,
                             gm_param *running_mean, gm_param *running_variance,
                             const gm_batch_norm_options *options, int32_t activation, double slope);
@@ -88,13 +100,14 @@ GM_API gm_var gm_layer_norm(gm_tape *tape, gm_var x, gm_var gamma, gm_var beta, 
 GM_API gm_var gm_instance_norm(gm_tape *tape, gm_var x, gm_var gamma, gm_var beta, double eps,
                                int32_t activation, double slope);
 
-/* weight / s, where s = u^T W v estimates the largest singular value of W, the weight seen as [first
- * axis, all the rest] (Miyato, Kataoka, Koyama and Yoshida 2018). On a tape with GM_TAPE_TRAIN,
- * options->iterations steps of the power method come first: v = W^T u / |W^T u|, u = W v / |W v|.
- * u [rows], v [columns]: parameters as in gm_batch_norm; they count as constants in the gradient,
- * which is (dy - <dy, y> u v^T) / s. Where s is below eps, eps takes its place as a constant.
- * options NULL: the defaults. GM_E_SHAPE: weight of rank below 2 or without elements, u or v of
- * other sizes; GM_E_INVALID: u or v NULL or the same, another context, options out of range. */
+/* weight / s, where s = u^T W v estimates the largest singular value of W, the weight seen as
+ * [first axis, all the rest] (Miyato, Kataoka, Koyama and Yoshida 2018). On a tape with
+ * GM_TAPE_TRAIN, options->iterations steps of the power method come first: v = W^T u / |W^T u|, u =
+ * W v / |W v|. u [rows], v [columns]: parameters as in gm_batch_norm; they count as constants in
+ * the gradient, which is (dy - <dy, y> u v^T) / s. Where s is below eps, eps takes its place as a
+ * constant. options NULL: the defaults. GM_E_SHAPE: weight of rank below 2 or without elements, u
+ * or v of other sizes; GM_E_INVALID: u or v NULL or the same, another context, options out of
+ * range. */
 GM_API gm_var gm_spectral_normalize(gm_tape *tape, gm_var weight, gm_param *u, gm_param *v,
                                     const gm_spectral_norm_options *options);
 
@@ -116,8 +129,8 @@ GM_API gm_status gm_instance_norm_create(gm_layer **out, gm_context *context, in
                                          const gm_norm_options *options);
 
 /* A layer like `inner`, with its weight divided by its largest singular value. inner: a layer with
- * a weight of rank 2 or more ("linear"; "conv2d", "conv_transpose2d" where the library has them); it
- * is retained, and may be applied by itself, too. Parameters: inner's under "0.". State: "u",
+ * a weight of rank 2 or more ("linear"; "conv2d", "conv_transpose2d" where the library has them);
+ * it is retained, and may be applied by itself, too. Parameters: inner's under "0.". State: "u",
  * drawn from a stream of the context, and "v", after some steps of the power method on the weight
  * as it is now. GM_E_INVALID also: inner NULL or of another context; GM_E_UNSUPPORTED: a layer of
  * another kind. */

@@ -20,8 +20,8 @@ gm_status gm_affine_check(gm_affine *a, gm_context *ctx, const char *name, doubl
         return gm_fail(ctx, GM_E_INVALID, "%s: eps is %g, above 0 is wanted", name, eps);
     gm_status status = gm_activation_check(ctx, name, activation, (float)slope);
     if (status) return status;
-    a->kind = activation == GM_ACTIVATION_SOFTPLUS ? GM_UNARY_IDENTITY
-                                                   : gm_activation_unary(activation);
+    a->kind =
+        activation == GM_ACTIVATION_SOFTPLUS ? GM_UNARY_IDENTITY : gm_activation_unary(activation);
     a->slope = (float)slope;
     return GM_OK;
 }
@@ -59,8 +59,7 @@ float *gm_affine_grad(const gm_call *c, int32_t which)
 gm_status gm_state_check(gm_context *ctx, const char *name, const gm_param *p, const gm_param *q)
 {
     if (!p || !q) return gm_fail(ctx, GM_E_INVALID, "%s: a parameter of state is NULL", name);
-    if (p == q)
-        return gm_fail(ctx, GM_E_INVALID, "%s: %s is given twice as state", name, p->name);
+    if (p == q) return gm_fail(ctx, GM_E_INVALID, "%s: %s is given twice as state", name, p->name);
     if (p->ctx != ctx || q->ctx != ctx)
         return gm_fail(ctx, GM_E_INVALID, "%s: %s is of another context", name,
                        p->ctx != ctx ? p->name : q->name);

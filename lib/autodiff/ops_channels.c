@@ -24,8 +24,8 @@ typedef struct channels_attr {
 typedef struct channels_job {
     const gm_call *c;
     const channels_attr *attr;
-    gm_walk whole;       /* all channels */
-    int64_t parameters;  /* channel i uses gamma and beta i mod this */
+    gm_walk whole;      /* all channels */
+    int64_t parameters; /* channel i uses gamma and beta i mod this */
     float *mean, *inverse;
     float *running_mean, *running_variance; /* where new values go; NULL: not in training */
     const float *gamma, *beta;
@@ -142,8 +142,10 @@ static void forward_range(void *arg, int64_t begin, int64_t end)
     gm_walk w = job->whole;
     float scale[GM_WALK_CHANNELS], shift[GM_WALK_CHANNELS];
     w.channels = end - begin;
-    if (in_training(job->attr)) batch_statistics(job, &w, begin);
-    else running_statistics(job, begin, end);
+    if (in_training(job->attr))
+        batch_statistics(job, &w, begin);
+    else
+        running_statistics(job, begin, end);
     for (int64_t i = 0; i < w.channels; i++) {
         int64_t p = (begin + i) % job->parameters;
         scale[i] = job->gamma ? job->gamma[p] * job->inverse[begin + i] : job->inverse[begin + i];
@@ -166,8 +168,8 @@ static gm_status channels_forward(gm_call *c)
     return GM_OK;
 }
 
-/* With g = dy gamma / sqrt(v + eps): dx = g - mean(g) - z mean(g z) (Ioffe and Szegedy 2015, section
- * 3), or g alone when the statistics were constants. */
+/* With g = dy gamma / sqrt(v + eps): dx = g - mean(g) - z mean(g z) (Ioffe and Szegedy 2015,
+ * section 3), or g alone when the statistics were constants. */
 static void backward_range(void *arg, int64_t begin, int64_t end)
 {
     const channels_job *job = arg;
@@ -226,11 +228,11 @@ static gm_status read_options(gm_context *ctx, channels_attr *attr,
     gm_status status = gm_options_check(ctx, "batch_norm", &o, sizeof o, options);
     if (!status) status = gm_state_check(ctx, "batch_norm", attr->mean, attr->variance);
     if (!status && !(o.momentum >= 0 && o.momentum <= 1))
-        status = gm_fail(ctx, GM_E_INVALID, "batch_norm: momentum is %g, 0 to 1 is wanted",
-                         o.momentum);
+        status =
+            gm_fail(ctx, GM_E_INVALID, "batch_norm: momentum is %g, 0 to 1 is wanted", o.momentum);
     if (!status && o.reserved)
-        status = gm_fail(ctx, GM_E_INVALID, "batch_norm: reserved is %d, 0 is wanted",
-                         (int)o.reserved);
+        status =
+            gm_fail(ctx, GM_E_INVALID, "batch_norm: reserved is %d, 0 is wanted", (int)o.reserved);
     attr->eps = o.eps;
     attr->momentum = o.momentum;
     return status;
@@ -248,8 +250,7 @@ gm_var gm_batch_norm(gm_tape *tape, gm_var x, gm_var gamma, gm_var beta, gm_para
     gm_context *ctx = gm_tape_context(tape);
     int32_t count = gm_affine_inputs(&attr.affine, inputs, x, gamma, beta);
     gm_status s = read_options(ctx, &attr, options);
-    if (!s)
-        s = gm_affine_check(&attr.affine, ctx, "batch_norm", attr.eps, activation, slope);
+    if (!s) s = gm_affine_check(&attr.affine, ctx, "batch_norm", attr.eps, activation, slope);
     if (s) return gm_tape_stick(tape, s);
     gm_var y = gm_record(tape, &gm_op_batch_norm, inputs, count, &attr, sizeof attr);
     return gm_affine_finish(tape, y, activation);

@@ -116,8 +116,8 @@ gm_var gm_layer_norm(gm_tape *tape, gm_var x, gm_var gamma, gm_var beta, int32_t
     gm_var inputs[3];
     rows_attr attr = { .axes = axes, .eps = eps };
     int32_t count = gm_affine_inputs(&attr.affine, inputs, x, gamma, beta);
-    gm_status s = gm_affine_check(&attr.affine, gm_tape_context(tape), "layer_norm", eps,
-                                  activation, slope);
+    gm_status s =
+        gm_affine_check(&attr.affine, gm_tape_context(tape), "layer_norm", eps, activation, slope);
     if (s) return gm_tape_stick(tape, s);
     gm_var y = gm_record(tape, &gm_op_layer_norm, inputs, count, &attr, sizeof attr);
     return gm_affine_finish(tape, y, activation);

@@ -64,7 +64,7 @@ typedef struct scale_job {
     const gm_kernels *k;
     float *y;
     const float *x, *u, *v;
-    float a;      /* y = a x, or dw (+)= a (x - inner u v^T) */
+    float a; /* y = a x, or dw (+)= a (x - inner u v^T) */
     double inner;
     int64_t columns;
     int add;
@@ -127,7 +127,7 @@ static void spectral_backward(gm_call *c)
     const float *dy = c->out->grad;
     if (!c->grad[0]) return;
     double inner = c->out->saved[HELD] != 0 ? 0 : c->k->dot(dy, c->out->value, w->count);
-    scale_job job = { c->k, c->grad[0], dy,      u,        v, 1 / c->out->saved[SIGMA],
+    scale_job job = { c->k,  c->grad[0], dy,       u, v, 1 / c->out->saved[SIGMA],
                       inner, columns,    c->add[0] };
     gm_team_range(c->team, rows, gm_grain_rows(columns), gradient_range, &job);
 }

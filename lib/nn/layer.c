@@ -35,7 +35,8 @@ static gm_status make_arrays(gm_layer *layer)
             gm_param_create(&param, layer->ctx, arrays[i].name, arrays[i].rank, arrays[i].shape));
         for (int32_t k = 0; k < GM_LAYER_ONES && layer->kind->ones[k]; k++)
             if (!strcmp(layer->kind->ones[k], arrays[i].name)) param->origin = 1;
-        if (param->origin != 0) layer->ctx->kernels->fill(param->value, (float)param->origin, param->count);
+        if (param->origin != 0)
+            layer->ctx->kernels->fill(param->value, (float)param->origin, param->count);
         GM_TRY(gm_params_add(*set, NULL, param));
         gm_param_release(param);
         param = NULL;

@@ -123,7 +123,8 @@ static gm_status check_layer(gm_context *ctx, gm_layer_attrs *a)
         return gm_fail(ctx, GM_E_INVALID, "layer_norm: rank is %lld, 1 to %d is wanted",
                        (long long)a->ints[RANK], GM_MAX_RANK - 1);
     for (int64_t i = 0; i < GM_MAX_RANK - 1; i++) {
-        if (i >= a->ints[RANK]) a->ints[SIZES + i] = 0;
+        if (i >= a->ints[RANK])
+            a->ints[SIZES + i] = 0;
         else if (a->ints[SIZES + i] < 1)
             return gm_fail(ctx, GM_E_INVALID,
                            "layer_norm: size of axis %lld is %lld, at least 1 is wanted",
@@ -142,8 +143,7 @@ static int fits(const gm_layer *layer, const gm_tape *tape, gm_var x)
 {
     const int64_t *ints = layer->attrs.ints, *shape = gm_shape(tape, x);
     int32_t lead = gm_rank(tape, x) - (int32_t)ints[RANK];
-    return lead >= 0 &&
-           !memcmp(shape + lead, ints + SIZES, (size_t)ints[RANK] * sizeof *shape);
+    return lead >= 0 && !memcmp(shape + lead, ints + SIZES, (size_t)ints[RANK] * sizeof *shape);
 }
 
 static gm_var fused_layer(gm_layer *layer, gm_tape *tape, gm_var x, int32_t activation,
@@ -158,8 +158,8 @@ static gm_var fused_layer(gm_layer *layer, gm_tape *tape, gm_var x, int32_t acti
                           gm_shape_text(have, rank, gm_shape(tape, x)),
                           gm_shape_text(want, (int32_t)ints[RANK], ints + SIZES) + 1));
     }
-    return gm_layer_norm(tape, x, gamma_of(layer, tape), beta_of(layer, tape),
-                         (int32_t)ints[RANK], layer->attrs.reals[0], activation, slope);
+    return gm_layer_norm(tape, x, gamma_of(layer, tape), beta_of(layer, tape), (int32_t)ints[RANK],
+                         layer->attrs.reals[0], activation, slope);
 }
 
 static gm_var apply_layer(gm_layer *layer, gm_tape *tape, gm_var x)
@@ -217,11 +217,10 @@ static gm_var fused_instance(gm_layer *layer, gm_tape *tape, gm_var x, int32_t a
     int32_t rank = gm_rank(tape, x);
     if (rank >= 3 && gm_shape(tape, x)[1] != layer->attrs.ints[0]) {
         char have[GM_SHAPE_TEXT];
-        return gm_tape_stick(
-            tape,
-            gm_fail(layer->ctx, GM_E_SHAPE, "instance_norm: input is %s, %lld channels are wanted",
-                    gm_shape_text(have, rank, gm_shape(tape, x)),
-                    (long long)layer->attrs.ints[0]));
+        return gm_tape_stick(tape, gm_fail(layer->ctx, GM_E_SHAPE,
+                                           "instance_norm: input is %s, %lld channels are wanted",
+                                           gm_shape_text(have, rank, gm_shape(tape, x)),
+                                           (long long)layer->attrs.ints[0]));
     }
     return gm_instance_norm(tape, x, gamma_of(layer, tape), beta_of(layer, tape),
                             layer->attrs.reals[0], activation, slope);

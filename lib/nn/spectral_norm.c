@@ -1,4 +1,5 @@
-/* spectral_norm.c - a layer around another, whose weight it divides by its largest singular value. */
+/* spectral_norm.c - a layer around another, whose weight it divides by its largest singular value.
+ */
 #include "gm/norm.h"
 
 #include <float.h>
@@ -88,8 +89,7 @@ gm_status gm_spectral_norm_hold(gm_layer *layer, gm_layer *inner)
         char text[GM_SHAPE_TEXT];
         return gm_fail(layer->ctx, GM_E_INVALID,
                        "spectral_norm: the inner weight is %s, [%lld, %lld] is wanted",
-                       gm_shape_text(text, w->rank, w->shape), (long long)rows,
-                       (long long)columns);
+                       gm_shape_text(text, w->rank, w->shape), (long long)rows, (long long)columns);
     }
     status = gm_params_add_all(layer->params, "0.", inner->params);
     if (status) return status;
@@ -119,8 +119,7 @@ gm_status gm_spectral_norm_create(gm_layer **out, gm_context *ctx, gm_layer *inn
                                   const gm_spectral_norm_options *options)
 {
     if (out) *out = NULL;
-    if (!out || !ctx)
-        return gm_fail(ctx, GM_E_INVALID, "spectral_norm: context or out is NULL");
+    if (!out || !ctx) return gm_fail(ctx, GM_E_INVALID, "spectral_norm: context or out is NULL");
     gm_spectral_norm_options o = GM_SPECTRAL_NORM_OPTIONS_INIT;
     gm_status status = gm_options_check(ctx, "spectral_norm", &o, sizeof o, options);
     if (!status) status = check_inner(ctx, inner);
