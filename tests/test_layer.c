@@ -114,7 +114,10 @@ static gm_status make_sequence(gm_layer **out, gm_context *c)
     return s;
 }
 
+#include "norm_rows.h"
+
 static const row rows[] = {
+    NORM_ROWS
     { "linear", make_linear, "linear", 2, 2, { 6, 4 }, { 6, 3 }, 2, { 6, 5 }, "[6, 5]", "[3, 4]", 2,
       { "weight", "bias" } },
     { "linear without bias", make_plain_linear, "linear", 3, 3, { 2, 6, 4 }, { 2, 6, 3 }, 1, { 3 },
@@ -169,7 +172,7 @@ START_TEST(conformance)
     ck_assert_int_eq(gm_rank(tape, y), r->out_rank);
     for (int32_t i = 0; i < r->out_rank; i++) ck_assert_int_eq(gm_shape(tape, y)[i], r->out[i]);
     if (r->params) {
-        support_ok(ctx, gm_backward(tape, gm_sum(tape, gm_square(tape, y)), p));
+        support_ok(ctx, gm_backward(tape, gm_sum(tape, gm_square(tape, gm_shift(tape, y, 0.5))), p));
         for (int64_t i = 0; i < r->params; i++) {
             double norm = 0;
             gm_param *one = gm_params_get(p, i);

@@ -15,6 +15,7 @@
 #include "gm/layer_file.h"
 #include "gm/loss.h"
 #include "gm/model.h"
+#include "gm/norm.h"
 #include "gm/ops.h"
 #include "gm/optimizer.h"
 #include "gm/params.h"

@@ -8,6 +8,7 @@
 
 #include "autodiff/tape.h"
 #include "gm/loss.h"
+#include "gm/norm.h"
 #include "gm/ops.h"
 
 extern const gm_op gm_op_neg, gm_op_scale, gm_op_shift, gm_op_square, gm_op_sqrt, gm_op_abs,
@@ -16,6 +17,8 @@ extern const gm_op gm_op_neg, gm_op_scale, gm_op_shift, gm_op_square, gm_op_sqrt
 extern const gm_op gm_op_add, gm_op_sub, gm_op_mul, gm_op_div;
 extern const gm_op gm_op_softmax, gm_op_log_softmax, gm_op_logsumexp;
 extern const gm_op gm_op_maxout;
+extern const gm_op gm_op_batch_norm, gm_op_layer_norm, gm_op_instance_norm,
+    gm_op_spectral_normalize;
 extern const gm_op gm_op_sum, gm_op_mean, gm_op_sum_axes, gm_op_mean_axes;
 extern const gm_op gm_op_broadcast;
 extern const gm_op gm_op_matmul, gm_op_linear;

@@ -80,6 +80,7 @@ void gm_tape_reset(gm_tape *tape)
     release_held(tape);
     gm_arena_reset(&tape->values);
     gm_arena_reset(&tape->gradients);
+    tape->pending = NULL;
     tape->count = 0;
     tape->status = GM_OK;
     tape->recording = new_recording(tape->ctx);

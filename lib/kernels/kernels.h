@@ -52,6 +52,13 @@ typedef struct gm_update {
     int64_t step;
 } gm_update;
 
+/* Some channels of every image: `inner` neighbours are one channel of one image, channels follow
+ * each other, images begin `stride` floats apart. */
+#define GM_WALK_CHANNELS 64 /* of a walk, at most */
+typedef struct gm_walk {
+    int64_t images, stride, channels, inner;
+} gm_walk;
+
 typedef struct gm_kernels {
     const char *name; /* "baseline", "x86-64-v3", "x86-64-v4" */
 
@@ -105,6 +112,30 @@ typedef struct gm_kernels {
     void (*maxout)(float *y, float *which, const float *x, int64_t groups, int64_t pieces);
     void (*maxout_grad)(float *dx, const float *dy, const float *which, int64_t groups,
                         int64_t pieces, int add);
+
+    /* Per channel: sum x and sum x^2. */
+    void (*channel_sums)(const gm_walk *w, double *sum, double *square, const float *x);
+    /* y = act(scale_c (x - mean_c) + shift_c) */
+    void (*channel_affine)(const gm_walk *w, float *y, const float *x, const float *mean,
+                           const float *scale, const float *shift, int32_t act, float a);
+    /* dy becomes the gradient before act (taken from y); sum dy and sum dy (x - mean_c) of it. */
+    void (*channel_grad_sums)(const gm_walk *w, double *sum, double *dot, float *dy, const float *x,
+                              const float *y, const float *mean, int32_t act, float a);
+    /* dx (+)= a_c dy + b_c (x - mean_c) + h_c */
+    void (*channel_grad)(const gm_walk *w, float *dx, const float *dy, const float *x,
+                         const float *mean, const float *a, const float *b, const float *h,
+                         int add);
+    /* y = act(gamma (x - mean_r) inverse_r + beta), mean and 1 / sqrt(variance + eps) of each row;
+     * gamma and beta [cols] may be NULL. The gradients: dy is that before act. */
+    void (*norm_rows)(float *y, float *mean, float *inverse, const float *x, const float *gamma,
+                      const float *beta, double eps, int64_t rows, int64_t cols, int32_t act,
+                      float a);
+    void (*norm_rows_grad)(float *dx, const float *dy, const float *x, const float *mean,
+                           const float *inverse, const float *gamma, int64_t rows, int64_t cols,
+                           int add);
+    void (*norm_columns_grad)(float *dgamma, float *dbeta, const float *dy, const float *x,
+                              const float *mean, const float *inverse, int64_t rows, int64_t cols,
+                              int64_t ld, int add_gamma, int add_beta); /* outputs may be NULL */
 
     /* Losses, one value a row (sums over cols). rep: how many consecutive rows of the first
      * operand share one row of the target (1 usually; K for K-sample bounds). y, dy, logits and

@@ -91,15 +91,21 @@ static gm_conv_options options_of(const gm_layer *layer)
     return o;
 }
 
-static gm_var fused(gm_layer *layer, gm_tape *tape, gm_var x, int32_t activation, double slope)
+static gm_var with_weight(gm_layer *layer, gm_tape *tape, gm_var weight, gm_var x,
+                          int32_t activation, double slope)
 {
     const gm_params *p = layer->params;
     gm_conv_options o = options_of(layer);
-    gm_var weight = gm_parameter(tape, p->entries[0].param);
     gm_var bias = p->count > 1 ? gm_parameter(tape, p->entries[1].param) : GM_NO_VAR;
     return layer->kind == &gm_kind_conv2d
                ? gm_conv2d(tape, x, weight, bias, &o, activation, slope)
                : gm_conv_transpose2d(tape, x, weight, bias, &o, activation, slope);
+}
+
+static gm_var fused(gm_layer *layer, gm_tape *tape, gm_var x, int32_t activation, double slope)
+{
+    gm_var weight = gm_parameter(tape, layer->params->entries[0].param);
+    return with_weight(layer, tape, weight, x, activation, slope);
 }
 
 static gm_var apply(gm_layer *layer, gm_tape *tape, gm_var x)
@@ -114,6 +120,7 @@ const gm_layer_kind gm_kind_conv2d = {
     .arrays = conv2d_arrays,
     .apply = apply,
     .fused = fused,
+    .with_weight = with_weight,
 };
 
 const gm_layer_kind gm_kind_conv_transpose2d = {
@@ -123,6 +130,7 @@ const gm_layer_kind gm_kind_conv_transpose2d = {
     .arrays = transpose_arrays,
     .apply = apply,
     .fused = fused,
+    .with_weight = with_weight,
 };
 
 static gm_status create(gm_layer **out, gm_context *ctx, const gm_layer_kind *kind, int64_t in,

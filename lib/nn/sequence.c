@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gm/norm.h"
 #include "nn/layer.h"
 
 /* The first error stays, with its text, so that additions need no checks of their own. */
@@ -71,6 +72,19 @@ static gm_status check_part(const gm_layer *sequence, const gm_layer *part)
     return GM_OK;
 }
 
+/* The part's parameters and state, or neither. */
+static gm_status add_sets(gm_layer *sequence, const char *prefix, const gm_layer *part)
+{
+    gm_status status = GM_OK;
+    if (part->state && !sequence->state) status = gm_params_create(&sequence->state, sequence->ctx);
+    int64_t before = gm_params_count(sequence->state);
+    if (!status && part->state) status = gm_params_add_all(sequence->state, prefix, part->state);
+    if (!status) status = gm_params_add_all(sequence->params, prefix, part->params);
+    while (status && gm_params_count(sequence->state) > before)
+        gm_param_release(sequence->state->entries[--sequence->state->count].param);
+    return status;
+}
+
 static gm_status add(gm_layer *sequence, gm_layer *part)
 {
     gm_status status = check_part(sequence, part);
@@ -87,7 +101,7 @@ static gm_status add(gm_layer *sequence, gm_layer *part)
     }
     char prefix[24];
     (void)snprintf(prefix, sizeof prefix, "%lld.", (long long)sequence->count);
-    status = gm_params_add_all(sequence->params, prefix, part->params);
+    status = add_sets(sequence, prefix, part);
     if (status) return status;
     gm_layer_retain(part);
     sequence->parts[sequence->count++] = part;
@@ -211,4 +225,19 @@ gm_status gm_sequence_add_flatten(gm_layer *sequence)
 gm_status gm_sequence_add_reshape(gm_layer *sequence, int32_t rank, const int64_t *shape)
 {
     ADD(gm_reshape_create(&part, ctx, rank, shape));
+}
+
+gm_status gm_sequence_add_batch_norm(gm_layer *sequence, int64_t channels)
+{
+    ADD(gm_batch_norm_create(&part, ctx, channels, NULL));
+}
+
+gm_status gm_sequence_add_layer_norm(gm_layer *sequence, int32_t rank, const int64_t *shape)
+{
+    ADD(gm_layer_norm_create(&part, ctx, rank, shape, NULL));
+}
+
+gm_status gm_sequence_add_instance_norm(gm_layer *sequence, int64_t channels)
+{
+    ADD(gm_instance_norm_create(&part, ctx, channels, NULL));
 }
