@@ -1,11 +1,13 @@
 /* evaluate.c - tells how good the samples of a saved model are, or those of no model at all.
  *
- *     evaluate MODEL.safetensors --data DIR                    Parzen-window log-likelihood (Goodfellow et al. 2014)
- *     evaluate MODEL.safetensors --classifier CLASSIFIER       also what 1000 samples show, as a classifier reads them
- *     evaluate --real --data DIR                               training digits in place of samples: the ruler
+ *     evaluate MODEL.safetensors --data DIR                    Parzen-window log-likelihood
+ * (Goodfellow et al. 2014) evaluate MODEL.safetensors --classifier CLASSIFIER       also what 1000
+ * samples show, as a classifier reads them evaluate --real --data DIR training digits in place of
+ * samples: the ruler
  *
- * The ruler is what a perfect model would get: with all of MNIST 241 nats. See docs/evaluation.md on how far such numbers
- * can be trusted. CLASSIFIER is the model.safetensors that the program classifier saves. Trains nothing and writes no file.
+ * The ruler is what a perfect model would get: with all of MNIST 241 nats. See docs/evaluation.md
+ * on how far such numbers can be trusted. CLASSIFIER is the model.safetensors that the program
+ * classifier saves. Trains nothing and writes no file.
  */
 #define _POSIX_C_SOURCE 200809L
 

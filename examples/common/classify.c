@@ -179,8 +179,7 @@ gm_status classify_report(struct classifier *c, const float *rows, int64_t count
     out->classes = c->classes;
     for (int64_t begin = 0; begin < count; begin += GROUP) {
         const int64_t n = count - begin < GROUP ? count - begin : GROUP;
-        const gm_status s =
-            classify_rows(c, rows + begin * c->row_size, n, labels, confidence);
+        const gm_status s = classify_rows(c, rows + begin * c->row_size, n, labels, confidence);
         if (s) return s;
         for (int64_t i = 0; i < n; i++) {
             found[labels[i]]++;

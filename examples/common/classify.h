@@ -2,9 +2,8 @@
  *
  *     struct classifier c;
  *     struct classify_report report;
- *     status = classify_open(&c, r.context, path);            the file that the classifier example saves
- *     if (status != OPTIONS_GO_ON) ...
- *     s = classify_report(&c, samples, 1000, &report);
+ *     status = classify_open(&c, r.context, path);            the file that the classifier example
+ * saves if (status != OPTIONS_GO_ON) ... s = classify_report(&c, samples, 1000, &report);
  *     classify_json(&j, &report);
  *     classify_close(&c);
  *
@@ -19,7 +18,8 @@
 #include "gm/layer.h"
 
 #define CLASSIFY_MOST 100 /* classes */
-#define CLASSIFY_SURE 0.9 /* probability of the likeliest class from which on a row counts as sure */
+#define CLASSIFY_SURE                                                                              \
+    0.9 /* probability of the likeliest class from which on a row counts as sure */
 
 struct classifier {
     gm_layer *net; /* [n, row_size] to logits [n, classes] */
@@ -48,9 +48,9 @@ struct classify_report {
     int64_t rows, classes;
     double share[CLASSIFY_MOST]; /* of the rows that fall to each class; they add up to 1 */
     double smallest_share;
-    int smallest_class;          /* the first that has it */
-    double sure;                 /* share of rows with a confidence of at least CLASSIFY_SURE */
-    double confidence;           /* the mean */
+    int smallest_class; /* the first that has it */
+    double sure;        /* share of rows with a confidence of at least CLASSIFY_SURE */
+    double confidence;  /* the mean */
 };
 
 gm_status classify_report(struct classifier *c, const float *rows, int64_t count,
