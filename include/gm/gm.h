@@ -4,6 +4,7 @@
 
 #include "gm/archive.h"
 #include "gm/context.h"
+#include "gm/conv.h"
 #include "gm/data.h"
 #include "gm/evaluate.h"
 #include "gm/extend.h"

@@ -83,6 +83,8 @@ struct gm_tape {
     gm_node **nodes;
     int64_t count, room;
     gm_held *held;      /* input tensors, retained until the next reset */
+    void *work;         /* 64-byte aligned; one workspace for all operations, as large as the largest asked for */
+    size_t work_size;
 };
 
 /* Records op on inputs. attr is copied into the arena. */
@@ -99,6 +101,9 @@ gm_node *gm_tape_node(gm_tape *tape, gm_var v);
 gm_var gm_tape_stick(gm_tape *tape, gm_status status);
 /* Scratch until the next reset. NULL: the tape fails with GM_E_NOMEM. */
 void *gm_tape_scratch(gm_tape *tape, size_t size);
+/* Makes the tape's workspace at least `size` bytes; it is one for all operations, kept across resets, and whoever
+ * computes may overwrite it. An op asks in infer for what its forward and backward need. GM_E_NOMEM. */
+gm_status gm_tape_reserve(gm_tape *tape, const char *what, size_t size);
 /* Takes the blocks that n values of the tape's random stream need, for an op to use. */
 void gm_tape_draw(gm_tape *tape, int64_t n, uint64_t *key, uint64_t *stream, uint64_t *block);
 

@@ -34,6 +34,9 @@ enum {
 
 enum { GM_BINARY_ADD = 0, GM_BINARY_SUB, GM_BINARY_MUL, GM_BINARY_DIV, GM_BINARY_COUNT };
 
+/* A vector of the widest instruction set. */
+#define GM_GATHER_LANES 16
+
 /* What one optimizer update needs; `step` counts from 1. Each kernel updates n weights in one
  * pass. */
 typedef struct gm_update {
@@ -139,6 +142,20 @@ typedef struct gm_kernels {
                     uint64_t block, int64_t n, int add);
 
     void (*bytes_to_float)(float *y, const uint8_t *x, float scale, float shift, int64_t n);
+
+    /* A matrix product whose left operand is gathered: it is where it lies, at any offsets.
+     *   y[r ldy + l] (+)= start + sum_d x[row[r] + step[d]] b[d ldb + l],  l < lanes
+     * lanes: a multiple of GM_GATHER_LANES. start: NULL, or one value a row (by_row) or a lane.
+     * Every sum runs over d in order. */
+    void (*gather_product)(float *y, int64_t ldy, const float *x, const int64_t *row, int64_t rows,
+                           const int64_t *step, int64_t depth, const float *b, int64_t ldb,
+                           int64_t lanes, const float *start, int by_row, int add);
+    /* y[c ldy + r] (+)= x[r ldx + c] */
+    void (*transpose)(float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows,
+                      int64_t cols, int add);
+    /* Where x[j stride] is above best[j], or NaN: best[j] becomes it, at[j] first + j stride. */
+    void (*pool_max)(float *best, int32_t *at, const float *x, int64_t stride, int32_t first,
+                     int64_t n);
 
     /* Optimizer updates, one pass. prev, where not NULL, receives the weights as they were. */
     /* m NULL: no momentum */

@@ -16,6 +16,7 @@
 #include "kernels/isa_rows.inc"
 #include "kernels/isa_losses.inc"
 #include "kernels/isa_updates.inc"
+#include "kernels/isa_conv.inc"
 
 extern const gm_kernels GM_ISA_NAME(gm_kernels_);
 
@@ -56,6 +57,9 @@ const gm_kernels GM_ISA_NAME(gm_kernels_) = {
     .bernoulli = GM_ISA_NAME(gm_bernoulli_),
     .dropout = GM_ISA_NAME(gm_dropout_),
     .bytes_to_float = bytes_to_float,
+    .gather_product = gather_product,
+    .transpose = transpose,
+    .pool_max = pool_max,
     .sgd = sgd,
     .adam = adam,
     .rmsprop = rmsprop,

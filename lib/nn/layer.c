@@ -7,8 +7,11 @@
 #include "gm/rng.h"
 
 const gm_layer_kind *const gm_layer_kinds[] = {
-    &gm_kind_linear,  &gm_kind_activation, &gm_kind_dropout,  &gm_kind_embedding,
-    &gm_kind_reshape, &gm_kind_flatten,    &gm_kind_sequence, NULL,
+    &gm_kind_linear,      &gm_kind_activation,       &gm_kind_dropout,
+    &gm_kind_embedding,   &gm_kind_reshape,          &gm_kind_flatten,
+    &gm_kind_sequence,    &gm_kind_conv2d,           &gm_kind_conv_transpose2d,
+    &gm_kind_max_pool2d,  &gm_kind_avg_pool2d,       &gm_kind_upsample_nearest,
+    &gm_kind_pixel_shuffle, NULL,
 };
 
 const gm_layer_kind *gm_layer_kind_find(const char *name)

@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "gm/layer.h"
 
-#define GM_LAYER_INTS 8
+#define GM_LAYER_INTS 16
 #define GM_LAYER_REALS 4
 #define GM_LAYER_ARRAYS 6
 #define GM_LAYER_DEPTH 32      /* nested sequences */
@@ -41,6 +41,9 @@ typedef struct gm_layer_kind {
      * product is too large show when the arrays are made. */
     int32_t (*arrays)(const gm_layer_attrs *attrs, gm_layer_array out[GM_LAYER_ARRAYS]);
     gm_var (*apply)(gm_layer *layer, gm_tape *tape, gm_var x);
+    /* The layer with the activation that follows it (GM_ACTIVATION_*), in one operation. NULL: the
+     * kind has no such way, and the two are applied one by one. */
+    gm_var (*fused)(gm_layer *layer, gm_tape *tape, gm_var x, int32_t activation, double slope);
 } gm_layer_kind;
 
 struct gm_layer {
@@ -67,6 +70,8 @@ struct gm_layer {
 
 extern const gm_layer_kind gm_kind_linear, gm_kind_activation, gm_kind_dropout, gm_kind_embedding,
     gm_kind_reshape, gm_kind_flatten, gm_kind_sequence, gm_kind_host;
+extern const gm_layer_kind gm_kind_conv2d, gm_kind_conv_transpose2d, gm_kind_max_pool2d,
+    gm_kind_avg_pool2d, gm_kind_upsample_nearest, gm_kind_pixel_shuffle;
 
 /* All kinds that files may name; NULL-terminated. The host's is not among them. */
 extern const gm_layer_kind *const gm_layer_kinds[];
@@ -75,8 +80,10 @@ const gm_layer_kind *gm_layer_kind_find(const char *name); /* NULL if there is n
 /* A layer with its arrays zero. attrs NULL: no attributes. */
 gm_status gm_layer_make(gm_layer **out, gm_context *ctx, const gm_layer_kind *kind,
                         const gm_layer_attrs *attrs);
-/* A linear layer with the activation that follows it, in one operation. */
-gm_var gm_linear_apply(gm_layer *layer, gm_tape *tape, gm_var x, int32_t activation, double slope);
+/* For sequence_add_...: GM_OK when `sequence` takes a part; and adding a layer that was just made and
+ * is the sequence's alone (`made` is what its constructor returned). */
+gm_status gm_sequence_ready(const gm_layer *sequence);
+gm_status gm_sequence_add_made(gm_layer *sequence, gm_layer *part, gm_status made);
 /* What follows a failed initialisation in a constructor: releases *out and sets it to NULL. */
 gm_status gm_layer_drop(gm_layer **out, gm_status status);
 

@@ -23,8 +23,9 @@ static gm_var apply_sequence(gm_layer *layer, gm_tape *tape, gm_var x)
     if (layer->status) return gm_tape_fail(tape, layer->status, layer->text);
     for (int64_t i = 0; i < layer->count; i++) {
         gm_layer *part = layer->parts[i], *next = i + 1 < layer->count ? layer->parts[i + 1] : NULL;
-        if (part->kind == &gm_kind_linear && next && next->kind == &gm_kind_activation) {
-            x = gm_linear_apply(part, tape, x, (int32_t)next->attrs.ints[0], next->attrs.reals[0]);
+        if (part->kind->fused && next && next->kind == &gm_kind_activation) {
+            x = part->kind->fused(part, tape, x, (int32_t)next->attrs.ints[0],
+                                  next->attrs.reals[0]);
             i++;
         } else {
             x = gm_apply(tape, part, x);
@@ -98,7 +99,7 @@ static gm_status add(gm_layer *sequence, gm_layer *part)
     return GM_OK;
 }
 
-static gm_status check_sequence(const gm_layer *sequence)
+gm_status gm_sequence_ready(const gm_layer *sequence)
 {
     if (!sequence) return GM_E_INVALID;
     if (sequence->kind != &gm_kind_sequence)
@@ -109,7 +110,7 @@ static gm_status check_sequence(const gm_layer *sequence)
 
 gm_status gm_sequence_add(gm_layer *sequence, gm_layer *part)
 {
-    gm_status status = check_sequence(sequence);
+    gm_status status = gm_sequence_ready(sequence);
     return status ? status : keep(sequence, add(sequence, part));
 }
 
@@ -134,9 +135,7 @@ gm_layer *gm_sequence_get(const gm_layer *sequence, int64_t index)
     return sequence && index >= 0 && index < sequence->count ? sequence->parts[index] : NULL;
 }
 
-/* Adds a layer that was just made, and is the sequence's alone; `made` is what its constructor
- * returned. */
-static gm_status add_made(gm_layer *sequence, gm_layer *part, gm_status made)
+gm_status gm_sequence_add_made(gm_layer *sequence, gm_layer *part, gm_status made)
 {
     gm_status status = keep(sequence, made ? made : add(sequence, part));
     gm_layer_release(part);
@@ -147,11 +146,11 @@ static gm_status add_made(gm_layer *sequence, gm_layer *part, gm_status made)
 #define ADD(make)                                   \
     do {                                            \
         gm_layer *part = NULL;                      \
-        gm_status status = check_sequence(sequence); \
+        gm_status status = gm_sequence_ready(sequence); \
         if (status) return status;                  \
         gm_context *ctx = sequence->ctx;            \
         status = (make);                            \
-        return add_made(sequence, part, status);    \
+        return gm_sequence_add_made(sequence, part, status);    \
     } while (0)
 
 gm_status gm_sequence_add_linear(gm_layer *sequence, int64_t in, int64_t out)
