@@ -21,7 +21,7 @@ static inline gm_layer *nets_mlp(gm_context *ctx, int64_t in, int64_t hidden, in
 static inline gm_generator *nets_generator(gm_context *ctx, int64_t latent, int64_t hidden,
                                            int64_t outputs, gm_generator_options head)
 {
-    gm_layer *net = nets_mlp(ctx, latent, hidden, outputs);
+    gm_layer *net = nets_mlp(ctx, latent + head.labels, hidden, outputs);
     gm_generator *g = NULL;
     head.latent = latent;
     support_ok(ctx, gm_generator_create(&g, ctx, net, &head));
@@ -33,7 +33,7 @@ static inline gm_generator *nets_generator(gm_context *ctx, int64_t latent, int6
 static inline gm_vae *nets_vae(gm_context *ctx, int64_t row, int64_t hidden, int64_t latent,
                                gm_generator_options head, const gm_vae_options *options)
 {
-    gm_layer *encoder = nets_mlp(ctx, row, hidden, 2 * latent);
+    gm_layer *encoder = nets_mlp(ctx, row + head.labels, hidden, 2 * latent);
     int64_t outputs = row;
     if (head.output == GM_OUTPUT_CATEGORICAL) outputs *= head.classes;
     if (head.output == GM_OUTPUT_GAUSSIAN && head.learn_variance) outputs *= 2;

@@ -86,8 +86,8 @@ GM_API void gm_gan_release(gm_gan *gan);
  *   "diversity"            root of (mean squared distance between two samples / between two rows of data): 0 when all samples are
  *                          alike, near 1 when they differ as the data do. A batch of one, or of equal rows, repeats the one before
  *   "penalty_norm"         with a penalty: mean |grad D|
- * gm_model_evaluate reports the same but for the norms, without noise. GM_E_NUMERIC: either player's loss or gradient was not finite; both
- * then have weights that gave finite losses.
+ * gm_model_evaluate reports the same but for the norms, without noise and penalty, for the weights themselves (not their average).
+ * GM_E_NUMERIC: either player's loss or gradient was not finite; both then have weights that gave finite losses.
  *
  * sample: G(z) with z from the prior; with the averaged weights if `average` is on. gm_model_save stores the weights that sample uses;
  * gm_model_save_checkpoint all that training needs. */

@@ -474,6 +474,20 @@ static void judge_both(gm_gan *gan, game *g, gm_var data, gm_var samples)
     g->of_samples = gm_slice(tape, both, 0, n, 2 * n);
 }
 
+/* Something of D's is not finite: the latest move of either player may have led here. D's was in the update before this
+ * one, and so was G's if that was one of its; else G's weights have given a finite loss since. */
+static gm_status step_back(gm_gan *gan, const char *what, double value)
+{
+    gm_model *model = &gan->model;
+    int g_moved = model->steps % gan->o.discriminator_steps == 0;
+    int undone = gm_optimizer_undo(gan->discriminator_optimizer) == GM_OK;
+    if (g_moved && gm_optimizer_undo(model->optimizer) == GM_OK) undone = 1;
+    return gm_model_fail(model->ctx, GM_E_NUMERIC,
+                         "gan: %s of the discriminator is %g at update %lld; the weights %s are kept",
+                         what, value, (long long)model->steps + 1,
+                         undone ? "before the update that led there" : "that led there");
+}
+
 /* D's turn. A failure leaves its weights as they were, or where a loss is not finite, those of the last good step. */
 static gm_status move_discriminator(gm_gan *gan, game *g)
 {
@@ -486,20 +500,23 @@ static gm_status move_discriminator(gm_gan *gan, game *g)
     if (gan->o.penalty) g->loss = gm_add(tape, g->loss, penalty(gan, g, data));
     GM_TRY(gm_tape_status(tape));
     double value = gm_scalar(tape, g->loss);
-    if (!isfinite(value)) { /* either player's latest move may have led here */
-        (void)gm_optimizer_undo(gan->discriminator_optimizer);
-        GM_TRY(gm_model_step_back(&gan->model, "the discriminator's loss", value, 1));
-    }
+    if (!isfinite(value)) GM_TRY(step_back(gan, "the loss", value));
     GM_TRY(gm_backward(tape, g->loss, params_of_d(gan)));
     status = gm_optimizer_step(gan->discriminator_optimizer);
-    if (status == GM_E_NUMERIC) {
-        (void)gm_optimizer_undo(gan->discriminator_optimizer);
-        status = gm_model_step_back(&gan->model, "the norm of the discriminator's gradient",
-                                    gm_params_gradient_norm(params_of_d(gan)), 1);
-    }
+    if (status == GM_E_NUMERIC)
+        status = step_back(gan, "the norm of the gradient", gm_params_gradient_norm(params_of_d(gan)));
     if (!status) clip_weights(gan);
 out:
     return status;
+}
+
+/* Something of G's is not finite. What D and G were before this update gave finite losses; the step puts D back. */
+static gm_status stay(gm_gan *gan, const char *what, double value)
+{
+    return gm_model_fail(gan->model.ctx, GM_E_NUMERIC,
+                         "gan: %s of the generator is %g at update %lld; the weights before this "
+                         "update are kept",
+                         what, value, (long long)gan->model.steps + 1);
 }
 
 /* G's turn, on the same samples, before the D that has just moved. */
@@ -511,13 +528,11 @@ static gm_status move_generator(gm_gan *gan, const game *g, double *value)
                                         judge(gan, blur(gan, g->samples), g->labels));
     GM_TRY(gm_tape_status(tape));
     *value = gm_scalar(tape, loss);
-    if (!isfinite(*value))
-        GM_TRY(gm_model_step_back(&gan->model, "the generator's loss", *value, 0));
+    if (!isfinite(*value)) GM_TRY(stay(gan, "the loss", *value));
     GM_TRY(gm_backward(tape, loss, params_of_g(gan)));
     status = gm_optimizer_step(gan->model.optimizer);
     if (status == GM_E_NUMERIC)
-        status = gm_model_step_back(&gan->model, "the norm of the generator's gradient",
-                                    gm_params_gradient_norm(params_of_g(gan)), 0);
+        status = stay(gan, "the norm of the gradient", gm_params_gradient_norm(params_of_g(gan)));
 out:
     return status;
 }
@@ -533,14 +548,14 @@ static gm_status step(gm_model *model, const gm_batch *batch, gm_metrics *metric
     GM_TRY(move_discriminator(gan, &g));
     if ((model->steps + 1) % gan->o.discriminator_steps == 0) {
         status = move_generator(gan, &g, &loss);
-        if (status) { /* D goes back with G: these two gave finite losses */
-            (void)gm_optimizer_undo(gan->discriminator_optimizer);
-            goto out;
-        }
     } else {
         loss = gm_scalar(model->tape,
                          gm_gan_generator_loss(model->tape, gan->o.loss, g.of_samples));
-        GM_TRY(gm_tape_status(model->tape));
+        status = gm_tape_status(model->tape);
+    }
+    if (status) { /* D goes back: a step that fails has moved nobody */
+        (void)gm_optimizer_undo(gan->discriminator_optimizer);
+        goto out;
     }
     measure_diversity(gan, &g);
     watch_collapse(gan);
@@ -597,10 +612,17 @@ out:
 
 /* --- Samples and files: with the averaged weights, if there are any. */
 
-static gm_status swap_average(gm_gan *gan)
+/* Puts the averages into G, unless there are none or the host has them there; *in: to be taken out again. */
+static gm_status put_average(gm_gan *gan, int *in)
 {
     gm_optimizer *o = gan->model.optimizer;
-    return gm_optimizer_average_on(o) ? gm_optimizer_swap_average(o) : GM_OK;
+    *in = gm_optimizer_average_on(o) == 1;
+    return *in ? gm_optimizer_swap_average(o) : GM_OK;
+}
+
+static gm_status take_average(gm_gan *gan, int in)
+{
+    return in ? gm_optimizer_swap_average(gan->model.optimizer) : GM_OK;
 }
 
 static gm_status draw(gm_gan *gan, float *out, const float *labels, int64_t count)
@@ -623,10 +645,11 @@ out:
 static gm_status sample(gm_model *model, float *out, const float *labels, int64_t count)
 {
     gm_gan *gan = of(model);
-    gm_status status = swap_average(gan);
+    int in;
+    gm_status status = put_average(gan, &in);
     if (status) return status;
     status = draw(gan, out, labels, count);
-    gm_status back = swap_average(gan);
+    gm_status back = take_average(gan, in);
     return status ? status : back;
 }
 
@@ -644,6 +667,33 @@ static gm_status save_options(const gm_gan *gan, gm_archive *archive)
     GM_TRY(gm_archive_set_int(archive, "gan.noise_steps", o->noise_steps));
     GM_TRY(gm_archive_set_real(archive, "gan.average", o->average));
     GM_TRY(gm_archive_set_real(archive, "gan.collapse", o->collapse));
+out:
+    return status;
+}
+
+/* What the collapse warning goes by: without it a model that is trained on would warn at once. */
+static gm_status save_watch(const gm_gan *gan, gm_archive *archive)
+{
+    gm_status status;
+    GM_TRY(gm_archive_set_real(archive, "gan.diversity", gan->diversity));
+    GM_TRY(gm_archive_set_real(archive, "gan.mean_diversity", gan->mean_diversity));
+    GM_TRY(gm_archive_set_int(archive, "gan.warned", gan->warned));
+out:
+    return status;
+}
+
+static gm_status load_watch(gm_gan *gan, gm_archive *archive)
+{
+    int64_t warned;
+    gm_status status;
+    GM_TRY(gm_archive_get_real(archive, "gan.diversity", &gan->diversity));
+    GM_TRY(gm_archive_get_real(archive, "gan.mean_diversity", &gan->mean_diversity));
+    GM_TRY(gm_archive_get_int(archive, "gan.warned", &warned));
+    gan->warned = warned != 0;
+    if (!between(gan->diversity, 0, INFINITY) || !between(gan->mean_diversity, 0, INFINITY))
+        GM_TRY(gm_model_fail(gan->model.ctx, GM_E_FORMAT,
+                             "load: gan.diversity is %g, its mean %g; numbers of at least 0 are wanted",
+                             gan->diversity, gan->mean_diversity));
 out:
     return status;
 }
@@ -674,14 +724,16 @@ static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
     gm_gan *gan = of(model);
     gm_status status;
     GM_TRY(save_options(gan, archive));
+    GM_TRY(save_watch(gan, archive));
     GM_TRY(gm_archive_put_layer(archive, "discriminator.", gan->discriminator));
     if (checkpoint) {
         GM_TRY(gm_optimizer_save(gan->discriminator_optimizer, archive, "discriminator_optimizer."));
         GM_TRY(gm_generator_put(archive, "generator.", gan->generator));
     } else { /* what sample uses */
-        GM_TRY(swap_average(gan));
+        int in;
+        GM_TRY(put_average(gan, &in));
         status = gm_generator_put(archive, "generator.", gan->generator);
-        gm_status back = swap_average(gan);
+        gm_status back = take_average(gan, in);
         if (!status) status = back;
     }
 out:
@@ -704,6 +756,7 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
     o.generator_optimizer = optimizer;
     o.discriminator_optimizer = second;
     GM_TRY(gm_gan_create(&gan, ctx, generator, discriminator, &o));
+    GM_TRY(load_watch(gan, archive));
     if (second) GM_TRY(gm_optimizer_load(second, archive, rival));
 out:
     if (status) {

@@ -1,19 +1,27 @@
 /* gan_losses.c - what the two players minimise, and the norm that gradient penalties are about. */
 #include "gm/gan.h"
+
+#include <stdio.h>
+
 #include "gm/gradient.h"
 #include "models/model.h"
 
 /* A tape that can record, and arguments that make sense. */
 static int check(gm_tape *tape, int32_t loss, double smoothing)
 {
+    char line[128] = "";
     if (!tape || gm_tape_status(tape)) return 0;
     if (loss < GM_GAN_MINIMAX || loss > GM_GAN_WASSERSTEIN)
-        gm_tape_fail(tape, GM_E_INVALID, "gan: loss is none of GM_GAN_*");
+        (void)snprintf(line, sizeof line, "gan: loss is %d, one of GM_GAN_* is wanted", (int)loss);
     else if (!(smoothing >= 0 && smoothing < 1))
-        gm_tape_fail(tape, GM_E_INVALID, "gan: label_smoothing is not in [0, 1)");
+        (void)snprintf(line, sizeof line, "gan: label_smoothing is %g, 0 to below 1 is wanted",
+                       smoothing);
     else if (smoothing > 0 && loss > GM_GAN_LEAST_SQUARES)
-        gm_tape_fail(tape, GM_E_INVALID, "gan: label_smoothing is for losses with targets only");
-    return !gm_tape_status(tape);
+        (void)snprintf(line, sizeof line,
+                       "gan: label_smoothing is %g, but loss %d has no target to smooth", smoothing,
+                       (int)loss);
+    if (line[0]) gm_tape_fail(tape, GM_E_INVALID, line);
+    return !line[0];
 }
 
 /* With s the sigmoid, -log s(l) = softplus(-l) and -log(1 - s(l)) = softplus(l), which do not overflow. */

@@ -27,7 +27,9 @@ static gm_status convert(gm_model *model, const int64_t *labels, int64_t count, 
 static gm_status reserve(gm_model *model, int64_t count)
 {
     if (count <= model->label_room) return GM_OK;
-    float *labels = gm_context_allocate(model->ctx, (size_t)count * sizeof *labels);
+    float *labels = NULL;
+    if ((uint64_t)count <= SIZE_MAX / sizeof *labels)
+        labels = gm_context_allocate(model->ctx, (size_t)count * sizeof *labels);
     if (!labels)
         return gm_model_fail(model->ctx, GM_E_NOMEM, "%s: no memory for %lld labels",
                              model->family->name, (long long)count);
