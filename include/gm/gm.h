@@ -6,6 +6,7 @@
 #include "gm/context.h"
 #include "gm/conv.h"
 #include "gm/data.h"
+#include "gm/dcgan.h"
 #include "gm/evaluate.h"
 #include "gm/extend.h"
 #include "gm/gan.h"
