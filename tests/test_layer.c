@@ -1,9 +1,10 @@
-/* test_layer.c - layers, sequences, layers of the host's, layers in files. One list of checks runs
- * over every kind. */
+/* test_layer.c - layers, also in files: one list of checks runs over every kind. Sequences and layers
+ * of the host's are in test_layer_sequence.c. */
 #include "support.h"
 
 #include <stdint.h>
 
+#include "gm/conv.h"
 #include "gm/layer.h"
 #include "gm/layer_file.h"
 #include "gm/tape.h"
@@ -36,14 +37,16 @@ static void teardown(void)
 
 /* --- The conformance list. */
 
+#define LARGEST 512 /* floats of an input or an output */
+
 typedef struct row {
     const char *what;
     gm_status (*make)(gm_layer **out, gm_context *context);
     const char *type;
     int32_t rank, out_rank;
-    int64_t in[3], out[3];
+    int64_t in[4], out[4];
     int32_t bad_rank;       /* an input that does not fit; -1: everything fits */
-    int64_t bad[3];
+    int64_t bad[4];
     const char *in_text, *own_text; /* both shapes, as the error line has them */
     int64_t params;
     const char *names[4];
@@ -109,6 +112,66 @@ static gm_status make_sequence(gm_layer **out, gm_context *c)
     return s;
 }
 
+static gm_status make_conv(gm_layer **out, gm_context *c)
+{
+    gm_conv_options o = GM_CONV_OPTIONS_INIT;
+    o.stride_h = 2;
+    o.padding_w = 1;
+    o.dilation_w = 2;
+    o.groups = 2;
+    return gm_conv2d_create(out, c, 4, 6, 3, 2, &o);
+}
+
+static gm_status make_plain_conv(gm_layer **out, gm_context *c)
+{
+    gm_conv_options o = GM_CONV_OPTIONS_INIT;
+    o.bias = 0;
+    o.weight_init = GM_INIT_ORTHOGONAL;
+    return gm_conv2d_create(out, c, 2, 3, 1, 1, &o);
+}
+
+static gm_status make_transpose(gm_layer **out, gm_context *c)
+{
+    gm_conv_options o = GM_CONV_OPTIONS_INIT;
+    o.stride_h = o.stride_w = 2;
+    o.padding_h = o.padding_w = 1;
+    o.output_padding_w = 1;
+    return gm_conv_transpose2d_create(out, c, 3, 2, 4, 4, &o);
+}
+
+static gm_status make_max(gm_layer **out, gm_context *c)
+{
+    return gm_max_pool2d_create(out, c, 3, 2, 1);
+}
+
+static gm_status make_avg(gm_layer **out, gm_context *c)
+{
+    return gm_avg_pool2d_create(out, c, 2, 3, 0);
+}
+
+static gm_status make_upsample(gm_layer **out, gm_context *c)
+{
+    return gm_upsample_nearest_create(out, c, 3);
+}
+
+static gm_status make_shuffle(gm_layer **out, gm_context *c)
+{
+    return gm_pixel_shuffle_create(out, c, 2);
+}
+
+static gm_status make_images(gm_layer **out, gm_context *c)
+{
+    gm_status s = gm_sequence_create(out, c);
+    if (!s) s = gm_sequence_add_conv2d(*out, 1, 4, 3, 2, 1);
+    if (!s) s = gm_sequence_add_relu(*out);
+    if (!s) s = gm_sequence_add_max_pool2d(*out, 2, 1, 0);
+    if (!s) s = gm_sequence_add_pixel_shuffle(*out, 2);
+    if (!s) s = gm_sequence_add_upsample_nearest(*out, 2);
+    if (!s) s = gm_sequence_add_avg_pool2d(*out, 2, 2, 0);
+    if (!s) s = gm_sequence_add_conv_transpose2d(*out, 1, 2, 4, 2, 1);
+    return s;
+}
+
 static const row rows[] = {
     { "linear", make_linear, "linear", 2, 2, { 6, 4 }, { 6, 3 }, 2, { 6, 5 }, "[6, 5]", "[3, 4]", 2,
       { "weight", "bias" } },
@@ -126,6 +189,22 @@ static const row rows[] = {
       { 0 } },
     { "sequence", make_sequence, "sequence", 2, 2, { 6, 4 }, { 6, 3 }, 2, { 6, 3 }, "[6, 3]",
       "[5, 4]", 4, { "0.weight", "0.bias", "2.0.weight", "2.0.bias" } },
+    { "conv2d", make_conv, "conv2d", 4, 4, { 2, 4, 5, 4 }, { 2, 6, 2, 4 }, 4, { 2, 3, 5, 4 },
+      "[2, 3, 5, 4]", "[6, 2, 3, 2]", 2, { "weight", "bias" } },
+    { "conv2d without bias", make_plain_conv, "conv2d", 4, 4, { 2, 2, 3, 3 }, { 2, 3, 3, 3 }, 2,
+      { 6, 4 }, "[6, 4]", "[3, 2, 1, 1]", 1, { "weight" } },
+    { "conv_transpose2d", make_transpose, "conv_transpose2d", 4, 4, { 2, 3, 4, 4 }, { 2, 2, 8, 9 },
+      4, { 2, 2, 4, 4 }, "[2, 2, 4, 4]", "[3, 2, 4, 4]", 2, { "weight", "bias" } },
+    { "max_pool2d", make_max, "max_pool2d", 4, 4, { 2, 3, 5, 4 }, { 2, 3, 3, 2 }, 2, { 6, 4 },
+      "[6, 4]", "rank 4", 0, { 0 } },
+    { "avg_pool2d", make_avg, "avg_pool2d", 4, 4, { 2, 3, 5, 4 }, { 2, 3, 2, 1 }, 4, { 2, 3, 1, 4 },
+      "input 1", "kernel 2", 0, { 0 } },
+    { "upsample_nearest", make_upsample, "upsample_nearest", 4, 4, { 2, 2, 2, 3 }, { 2, 2, 6, 9 }, 2,
+      { 6, 4 }, "[6, 4]", "rank 4", 0, { 0 } },
+    { "pixel_shuffle", make_shuffle, "pixel_shuffle", 4, 4, { 2, 4, 2, 3 }, { 2, 1, 4, 6 }, 4,
+      { 2, 3, 2, 3 }, "[2, 3, 2, 3]", "4 channels", 0, { 0 } },
+    { "images", make_images, "sequence", 4, 4, { 2, 1, 7, 5 }, { 2, 2, 12, 8 }, 4, { 2, 2, 7, 5 },
+      "[2, 2, 7, 5]", "[4, 1, 3, 3]", 4, { "0.weight", "0.bias", "6.weight", "6.bias" } },
 };
 #define ROWS ((int)(sizeof rows / sizeof *rows))
 
@@ -139,8 +218,8 @@ static int64_t count_of(int32_t rank, const int64_t *shape)
 /* Whole numbers for the embedding, anything for the others. */
 static gm_var input_of(const row *r)
 {
-    float data[64];
-    for (int i = 0; i < 64; i++)
+    float data[LARGEST];
+    for (int i = 0; i < LARGEST; i++)
         data[i] = r->make == make_embedding ? (float)(i * 3 % 5) : (float)(i % 7) * 0.3f - 0.8f;
     return gm_input_copy(tape, r->rank, r->in, data);
 }
@@ -182,12 +261,12 @@ START_TEST(conformance)
     ck_assert_uint_eq(ctx->next_stream, streams);
 
     /* An empty batch. */
-    int64_t none[3] = { 0, r->in[1], r->in[2] };
+    int64_t none[4] = { 0, r->in[1], r->in[2], r->in[3] };
     support_ok(ctx, gm_layer_output(layer, r->rank, none, &rank, shape));
     ck_assert_int_eq(count_of(rank, shape), 0);
 
     /* Evaluating twice gives the same bytes. */
-    float first[64], again[64];
+    float first[LARGEST], again[LARGEST];
     int64_t n = count_of(r->out_rank, r->out);
     for (int pass = 0; pass < 2; pass++) {
         gm_tape_reset(tape);
@@ -329,307 +408,30 @@ START_TEST(dropout_mode)
 }
 END_TEST
 
-/* Fused or one by one: the same numbers, for every activation. */
+/* Fused or one by one: the same numbers, for every activation and every kind that is fused. */
 START_TEST(fusing)
 {
     for (int32_t act = GM_ACTIVATION_RELU; act <= GM_ACTIVATION_SOFTPLUS; act++) {
         gm_layer *sequence = NULL, *linear = NULL, *activation = NULL;
-        support_ok(ctx, gm_linear_create(&linear, ctx, 7, 9, NULL));
+        if (_i == 0) support_ok(ctx, gm_linear_create(&linear, ctx, 7, 9, NULL));
+        if (_i == 1) support_ok(ctx, gm_conv2d_create(&linear, ctx, 1, 1, 3, 1, NULL));
+        if (_i == 2) support_ok(ctx, gm_conv_transpose2d_create(&linear, ctx, 1, 1, 3, 1, NULL));
         support_ok(ctx, gm_activation_create(&activation, ctx, act, 0.3));
         support_ok(ctx, gm_sequence_create(&sequence, ctx));
         support_ok(ctx, gm_sequence_add(sequence, linear));
         support_ok(ctx, gm_sequence_add(sequence, activation));
         gm_tape_reset(tape);
-        int64_t shape[2] = { 5, 7 };
-        gm_var x = gm_randn(tape, 2, shape);
+        int64_t shape[2] = { 5, 7 }, image[4] = { 3, 1, 5 - 2 * (_i == 2) + 2, 3 };
+        gm_var x = _i ? gm_randn(tape, 4, image) : gm_randn(tape, 2, shape);
         const float *a = gm_value(tape, gm_apply(tape, sequence, x));
         const float *b = gm_value(tape, gm_apply(tape, activation, gm_apply(tape, linear, x)));
         support_ok(ctx, gm_tape_status(tape));
+        ck_assert_ptr_nonnull(gm_layer_kind_find(gm_layer_type(linear))->fused);
         for (int i = 0; i < 45; i++) ck_assert_float_eq_tol(a[i], b[i], 1e-6f);
         gm_layer_release(sequence);
         gm_layer_release(linear);
         gm_layer_release(activation);
     }
-}
-END_TEST
-
-/* --- Sequences. */
-
-START_TEST(first_error_stays)
-{
-    gm_layer *s = NULL, *outer = NULL;
-    support_ok(ctx, gm_sequence_create(&s, ctx));
-    support_ok(ctx, gm_sequence_add_linear(s, 4, 3));
-    support_ok(ctx, gm_sequence_status(s));
-    support_fails(ctx, gm_sequence_add_linear(s, 3, -2), GM_E_INVALID, "out is -2");
-    (void)gm_fail(ctx, GM_E_IO, "something else");
-    support_fails(ctx, gm_sequence_add_relu(s), GM_E_INVALID, "out is -2");
-    (void)gm_fail(ctx, GM_E_IO, "something else");
-    support_fails(ctx, gm_sequence_status(s), GM_E_INVALID, "out is -2");
-    ck_assert_int_eq(gm_sequence_count(s), 1);
-    (void)gm_fail(ctx, GM_E_IO, "something else");
-    int64_t shape[2] = { 1, 4 };
-    gm_apply(tape, s, gm_constant(tape, 2, shape, 0));
-    support_fails(ctx, gm_tape_status(tape), GM_E_INVALID, "out is -2");
-    int32_t rank;
-    int64_t out[GM_MAX_RANK];
-    support_fails(ctx, gm_layer_output(s, 2, shape, &rank, out), GM_E_INVALID, "out is -2");
-    gm_archive *archive = NULL;
-    support_ok(ctx, gm_archive_create(&archive, ctx));
-    support_fails(ctx, gm_archive_put_layer(archive, "", s), GM_E_INVALID, "out is -2");
-    gm_archive_release(archive);
-    /* Adding it passes the error on. */
-    support_ok(ctx, gm_sequence_create(&outer, ctx));
-    support_fails(ctx, gm_sequence_add(outer, s), GM_E_INVALID, "out is -2");
-    support_fails(ctx, gm_sequence_status(outer), GM_E_INVALID, "out is -2");
-    gm_layer_release(s);
-    gm_layer_release(outer);
-}
-END_TEST
-
-START_TEST(circles)
-{
-    gm_layer *a = NULL, *b = NULL;
-    support_ok(ctx, gm_sequence_create(&a, ctx));
-    support_fails(ctx, gm_sequence_add(a, a), GM_E_INVALID, "itself");
-    gm_layer_release(a);
-    support_ok(ctx, gm_sequence_create(&a, ctx));
-    support_ok(ctx, gm_sequence_create(&b, ctx));
-    support_ok(ctx, gm_sequence_add(a, b));
-    support_fails(ctx, gm_sequence_add(b, a), GM_E_STATE, "part of a sequence");
-    support_fails(ctx, gm_sequence_status(a), GM_E_STATE,
-                  "part of a sequence"); /* through its part */
-    gm_layer_release(a);
-    gm_layer_release(b);
-}
-END_TEST
-
-START_TEST(nesting_limits)
-{
-    gm_layer *deep = NULL, *wrap = NULL, *loaded = NULL;
-    gm_archive *archive = NULL;
-    support_ok(ctx, gm_sequence_create(&deep, ctx));
-    support_ok(ctx, gm_sequence_add_linear(deep, 2, 2));
-    for (int i = 1; i < 32; i++) {
-        support_ok(ctx, gm_sequence_create(&wrap, ctx));
-        support_ok(ctx, gm_sequence_add(wrap, deep));
-        gm_layer_release(deep);
-        deep = wrap;
-    }
-    support_ok(ctx, gm_sequence_create(&wrap, ctx));
-    support_fails(ctx, gm_sequence_add(wrap, deep), GM_E_INVALID, "32");
-    gm_layer_release(wrap);
-    support_ok(ctx, gm_archive_create(&archive, ctx));
-    support_ok(ctx, gm_archive_put_layer(archive, "", deep));
-    support_ok(ctx, gm_archive_get_layer(&loaded, archive, ""));
-    ck_assert_int_eq(gm_params_count(gm_layer_params(loaded)), 2);
-    gm_layer_release(loaded);
-    gm_layer_release(deep);
-    gm_archive_release(archive);
-
-    /* Doubling: a sequence twice in the next one, and so on. Work is bounded, not only depth. */
-    gm_layer *twice = NULL;
-    gm_status status = GM_OK;
-    support_ok(ctx, gm_sequence_create(&twice, ctx));
-    support_ok(ctx, gm_sequence_add_relu(twice));
-    int levels = 0;
-    while (!status && levels < 40) {
-        support_ok(ctx, gm_sequence_create(&wrap, ctx));
-        (void)gm_sequence_add(wrap, twice);
-        status = gm_sequence_add(wrap, twice);
-        gm_layer_release(twice);
-        twice = wrap;
-        levels++;
-    }
-    support_fails(ctx, status, GM_E_INVALID, "4096");
-    ck_assert_int_eq(levels, 13);
-    gm_layer_release(twice);
-}
-END_TEST
-
-START_TEST(sharing)
-{
-    gm_layer *s = NULL, *part = NULL, *act = NULL, *loaded = NULL;
-    gm_archive *archive = NULL;
-    support_ok(ctx, gm_linear_create(&part, ctx, 3, 3, NULL));
-    support_ok(ctx, gm_activation_create(&act, ctx, GM_ACTIVATION_TANH, 0));
-    support_ok(ctx, gm_sequence_create(&s, ctx));
-    support_ok(ctx, gm_sequence_add(s, part));
-    support_ok(ctx, gm_sequence_add(s, act));
-    support_ok(ctx, gm_sequence_add(s, part));
-    gm_layer_release(act);
-    ck_assert_ptr_eq(gm_sequence_get(s, 2), part);
-    ck_assert_int_eq(gm_params_count(gm_layer_params(s)), 2);
-    support_ok(ctx, gm_archive_create(&archive, ctx));
-    support_ok(ctx, gm_archive_put_layer(archive, "a.", s));
-    support_ok(ctx, gm_archive_get_layer(&loaded, archive, "a."));
-    ck_assert_int_eq(gm_params_count(gm_layer_params(loaded)), 2);
-    ck_assert_ptr_eq(gm_sequence_get(loaded, 0), gm_sequence_get(loaded, 2));
-    gm_layer_release(loaded);
-    /* "same" that points nowhere, at what encloses it, or at itself. */
-    const char *bad[] = { "7.", "", "2.", "1.0." };
-    for (int i = 0; i < 4; i++) {
-        support_ok(ctx, gm_archive_set_text(archive, "a.2.same", bad[i]));
-        support_fails(ctx, gm_archive_get_layer(&loaded, archive, "a."), GM_E_FORMAT, "a.2.same");
-    }
-    gm_archive_release(archive);
-    gm_layer_release(part);
-    gm_layer_release(s);
-}
-END_TEST
-
-START_TEST(shortcuts)
-{
-    gm_layer *s = NULL;
-    int64_t shape[2] = { 2, 3 };
-    support_ok(ctx, gm_sequence_create(&s, ctx));
-    gm_sequence_add_embedding(s, 10, 4);
-    gm_sequence_add_flatten(s);
-    gm_sequence_add_linear(s, 8, 6);
-    gm_sequence_add_relu(s);
-    gm_sequence_add_leaky_relu(s, 0.1);
-    gm_sequence_add_elu(s, 1);
-    gm_sequence_add_tanh(s);
-    gm_sequence_add_sigmoid(s);
-    gm_sequence_add_softplus(s);
-    gm_sequence_add_dropout(s, 0.5);
-    gm_sequence_add_reshape(s, 2, shape);
-    support_ok(ctx, gm_sequence_status(s));
-    ck_assert_int_eq(gm_sequence_count(s), 11);
-    static const char *types[] = { "embedding",  "flatten",    "linear",     "activation",
-                                   "activation", "activation", "activation", "activation",
-                                   "activation", "dropout",    "reshape" };
-    for (int i = 0; i < 11; i++) ck_assert_str_eq(gm_layer_type(gm_sequence_get(s, i)), types[i]);
-    int32_t rank;
-    int64_t in[2] = { 5, 2 }, out[GM_MAX_RANK];
-    support_ok(ctx, gm_layer_output(s, 2, in, &rank, out));
-    ck_assert_int_eq(rank, 3);
-    ck_assert_int_eq(out[0], 5);
-    ck_assert_int_eq(out[2], 3);
-    ck_assert_ptr_null(gm_sequence_get(s, 11));
-    ck_assert_ptr_null(gm_sequence_get(s, -1));
-    gm_layer_release(s);
-}
-END_TEST
-
-/* --- Layers of the host's. */
-
-static int released;
-
-static void count_release(void *user)
-{
-    ck_assert_ptr_eq(user, &released);
-    released++;
-}
-
-static gm_var apply_twice(void *user, gm_tape *t, gm_var x)
-{
-    (void)user;
-    return gm_scale(t, x, 2);
-}
-
-static gm_var apply_failing(void *user, gm_tape *t, gm_var x)
-{
-    (void)user;
-    (void)x;
-    return gm_tape_fail(t, GM_E_CANCELLED, "not today");
-}
-
-static gm_var apply_nothing(void *user, gm_tape *t, gm_var x)
-{
-    gm_var none = GM_NO_VAR;
-    (void)user;
-    (void)t;
-    (void)x;
-    return none;
-}
-
-START_TEST(host_layers)
-{
-    gm_host_layer h = GM_HOST_LAYER_INIT;
-    gm_layer *layer = NULL, *s = NULL;
-    gm_params *params = NULL;
-    gm_param *p = NULL;
-    int64_t n = 3;
-    released = 0;
-    support_ok(ctx, gm_params_create(&params, ctx));
-    support_ok(ctx, gm_param_create(&p, ctx, "scale", 1, &n));
-    support_ok(ctx, gm_params_add(params, NULL, p));
-    char type[8] = "twice";
-    h.type = type;
-    h.apply = apply_twice;
-    h.release = count_release;
-    h.user = &released;
-    support_ok(ctx, gm_layer_create_host(&layer, ctx, &h, params));
-    type[0] = 'x'; /* it was copied */
-    ck_assert_str_eq(gm_layer_type(layer), "twice");
-    ck_assert_ptr_eq(gm_layer_params(layer), params);
-    support_ok(ctx, gm_sequence_create(&s, ctx));
-    support_ok(ctx, gm_sequence_add(s, layer));
-    support_ok(ctx, gm_sequence_add(s, layer));
-    ck_assert_str_eq(gm_params_name(gm_layer_params(s), 0), "0.scale");
-    float y;
-    support_ok(ctx, gm_read(tape, gm_apply(tape, s, gm_constant(tape, 0, NULL, 3)), &y, 1));
-    ck_assert(y == 12);
-    gm_archive *archive = NULL;
-    support_ok(ctx, gm_archive_create(&archive, ctx));
-    support_fails(ctx, gm_archive_put_layer(archive, "", s), GM_E_UNSUPPORTED, "twice");
-    gm_archive_release(archive);
-    gm_layer_release(layer);
-    ck_assert_int_eq(released, 0);
-    gm_layer_release(s);
-    ck_assert_int_eq(released, 1);
-    gm_params_release(params);
-    gm_param_release(p);
-
-    h.type = "fails";
-    h.apply = apply_failing;
-    h.release = NULL;
-    support_ok(ctx, gm_layer_create_host(&layer, ctx, &h, NULL));
-    ck_assert_int_eq(gm_params_count(gm_layer_params(layer)), 0);
-    gm_apply(tape, layer, gm_constant(tape, 0, NULL, 3));
-    support_fails(ctx, gm_tape_status(tape), GM_E_CANCELLED, "not today");
-    gm_layer_release(layer);
-
-    h.apply = apply_nothing;
-    int32_t rank;
-    int64_t out[GM_MAX_RANK];
-    support_ok(ctx, gm_layer_create_host(&layer, ctx, &h, NULL));
-    support_fails(ctx, gm_layer_output(layer, 0, NULL, &rank, out), GM_E_STALE, "fails");
-    gm_layer_release(layer);
-}
-END_TEST
-
-START_TEST(host_layers_badly)
-{
-    gm_host_layer h = GM_HOST_LAYER_INIT;
-    gm_layer *layer = NULL;
-    gm_context *other = support_context(1, 1);
-    gm_params *far = NULL;
-    released = 0;
-    support_ok(other, gm_params_create(&far, other));
-    support_fails(ctx, gm_layer_create_host(&layer, ctx, &h, NULL), GM_E_INVALID, "NULL");
-    h.apply = apply_twice;
-    h.release = count_release;
-    h.user = &released;
-    support_fails(ctx, gm_layer_create_host(&layer, ctx, &h, NULL), GM_E_INVALID, "type");
-    static const char *types[] = { "", "a b", "linear", "sequence",
-                                   "abcdefghijklmnopqrstuvwxyz012345" };
-    for (int i = 0; i < 5; i++) {
-        h.type = types[i];
-        support_fails(ctx, gm_layer_create_host(&layer, ctx, &h, NULL), GM_E_INVALID, "type");
-    }
-    h.type = "fine";
-    support_fails(ctx, gm_layer_create_host(&layer, ctx, &h, far), GM_E_INVALID, "context");
-    support_fails(ctx, gm_layer_create_host(&layer, ctx, NULL, NULL), GM_E_INVALID, "NULL");
-    support_fails(ctx, gm_layer_create_host(NULL, ctx, &h, NULL), GM_E_INVALID, "NULL");
-    ck_assert_int_eq(gm_layer_create_host(&layer, NULL, &h, NULL), GM_E_INVALID);
-    h.size = 3;
-    support_fails(ctx, gm_layer_create_host(&layer, ctx, &h, NULL), GM_E_INVALID, "size");
-    ck_assert_ptr_null(layer);
-    ck_assert_int_eq(released, 0);
-    gm_params_release(far);
-    gm_context_release(other);
 }
 END_TEST
 
@@ -766,14 +568,7 @@ Suite *gm_suite(void)
     tcase_add_test(t, linear_values);
     tcase_add_test(t, linear_initialisation);
     tcase_add_test(t, dropout_mode);
-    tcase_add_test(t, fusing);
-    tcase_add_test(t, first_error_stays);
-    tcase_add_test(t, circles);
-    tcase_add_test(t, nesting_limits);
-    tcase_add_test(t, sharing);
-    tcase_add_test(t, shortcuts);
-    tcase_add_test(t, host_layers);
-    tcase_add_test(t, host_layers_badly);
+    tcase_add_loop_test(t, fusing, 0, 3);
     tcase_add_test(t, creating_badly);
     tcase_add_test(t, using_badly);
     suite_add_tcase(s, t);
