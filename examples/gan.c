@@ -58,7 +58,7 @@ static gm_status start_at_mean(gm_layer *net, gm_dataset *train)
     const gm_params *params = gm_layer_params(net);
     float *bias = gm_param_value(gm_params_get(params, gm_params_count(params) - 1));
     for (int i = 0; i < PIXELS; i++) {
-        double p = fmin(fmax((double)mean[i], 1e-3), 1 - 1e-3);
+        double p = fmin(fmax((double)mean[i], 1e-7), 1 - 1e-7);
         bias[i] = (float)log(p / (1 - p));
     }
     return GM_OK;
@@ -186,11 +186,12 @@ int main(int argc, char **argv)
 {
     struct run r;
     struct mnist m = { 0 };
-    struct adversary a = { .run = &r, .title = "Generative adversarial network", .scale = 1 };
+    struct adversary a = { .run = &r, .title = "Generative adversarial network" };
     struct settings set = { .loss = GM_GAN_NON_SATURATING, .d_steps = 1 };
     struct json json;
     int status;
     gm_gan *gan = NULL;
+    gm_dataset *rows = NULL;
     gm_status s = GM_OK;
     a.parzen_samples = 10000;
     const struct option own[] = {
@@ -205,6 +206,8 @@ int main(int argc, char **argv)
         OPTION_INT("d-steps", &set.d_steps, 1, 100, "updates of D for each of G"),
         OPTION_INT("parzen-samples", &a.parzen_samples, 0, 1000000,
                    "samples of the Parzen estimate; 0: none"),
+        OPTION_TEXT("classifier", &a.classifier, "FILE",
+                    "a classifier's model.safetensors, to read 1000 samples with"),
     };
 
     options_init(&r.options, "gan", "Trains a generative adversarial network on handwritten digits.");
@@ -213,24 +216,30 @@ int main(int argc, char **argv)
     if (status != OPTIONS_GO_ON) return status;
     if (!r.options.epochs) r.options.epochs = set.preset ? 250 : 40;
     if (!r.options.batch) r.options.batch = set.preset ? 100 : 128;
-    status = mnist_open(&m, r.context, &r.options, MNIST_ROWS | (set.conditional ? MNIST_LABELS : 0));
+    status = adversary_open(&a);
     if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);
+    status = mnist_open(&m, r.context, &r.options, MNIST_ROWS | (set.conditional ? MNIST_LABELS : 0));
+    if (status != OPTIONS_GO_ON) goto out;
     status = 0;
-    if ((s = adversary_open(&a, &m))) goto out;
-    if ((s = make_gan(&gan, r.context, &set, a.train))) goto out;
+    if ((s = adversary_rows(&rows, &m))) goto out;
+    if ((s = make_gan(&gan, r.context, &set, rows))) goto out;
     if (set.preset) {
         a.on_epoch = raise_momentum;
         a.user = gan;
     }
-    if (set.loss > GM_GAN_NON_SATURATING) a.data_label = "D(x), no sigmoid", a.samples_label = "D(G(z)), no sigmoid";
-    if ((s = adversary_train(&a, gan, a.train, &status))) goto out;
-    if ((s = adversary_report(&a, &json, "gan", m.name))) goto out;
+    if (set.loss > GM_GAN_NON_SATURATING) {
+        a.data_label = "D(x), no sigmoid";
+        a.samples_label = "D(G(z)), no sigmoid";
+    }
+    if ((s = adversary_train(&a, gan, rows, &status))) goto out;
+    if ((s = adversary_report(&a, &json, "gan", &m))) goto out;
     json_text(&json, "preset", preset_names[set.preset]);
     json_text(&json, "loss", loss_names[set.loss]);
     if (json_end(&json)) status = 1;
 out:
     adversary_close(&a);
     gm_gan_release(gan);
+    gm_dataset_release(rows);
     mnist_close(&m);
     return run_end(&r, s, status);
 }

@@ -1,4 +1,5 @@
-/* test_evaluate.c - gm/evaluate.h: Parzen windows against sums in double, the choice of sigma, refusals. */
+/* test_evaluate.c - gm/evaluate.h: Parzen windows against sums in double, the choice of sigma,
+ * refusals. */
 #include "allocator.h"
 #include "gm/evaluate.h"
 #include "gm/rng.h"
@@ -18,8 +19,10 @@ static double direct(int64_t d, const float *samples, int64_t n, const float *x,
                 squares += v * v;
             }
             double e = -squares / (2 * sigma * sigma);
-            if (pass) sum += exp(e - most);
-            else if (e > most) most = e;
+            if (pass)
+                sum += exp(e - most);
+            else if (e > most)
+                most = e;
         }
     return most + log(sum) - log((double)n) - (double)d * (log(sigma) + LOG_SQRT_2PI);
 }
@@ -44,11 +47,12 @@ static double moments(const double *values, int64_t n, double *error)
     return mean;
 }
 
-/* Sizes around a tile and below one; data far from the origin, where a plain |x|^2 + |s|^2 - 2 x.s has no digits
- * left; sigmas from one where the nearest sample is all to one where all are alike. */
+/* Sizes around a tile and below one; data far from the origin, where a plain |x|^2 + |s|^2 - 2 x.s
+ * has no digits left; sigmas from one where the nearest sample is all to one where all are alike.
+ */
 START_TEST(equals_the_direct_sum)
 {
-    static const int64_t sizes[][3] = { { 1, 1, 1 },    { 3, 7, 5 },      { 2, 1024, 9 },
+    static const int64_t sizes[][3] = { { 1, 1, 1 },    { 3, 7, 5 },     { 2, 1024, 9 },
                                         { 5, 1025, 3 }, { 4, 33, 1025 }, { 17, 2100, 40 } };
     static const double sigmas[] = { 0.01, 0.2, 1, 30 };
     gm_context *ctx = support_context(1, 2);
@@ -59,11 +63,12 @@ START_TEST(equals_the_direct_sum)
             float *rows = normal(ctx, 50 + k, m * d, far ? 1000 : 0.25, 0.6);
             double *log_prob = malloc((size_t)m * sizeof *log_prob);
             ck_assert_ptr_nonnull(log_prob);
-            memcpy(rows, samples + (n - 1) * d, (size_t)d * sizeof *rows); /* a row that is a sample */
+            memcpy(rows, samples + (n - 1) * d,
+                   (size_t)d * sizeof *rows); /* a row that is a sample */
             for (int s = 0; s < 4; s++) {
                 gm_result r = GM_RESULT_INIT;
-                support_ok(ctx, gm_parzen(&r, ctx, d, samples, n, rows, m, sigmas[s], log_prob, NULL,
-                                          NULL));
+                support_ok(ctx, gm_parzen(&r, ctx, d, samples, n, rows, m, sigmas[s], log_prob,
+                                          NULL, NULL));
                 for (int64_t i = 0; i < m; i++) {
                     double want = direct(d, samples, n, rows + i * d, sigmas[s]);
                     double narrow = 2e-7 * (double)d * pow(1.5 / sigmas[s], 2); /* as promised */
@@ -75,8 +80,10 @@ START_TEST(equals_the_direct_sum)
                 }
                 double error, mean = m > 1 ? moments(log_prob, m, &error) : log_prob[0];
                 ck_assert_double_eq_tol(r.value, mean, 1e-9 * (1 + fabs(mean)));
-                if (m > 1) ck_assert_double_eq_tol(r.standard_error, error, 1e-9 * (1 + error));
-                else ck_assert(isnan(r.standard_error));
+                if (m > 1)
+                    ck_assert_double_eq_tol(r.standard_error, error, 1e-9 * (1 + error));
+                else
+                    ck_assert(isnan(r.standard_error));
                 ck_assert(r.samples == n && r.rows == m && r.seed == 0 && r.sigma == sigmas[s]);
                 ck_assert_str_eq(r.protocol, "parzen");
                 ck_assert_uint_eq(r.size, sizeof r);
@@ -100,14 +107,17 @@ START_TEST(one_sample_is_a_gaussian)
     ck_assert_double_eq_tol(log_prob[0], peak, 1e-14);
     ck_assert_double_eq_tol(log_prob[1], peak - 4.25 / 0.5, 1e-14);
     ck_assert_double_eq_tol(r.value, peak - 4.25, 1e-14);
-    ck_assert_double_eq_tol(r.standard_error, 4.25, 1e-14); /* sd of two values 8.5 apart, over sqrt 2 */
-    /* Far out, where every exponential is 0 in double, and with windows so narrow that 1e36 is in the sum. */
+    ck_assert_double_eq_tol(r.standard_error, 4.25,
+                            1e-14); /* sd of two values 8.5 apart, over sqrt 2 */
+    /* Far out, where every exponential is 0 in double, and with windows so narrow that 1e36 is in
+     * the sum. */
     support_ok(ctx, gm_parzen(&r, ctx, 2, sample, 1, rows + 2, 1, 1e-3, log_prob, NULL, NULL));
     ck_assert_double_eq_tol(log_prob[0], -4.25 / 2e-6 - 2 * (log(1e-3) + LOG_SQRT_2PI), 1e-6);
     support_ok(ctx, gm_parzen(&r, ctx, 2, rows, 2, rows, 1, 1e-18, log_prob, NULL, NULL));
     ck_assert_double_eq_tol(log_prob[0], -log(2) - 2 * (log(1e-18) + LOG_SQRT_2PI), 1e-9);
     support_ok(ctx, gm_parzen(&r, ctx, 2, rows, 2, rows, 1, 1e18, log_prob, NULL, NULL));
-    ck_assert_double_eq_tol(log_prob[0], -2 * (log(1e18) + LOG_SQRT_2PI), 1e-6); /* a float's log 2 */
+    ck_assert_double_eq_tol(log_prob[0], -2 * (log(1e18) + LOG_SQRT_2PI),
+                            1e-6); /* a float's log 2 */
     /* A struct of an older caller gets its part. */
     gm_result old = GM_RESULT_INIT;
     old.size = offsetof(gm_result, samples);
@@ -119,8 +129,8 @@ START_TEST(one_sample_is_a_gaussian)
 }
 END_TEST
 
-/* Samples and rows of the same normal: the best sigma lies within the list, and is the one that scoring each of them
- * alone shows. */
+/* Samples and rows of the same normal: the best sigma lies within the list, and is the one that
+ * scoring each of them alone shows. */
 START_TEST(sigma_is_chosen_on_validation_rows)
 {
     static const double sigmas[6] = { 2, 0.02, 0.1, 0.3, 0.31, 0.7 };
@@ -136,7 +146,8 @@ START_TEST(sigma_is_chosen_on_validation_rows)
     o.validation_means = means;
     support_ok(ctx, gm_parzen_fit(&r, ctx, 2, samples, 300, valid, 200, test, 100, &o));
     for (int i = 0; i < 6; i++) {
-        support_ok(ctx, gm_parzen(&alone, ctx, 2, samples, 300, valid, 200, sigmas[i], NULL, NULL, NULL));
+        support_ok(
+            ctx, gm_parzen(&alone, ctx, 2, samples, 300, valid, 200, sigmas[i], NULL, NULL, NULL));
         ck_assert(alone.value == means[i]);
         if (means[i] > means[best]) best = i;
     }
@@ -145,7 +156,8 @@ START_TEST(sigma_is_chosen_on_validation_rows)
     support_ok(ctx, gm_parzen(&alone, ctx, 2, samples, 300, test, 100, r.sigma, NULL, NULL, NULL));
     ck_assert_mem_eq(&alone.value, &r.value, sizeof r.value);
     ck_assert(alone.standard_error == r.standard_error && r.rows == 100 && r.samples == 300);
-    /* Validation rows decide, not test rows: a test set on the samples themselves wants the smallest. */
+    /* Validation rows decide, not test rows: a test set on the samples themselves wants the
+     * smallest. */
     support_ok(ctx, gm_parzen_fit(&r, ctx, 2, samples, 300, valid, 200, samples, 300, &o));
     ck_assert(r.sigma == sigmas[best]);
     support_ok(ctx, gm_parzen_fit(&r, ctx, 2, samples, 300, samples, 300, test, 100, &o));
@@ -157,7 +169,8 @@ START_TEST(sigma_is_chosen_on_validation_rows)
     support_ok(ctx, gm_parzen_fit(&r, ctx, 2, samples, 300, valid, 200, test, 100, &plain));
     for (int i = 0; i < GM_PARZEN_LADDER; i++) {
         double sigma = pow(10, -1 + i / 9.0);
-        support_ok(ctx, gm_parzen(&alone, ctx, 2, samples, 300, valid, 200, sigma, NULL, NULL, NULL));
+        support_ok(ctx,
+                   gm_parzen(&alone, ctx, 2, samples, 300, valid, 200, sigma, NULL, NULL, NULL));
         ck_assert(alone.value == ladder[i]);
         ck_assert(ladder[i] <= ladder[0] || r.sigma != 0.1);
     }
@@ -203,7 +216,8 @@ START_TEST(memory_is_a_tile)
         gm_memory_counters before, after;
         gm_result r = GM_RESULT_INIT;
         gm_context_memory(ctx, &before);
-        support_ok(ctx, gm_parzen_fit(&r, ctx, D, samples, counts[i], rows, counts[i], rows, counts[i], NULL));
+        support_ok(ctx, gm_parzen_fit(&r, ctx, D, samples, counts[i], rows, counts[i], rows,
+                                      counts[i], NULL));
         gm_context_memory(ctx, &after);
         ck_assert_uint_eq(after.bytes, before.bytes);
         peaks[i] = after.peak_bytes;
@@ -262,7 +276,8 @@ START_TEST(refusals)
     gm_context *ctx = support_context(1, 1);
     float good[6] = { 0, 1, 2, 3, 4, 5 }, bad[6] = { 0, 1, 2, 3, (float)NAN, 5 };
     double scores[3];
-    static const double none[3] = { 0, -1, 1e-19 }, wild[3] = { (double)INFINITY, (double)NAN, 1e19 };
+    static const double none[3] = { 0, -1, 1e-19 },
+                        wild[3] = { (double)INFINITY, (double)NAN, 1e19 };
     gm_result r = GM_RESULT_INIT;
     r.value = 7;
     ck_assert_int_eq(gm_parzen(&r, NULL, 2, good, 3, good, 3, 1, NULL, NULL, NULL), GM_E_INVALID);
@@ -278,14 +293,18 @@ START_TEST(refusals)
     REFUSED(gm_parzen(&r, ctx, 0, good, 3, good, 3, 1, NULL, NULL, NULL), "samples is [3, 0]");
     REFUSED(gm_parzen_fit(&r, ctx, 2, good, 3, good, 0, good, 3, NULL), "validation is [0, 2]");
     REFUSED(gm_parzen(&r, ctx, INT64_MAX, good, 3, good, 3, 1, NULL, NULL, NULL), "addressed");
-    REFUSED(gm_parzen(&r, ctx, 2, good, 3, bad, 3, 1, scores, NULL, NULL), "rows: row 2, column 0 is nan");
+    REFUSED(gm_parzen(&r, ctx, 2, good, 3, bad, 3, 1, scores, NULL, NULL),
+            "rows: row 2, column 0 is nan");
     bad[4] = -(float)INFINITY;
     REFUSED(gm_parzen(&r, ctx, 3, bad, 2, good, 2, 1, scores, NULL, NULL),
             "samples: row 1, column 1 is -inf");
-    REFUSED(gm_parzen_fit(&r, ctx, 2, good, 3, good, 3, bad, 3, NULL), "test: row 2, column 0 is -inf");
+    REFUSED(gm_parzen_fit(&r, ctx, 2, good, 3, good, 3, bad, 3, NULL),
+            "test: row 2, column 0 is -inf");
     for (int i = 0; i < 3; i++) {
-        REFUSED(gm_parzen(&r, ctx, 2, good, 3, good, 3, none[i], NULL, NULL, NULL), "1e-18 to 1e+18");
-        REFUSED(gm_parzen(&r, ctx, 2, good, 3, good, 3, wild[i], NULL, NULL, NULL), "1e-18 to 1e+18");
+        REFUSED(gm_parzen(&r, ctx, 2, good, 3, good, 3, none[i], NULL, NULL, NULL),
+                "1e-18 to 1e+18");
+        REFUSED(gm_parzen(&r, ctx, 2, good, 3, good, 3, wild[i], NULL, NULL, NULL),
+                "1e-18 to 1e+18");
     }
     gm_parzen_options o = GM_PARZEN_OPTIONS_INIT;
     double list[3] = { 1, 0.5, (double)NAN };
@@ -314,7 +333,8 @@ START_TEST(refusals)
 }
 END_TEST
 
-/* Every allocation fails once: the status, nothing lost, and the same context goes on to the right number. */
+/* Every allocation fails once: the status, nothing lost, and the same context goes on to the right
+ * number. */
 START_TEST(without_memory)
 {
     const float samples[4] = { 0, 1, 2, 3 }, rows[2] = { 0.5f, 2.5f };

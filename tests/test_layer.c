@@ -1,9 +1,10 @@
-/* test_layer.c - layers, sequences, layers of the host's, layers in files. One list of checks runs
- * over every kind. */
+/* test_layer.c - layers, also in files: one list of checks runs over every kind. Sequences and layers
+ * of the host's are in test_layer_sequence.c. */
 #include "support.h"
 
 #include <stdint.h>
 
+#include "gm/conv.h"
 #include "gm/layer.h"
 #include "gm/layer_file.h"
 #include "gm/tape.h"
@@ -36,14 +37,16 @@ static void teardown(void)
 
 /* --- The conformance list. */
 
+#define LARGEST 512 /* floats of an input or an output */
+
 typedef struct row {
     const char *what;
     gm_status (*make)(gm_layer **out, gm_context *context);
     const char *type;
     int32_t rank, out_rank;
-    int64_t in[3], out[3];
+    int64_t in[4], out[4];
     int32_t bad_rank;       /* an input that does not fit; -1: everything fits */
-    int64_t bad[3];
+    int64_t bad[4];
     const char *in_text, *own_text; /* both shapes, as the error line has them */
     int64_t params;
     const char *names[4];
@@ -114,7 +117,69 @@ static gm_status make_sequence(gm_layer **out, gm_context *c)
     return s;
 }
 
+#include "norm_rows.h"
+static gm_status make_conv(gm_layer **out, gm_context *c)
+{
+    gm_conv_options o = GM_CONV_OPTIONS_INIT;
+    o.stride_h = 2;
+    o.padding_w = 1;
+    o.dilation_w = 2;
+    o.groups = 2;
+    return gm_conv2d_create(out, c, 4, 6, 3, 2, &o);
+}
+
+static gm_status make_plain_conv(gm_layer **out, gm_context *c)
+{
+    gm_conv_options o = GM_CONV_OPTIONS_INIT;
+    o.bias = 0;
+    o.weight_init = GM_INIT_ORTHOGONAL;
+    return gm_conv2d_create(out, c, 2, 3, 1, 1, &o);
+}
+
+static gm_status make_transpose(gm_layer **out, gm_context *c)
+{
+    gm_conv_options o = GM_CONV_OPTIONS_INIT;
+    o.stride_h = o.stride_w = 2;
+    o.padding_h = o.padding_w = 1;
+    o.output_padding_w = 1;
+    return gm_conv_transpose2d_create(out, c, 3, 2, 4, 4, &o);
+}
+
+static gm_status make_max(gm_layer **out, gm_context *c)
+{
+    return gm_max_pool2d_create(out, c, 3, 2, 1);
+}
+
+static gm_status make_avg(gm_layer **out, gm_context *c)
+{
+    return gm_avg_pool2d_create(out, c, 2, 3, 0);
+}
+
+static gm_status make_upsample(gm_layer **out, gm_context *c)
+{
+    return gm_upsample_nearest_create(out, c, 3);
+}
+
+static gm_status make_shuffle(gm_layer **out, gm_context *c)
+{
+    return gm_pixel_shuffle_create(out, c, 2);
+}
+
+static gm_status make_images(gm_layer **out, gm_context *c)
+{
+    gm_status s = gm_sequence_create(out, c);
+    if (!s) s = gm_sequence_add_conv2d(*out, 1, 4, 3, 2, 1);
+    if (!s) s = gm_sequence_add_relu(*out);
+    if (!s) s = gm_sequence_add_max_pool2d(*out, 2, 1, 0);
+    if (!s) s = gm_sequence_add_pixel_shuffle(*out, 2);
+    if (!s) s = gm_sequence_add_upsample_nearest(*out, 2);
+    if (!s) s = gm_sequence_add_avg_pool2d(*out, 2, 2, 0);
+    if (!s) s = gm_sequence_add_conv_transpose2d(*out, 1, 2, 4, 2, 1);
+    return s;
+}
+
 static const row rows[] = {
+    NORM_ROWS
     { "linear", make_linear, "linear", 2, 2, { 6, 4 }, { 6, 3 }, 2, { 6, 5 }, "[6, 5]", "[3, 4]", 2,
       { "weight", "bias" } },
     { "linear without bias", make_plain_linear, "linear", 3, 3, { 2, 6, 4 }, { 2, 6, 3 }, 1, { 3 },
@@ -133,6 +198,22 @@ static const row rows[] = {
       { 0 } },
     { "sequence", make_sequence, "sequence", 2, 2, { 6, 4 }, { 6, 3 }, 2, { 6, 3 }, "[6, 3]",
       "[5, 4]", 4, { "0.weight", "0.bias", "2.0.weight", "2.0.bias" } },
+    { "conv2d", make_conv, "conv2d", 4, 4, { 2, 4, 5, 4 }, { 2, 6, 2, 4 }, 4, { 2, 3, 5, 4 },
+      "[2, 3, 5, 4]", "[6, 2, 3, 2]", 2, { "weight", "bias" } },
+    { "conv2d without bias", make_plain_conv, "conv2d", 4, 4, { 2, 2, 3, 3 }, { 2, 3, 3, 3 }, 2,
+      { 6, 4 }, "[6, 4]", "[3, 2, 1, 1]", 1, { "weight" } },
+    { "conv_transpose2d", make_transpose, "conv_transpose2d", 4, 4, { 2, 3, 4, 4 }, { 2, 2, 8, 9 },
+      4, { 2, 2, 4, 4 }, "[2, 2, 4, 4]", "[3, 2, 4, 4]", 2, { "weight", "bias" } },
+    { "max_pool2d", make_max, "max_pool2d", 4, 4, { 2, 3, 5, 4 }, { 2, 3, 3, 2 }, 2, { 6, 4 },
+      "[6, 4]", "rank 4", 0, { 0 } },
+    { "avg_pool2d", make_avg, "avg_pool2d", 4, 4, { 2, 3, 5, 4 }, { 2, 3, 2, 1 }, 4, { 2, 3, 1, 4 },
+      "input 1", "kernel 2", 0, { 0 } },
+    { "upsample_nearest", make_upsample, "upsample_nearest", 4, 4, { 2, 2, 2, 3 }, { 2, 2, 6, 9 }, 2,
+      { 6, 4 }, "[6, 4]", "rank 4", 0, { 0 } },
+    { "pixel_shuffle", make_shuffle, "pixel_shuffle", 4, 4, { 2, 4, 2, 3 }, { 2, 1, 4, 6 }, 4,
+      { 2, 3, 2, 3 }, "[2, 3, 2, 3]", "4 channels", 0, { 0 } },
+    { "images", make_images, "sequence", 4, 4, { 2, 1, 7, 5 }, { 2, 2, 12, 8 }, 4, { 2, 2, 7, 5 },
+      "[2, 2, 7, 5]", "[4, 1, 3, 3]", 4, { "0.weight", "0.bias", "6.weight", "6.bias" } },
 };
 #define ROWS ((int)(sizeof rows / sizeof *rows))
 
@@ -146,8 +227,8 @@ static int64_t count_of(int32_t rank, const int64_t *shape)
 /* Whole numbers for the embedding, anything for the others. */
 static gm_var input_of(const row *r)
 {
-    float data[64];
-    for (int i = 0; i < 64; i++)
+    float data[LARGEST];
+    for (int i = 0; i < LARGEST; i++)
         data[i] = r->make == make_embedding ? (float)(i * 3 % 5) : (float)(i % 7) * 0.3f - 0.8f;
     return gm_input_copy(tape, r->rank, r->in, data);
 }
@@ -169,7 +250,7 @@ START_TEST(conformance)
     ck_assert_int_eq(gm_rank(tape, y), r->out_rank);
     for (int32_t i = 0; i < r->out_rank; i++) ck_assert_int_eq(gm_shape(tape, y)[i], r->out[i]);
     if (r->params) {
-        support_ok(ctx, gm_backward(tape, gm_sum(tape, gm_square(tape, y)), p));
+        support_ok(ctx, gm_backward(tape, gm_sum(tape, gm_square(tape, gm_shift(tape, y, 0.5))), p));
         for (int64_t i = 0; i < r->params; i++) {
             double norm = 0;
             gm_param *one = gm_params_get(p, i);
@@ -189,12 +270,12 @@ START_TEST(conformance)
     ck_assert_uint_eq(ctx->next_stream, streams);
 
     /* An empty batch. */
-    int64_t none[3] = { 0, r->in[1], r->in[2] };
+    int64_t none[4] = { 0, r->in[1], r->in[2], r->in[3] };
     support_ok(ctx, gm_layer_output(layer, r->rank, none, &rank, shape));
     ck_assert_int_eq(count_of(rank, shape), 0);
 
     /* Evaluating twice gives the same bytes. */
-    float first[64], again[64];
+    float first[LARGEST], again[LARGEST];
     int64_t n = count_of(r->out_rank, r->out);
     for (int pass = 0; pass < 2; pass++) {
         gm_tape_reset(tape);
@@ -336,22 +417,25 @@ START_TEST(dropout_mode)
 }
 END_TEST
 
-/* Fused or one by one: the same numbers, for every activation. */
+/* Fused or one by one: the same numbers, for every activation and every kind that is fused. */
 START_TEST(fusing)
 {
     for (int32_t act = GM_ACTIVATION_RELU; act <= GM_ACTIVATION_SOFTPLUS; act++) {
         gm_layer *sequence = NULL, *linear = NULL, *activation = NULL;
-        support_ok(ctx, gm_linear_create(&linear, ctx, 7, 9, NULL));
+        if (_i == 0) support_ok(ctx, gm_linear_create(&linear, ctx, 7, 9, NULL));
+        if (_i == 1) support_ok(ctx, gm_conv2d_create(&linear, ctx, 1, 1, 3, 1, NULL));
+        if (_i == 2) support_ok(ctx, gm_conv_transpose2d_create(&linear, ctx, 1, 1, 3, 1, NULL));
         support_ok(ctx, gm_activation_create(&activation, ctx, act, 0.3));
         support_ok(ctx, gm_sequence_create(&sequence, ctx));
         support_ok(ctx, gm_sequence_add(sequence, linear));
         support_ok(ctx, gm_sequence_add(sequence, activation));
         gm_tape_reset(tape);
-        int64_t shape[2] = { 5, 7 };
-        gm_var x = gm_randn(tape, 2, shape);
+        int64_t shape[2] = { 5, 7 }, image[4] = { 3, 1, 5 - 2 * (_i == 2) + 2, 3 };
+        gm_var x = _i ? gm_randn(tape, 4, image) : gm_randn(tape, 2, shape);
         const float *a = gm_value(tape, gm_apply(tape, sequence, x));
         const float *b = gm_value(tape, gm_apply(tape, activation, gm_apply(tape, linear, x)));
         support_ok(ctx, gm_tape_status(tape));
+        ck_assert_ptr_nonnull(gm_layer_kind_find(gm_layer_type(linear))->fused);
         for (int i = 0; i < 45; i++) ck_assert_float_eq_tol(a[i], b[i], 1e-6f);
         gm_layer_release(sequence);
         gm_layer_release(linear);
@@ -775,14 +859,7 @@ Suite *gm_suite(void)
     tcase_add_test(t, linear_values);
     tcase_add_test(t, linear_initialisation);
     tcase_add_test(t, dropout_mode);
-    tcase_add_test(t, fusing);
-    tcase_add_test(t, first_error_stays);
-    tcase_add_test(t, circles);
-    tcase_add_test(t, nesting_limits);
-    tcase_add_test(t, sharing);
-    tcase_add_test(t, shortcuts);
-    tcase_add_test(t, host_layers);
-    tcase_add_test(t, host_layers_badly);
+    tcase_add_loop_test(t, fusing, 0, 3);
     tcase_add_test(t, creating_badly);
     tcase_add_test(t, using_badly);
     suite_add_tcase(s, t);

@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "grid.h"
+#include "parzen.h"
 #include "plot.h"
 #include "say.h"
 #include "stop.h"
 
-#define SHOWN 100
-#define POINTS 20 /* of the curves, for each epoch */
+#define SHOWN 100   /* samples in a grid */
+#define JUDGED 1000 /* samples that the classifier reads */
+#define POINTS 20   /* of the curves, for each epoch */
 
 static const char *const metric_names[ADVERSARY_CURVES] = { "loss", "discriminator_loss", "d_data",
                                                             "d_samples", "diversity" };
@@ -23,19 +25,15 @@ static double metric(const gm_metric *metrics, int32_t count, const char *name)
     return NAN;
 }
 
-gm_status adversary_open(struct adversary *a, const struct mnist *m)
+int adversary_open(struct adversary *a)
 {
-    gm_dataset_retain(m->test);
-    a->test = m->test;
-    if (m->valid) {
-        gm_dataset_retain(m->train);
-        gm_dataset_retain(m->valid);
-        a->train = m->train;
-        a->valid = m->valid;
-        return GM_OK;
-    }
+    return a->classifier ? classify_open(&a->judge, a->run->context, a->classifier) : OPTIONS_GO_ON;
+}
+
+gm_status adversary_rows(gm_dataset **out, const struct mnist *m)
+{
     int64_t rows = gm_dataset_rows(m->train);
-    return gm_dataset_split(&a->train, &a->valid, m->train, rows - rows / 6);
+    return gm_dataset_range(out, m->train, 0, m->valid ? rows : rows - rows / 6);
 }
 
 /* A point is the mean since the point before. */
@@ -69,15 +67,10 @@ static int32_t on_progress(void *user, const gm_progress *p)
     return stop_requested();
 }
 
-static void to_unit(const struct adversary *a, float *values, int64_t count)
-{
-    for (int64_t i = 0; i < count; i++)
-        values[i] = (float)((double)values[i] * a->scale + a->shift);
-}
-
-/* count samples of the trained generator, in [0, 1]; a conditional one makes each class in turn. */
+/* Samples in [0, 1], always of the same noise; a conditional generator makes each class in turn. */
 static gm_status sample(struct adversary *a, int64_t count, gm_tensor **out)
 {
+    const struct parzen p = { .seed = (uint64_t)a->run->options.seed, .symmetric = a->symmetric };
     gm_model *model = gm_gan_model(a->gan);
     int64_t classes = gm_model_labels(model);
     gm_status s = GM_OK;
@@ -87,13 +80,10 @@ static gm_status sample(struct adversary *a, int64_t count, gm_tensor **out)
         s = labels ? gm_model_set_labels(model, labels, count) : GM_E_NOMEM;
         free(labels);
     }
-    gm_model_seed(model, (uint64_t)a->run->options.seed);
-    if (!s) s = gm_model_sample(out, model, count);
-    if (!s) to_unit(a, gm_tensor_data(*out), gm_tensor_count(*out));
-    return s;
+    return s ? s : parzen_draw(out, model, count, &p);
 }
 
-gm_status adversary_draw(struct adversary *a, const char *file, const char *title)
+static gm_status draw(struct adversary *a, const char *file, const char *title)
 {
     char path[OPTIONS_PATH_SIZE];
     gm_tensor *images = NULL;
@@ -142,7 +132,7 @@ gm_status adversary_train(struct adversary *a, gm_gan *gan, gm_dataset *rows, in
     gm_status s;
     a->gan = gan;
     if (!a->data_label) a->data_label = "D(x)", a->samples_label = "D(G(z))";
-    if ((s = adversary_draw(a, "samples_first.png", "Samples before training"))) return s;
+    if ((s = draw(a, "samples_first.png", "Samples before training"))) return s;
     progress_begin(&a->progress, o->epochs, o->quiet);
     if (!begin_curves(a, o->epochs)) return GM_E_NOMEM;
     gm_model_seed(model, (uint64_t)o->seed + 1);
@@ -158,51 +148,53 @@ gm_status adversary_train(struct adversary *a, gm_gan *gan, gm_dataset *rows, in
     if (s == GM_E_NUMERIC) run_failed(a->run, s), *status = 1; /* the last good weights are worth keeping */
     else if (s && !a->stopped) return s;
     if ((s = gm_model_save(model, options_out_path(o, "model.safetensors", path)))) return s;
-    if ((s = adversary_draw(a, "samples_last.png", "Samples after training"))) return s;
+    if ((s = draw(a, "samples_last.png", "Samples after training"))) return s;
     draw_curves(a);
     return GM_OK;
 }
 
-/* Parzen windows: deviation chosen on the validation rows, mean over the test rows. */
-static gm_status parzen(struct adversary *a, gm_result *result)
+static gm_status measure(struct adversary *a, struct json *json, const struct mnist *m)
 {
-    gm_tensor *samples = NULL, *valid = NULL, *test = NULL;
-    gm_status s;
-    int64_t valid_rows = gm_dataset_rows(a->valid), test_rows = gm_dataset_rows(a->test);
-    if (valid_rows > 1000) valid_rows = 1000; /* as Goodfellow et al. did */
-    if (!a->run->options.quiet)
-        say("Parzen windows on %lld samples", (long long)a->parzen_samples);
-    if ((s = sample(a, a->parzen_samples, &samples))) goto out;
-    if ((s = gm_dataset_read_tensor(&valid, a->valid, 0, valid_rows, 0))) goto out;
-    if ((s = gm_dataset_read_tensor(&test, a->test, 0, test_rows, 0))) goto out;
-    s = gm_parzen_fit(result, a->run->context, gm_dataset_row_size(a->test),
-                      gm_tensor_read(samples), a->parzen_samples, gm_tensor_read(valid), valid_rows,
-                      gm_tensor_read(test), test_rows, NULL);
+    struct parzen p = PARZEN_INIT;
+    struct classify_report report;
+    gm_result result = GM_RESULT_INIT;
+    gm_tensor *samples = NULL;
+    gm_status s = GM_OK;
+    p.quiet = a->run->options.quiet;
+    p.symmetric = a->symmetric;
+    if (a->parzen_samples) {
+        if (!p.quiet) say("Parzen windows on %lld samples", (long long)a->parzen_samples);
+        if ((s = sample(a, a->parzen_samples, &samples))) goto out;
+        if ((s = parzen_rows(&result, a->run->context, gm_tensor_read(samples), a->parzen_samples,
+                             gm_dataset_row_size(m->test), m, &p)))
+            goto out;
+        json_number(json, "parzen", result.value);
+        json_number(json, "parzen_error", result.standard_error);
+        json_number(json, "parzen_sigma", result.sigma);
+        json_whole(json, "parzen_samples", result.samples);
+        gm_tensor_release(samples);
+        samples = NULL;
+    }
+    if (a->classifier) {
+        if ((s = sample(a, JUDGED, &samples))) goto out;
+        if ((s = classify_report(&a->judge, gm_tensor_read(samples), JUDGED, &report))) goto out;
+        classify_json(json, &report);
+    }
 out:
-    gm_tensor_release(test);
-    gm_tensor_release(valid);
     gm_tensor_release(samples);
     return s;
 }
 
 gm_status adversary_report(struct adversary *a, struct json *json, const char *model,
-                           const char *dataset)
+                           const struct mnist *m)
 {
-    gm_result result = GM_RESULT_INIT;
-    gm_status s = GM_OK;
-    if (a->parzen_samples && !a->stopped && (s = parzen(a, &result))) return s;
-    json_begin(json, model, dataset);
+    json_begin(json, model, m->name);
     json_whole(json, "epochs", gm_model_epochs(gm_gan_model(a->gan)));
     json_number(json, "samples_per_second", a->rate);
+    gm_status s = a->stopped ? GM_OK : measure(a, json, m);
     json_number(json, "seconds", run_seconds(a->run));
     if (a->stopped) json_flag(json, "stopped", 1);
-    if (a->parzen_samples && !a->stopped) {
-        json_number(json, "parzen", result.value);
-        json_number(json, "parzen_error", result.standard_error);
-        json_number(json, "parzen_sigma", result.sigma);
-        json_whole(json, "parzen_samples", result.samples);
-    }
-    return GM_OK;
+    return s == GM_E_CANCELLED ? GM_OK : s;
 }
 
 void adversary_close(struct adversary *a)
@@ -210,7 +202,5 @@ void adversary_close(struct adversary *a)
     progress_end(&a->progress);
     free(a->x);
     for (int i = 0; i < ADVERSARY_CURVES; i++) free(a->y[i]);
-    gm_dataset_release(a->train);
-    gm_dataset_release(a->valid);
-    gm_dataset_release(a->test);
+    classify_close(&a->judge);
 }

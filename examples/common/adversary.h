@@ -1,16 +1,20 @@
 /* adversary.h - what the GAN programs share: the curves of both players, pictures, and the measures of samples.
  *
- *     struct adversary a = { .run = &r, .name = "gan", .title = "...", .scale = 1 };
- *     s = adversary_train(&a, gan, &m, epochs, batch);
- *     status = adversary_finish(&a, s, &json);
- *
- * Samples times scale plus shift lie in [0, 1], as grids, the Parzen estimate and the classifier want them.
+ *     struct adversary a = { .run = &r, .title = "..." };
+ *     status = adversary_open(&a);
+ *     ... gm_gan_create ...
+ *     if ((s = adversary_train(&a, gan, rows, &status))) goto out;
+ *     if ((s = adversary_report(&a, &json, "gan", &m))) goto out;
+ *     if (json_end(&json)) status = 1;
+ * out:
+ *     adversary_close(&a);
  */
 #ifndef EXAMPLES_ADVERSARY_H
 #define EXAMPLES_ADVERSARY_H
 
 #include <gm/gm.h>
 
+#include "classify.h"
 #include "json.h"
 #include "mnist.h"
 #include "progress.h"
@@ -21,15 +25,16 @@
 struct adversary {
     struct run *run;
     const char *title;       /* of the plot */
-    double scale, shift;     /* from samples to [0, 1] */
-    /* What D's values are called: through a sigmoid they are probabilities. */
-    const char *data_label, *samples_label;
+    int symmetric;           /* pixels are in [-1, 1], as tanh gives them, not in [0, 1] */
+    const char *data_label, *samples_label; /* what D's values are called in the plot; NULL: D(x), D(G(z)) */
     /* Called at each epoch's end with the number of the next one, from 1 on; may be NULL. */
     void (*on_epoch)(void *user, int64_t epoch);
     void *user;
     int64_t parzen_samples;  /* 0: no Parzen estimate */
+    const char *classifier;  /* file of a classifier that reads 1000 samples; NULL: none */
+
     gm_gan *gan;             /* borrowed */
-    gm_dataset *train, *valid, *test; /* in [0, 1]; valid is cut off the training rows if there is none */
+    struct classifier judge;
     struct progress progress;
     double *x, *y[ADVERSARY_CURVES];
     int count, room;
@@ -39,19 +44,19 @@ struct adversary {
     double rate;
 };
 
-/* Datasets: the last sixth of the training rows becomes the validation set if m has none (of MNIST the last 10 000). */
-gm_status adversary_open(struct adversary *a, const struct mnist *m);
+/* Opens the classifier, if one is named: OPTIONS_GO_ON, or the status to exit with. */
+int adversary_open(struct adversary *a);
 
-/* A grid of 100 samples, always of the same noise; with labels each column has one class. */
-gm_status adversary_draw(struct adversary *a, const char *file, const char *title);
+/* The training rows without those that validate, if m has no others: of MNIST the first 50 000. */
+gm_status adversary_rows(gm_dataset **out, const struct mnist *m);
 
-/* Draws the first grid, fits on rows (the training rows as the model wants them), saves the model, draws the last grid
- * and the curves. GM_OK also after Ctrl-C (a->stopped) and when a player's loss was not finite (reported; *status is 1). */
+/* Draws the first grid, fits on rows, saves the model, draws the last grid and the curves. GM_OK also after Ctrl-C (a->stopped)
+ * and when a player's loss was not finite (reported; *status is 1). */
 gm_status adversary_train(struct adversary *a, gm_gan *gan, gm_dataset *rows, int *status);
 
-/* Starts the line of JSON with what all of them have; measures and adds the Parzen estimate. */
+/* Measures, and starts the line of JSON with what all of them have; the program adds its own and ends it. */
 gm_status adversary_report(struct adversary *a, struct json *json, const char *model,
-                           const char *dataset);
+                           const struct mnist *m);
 
 void adversary_close(struct adversary *a);
 

@@ -4,7 +4,9 @@
 
 #include "gm/archive.h"
 #include "gm/context.h"
+#include "gm/conv.h"
 #include "gm/data.h"
+#include "gm/dcgan.h"
 #include "gm/evaluate.h"
 #include "gm/extend.h"
 #include "gm/gan.h"
@@ -14,6 +16,7 @@
 #include "gm/layer_file.h"
 #include "gm/loss.h"
 #include "gm/model.h"
+#include "gm/norm.h"
 #include "gm/ops.h"
 #include "gm/optimizer.h"
 #include "gm/params.h"

@@ -46,8 +46,8 @@ GM_API void gm_layer_release(gm_layer *layer);
  * added. NULL for NULL. */
 GM_API gm_params *gm_layer_params(const gm_layer *layer);
 
-/* "linear", "activation", "dropout", "embedding", "reshape", "flatten", "maxout", "sequence", or a host's own
- * name. Lives as long as the layer; "" for NULL. */
+/* "linear", "activation", "maxout", "dropout", "embedding", "reshape", "flatten", "sequence", those
+ * of gm/norm.h, or a host's own name. Lives as long as the layer; "" for NULL. */
 GM_API const char *gm_layer_type(const gm_layer *layer);
 
 /* Borrowed. NULL for NULL. */
@@ -62,7 +62,7 @@ GM_API gm_status gm_layer_output(gm_layer *layer, int32_t rank, const int64_t *s
                                  int32_t *out_rank, int64_t *out_shape);
 
 /* Initialises anew: parameters of rank 2 and more by `kind` (GM_INIT_*, a and b as in
- * gm_param_init), those of rank 0 and 1 with zeros. rng NULL: streams of the context. The statuses
+ * gm_param_init), those of rank 0 and 1 with zeros, or ones where a layer starts so (gm/norm.h). rng NULL: streams of the context. The statuses
  * of gm_param_init; parameters before the failing one have their new values then. */
 GM_API gm_status gm_layer_init(gm_layer *layer, int32_t kind, double a, double b, gm_rng *rng);
 
@@ -116,8 +116,8 @@ GM_API gm_status gm_reshape_create(gm_layer **out, gm_context *context, int32_t 
 GM_API gm_status gm_flatten_create(gm_layer **out, gm_context *context);
 
 /* A sequence: each part's output is the next part's input. Empty at first (then it passes its input
- * through). A linear part that an activation follows directly is computed together with it, in one
- * pass. */
+ * through). A linear part, and others that say so, are computed together with an activation that
+ * follows directly, in one pass. */
 GM_API gm_status gm_sequence_create(gm_layer **out, gm_context *context);
 
 /* Adds a part at the end; it is retained. The part's parameters join the sequence's under

@@ -16,7 +16,8 @@
  *
  * Everything a recording makes belongs to the tape: values live until the next reset, nothing is released by hand. Storage
  * is kept across resets: after its first step a step of the same shapes does no heap allocation.
- * The operations themselves are in gm/ops.h and gm/loss.h; layers (gm_apply) in gm/layer.h.
+ * The operations themselves are in gm/ops.h and gm/loss.h; layers (gm_apply) in gm/layer.h; gradients that are variables
+ * themselves (second derivatives) in gm/gradient.h.
  */
 #ifndef GM_TAPE_H
 #define GM_TAPE_H
@@ -92,6 +93,9 @@ GM_API gm_status gm_read(gm_tape *tape, gm_var v, float *out, int64_t count);
  * `wrt` are constants, and only what lies between them and the loss is computed.
  * Either it completes or every gradient is as before: allocation precedes computation.
  * The recording stays; it may be called again, for another loss or set.
+ * State that operations update while training (running statistics, gm/norm.h) takes its new value when this completes,
+ * with whatever loss and set, once for each recording of an operation: not after a failure, not a second time when it is called
+ * again, not when the tape is reset first. Nothing of it is written when a new value is NaN or infinite.
  * The sticking status; GM_E_STALE; GM_E_SHAPE: loss has not one element; GM_E_INVALID: NULL, another context;
  * GM_E_NOMEM; what a host's backward callback returned. */
 GM_API gm_status gm_backward(gm_tape *tape, gm_var loss, const gm_params *wrt);

@@ -128,6 +128,7 @@ static gm_status backward(gm_tape *tape, gm_var loss, const gm_params *wrt, int 
         if (node->param) node->param->written = 1;
     }
     commit(tape, wrt, staged, add);
+    gm_tape_commit(tape);
 out:
     if (status) /* gm_gradient_of has nothing to show */
         for (int64_t i = 0; i <= (int64_t)loss.index; i++) tape->nodes[i]->needed = 0;

@@ -49,4 +49,9 @@ void gm_gradient_distance(gm_chain *c);
 void gm_gradient_nll(gm_chain *c);
 void gm_gradient_kl(gm_chain *c);
 
+/* Entries of the convolutions (gradient_conv.c). */
+void gm_gradient_conv(gm_chain *c);
+void gm_gradient_conv_transpose(gm_chain *c);
+void gm_gradient_conv_weight(gm_chain *c);
+
 #endif

@@ -15,5 +15,8 @@ const gm_op *const gm_op_table[] = {
     &gm_op_gaussian_sample, &gm_op_bce_with_logits, &gm_op_cross_entropy, &gm_op_squared_error,
     &gm_op_mse,         &gm_op_gaussian_nll,    &gm_op_gaussian_kl,   &gm_op_maxout,
     &gm_op_one_hot,     &gm_op_broadcast,       &gm_op_slope,         &gm_op_scatter_rows,
+    &gm_op_conv2d,      &gm_op_conv_transpose2d, &gm_op_conv2d_weight, &gm_op_max_pool2d,
+    &gm_op_avg_pool2d,  &gm_op_upsample_nearest, &gm_op_pixel_shuffle,
+    &gm_op_batch_norm,  &gm_op_layer_norm,      &gm_op_instance_norm, &gm_op_spectral_normalize,
     NULL,
 };

@@ -8,6 +8,7 @@
 
 #include "autodiff/tape.h"
 #include "gm/loss.h"
+#include "gm/norm.h"
 #include "gm/ops.h"
 
 extern const gm_op gm_op_neg, gm_op_scale, gm_op_shift, gm_op_square, gm_op_sqrt, gm_op_abs,
@@ -16,6 +17,8 @@ extern const gm_op gm_op_neg, gm_op_scale, gm_op_shift, gm_op_square, gm_op_sqrt
 extern const gm_op gm_op_add, gm_op_sub, gm_op_mul, gm_op_div;
 extern const gm_op gm_op_softmax, gm_op_log_softmax, gm_op_logsumexp;
 extern const gm_op gm_op_maxout;
+extern const gm_op gm_op_batch_norm, gm_op_layer_norm, gm_op_instance_norm,
+    gm_op_spectral_normalize;
 extern const gm_op gm_op_sum, gm_op_mean, gm_op_sum_axes, gm_op_mean_axes;
 extern const gm_op gm_op_broadcast;
 extern const gm_op gm_op_matmul, gm_op_linear;
@@ -26,6 +29,33 @@ extern const gm_op gm_op_slope, gm_op_scatter_rows;
 extern const gm_op gm_op_dropout, gm_op_gaussian_sample;
 extern const gm_op gm_op_bce_with_logits, gm_op_cross_entropy, gm_op_squared_error, gm_op_mse,
     gm_op_gaussian_nll, gm_op_gaussian_kl;
+extern const gm_op gm_op_conv2d, gm_op_conv_transpose2d, gm_op_conv2d_weight, gm_op_max_pool2d,
+    gm_op_avg_pool2d, gm_op_upsample_nearest, gm_op_pixel_shuffle;
+
+/* The convolution family is closed under differentiation (kernels/conv.h has the map): with the
+ * same geometry,
+ *   conv2d(x, w):             dx = conv_transpose2d(dy, w), dw = conv2d_weight(x, dy)
+ *   conv_transpose2d(y, w):   dy = conv2d(dx, w),           dw = conv2d_weight(dx, y)
+ *   conv2d_weight(x, y) = w:  dx = conv_transpose2d(y, dw), dy = conv2d(x, dw)
+ * These record one of the three without bias and activation, the size of the result given: rows and
+ * columns of the input, the output, the kernel (which several sizes may fit). */
+typedef struct gm_conv_geometry {
+    int64_t stride[2], padding[2], dilation[2], groups;
+} gm_conv_geometry;
+gm_var gm_conv2d_sized(gm_tape *tape, gm_var x, gm_var w, const gm_conv_geometry *g,
+                       const int64_t size[2]);
+gm_var gm_conv_transpose2d_sized(gm_tape *tape, gm_var y, gm_var w, const gm_conv_geometry *g,
+                                 const int64_t size[2]);
+gm_var gm_conv2d_weight(gm_tape *tape, gm_var x, gm_var y, const gm_conv_geometry *g,
+                        const int64_t kernel[2]);
+/* What a node of one of the three ops was recorded with. */
+typedef struct gm_conv_attr {
+    gm_conv_geometry geometry;
+    int64_t size[2];          /* of the result; 0: by the formula */
+    int64_t output_padding[2];
+    int32_t kind;             /* GM_UNARY_*; its derivative is taken from its result */
+    float slope;
+} gm_conv_attr;
 
 /* A walk over up to three arrays of one index space. Strides are in elements, 0 where an array is
  * repeated. Axes are merged as far as all arrays allow, so that the innermost run is long; its

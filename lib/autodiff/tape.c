@@ -58,6 +58,7 @@ void gm_tape_release(gm_tape *tape)
     gm_arena_free(&tape->gradients);
     gm_arena_free(&tape->values);
     gm_memory_put(&ctx->memory, tape->nodes, (size_t)tape->room * sizeof *tape->nodes);
+    gm_memory_put(&ctx->memory, tape->work, tape->work_size);
     gm_rng_release(tape->rng);
     gm_memory_put(&ctx->memory, tape, sizeof *tape);
     gm_context_release(ctx);
@@ -79,6 +80,7 @@ void gm_tape_reset(gm_tape *tape)
     release_held(tape);
     gm_arena_reset(&tape->values);
     gm_arena_reset(&tape->gradients);
+    tape->pending = NULL;
     tape->count = 0;
     tape->status = GM_OK;
     tape->recording = new_recording(tape->ctx);
@@ -134,6 +136,18 @@ void *gm_tape_scratch(gm_tape *tape, size_t size)
     void *p = gm_arena_get(&tape->values, size);
     if (!p) gm_tape_stick(tape, gm_fail_memory(tape->ctx, "tape"));
     return p;
+}
+
+gm_status gm_tape_reserve(gm_tape *tape, const char *what, size_t size)
+{
+    gm_memory *memory = &tape->ctx->memory;
+    if (tape->work_size >= size) return GM_OK;
+    void *work = gm_memory_get(memory, size);
+    if (!work) return gm_fail_memory(tape->ctx, what);
+    gm_memory_put(memory, tape->work, tape->work_size);
+    tape->work = work;
+    tape->work_size = size;
+    return GM_OK;
 }
 
 void gm_tape_draw(gm_tape *tape, int64_t n, uint64_t *key, uint64_t *stream, uint64_t *block)

@@ -75,6 +75,13 @@ typedef struct gm_held {
     gm_tensor *tensor;
 } gm_held;
 
+/* A new value of a parameter that is state (a running statistic), waiting for gm_backward. */
+typedef struct gm_pending {
+    struct gm_pending *next;
+    gm_param *param; /* borrowed, as by gm_parameter */
+    float *value;    /* param->count floats in the arena */
+} gm_pending;
+
 struct gm_tape {
     gm_context *ctx; /* retained */
     gm_rng *rng;     /* retained */
@@ -87,6 +94,9 @@ struct gm_tape {
     gm_node **nodes;
     int64_t count, room;
     gm_held *held;      /* input tensors, retained until the next reset */
+    void *work;         /* 64-byte aligned; one workspace for all operations, as large as the largest asked for */
+    size_t work_size;
+    gm_pending *pending; /* state to be written when gm_backward completes; newest first */
 };
 
 /* Records op on inputs. attr is copied into the arena. */
@@ -103,6 +113,17 @@ gm_node *gm_tape_node(gm_tape *tape, gm_var v);
 gm_var gm_tape_stick(gm_tape *tape, gm_status status);
 /* Scratch until the next reset. NULL: the tape fails with GM_E_NOMEM. */
 void *gm_tape_scratch(gm_tape *tape, size_t size);
+/* Makes the tape's workspace at least `size` bytes; it is one for all operations, kept across resets, and whoever
+ * computes may overwrite it. An op asks in infer for what its forward and backward need. GM_E_NOMEM. */
+gm_status gm_tape_reserve(gm_tape *tape, const char *what, size_t size);
+/* Where an operation puts the new value of `param`, a parameter that is state. It holds the present
+ * value, that which an earlier operation of the recording left there included. When gm_backward
+ * completes it becomes the parameter's value; a reset before that drops it. NULL: the tape fails
+ * with GM_E_NOMEM. */
+float *gm_tape_stage(gm_tape *tape, gm_param *param);
+/* Ends of the above: writes what is waiting, all or, when something of it is not finite, nothing;
+ * forgets it. */
+void gm_tape_commit(gm_tape *tape);
 /* Takes the blocks that n values of the tape's random stream need, for an op to use. */
 void gm_tape_draw(gm_tape *tape, int64_t n, uint64_t *key, uint64_t *stream, uint64_t *block);
 

@@ -1,13 +1,15 @@
-/* parzen.c - Parzen-window log-likelihood (Breuleux, Bengio and Vincent 2011; Goodfellow et al. 2014).
+/* parzen.c - Parzen-window log-likelihood (Breuleux, Bengio and Vincent 2011; Goodfellow et al.
+ * 2014).
  *
  * With c the mean of the samples, x and s centred on it,
  *
  *     -|x - s|^2 / 2 = (x . s - |s|^2 / 2) - |x|^2 / 2
  *
- * so one linear layer with the samples as weights and -|s|^2 / 2 as biases gives a tile of exponents up to a term of
- * the row. In single precision the difference of large products loses digits; that matters most for the
- * nearest sample, which dominates the sum. Its distance is therefore computed again in double, and only what the others
- * are further away is taken from the product.
+ * so one linear layer with the samples as weights and -|s|^2 / 2 as biases gives a tile of
+ * exponents up to a term of the row. In single precision the difference of large products loses
+ * digits; that matters most for the nearest sample, which dominates the sum. Its distance is
+ * therefore computed again in double, and only what the others are further away is taken from the
+ * product.
  */
 #include <math.h>
 #include <string.h>
@@ -16,11 +18,11 @@
 #include "gm/ops.h"
 #include "models/model.h"
 
-#define TILE 1024                    /* rows and samples of a tile at most */
+#define TILE 1024                      /* rows and samples of a tile at most */
 #define TILE_VALUES ((int64_t)1 << 22) /* of a tile's rows, unless one row has more */
 #define MOST_SIGMAS 10000
-#define SMALLEST 1e-18               /* sigma; 1 / sigma^2 must be a float */
-#define LARGEST 1e18                 /* sigma, and distances from the mean; their squares must be floats */
+#define SMALLEST 1e-18 /* sigma; 1 / sigma^2 must be a float */
+#define LARGEST 1e18   /* sigma, and distances from the mean; their squares must be floats */
 #define LOG_SQRT_2PI 0.91893853320467274178
 
 typedef struct parzen {
@@ -69,10 +71,10 @@ static gm_status check_values(gm_context *ctx, const table *t, int64_t d)
 {
     for (int64_t i = 0; i < t->count * d; i++)
         if (!isfinite(t->values[i]))
-            return gm_model_fail(ctx, GM_E_INVALID,
-                                 "parzen: %s: row %lld, column %lld is %g, finite values are wanted",
-                                 t->name, (long long)(i / d), (long long)(i % d),
-                                 (double)t->values[i]);
+            return gm_model_fail(
+                ctx, GM_E_INVALID,
+                "parzen: %s: row %lld, column %lld is %g, finite values are wanted", t->name,
+                (long long)(i / d), (long long)(i % d), (double)t->values[i]);
     return GM_OK;
 }
 
@@ -135,7 +137,8 @@ static void parzen_close(parzen *p)
     gm_context_free(p->ctx, p->block, p->block_size);
 }
 
-/* Rows begin .. begin + count - 1 of t, less the centre, into out; -|row|^2 / 2 into half (may be NULL). */
+/* Rows begin .. begin + count - 1 of t, less the centre, into out; -|row|^2 / 2 into half (may be
+ * NULL). */
 static gm_status centre_rows(const parzen *p, const table *t, int64_t begin, int64_t count,
                              float *out, float *half)
 {
@@ -209,8 +212,8 @@ static gm_status add_tile(parzen *p, int64_t count, int64_t k)
     for (int64_t c = 0; c < p->sigma_count; c++) {
         double precision = 1 / (p->sigmas[c] * p->sigmas[c]);
         gm_tape_reset(tape);
-        gm_var sums =
-            gm_logsumexp(tape, gm_scale(tape, gm_input_array(tape, 2, shape, p->beyond), precision));
+        gm_var sums = gm_logsumexp(
+            tape, gm_scale(tape, gm_input_array(tape, 2, shape, p->beyond), precision));
         GM_TRY(gm_tape_status(tape));
         for (int64_t i = 0; i < count; i++) {
             double *to = &p->log_sum[i * p->sigma_count + c];
@@ -255,7 +258,8 @@ static gm_status score(parzen *p, const table *t, double *log_prob)
         p->done += count;
         if (p->on_row && p->on_row(p->user, p->done))
             GM_TRY(gm_model_fail(p->ctx, GM_E_CANCELLED,
-                                 "parzen: stopped by the host after %lld rows", (long long)p->done));
+                                 "parzen: stopped by the host after %lld rows",
+                                 (long long)p->done));
     }
 out:
     return status;
@@ -312,9 +316,8 @@ static gm_status check_sigmas(gm_context *ctx, const gm_parzen_options *o)
                              o->sigmas ? "given" : "NULL", (long long)o->sigma_count, MOST_SIGMAS);
     for (int64_t i = 0; i < o->sigma_count; i++)
         if (!sigma_fits(o->sigmas[i]))
-            return gm_model_fail(ctx, GM_E_INVALID,
-                                 "parzen: sigma %lld is %g, %g to %g is wanted", (long long)i,
-                                 o->sigmas[i], SMALLEST, LARGEST);
+            return gm_model_fail(ctx, GM_E_INVALID, "parzen: sigma %lld is %g, %g to %g is wanted",
+                                 (long long)i, o->sigmas[i], SMALLEST, LARGEST);
     return GM_OK;
 }
 

@@ -34,6 +34,9 @@ enum {
 
 enum { GM_BINARY_ADD = 0, GM_BINARY_SUB, GM_BINARY_MUL, GM_BINARY_DIV, GM_BINARY_COUNT };
 
+/* A vector of the widest instruction set. */
+#define GM_GATHER_LANES 16
+
 /* What one optimizer update needs; `step` counts from 1. Each kernel updates n weights in one
  * pass. */
 typedef struct gm_update {
@@ -48,6 +51,13 @@ typedef struct gm_update {
     double eps;
     int64_t step;
 } gm_update;
+
+/* Some channels of every image: `inner` neighbours are one channel of one image, channels follow
+ * each other, images begin `stride` floats apart. */
+#define GM_WALK_CHANNELS 64 /* of a walk, at most */
+typedef struct gm_walk {
+    int64_t images, stride, channels, inner;
+} gm_walk;
 
 typedef struct gm_kernels {
     const char *name; /* "baseline", "x86-64-v3", "x86-64-v4" */
@@ -103,6 +113,30 @@ typedef struct gm_kernels {
     void (*maxout_grad)(float *dx, const float *dy, const float *which, int64_t groups,
                         int64_t pieces, int add);
 
+    /* Per channel: sum x and sum x^2. */
+    void (*channel_sums)(const gm_walk *w, double *sum, double *square, const float *x);
+    /* y = act(scale_c (x - mean_c) + shift_c) */
+    void (*channel_affine)(const gm_walk *w, float *y, const float *x, const float *mean,
+                           const float *scale, const float *shift, int32_t act, float a);
+    /* dy becomes the gradient before act (taken from y); sum dy and sum dy (x - mean_c) of it. */
+    void (*channel_grad_sums)(const gm_walk *w, double *sum, double *dot, float *dy, const float *x,
+                              const float *y, const float *mean, int32_t act, float a);
+    /* dx (+)= a_c dy + b_c (x - mean_c) + h_c */
+    void (*channel_grad)(const gm_walk *w, float *dx, const float *dy, const float *x,
+                         const float *mean, const float *a, const float *b, const float *h,
+                         int add);
+    /* y = act(gamma (x - mean_r) inverse_r + beta), mean and 1 / sqrt(variance + eps) of each row;
+     * gamma and beta [cols] may be NULL. The gradients: dy is that before act. */
+    void (*norm_rows)(float *y, float *mean, float *inverse, const float *x, const float *gamma,
+                      const float *beta, double eps, int64_t rows, int64_t cols, int32_t act,
+                      float a);
+    void (*norm_rows_grad)(float *dx, const float *dy, const float *x, const float *mean,
+                           const float *inverse, const float *gamma, int64_t rows, int64_t cols,
+                           int add);
+    void (*norm_columns_grad)(float *dgamma, float *dbeta, const float *dy, const float *x,
+                              const float *mean, const float *inverse, int64_t rows, int64_t cols,
+                              int64_t ld, int add_gamma, int add_beta); /* outputs may be NULL */
+
     /* Losses, one value a row (sums over cols). rep: how many consecutive rows of the first
      * operand share one row of the target (1 usually; K for K-sample bounds). y, dy, logits and
      * dlogits point at row first_row of the whole, target at its row 0: row first_row + r uses
@@ -145,6 +179,23 @@ typedef struct gm_kernels {
                     uint64_t block, int64_t n, int add);
 
     void (*bytes_to_float)(float *y, const uint8_t *x, float scale, float shift, int64_t n);
+
+    /* A matrix product whose left operand is gathered: it is where it lies, at any offsets.
+     *   y[r ldy + l] (+)= start + sum_d x[row[r] + step[d]] b[d ldb + l],  l < lanes
+     * lanes: a multiple of GM_GATHER_LANES. start: NULL, or one value a row (by_row) or a lane.
+     * Every sum runs over d in order. */
+    void (*gather_product)(float *y, int64_t ldy, const float *x, const int64_t *row, int64_t rows,
+                           const int64_t *step, int64_t depth, const float *b, int64_t ldb,
+                           int64_t lanes, const float *start, int by_row, int add);
+    /* y[c ldy + r] (+)= x[r ldx + c] */
+    void (*transpose)(float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows,
+                      int64_t cols, int add);
+    /* y[r ldy + c] = x[r ldx + c] */
+    void (*copy_rows)(float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows,
+                      int64_t cols);
+    /* Where x[j stride] is above best[j], or NaN: best[j] becomes it, at[j] first + j stride. */
+    void (*pool_max)(float *best, int32_t *at, const float *x, int64_t stride, int32_t first,
+                     int64_t n);
 
     /* Optimizer updates, one pass. prev, where not NULL, receives the weights as they were. */
     /* m NULL: no momentum */

@@ -15,8 +15,10 @@
 #include "kernels/isa_elementwise.inc"
 #include "kernels/isa_rows.inc"
 #include "kernels/isa_maxout.inc"
+#include "kernels/isa_norm.inc"
 #include "kernels/isa_losses.inc"
 #include "kernels/isa_updates.inc"
+#include "kernels/isa_conv.inc"
 
 extern const gm_kernels GM_ISA_NAME(gm_kernels_);
 
@@ -46,6 +48,13 @@ const gm_kernels GM_ISA_NAME(gm_kernels_) = {
     .logsumexp_grad = logsumexp_grad,
     .maxout = maxout,
     .maxout_grad = maxout_grad,
+    .channel_sums = channel_sums,
+    .channel_affine = channel_affine,
+    .channel_grad_sums = channel_grad_sums,
+    .channel_grad = channel_grad,
+    .norm_rows = norm_rows,
+    .norm_rows_grad = norm_rows_grad,
+    .norm_columns_grad = norm_columns_grad,
     .bce_rows = bce_rows,
     .bce_rows_grad = bce_rows_grad,
     .sqdist_rows = sqdist_rows,
@@ -59,6 +68,10 @@ const gm_kernels GM_ISA_NAME(gm_kernels_) = {
     .bernoulli = GM_ISA_NAME(gm_bernoulli_),
     .dropout = GM_ISA_NAME(gm_dropout_),
     .bytes_to_float = bytes_to_float,
+    .gather_product = gather_product,
+    .transpose = transpose,
+    .copy_rows = copy_rows,
+    .pool_max = pool_max,
     .sgd = sgd,
     .adam = adam,
     .rmsprop = rmsprop,

@@ -4,11 +4,17 @@
 
 #include <string.h>
 
+#include "gm/norm.h"
 #include "gm/rng.h"
+#include "kernels/kernels.h"
 
 const gm_layer_kind *const gm_layer_kinds[] = {
-    &gm_kind_linear,  &gm_kind_activation, &gm_kind_dropout,  &gm_kind_embedding,
-    &gm_kind_reshape, &gm_kind_flatten,    &gm_kind_maxout,   &gm_kind_sequence,
+    &gm_kind_linear,          &gm_kind_activation,    &gm_kind_dropout,
+    &gm_kind_embedding,       &gm_kind_reshape,       &gm_kind_flatten,
+    &gm_kind_maxout,          &gm_kind_sequence,      &gm_kind_conv2d,
+    &gm_kind_conv_transpose2d, &gm_kind_max_pool2d,   &gm_kind_avg_pool2d,
+    &gm_kind_upsample_nearest, &gm_kind_pixel_shuffle, &gm_kind_batch_norm,
+    &gm_kind_layer_norm,      &gm_kind_instance_norm, &gm_kind_spectral_norm,
     NULL,
 };
 
@@ -30,6 +36,10 @@ static gm_status make_arrays(gm_layer *layer)
         if (!*set) GM_TRY(gm_params_create(set, layer->ctx));
         GM_TRY(
             gm_param_create(&param, layer->ctx, arrays[i].name, arrays[i].rank, arrays[i].shape));
+        for (int32_t k = 0; k < GM_LAYER_ONES && layer->kind->ones[k]; k++)
+            if (!strcmp(layer->kind->ones[k], arrays[i].name)) param->origin = 1;
+        if (param->origin != 0)
+            layer->ctx->kernels->fill(param->value, (float)param->origin, param->count);
         GM_TRY(gm_params_add(*set, NULL, param));
         gm_param_release(param);
         param = NULL;
@@ -88,6 +98,7 @@ void gm_layer_release(gm_layer *layer)
     gm_memory_put(&ctx->memory, layer->parts, (size_t)layer->room * sizeof *layer->parts);
     gm_params_release(layer->params);
     gm_params_release(layer->state);
+    gm_layer_release(layer->inner);
     if (layer->host.release) layer->host.release(layer->host.user);
     gm_memory_put(&ctx->memory, layer, sizeof *layer);
     gm_context_release(ctx);
@@ -96,6 +107,11 @@ void gm_layer_release(gm_layer *layer)
 gm_params *gm_layer_params(const gm_layer *layer)
 {
     return layer ? layer->params : NULL;
+}
+
+gm_params *gm_layer_state(const gm_layer *layer)
+{
+    return layer ? layer->state : NULL;
 }
 
 const char *gm_layer_type(const gm_layer *layer)
@@ -152,7 +168,7 @@ gm_status gm_layer_init(gm_layer *layer, int32_t kind, double a, double b, gm_rn
     for (int64_t i = 0; i < layer->params->count && !status; i++) {
         gm_param *p = layer->params->entries[i].param;
         status = p->rank >= 2 ? gm_param_init(p, kind, a, b, rng)
-                              : gm_param_init(p, GM_INIT_CONSTANT, 0, 0, rng);
+                              : gm_param_init(p, GM_INIT_CONSTANT, p->origin, 0, rng);
     }
     return status;
 }

@@ -12,12 +12,13 @@
 #include "base/error.h"
 #include "gm/layer.h"
 
-#define GM_LAYER_INTS 8
+#define GM_LAYER_INTS 16
 #define GM_LAYER_REALS 4
 #define GM_LAYER_ARRAYS 6
 #define GM_LAYER_DEPTH 32      /* nested sequences */
 #define GM_SEQUENCE_PARTS 4096 /* of one sequence, and of all that it nests, however often */
 #define GM_LAYER_TYPE 32
+#define GM_LAYER_ONES 2
 
 typedef struct gm_layer_attrs {
     int64_t ints[GM_LAYER_INTS];
@@ -41,6 +42,14 @@ typedef struct gm_layer_kind {
      * product is too large show when the arrays are made. */
     int32_t (*arrays)(const gm_layer_attrs *attrs, gm_layer_array out[GM_LAYER_ARRAYS]);
     gm_var (*apply)(gm_layer *layer, gm_tape *tape, gm_var x);
+    /* With the activation that follows the layer, in one operation. NULL: it cannot. */
+    gm_var (*fused)(gm_layer *layer, gm_tape *tape, gm_var x, int32_t activation, double slope);
+    /* The same with another weight in place of its first array, "weight", of rank 2 or more. NULL:
+     * it has none. */
+    gm_var (*with_weight)(gm_layer *layer, gm_tape *tape, gm_var weight, gm_var x,
+                          int32_t activation, double slope);
+    /* Arrays that start at 1 instead of 0, and that gm_layer_init puts back there. */
+    const char *ones[GM_LAYER_ONES];
 } gm_layer_kind;
 
 struct gm_layer {
@@ -49,7 +58,8 @@ struct gm_layer {
     const gm_layer_kind *kind;
     gm_layer_attrs attrs;
     gm_params *params; /* retained */
-    gm_params *state;  /* arrays that are not trained; NULL when there are none */
+    gm_params *state;  /* arrays that are not trained, in a sequence its parts'; NULL: none */
+    gm_layer *inner;   /* what a spectral norm is around; retained */
 
     /* A sequence. */
     gm_layer **parts;  /* retained */
@@ -67,6 +77,10 @@ struct gm_layer {
 
 extern const gm_layer_kind gm_kind_linear, gm_kind_activation, gm_kind_dropout, gm_kind_embedding,
     gm_kind_reshape, gm_kind_flatten, gm_kind_maxout, gm_kind_sequence, gm_kind_host;
+extern const gm_layer_kind gm_kind_conv2d, gm_kind_conv_transpose2d, gm_kind_max_pool2d,
+    gm_kind_avg_pool2d, gm_kind_upsample_nearest, gm_kind_pixel_shuffle;
+extern const gm_layer_kind gm_kind_batch_norm, gm_kind_layer_norm, gm_kind_instance_norm,
+    gm_kind_spectral_norm;
 
 /* All kinds that files may name; NULL-terminated. The host's is not among them. */
 extern const gm_layer_kind *const gm_layer_kinds[];
@@ -75,8 +89,13 @@ const gm_layer_kind *gm_layer_kind_find(const char *name); /* NULL if there is n
 /* A layer with its arrays zero. attrs NULL: no attributes. */
 gm_status gm_layer_make(gm_layer **out, gm_context *ctx, const gm_layer_kind *kind,
                         const gm_layer_attrs *attrs);
-/* A linear layer with the activation that follows it, in one operation. */
-gm_var gm_linear_apply(gm_layer *layer, gm_tape *tape, gm_var x, int32_t activation, double slope);
+/* For sequence_add_...: GM_OK when `sequence` takes a part; and adding a layer that was just made and
+ * is the sequence's alone (`made` is what its constructor returned). */
+gm_status gm_sequence_ready(const gm_layer *sequence);
+gm_status gm_sequence_add_made(gm_layer *sequence, gm_layer *part, gm_status made);
+/* Puts the inner layer into a spectral norm that has none yet: for its constructor and for files.
+ * GM_E_INVALID: it does not fit; GM_E_UNSUPPORTED: it has no weight. */
+gm_status gm_spectral_norm_hold(gm_layer *layer, gm_layer *inner);
 /* What follows a failed initialisation in a constructor: releases *out and sets it to NULL. */
 gm_status gm_layer_drop(gm_layer **out, gm_status status);
 

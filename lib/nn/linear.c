@@ -27,17 +27,24 @@ static int32_t linear_arrays(const gm_layer_attrs *a, gm_layer_array out[GM_LAYE
     return a->ints[BIAS] ? 2 : 1;
 }
 
-gm_var gm_linear_apply(gm_layer *layer, gm_tape *tape, gm_var x, int32_t activation, double slope)
+static gm_var linear_with_weight(gm_layer *layer, gm_tape *tape, gm_var weight, gm_var x,
+                                 int32_t activation, double slope)
 {
     const gm_params *p = layer->params;
-    gm_var weight = gm_parameter(tape, p->entries[0].param);
     gm_var bias = p->count > 1 ? gm_parameter(tape, p->entries[1].param) : GM_NO_VAR;
     return gm_linear(tape, x, weight, bias, activation, slope);
 }
 
+static gm_var fused_linear(gm_layer *layer, gm_tape *tape, gm_var x, int32_t activation,
+                           double slope)
+{
+    gm_var weight = gm_parameter(tape, layer->params->entries[0].param);
+    return linear_with_weight(layer, tape, weight, x, activation, slope);
+}
+
 static gm_var apply_linear(gm_layer *layer, gm_tape *tape, gm_var x)
 {
-    return gm_linear_apply(layer, tape, x, GM_ACTIVATION_NONE, 0);
+    return fused_linear(layer, tape, x, GM_ACTIVATION_NONE, 0);
 }
 
 const gm_layer_kind gm_kind_linear = {
@@ -46,6 +53,8 @@ const gm_layer_kind gm_kind_linear = {
     .check = check_linear,
     .arrays = linear_arrays,
     .apply = apply_linear,
+    .fused = fused_linear,
+    .with_weight = linear_with_weight,
 };
 
 gm_status gm_linear_create(gm_layer **out_layer, gm_context *ctx, int64_t in, int64_t out,

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gm/norm.h"
 #include "nn/layer.h"
 
 /* The first error stays, with its text, so that additions need no checks of their own. */
@@ -23,8 +24,9 @@ static gm_var apply_sequence(gm_layer *layer, gm_tape *tape, gm_var x)
     if (layer->status) return gm_tape_fail(tape, layer->status, layer->text);
     for (int64_t i = 0; i < layer->count; i++) {
         gm_layer *part = layer->parts[i], *next = i + 1 < layer->count ? layer->parts[i + 1] : NULL;
-        if (part->kind == &gm_kind_linear && next && next->kind == &gm_kind_activation) {
-            x = gm_linear_apply(part, tape, x, (int32_t)next->attrs.ints[0], next->attrs.reals[0]);
+        if (part->kind->fused && next && next->kind == &gm_kind_activation) {
+            x = part->kind->fused(part, tape, x, (int32_t)next->attrs.ints[0],
+                                  next->attrs.reals[0]);
             i++;
         } else {
             x = gm_apply(tape, part, x);
@@ -70,6 +72,19 @@ static gm_status check_part(const gm_layer *sequence, const gm_layer *part)
     return GM_OK;
 }
 
+/* The part's parameters and state, or neither. */
+static gm_status add_sets(gm_layer *sequence, const char *prefix, const gm_layer *part)
+{
+    gm_status status = GM_OK;
+    if (part->state && !sequence->state) status = gm_params_create(&sequence->state, sequence->ctx);
+    int64_t before = gm_params_count(sequence->state);
+    if (!status && part->state) status = gm_params_add_all(sequence->state, prefix, part->state);
+    if (!status) status = gm_params_add_all(sequence->params, prefix, part->params);
+    while (status && gm_params_count(sequence->state) > before)
+        gm_param_release(sequence->state->entries[--sequence->state->count].param);
+    return status;
+}
+
 static gm_status add(gm_layer *sequence, gm_layer *part)
 {
     gm_status status = check_part(sequence, part);
@@ -86,7 +101,7 @@ static gm_status add(gm_layer *sequence, gm_layer *part)
     }
     char prefix[24];
     (void)snprintf(prefix, sizeof prefix, "%lld.", (long long)sequence->count);
-    status = gm_params_add_all(sequence->params, prefix, part->params);
+    status = add_sets(sequence, prefix, part);
     if (status) return status;
     gm_layer_retain(part);
     sequence->parts[sequence->count++] = part;
@@ -98,7 +113,7 @@ static gm_status add(gm_layer *sequence, gm_layer *part)
     return GM_OK;
 }
 
-static gm_status check_sequence(const gm_layer *sequence)
+gm_status gm_sequence_ready(const gm_layer *sequence)
 {
     if (!sequence) return GM_E_INVALID;
     if (sequence->kind != &gm_kind_sequence)
@@ -109,7 +124,7 @@ static gm_status check_sequence(const gm_layer *sequence)
 
 gm_status gm_sequence_add(gm_layer *sequence, gm_layer *part)
 {
-    gm_status status = check_sequence(sequence);
+    gm_status status = gm_sequence_ready(sequence);
     return status ? status : keep(sequence, add(sequence, part));
 }
 
@@ -134,9 +149,7 @@ gm_layer *gm_sequence_get(const gm_layer *sequence, int64_t index)
     return sequence && index >= 0 && index < sequence->count ? sequence->parts[index] : NULL;
 }
 
-/* Adds a layer that was just made, and is the sequence's alone; `made` is what its constructor
- * returned. */
-static gm_status add_made(gm_layer *sequence, gm_layer *part, gm_status made)
+gm_status gm_sequence_add_made(gm_layer *sequence, gm_layer *part, gm_status made)
 {
     gm_status status = keep(sequence, made ? made : add(sequence, part));
     gm_layer_release(part);
@@ -147,11 +160,11 @@ static gm_status add_made(gm_layer *sequence, gm_layer *part, gm_status made)
 #define ADD(make)                                   \
     do {                                            \
         gm_layer *part = NULL;                      \
-        gm_status status = check_sequence(sequence); \
+        gm_status status = gm_sequence_ready(sequence); \
         if (status) return status;                  \
         gm_context *ctx = sequence->ctx;            \
         status = (make);                            \
-        return add_made(sequence, part, status);    \
+        return gm_sequence_add_made(sequence, part, status);    \
     } while (0)
 
 gm_status gm_sequence_add_linear(gm_layer *sequence, int64_t in, int64_t out)
@@ -212,4 +225,19 @@ gm_status gm_sequence_add_flatten(gm_layer *sequence)
 gm_status gm_sequence_add_reshape(gm_layer *sequence, int32_t rank, const int64_t *shape)
 {
     ADD(gm_reshape_create(&part, ctx, rank, shape));
+}
+
+gm_status gm_sequence_add_batch_norm(gm_layer *sequence, int64_t channels)
+{
+    ADD(gm_batch_norm_create(&part, ctx, channels, NULL));
+}
+
+gm_status gm_sequence_add_layer_norm(gm_layer *sequence, int32_t rank, const int64_t *shape)
+{
+    ADD(gm_layer_norm_create(&part, ctx, rank, shape, NULL));
+}
+
+gm_status gm_sequence_add_instance_norm(gm_layer *sequence, int64_t channels)
+{
+    ADD(gm_instance_norm_create(&part, ctx, channels, NULL));
 }

@@ -36,7 +36,7 @@ typedef struct settings {
     gm_schedule schedule;
     double clip_norm, clip_value, decay;
     int64_t kind_of_schedule, steps, count;
-    int64_t slots; /* arrays of each parameter; more than momentum 0 asks for when it was set to 0 */
+    int64_t slots; /* arrays of each parameter: one that momentum 0 needs not, if it was set to 0 */
 } settings;
 
 typedef struct field {

@@ -10,6 +10,7 @@
  */
 #include "autodiff/gradient.h"
 
+#include "gm/conv.h"
 #include "gm/layer.h"
 #include "support.h"
 
@@ -113,6 +114,30 @@ BUILD(mse, gm_mse(t, v[0], v[1]))
 BUILD(nll, gm_gaussian_nll(t, v[0], v[1], v[2]))
 BUILD(nll_self, gm_gaussian_nll(t, v[0], v[1], v[0]))
 BUILD(kl, gm_gaussian_kl(t, v[0], v[1]))
+
+#define BIAS_OR_NOT (v[2].recording ? v[2] : GM_NO_VAR)
+#define CONV(word, activation, ...)                                                                \
+    static gm_var build_##word(gm_tape *t, const gm_var *v)                                        \
+    {                                                                                              \
+        static const gm_conv_options o = { sizeof o, __VA_ARGS__ };                                \
+        return gm_conv2d(t, v[0], v[1], BIAS_OR_NOT, &o, activation, 0.2);                         \
+    }                                                                                              \
+    static gm_var build_t##word(gm_tape *t, const gm_var *v)                                       \
+    {                                                                                              \
+        static const gm_conv_options o = { sizeof o, __VA_ARGS__ };                                \
+        return gm_conv_transpose2d(t, v[0], v[1], BIAS_OR_NOT, &o, activation, 0.2);               \
+    }
+/* Stride, padding, dilation of height and width; output padding; groups. */
+CONV(conv, GM_ACTIVATION_NONE, 1, 1, 0, 0, 1, 1, 0, 0, 1)
+CONV(conv_strided, GM_ACTIVATION_LEAKY_RELU, 2, 2, 1, 1, 1, 1, 0, 0, 1)
+CONV(conv_crooked, GM_ACTIVATION_TANH, 2, 1, 0, 2, 1, 2, 0, 0, 1)
+CONV(conv_groups, GM_ACTIVATION_ELU, 1, 2, 1, 0, 1, 1, 0, 0, 2)
+static const gm_conv_geometry strided = { { 2, 1 }, { 1, 0 }, { 1, 1 }, 1 };
+BUILD(conv_weight, gm_conv2d_weight(t, v[0], v[1], &strided, (int64_t[]){ 3, 2 }))
+SQUARED(avg_pool, gm_avg_pool2d(t, v[0], 2, 2, 0))
+SQUARED(avg_pool_padded, gm_avg_pool2d(t, v[0], 3, 2, 1))
+SQUARED(upsample, gm_upsample_nearest(t, v[0], 2))
+SQUARED(shuffle, gm_mul(t, gm_pixel_shuffle(t, v[0], 2), v[1]))
 
 #define ANY -1.5, 1.5, 0, 0
 #define SMOOTH -1.5, 1.5, 0.05, 0
@@ -298,6 +323,20 @@ static const second_case cases[] = {
       3,
       { { 2, { 6, 5 }, ANY }, { 1, { 5 }, ANY }, { 2, { 2, 5 }, ANY } } },
     { "gaussian_nll", "itself", build_nll_self, 2, { { 2, { 4, 5 }, ANY }, { 2, { 4, 5 }, ANY } } },
+    { "conv2d", "", build_conv, 2, { { 4, { 2, 2, 4, 3 }, ANY }, { 4, { 3, 2, 2, 2 }, ANY } } },
+    { "conv2d", "strided, rows left over", build_conv_strided, 3, { { 4, { 2, 2, 6, 4 }, ANY }, { 4, { 2, 2, 3, 3 }, ANY }, { 1, { 2 }, ANY } } },
+    { "conv2d", "crooked", build_conv_crooked, 3, { { 4, { 1, 2, 5, 3 }, ANY }, { 4, { 2, 2, 2, 3 }, ANY }, { 1, { 2 }, ANY } } },
+    { "conv2d", "groups", build_conv_groups, 3, { { 4, { 2, 2, 3, 4 }, ANY }, { 4, { 4, 1, 2, 3 }, ANY }, { 1, { 4 }, ANY } } },
+    { "conv_transpose2d", "", build_tconv, 2, { { 4, { 2, 2, 3, 2 }, ANY }, { 4, { 2, 3, 2, 2 }, ANY } } },
+    { "conv_transpose2d", "strided", build_tconv_strided, 3, { { 4, { 2, 2, 3, 2 }, ANY }, { 4, { 2, 2, 4, 3 }, ANY }, { 1, { 2 }, ANY } } },
+    { "conv_transpose2d", "crooked", build_tconv_crooked, 3, { { 4, { 1, 2, 2, 4 }, ANY }, { 4, { 2, 2, 2, 3 }, ANY }, { 1, { 2 }, ANY } } },
+    { "conv_transpose2d", "groups", build_tconv_groups, 3, { { 4, { 2, 2, 3, 2 }, ANY }, { 4, { 2, 2, 2, 3 }, ANY }, { 1, { 4 }, ANY } } },
+    { "conv2d_weight", "", build_conv_weight, 2, { { 4, { 2, 2, 5, 4 }, ANY }, { 4, { 2, 3, 3, 3 }, ANY } } },
+    { "avg_pool2d", "", build_avg_pool, 1, { { 4, { 2, 2, 4, 6 }, ANY } } },
+    { "avg_pool2d", "padded", build_avg_pool_padded, 1, { { 4, { 2, 1, 5, 4 }, ANY } } },
+    { "upsample_nearest", "", build_upsample, 1, { { 4, { 2, 2, 2, 3 }, ANY } } },
+    { "pixel_shuffle", "", build_shuffle, 2, { { 4, { 2, 8, 2, 3 }, ANY }, { 4, { 2, 2, 4, 6 }, ANY } } },
+
     { "gaussian_kl", "", build_kl, 2, { { 3, { 2, 2, 3 }, ANY }, { 3, { 2, 2, 3 }, ANY } } },
 };
 
@@ -475,7 +514,7 @@ START_TEST(test_every_entry_has_a_case)
         ck_assert_msg(!(*op)->gradient == !found, "%s: %s", (*op)->name,
                       found ? "a case without an entry" : "an entry without a case");
     }
-    ck_assert_int_ge(entries, 44);
+    ck_assert_int_ge(entries, 50);
 }
 END_TEST
 

@@ -1,7 +1,9 @@
 /* floors.c - every allocation fails once: contexts, numbers, tensors, tapes, layers, optimizers, datasets. */
 #include <zlib.h>
 
+#include "gm/conv.h"
 #include "gm/data.h"
+#include "gm/gradient.h"
 #include "gm/layer.h"
 #include "gm/loss.h"
 #include "gm/optimizer.h"
@@ -118,6 +120,86 @@ out:
     gm_layer_release(table);
     gm_layer_release(square);
     gm_layer_release(flat);
+    return status;
+}
+
+/* A net of images, its constructors, and a training step. */
+static gm_status images(sweep *s)
+{
+    gm_status status;
+    gm_layer *conv = NULL, *turned = NULL, *most = NULL, *mean = NULL, *up = NULL, *shuffle = NULL,
+             *all = NULL;
+    gm_tape *tape = NULL;
+    static const int64_t in[4] = { 2, 1, 3, 2 };
+    MAKE(s, conv, gm_conv2d_create(&conv, s->ctx, 1, 4, 2, 2, NULL));
+    MAKE(s, turned, gm_conv_transpose2d_create(&turned, s->ctx, 4, 12, 2, 2, NULL));
+    MAKE(s, most, gm_max_pool2d_create(&most, s->ctx, 2, 1, 0));
+    MAKE(s, mean, gm_avg_pool2d_create(&mean, s->ctx, 2, 1, 0));
+    MAKE(s, up, gm_upsample_nearest_create(&up, s->ctx, 2));
+    MAKE(s, shuffle, gm_pixel_shuffle_create(&shuffle, s->ctx, 2));
+    MAKE(s, all, gm_sequence_create(&all, s->ctx));
+    ONCE(gm_sequence_add(all, up));
+    ONCE(gm_sequence_add(all, conv));
+    ONCE(gm_sequence_add_relu(all));
+    ONCE(gm_sequence_add(all, most));
+    ONCE(gm_sequence_add(all, turned));
+    ONCE(gm_sequence_add(all, mean));
+    ONCE(gm_sequence_add(all, shuffle));
+    ONCE(gm_sequence_add_conv2d(all, 3, 9, 3, 1, 1));
+    ONCE(gm_sequence_add_conv_transpose2d(all, 9, 1, 3, 1, 1));
+    ONCE(gm_sequence_add_max_pool2d(all, 2, 2, 0));
+    ONCE(gm_sequence_add_avg_pool2d(all, 2, 2, 0));
+    ONCE(gm_sequence_add_upsample_nearest(all, 2));
+    ONCE(gm_sequence_add_pixel_shuffle(all, 1));
+    DO(s, gm_sequence_status(all));
+    MAKE(s, tape, gm_tape_create(&tape, s->ctx, NULL));
+    for (int turn = 0; turn < 2; turn++) {
+        gm_tape_reset(tape);
+        gm_var x = gm_input_copy(tape, 4, in, numbers);
+        gm_var loss = gm_mean(tape, gm_square(tape, gm_apply(tape, all, x)));
+        status = gm_backward(tape, loss, gm_layer_params(all));
+        if (!status || !s->again) break; /* else the same once more */
+        ck_assert_int_eq(turn, 0);
+    }
+out:
+    gm_tape_release(tape);
+    gm_layer_release(conv);
+    gm_layer_release(turned);
+    gm_layer_release(most);
+    gm_layer_release(mean);
+    gm_layer_release(up);
+    gm_layer_release(shuffle);
+    gm_layer_release(all);
+    return status;
+}
+
+/* R1's penalty, and one of a second derivative: recorded gradients in a training step. */
+static gm_status recorded_gradients(sweep *s)
+{
+    gm_status status;
+    gm_layer *critic = NULL;
+    gm_tape *tape = NULL;
+    static const int64_t long_rows[2] = { 2000, 3 };
+    MAKE(s, critic, gm_sequence_create(&critic, s->ctx));
+    ONCE(gm_sequence_add_linear(critic, 3, 16));
+    ONCE(gm_sequence_add_tanh(critic));
+    ONCE(gm_sequence_add_linear(critic, 16, 1));
+    MAKE(s, tape, gm_tape_create(&tape, s->ctx, NULL));
+    for (int turn = 0; turn < 2; turn++) {
+        gm_tape_reset(tape);
+        gm_var x = gm_randn(tape, 2, long_rows), both[2] = { x, x }, g[2];
+        gm_var y = gm_sum(tape, gm_apply(tape, critic, x));
+        status = gm_gradients(tape, y, both, 2, g);
+        if (status) ck_assert_int_eq(gm_rank(tape, g[1]), -1);
+        y = gm_sum(tape, gm_square(tape, g[0]));
+        gm_var loss = gm_add(tape, y, gm_sum(tape, gm_abs(tape, gm_gradient(tape, y, x))));
+        status = gm_backward(tape, loss, gm_layer_params(critic));
+        if (!status || !s->again) break; /* else the same once more */
+        ck_assert_int_eq(turn, 0);
+    }
+out:
+    gm_tape_release(tape);
+    gm_layer_release(critic);
     return status;
 }
 
@@ -265,6 +347,8 @@ START_TEST(every_allocation_fails_once)
         { "lower floors", lower_floors, 0 },
         { "parameters", parameters, 0 },
         { "layers", layers, 1 },
+        { "recorded gradients", recorded_gradients, 1 },
+        { "images", images, 1 },
         { "optimizers", optimizers, 0 },
         { "datasets", memory_datasets, 0 },
         { "split", split_dataset, 0 },

@@ -1,0 +1,114 @@
+/* parzen.c - the Parzen-window log-likelihood of a model's samples. */
+#include "parzen.h"
+
+#include "progress.h"
+#include "say.h"
+#include "stop.h"
+
+#include "gm/extend.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+struct bar {
+    struct progress progress;
+    int64_t rows;
+};
+
+static int32_t on_row(void *user, int64_t done)
+{
+    struct bar *bar = user;
+    progress_step(&bar->progress, 1, done, bar->rows, NAN);
+    return stop_requested();
+}
+
+static gm_status read_rows(gm_tensor **out, gm_dataset *data, int64_t begin, int64_t count,
+                           int64_t size)
+{
+    if (gm_dataset_row_size(data) != size)
+        return gm_context_fail(gm_dataset_context(data), GM_E_SHAPE,
+                               "parzen: samples and data have rows of different sizes");
+    return gm_dataset_read_tensor(out, data, begin, count, 0);
+}
+
+static gm_status read_validation(gm_tensor **out, const struct mnist *m, int64_t most, int64_t size)
+{
+    if (m->valid != NULL)
+        return read_rows(out, m->valid, 0, m->valid_rows < most ? m->valid_rows : most, size);
+    const int64_t half = m->train_rows > 1 ? m->train_rows / 2 : 1;
+    const int64_t count = half < most ? half : most;
+    return read_rows(out, m->train, m->train_rows - count, count, size);
+}
+
+static void tell_ends(const gm_result *result, const gm_parzen_options *o)
+{
+    const int64_t count = o->sigma_count ? o->sigma_count : GM_PARZEN_LADDER;
+    const double *means = o->validation_means;
+    int64_t best = 0;
+    for (int64_t i = 1; i < count; i++)
+        if (means[i] > means[best]) best = i;
+    if (count > 1 && (best == 0 || best == count - 1))
+        say("note: sigma %g is at an end of the list; a longer list may find a better one",
+            result->sigma);
+}
+
+gm_status parzen_draw(gm_tensor **out, gm_model *model, int64_t count, const struct parzen *p)
+{
+    gm_model_seed(model, p->seed);
+    const gm_status s = gm_model_sample(out, model, count);
+    if (s) return s;
+    float *x = gm_tensor_data(*out);
+    if (p->symmetric)
+        for (int64_t i = 0; i < gm_tensor_count(*out); i++) x[i] = 0.5f * x[i] + 0.5f;
+    return GM_OK;
+}
+
+gm_status parzen_rows(gm_result *result, gm_context *context, const float *samples, int64_t count,
+                      int64_t size, const struct mnist *m, const struct parzen *p)
+{
+    const int64_t room = p->sigma_count > 0 ? p->sigma_count : GM_PARZEN_LADDER;
+    const int64_t tested = m->test_rows < p->rows ? m->test_rows : p->rows;
+    gm_parzen_options options = GM_PARZEN_OPTIONS_INIT;
+    gm_tensor *valid = NULL, *test = NULL;
+    struct bar bar;
+    gm_status s;
+    double *means = calloc((size_t)room, sizeof *means);
+    if (means == NULL)
+        return gm_context_fail(context, GM_E_NOMEM, "parzen: no memory for the means");
+    if ((s = read_validation(&valid, m, p->rows, size))) goto out;
+    if ((s = read_rows(&test, m->test, 0, tested, size))) goto out;
+
+    const int64_t checked = gm_tensor_size(valid, 0);
+    if (!p->quiet)
+        say("Parzen windows on %lld samples: sigma by %lld digits, then %lld test digits",
+            (long long)count, (long long)checked, (long long)tested);
+    bar.rows = checked + tested;
+    progress_begin(&bar.progress, 1, p->quiet);
+    options.sigmas = p->sigmas;
+    options.sigma_count = p->sigma_count;
+    options.validation_means = means;
+    options.on_row = on_row;
+    options.user = &bar;
+    s = gm_parzen_fit(result, context, size, samples, count, gm_tensor_read(valid), checked,
+                      gm_tensor_read(test), tested, &options);
+    progress_end(&bar.progress);
+    if (!s && !p->quiet) tell_ends(result, &options);
+out:
+    gm_tensor_release(test);
+    gm_tensor_release(valid);
+    free(means);
+    return s;
+}
+
+gm_status parzen_score(gm_result *result, gm_model *model, const struct mnist *m,
+                       const struct parzen *p)
+{
+    gm_tensor *samples = NULL;
+    gm_status s = parzen_draw(&samples, model, p->samples, p);
+    if (!s)
+        s = parzen_rows(result, gm_model_context(model), gm_tensor_read(samples), p->samples,
+                        gm_model_row_size(model), m, p);
+    if (!s) result->seed = p->seed;
+    gm_tensor_release(samples);
+    return s;
+}

@@ -1,0 +1,156 @@
+/* gm/conv.h - two-dimensional convolution and what goes with it: operations and layers.
+ *
+ * Images are [n, c, h, w], row-major: n images of c channels, h rows, w columns. Every function
+ * here works on height and width alike; formulas are given for the height.
+ *
+ *     gm_layer *net = NULL;
+ *     gm_sequence_create(&net, context);
+ *     gm_sequence_add_conv2d(net, 1, 64, 4, 2, 1);     [n, 1, 28, 28] to [n, 64, 14, 14]
+ *     gm_sequence_add_leaky_relu(net, 0.2);
+ *     gm_sequence_add_conv2d(net, 64, 128, 4, 2, 1);   to [n, 128, 7, 7]
+ *     gm_sequence_add_flatten(net);
+ *     gm_sequence_add_linear(net, 128 * 7 * 7, 1);
+ *
+ * What is true of all operations (gm/ops.h) and all layers (gm/layer.h) is true here: operations
+ * need no check, the first failure sticks to the tape; results are the same bits whatever number of
+ * threads the context has; after the first step of the same shapes nothing is allocated.
+ *
+ * GM_E_SHAPE of every operation: the input has not rank 4, or gives no output. A size that follows
+ * from a formula is named with its numbers:
+ *     conv2d: height: (4 + 2*1 - 1*(7-1) - 1) / 1 + 1 is below 1 (input 4, padding 1, dilation 1,
+ *     kernel 7, stride 1)
+ * GM_E_INVALID: a number out of its range, or above 2^30. GM_E_NOMEM: no workspace.
+ */
+#ifndef GM_CONV_H
+#define GM_CONV_H
+
+#include "gm/layer.h"
+#include "gm/ops.h"
+#include "gm/tape.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The geometry of a convolution, for operations and layers; and how a layer starts. Operations do
+ * not look at what is below the line. */
+typedef struct gm_conv_options {
+    size_t size;                               /* set by the INIT macro */
+    int64_t stride_h, stride_w;                /* 1 or more; default 1 */
+    int64_t padding_h, padding_w;              /* zeros on each side, 0 or more; default 0 */
+    int64_t dilation_h, dilation_w;            /* distance of taps, 1 or more; default 1 */
+    int64_t output_padding_h, output_padding_w; /* transposed only: rows and columns more at the
+                                                  lower and right edge; 0 or more, below the stride
+                                                  or below the dilation; default 0 */
+    int64_t groups; /* channels fall into so many groups that do not see each other; default 1 */
+    /* --- */
+    int32_t bias;        /* 1: with a bias (default); 0: without */
+    int32_t weight_init; /* GM_INIT_*; default GM_INIT_DEFAULT: uniform in +-1/sqrt(fan_in), fan_in
+                            the weight's second size times kernel height times kernel width */
+    double weight_a;     /* as in gm_param_init */
+    double weight_b;
+    int32_t bias_init;   /* GM_INIT_*; default GM_INIT_DEFAULT: uniform in +-1/sqrt(fan_in), of the
+                            weight */
+    int32_t reserved;    /* 0 */
+    double bias_a;
+    double bias_b;
+} gm_conv_options;
+
+#define GM_CONV_OPTIONS_INIT                                                                       \
+    { sizeof(gm_conv_options), 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 1.0, 0.0, 0, 0, 1.0, 0.0 }
+
+/* --- Operations. */
+
+/* Convolution (cross-correlation, as everywhere in this field), activation applied in the same
+ * pass:
+ *   y[n,o,i,j] = act(bias[o] + sum over c, a, b of
+ *                    weight[o,c,a,b] x[n, c, i stride - padding + a dilation, likewise j])
+ * x [n, c, h, w], weight [out, c / groups, kh, kw], bias [out] or GM_NO_VAR; the result is
+ * [n, out, oh, ow] with
+ *   oh = floor((h + 2 padding - dilation (kh - 1) - 1) / stride) + 1.
+ * Group g of the outputs sees group g of the channels. Activations and slope as in gm_activate.
+ * options: read during the call; NULL: the defaults. GM_E_SHAPE: channels, weight and bias do not
+ * fit each other, groups do not divide, the kernel is larger than the padded image. GM_E_INVALID:
+ * options out of range, unknown activation, negative slope. */
+GM_API gm_var gm_conv2d(gm_tape *tape, gm_var x, gm_var weight, gm_var bias,
+                        const gm_conv_options *options, int32_t activation, double slope);
+
+/* Transposed convolution (Dumoulin and Visin 2016, ch. 4): what the gradient of gm_conv2d does to
+ * the gradient of its result, with the bias and activation of a layer. x [n, c, h, w], weight
+ * [c, out / groups, kh, kw], bias [out] or GM_NO_VAR; the result is [n, out, oh, ow] with
+ *   oh = (h - 1) stride - 2 padding + dilation (kh - 1) + output_padding + 1.
+ * For the same weight and options, <gm_conv2d(a), b> = <a, gm_conv_transpose2d(b)>. Computed as
+ * stride_h x stride_w small convolutions, one a phase of the output: no inserted zeros are
+ * multiplied. Failures as gm_conv2d's; GM_E_INVALID also: output_padding neither below the stride
+ * nor below the dilation. */
+GM_API gm_var gm_conv_transpose2d(gm_tape *tape, gm_var x, gm_var weight, gm_var bias,
+                                  const gm_conv_options *options, int32_t activation, double slope);
+
+/* The largest, and the mean, of each window of kernel x kernel at distances of `stride`:
+ *   oh = floor((h + 2 padding - kernel) / stride) + 1.
+ * Padding never is a maximum; in a mean it counts as zeros, so that every window is divided by
+ * kernel^2. The gradient of a maximum goes to the first of equal elements, row by row; NaN counts
+ * as the largest. kernel and stride 1 or more, padding from 0 to kernel / 2 (GM_E_INVALID).
+ * GM_E_SHAPE: the kernel is larger than the padded image; an image of more than 2^31 - 1 elements
+ * (maximum). */
+GM_API gm_var gm_max_pool2d(gm_tape *tape, gm_var x, int64_t kernel, int64_t stride,
+                            int64_t padding);
+GM_API gm_var gm_avg_pool2d(gm_tape *tape, gm_var x, int64_t kernel, int64_t stride,
+                            int64_t padding);
+
+/* Each element becomes a square of factor x factor: [n, c, h, w] to [n, c, h factor, w factor].
+ * factor 1 or more (GM_E_INVALID). */
+GM_API gm_var gm_upsample_nearest(gm_tape *tape, gm_var x, int64_t factor);
+
+/* Channels to positions (Shi et al. 2016, eq. 4): [n, c factor^2, h, w] to
+ * [n, c, h factor, w factor],
+ *   y[n, c, i factor + a, j factor + b] = x[n, c factor^2 + a factor + b, i, j].
+ * factor 1 or more (GM_E_INVALID). GM_E_SHAPE: factor^2 does not divide the channels. */
+GM_API gm_var gm_pixel_shuffle(gm_tape *tape, gm_var x, int64_t factor);
+
+/* --- Layers. Statuses of every constructor as in gm/layer.h; applied to an image that does not
+ * fit: GM_E_SHAPE. */
+
+/* gm_conv2d with a "weight" [out_channels, in / groups, kernel_h, kernel_w] and a "bias"
+ * [out_channels] of its own. in, out_channels and the kernel's sizes at least 1. An activation that
+ * follows it directly in a sequence is computed in the same pass.
+ * options: read during the call; NULL: the defaults. GM_E_INVALID also: options out of range,
+ * groups that do not divide in and out_channels, output padding not 0, an unknown initialiser;
+ * GM_E_SHAPE: an initialiser that needs a matrix, for the bias. */
+GM_API gm_status gm_conv2d_create(gm_layer **out, gm_context *context, int64_t in,
+                                  int64_t out_channels, int64_t kernel_h, int64_t kernel_w,
+                                  const gm_conv_options *options);
+
+/* gm_conv_transpose2d with a "weight" [in, out_channels / groups, kernel_h, kernel_w]; the rest as
+ * gm_conv2d_create, but that output padding is allowed. */
+GM_API gm_status gm_conv_transpose2d_create(gm_layer **out, gm_context *context, int64_t in,
+                                            int64_t out_channels, int64_t kernel_h,
+                                            int64_t kernel_w, const gm_conv_options *options);
+
+/* The operations of the same names as layers. GM_E_INVALID also: numbers out of range. */
+GM_API gm_status gm_max_pool2d_create(gm_layer **out, gm_context *context, int64_t kernel,
+                                      int64_t stride, int64_t padding);
+GM_API gm_status gm_avg_pool2d_create(gm_layer **out, gm_context *context, int64_t kernel,
+                                      int64_t stride, int64_t padding);
+GM_API gm_status gm_upsample_nearest_create(gm_layer **out, gm_context *context, int64_t factor);
+GM_API gm_status gm_pixel_shuffle_create(gm_layer **out, gm_context *context, int64_t factor);
+
+/* Shortcuts as in gm/layer.h: make a layer, add it, release it; the sequence keeps the first error.
+ * Square kernels, the same stride and padding both ways, everything else default. */
+GM_API gm_status gm_sequence_add_conv2d(gm_layer *sequence, int64_t in, int64_t out_channels,
+                                        int64_t kernel, int64_t stride, int64_t padding);
+GM_API gm_status gm_sequence_add_conv_transpose2d(gm_layer *sequence, int64_t in,
+                                                  int64_t out_channels, int64_t kernel,
+                                                  int64_t stride, int64_t padding);
+GM_API gm_status gm_sequence_add_max_pool2d(gm_layer *sequence, int64_t kernel, int64_t stride,
+                                            int64_t padding);
+GM_API gm_status gm_sequence_add_avg_pool2d(gm_layer *sequence, int64_t kernel, int64_t stride,
+                                            int64_t padding);
+GM_API gm_status gm_sequence_add_upsample_nearest(gm_layer *sequence, int64_t factor);
+GM_API gm_status gm_sequence_add_pixel_shuffle(gm_layer *sequence, int64_t factor);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
