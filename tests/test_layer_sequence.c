@@ -175,19 +175,20 @@ START_TEST(shortcuts)
     gm_sequence_add_softplus(s);
     gm_sequence_add_dropout(s, 0.5);
     gm_sequence_add_reshape(s, 2, shape);
+    gm_sequence_add_maxout(s, 3);
     support_ok(ctx, gm_sequence_status(s));
-    ck_assert_int_eq(gm_sequence_count(s), 11);
+    ck_assert_int_eq(gm_sequence_count(s), 12);
     static const char *types[] = { "embedding",  "flatten",    "linear",     "activation",
                                    "activation", "activation", "activation", "activation",
-                                   "activation", "dropout",    "reshape" };
-    for (int i = 0; i < 11; i++) ck_assert_str_eq(gm_layer_type(gm_sequence_get(s, i)), types[i]);
+                                   "activation", "dropout",    "reshape",    "maxout" };
+    for (int i = 0; i < 12; i++) ck_assert_str_eq(gm_layer_type(gm_sequence_get(s, i)), types[i]);
     int32_t rank;
     int64_t in[2] = { 5, 2 }, out[GM_MAX_RANK];
     support_ok(ctx, gm_layer_output(s, 2, in, &rank, out));
     ck_assert_int_eq(rank, 3);
     ck_assert_int_eq(out[0], 5);
-    ck_assert_int_eq(out[2], 3);
-    ck_assert_ptr_null(gm_sequence_get(s, 11));
+    ck_assert_int_eq(out[2], 1);
+    ck_assert_ptr_null(gm_sequence_get(s, 12));
     ck_assert_ptr_null(gm_sequence_get(s, -1));
     gm_layer_release(s);
 }
