@@ -46,8 +46,9 @@ GM_API void gm_layer_release(gm_layer *layer);
  * added. NULL for NULL. */
 GM_API gm_params *gm_layer_params(const gm_layer *layer);
 
-/* "linear", "activation", "dropout", "embedding", "reshape", "flatten", "sequence", or a host's own
- * name. Lives as long as the layer; "" for NULL. */
+/* "linear", "activation", "dropout", "embedding", "reshape", "flatten", "sequence", those of
+ * gm/conv.h ("conv2d", "conv_transpose2d", "max_pool2d", "avg_pool2d", "upsample_nearest",
+ * "pixel_shuffle"), or a host's own name. Lives as long as the layer; "" for NULL. */
 GM_API const char *gm_layer_type(const gm_layer *layer);
 
 /* Borrowed. NULL for NULL. */
@@ -111,8 +112,8 @@ GM_API gm_status gm_reshape_create(gm_layer **out, gm_context *context, int32_t 
 GM_API gm_status gm_flatten_create(gm_layer **out, gm_context *context);
 
 /* A sequence: each part's output is the next part's input. Empty at first (then it passes its input
- * through). A linear part that an activation follows directly is computed together with it, in one
- * pass. */
+ * through). A linear part, or a convolution (gm/conv.h), that an activation follows directly is
+ * computed together with it, in one pass. */
 GM_API gm_status gm_sequence_create(gm_layer **out, gm_context *context);
 
 /* Adds a part at the end; it is retained. The part's parameters join the sequence's under
