@@ -1,4 +1,5 @@
-/* test_conv.c - the operations of gm/conv.h: values, PyTorch's results, bad input, bytes, memory. */
+/* test_conv.c - the operations of gm/conv.h: values, PyTorch's results, bad input, bytes, memory.
+ */
 #include "conv_tables.h"
 #include "support.h"
 
@@ -88,8 +89,9 @@ START_TEST(transpose_by_hand)
     const float plain[9] = { 1, 12, 20, 103, 1234, 2040, 300, 3400, 4000 };
     same(gm_conv_transpose2d(tape, vx, vw, GM_NO_VAR, NULL, NONE), plain, 9);
     gm_conv_options o = square(2, 0);
-    const float apart[16] = { 1,   10,   2,   20,   100, 1000, 200, 2000,
-                              3,   30,   4,   40,   300, 3000, 400, 4000 };
+    const float apart[16] = {
+        1, 10, 2, 20, 100, 1000, 200, 2000, 3, 30, 4, 40, 300, 3000, 400, 4000
+    };
     same(gm_conv_transpose2d(tape, vx, vw, GM_NO_VAR, &o, NONE), apart, 16);
     o = square(3, 1);
     o.output_padding_h = o.output_padding_w = 1; /* ReLU after the bias */
@@ -111,7 +113,8 @@ START_TEST(activations_after)
     for (int32_t act = GM_ACTIVATION_RELU; act <= GM_ACTIVATION_SOFTPLUS; act++) {
         gm_var fused[2] = { gm_conv2d(tape, x, w, b, &o, act, 0.2),
                             gm_conv_transpose2d(tape, x, t, b, &o, act, 0.2) };
-        gm_var apart[2] = { gm_activate(tape, plain, act, 0.2), gm_activate(tape, turned, act, 0.2) };
+        gm_var apart[2] = { gm_activate(tape, plain, act, 0.2),
+                            gm_activate(tape, turned, act, 0.2) };
         support_ok(ctx, gm_tape_status(tape));
         for (int k = 0; k < 2; k++)
             ck_assert_mem_eq(gm_value(tape, fused[k]), gm_value(tape, apart[k]),
@@ -144,7 +147,8 @@ static void close_to(const char *what, const float *got, const float *want, size
 
 /* Compares y and the gradients of sum(y g) with respect to `inputs`. */
 static void against(const char *what, gm_var y, const float *want, size_t count,
-                    const gm_var *inputs, const float *const *gradients, const size_t *counts, int n)
+                    const gm_var *inputs, const float *const *gradients, const size_t *counts,
+                    int n)
 {
     support_ok(ctx, gm_tape_status(tape));
     ck_assert_uint_eq((size_t)gm_count(tape, y), count);
@@ -160,7 +164,8 @@ static void against(const char *what, gm_var y, const float *want, size_t count,
 #define LENGTH(table) (sizeof(table) / sizeof *(table))
 #define AGAINST_1(name, y)                                                                         \
     against(#name, y, torch_##name, LENGTH(torch_##name), &v[0],                                   \
-            (const float *const[]){ torch_##name##_dx }, (size_t[]){ LENGTH(torch_##name##_dx) }, 1)
+            (const float *const[]){ torch_##name##_dx }, (size_t[]){ LENGTH(torch_##name##_dx) },  \
+            1)
 #define AGAINST_3(name, y)                                                                         \
     against(#name, y, torch_##name, LENGTH(torch_##name), v,                                       \
             (const float *const[]){ torch_##name##_dx, torch_##name##_dw, torch_##name##_db },     \
@@ -287,7 +292,8 @@ START_TEST(family_is_closed)
     o.padding_h = 1;
     o.dilation_w = 2;
     o.groups = 2;
-    int64_t sx[4] = { 2, 4, 9, 8 }, sw[4] = { 6, 2, 2, 3 }, size[2] = { 9, 8 }, kernel[2] = { 2, 3 };
+    int64_t sx[4] = { 2, 4, 9, 8 }, sw[4] = { 6, 2, 2, 3 }, size[2] = { 9, 8 },
+            kernel[2] = { 2, 3 };
     gm_var x = numbers(4, sx, 1), w = numbers(4, sw, 2);
     gm_var y = gm_conv2d(tape, x, w, GM_NO_VAR, &o, NONE);
     support_ok(ctx, gm_tape_status(tape));
@@ -377,7 +383,8 @@ START_TEST(bad_shapes)
                   NONE),
         GM_E_SHAPE, "conv2d: bias is [6], weight is [5, 4, 3, 3]");
     BAD(gm_conv_transpose2d(tape, ones(2, 3, 8, 8), ones(4, 5, 3, 3), GM_NO_VAR, NULL, NONE),
-        GM_E_SHAPE, "conv_transpose2d: input is [2, 3, 8, 8], weight [4, 5, 3, 3] wants 4 channels");
+        GM_E_SHAPE,
+        "conv_transpose2d: input is [2, 3, 8, 8], weight [4, 5, 3, 3] wants 4 channels");
     BAD(gm_conv_transpose2d(tape, ones(2, 3, 8, 8), ones(3, 5, 3, 3), GM_NO_VAR, &two, NONE),
         GM_E_SHAPE, "conv_transpose2d: weight is [3, 5, 3, 3], 2 groups do not divide 3 channels");
     BAD(gm_conv_transpose2d(tape, ones(2, 4, 8, 8), ones(4, 3, 3, 3),
@@ -408,7 +415,8 @@ START_TEST(bad_pools)
     BAD(gm_avg_pool2d(tape, ones(1, 1, 4, 4), 2, 1, 2), GM_E_INVALID, "avg_pool2d: padding is 2");
     BAD(gm_avg_pool2d(tape, ones(1, 1, 4, 4), 2, 1, -1), GM_E_INVALID, "padding is -1");
     BAD(gm_max_pool2d(tape, ones(1, 1, 4, 4), 7, 3, 1), GM_E_SHAPE,
-        "max_pool2d: height: (4 + 2*1 - 7) / 3 + 1 is below 1 (input 4, padding 1, kernel 7, stride "
+        "max_pool2d: height: (4 + 2*1 - 7) / 3 + 1 is below 1 (input 4, padding 1, kernel 7, "
+        "stride "
         "3)");
     int64_t three_shape[3] = { 4, 8, 8 };
     BAD(gm_avg_pool2d(tape, gm_constant(tape, 3, three_shape, 0), 2, 2, 0), GM_E_SHAPE,
@@ -418,7 +426,8 @@ START_TEST(bad_pools)
         "pixel_shuffle: input is [1, 6, 4, 4], factor 2 wants a multiple of 4 channels");
     BAD(gm_upsample_nearest(tape, gm_constant(tape, 3, three_shape, 0), 2), GM_E_SHAPE,
         "upsample_nearest: input is [4, 8, 8], rank 4 is wanted");
-    BAD(gm_upsample_nearest(tape, ones(1, 4, 4, 4), 1 << 30), GM_E_INVALID, "more than memory can address");
+    BAD(gm_upsample_nearest(tape, ones(1, 4, 4, 4), 1 << 30), GM_E_INVALID,
+        "more than memory can address");
 }
 END_TEST
 
@@ -461,7 +470,8 @@ START_TEST(layers_refuse)
     ck_assert_int_eq(gm_conv2d_create(NULL, ctx, 1, 1, 1, 1, NULL), GM_E_INVALID);
     REFUSED(gm_max_pool2d_create(&layer, ctx, 0, 1, 0), GM_E_INVALID, "max_pool2d: kernel is 0");
     REFUSED(gm_avg_pool2d_create(&layer, ctx, 3, 1, 2), GM_E_INVALID, "avg_pool2d: padding is 2");
-    REFUSED(gm_upsample_nearest_create(&layer, ctx, 0), GM_E_INVALID, "upsample_nearest: factor is 0");
+    REFUSED(gm_upsample_nearest_create(&layer, ctx, 0), GM_E_INVALID,
+            "upsample_nearest: factor is 0");
     REFUSED(gm_pixel_shuffle_create(&layer, ctx, -2), GM_E_INVALID, "pixel_shuffle: factor is -2");
 }
 END_TEST

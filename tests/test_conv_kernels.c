@@ -102,15 +102,16 @@ static void check_form(const gm_kernels *k, const gm_conv_map *m, int form, cons
             double w = want[i] + (way == 1 ? (double)old[i] : 0);
             if (way == 2) w = apply(last.act, last.a, w + (double)bias[i / plane % channels]);
             double error = fabs((double)got[i] - w);
-            ck_assert_msg(error <= tolerance,
-                          "%s form %d way %d: element %lld is %.8g, expected %.8g (images %lld, "
-                          "c %lld %lldx%lld, o %lld %lldx%lld, k %lldx%lld, s %lld %lld, p %lld %lld, "
-                          "d %lld %lld, groups %lld)",
-                          k->name, form, way, (long long)i, (double)got[i], w, (long long)m->images,
-                          (long long)m->c, (long long)m->h, (long long)m->w, (long long)m->o,
-                          (long long)m->oh, (long long)m->ow, (long long)m->kh, (long long)m->kw,
-                          (long long)m->sh, (long long)m->sw, (long long)m->ph, (long long)m->pw,
-                          (long long)m->dh, (long long)m->dw, (long long)m->groups);
+            ck_assert_msg(
+                error <= tolerance,
+                "%s form %d way %d: element %lld is %.8g, expected %.8g (images %lld, "
+                "c %lld %lldx%lld, o %lld %lldx%lld, k %lldx%lld, s %lld %lld, p %lld %lld, "
+                "d %lld %lld, groups %lld)",
+                k->name, form, way, (long long)i, (double)got[i], w, (long long)m->images,
+                (long long)m->c, (long long)m->h, (long long)m->w, (long long)m->o,
+                (long long)m->oh, (long long)m->ow, (long long)m->kh, (long long)m->kw,
+                (long long)m->sh, (long long)m->sw, (long long)m->ph, (long long)m->pw,
+                (long long)m->dh, (long long)m->dw, (long long)m->groups);
         }
     }
     free(want);
@@ -148,7 +149,7 @@ static const char *const tables[] = { "baseline", "x86-64-v3", "x86-64-v4" };
  * every layout of the product comes up; groups; batches cut unevenly. */
 START_TEST(grid)
 {
-    static const int64_t channels[][3] = { { 1, 1, 1 },  { 1, 20, 1 }, { 3, 2, 1 },  { 9, 5, 1 },
+    static const int64_t channels[][3] = { { 1, 1, 1 },   { 1, 20, 1 }, { 3, 2, 1 },   { 9, 5, 1 },
                                            { 12, 34, 1 }, { 4, 6, 2 },  { 36, 18, 2 }, { 5, 5, 5 },
                                            { 20, 1, 1 },  { 2, 70, 1 } };
     const gm_kernels *k = gm_kernels_choose(tables[_i]);
@@ -160,12 +161,20 @@ START_TEST(grid)
             for (int64_t padding = 0; padding <= 2; padding++)
                 for (int64_t dilation = 1; dilation <= 2; dilation++) {
                     const int64_t *c = channels[count % 10];
-                    gm_conv_map m = { .images = 1 + count % 3, .c = c[0], .h = 7 + count % 4,
-                                      .w = 10 - count % 3, .o = c[1], .kh = kernel,
-                                      .kw = 1 + (kernel + count) % 5, .sh = stride,
-                                      .sw = 1 + (stride + count / 2) % 3, .ph = padding,
-                                      .pw = (padding + count) % 3, .dh = dilation,
-                                      .dw = 1 + (count / 3) % 2, .groups = c[2] };
+                    gm_conv_map m = { .images = 1 + count % 3,
+                                      .c = c[0],
+                                      .h = 7 + count % 4,
+                                      .w = 10 - count % 3,
+                                      .o = c[1],
+                                      .kh = kernel,
+                                      .kw = 1 + (kernel + count) % 5,
+                                      .sh = stride,
+                                      .sw = 1 + (stride + count / 2) % 3,
+                                      .ph = padding,
+                                      .pw = (padding + count) % 3,
+                                      .dh = dilation,
+                                      .dw = 1 + (count / 3) % 2,
+                                      .groups = c[2] };
                     m.oh = response_size(m.h, m.kh, m.sh, m.ph, m.dh);
                     m.ow = response_size(m.w, m.kw, m.sw, m.pw, m.dw);
                     count++;

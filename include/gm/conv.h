@@ -35,10 +35,10 @@ extern "C" {
 /* The geometry of a convolution, for operations and layers; and how a layer starts. Operations do
  * not look at what is below the line. */
 typedef struct gm_conv_options {
-    size_t size;                               /* set by the INIT macro */
-    int64_t stride_h, stride_w;                /* 1 or more; default 1 */
-    int64_t padding_h, padding_w;              /* zeros on each side, 0 or more; default 0 */
-    int64_t dilation_h, dilation_w;            /* distance of taps, 1 or more; default 1 */
+    size_t size;                                /* set by the INIT macro */
+    int64_t stride_h, stride_w;                 /* 1 or more; default 1 */
+    int64_t padding_h, padding_w;               /* zeros on each side, 0 or more; default 0 */
+    int64_t dilation_h, dilation_w;             /* distance of taps, 1 or more; default 1 */
     int64_t output_padding_h, output_padding_w; /* transposed only: rows and columns more at the
                                                   lower and right edge; 0 or more, below the stride
                                                   or below the dilation; default 0 */
@@ -49,15 +49,17 @@ typedef struct gm_conv_options {
                             the weight's second size times kernel height times kernel width */
     double weight_a;     /* as in gm_param_init */
     double weight_b;
-    int32_t bias_init;   /* GM_INIT_*; default GM_INIT_DEFAULT: uniform in +-1/sqrt(fan_in), of the
-                            weight */
-    int32_t reserved;    /* 0 */
+    int32_t bias_init; /* GM_INIT_*; default GM_INIT_DEFAULT: uniform in +-1/sqrt(fan_in), of the
+                          weight */
+    int32_t reserved;  /* 0 */
     double bias_a;
     double bias_b;
 } gm_conv_options;
 
 #define GM_CONV_OPTIONS_INIT                                                                       \
-    { sizeof(gm_conv_options), 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 1.0, 0.0, 0, 0, 1.0, 0.0 }
+    {                                                                                              \
+        sizeof(gm_conv_options), 1, 1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 1.0, 0.0, 0, 0, 1.0, 0.0         \
+    }
 
 /* --- Operations. */
 

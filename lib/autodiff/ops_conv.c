@@ -72,10 +72,12 @@ static gm_status check_channels(const gm_call *c, int64_t wanted, int64_t divide
         return gm_fail(c->ctx, GM_E_SHAPE, "%s: input is %s, weight %s wants %lld channels",
                        c->op->name, tx, tw, (long long)wanted);
     if (divided % groups)
-        return gm_fail(c->ctx, GM_E_SHAPE, "%s: weight is %s, %lld groups do not divide %lld channels",
-                       c->op->name, tw, (long long)groups, (long long)divided);
+        return gm_fail(c->ctx, GM_E_SHAPE,
+                       "%s: weight is %s, %lld groups do not divide %lld channels", c->op->name, tw,
+                       (long long)groups, (long long)divided);
     if (w->shape[2] < 1 || w->shape[3] < 1)
-        return gm_fail(c->ctx, GM_E_SHAPE, "%s: weight is %s, the kernel is empty", c->op->name, tw);
+        return gm_fail(c->ctx, GM_E_SHAPE, "%s: weight is %s, the kernel is empty", c->op->name,
+                       tw);
     return GM_OK;
 }
 
@@ -130,8 +132,8 @@ static gm_conv_map map_of(const gm_call *c)
     if (c->op == &gm_op_conv_transpose2d) x = c->out, y = c->in[0];
     if (c->op == &gm_op_conv2d_weight) y = c->in[1], w = c->out;
     gm_conv_map m = {
-        x->shape[0], x->shape[1],  x->shape[2],  x->shape[3],   y->shape[1],    y->shape[2],
-        y->shape[3], w->shape[2],  w->shape[3],  g->stride[0],  g->stride[1],   g->padding[0],
+        x->shape[0],   x->shape[1],    x->shape[2],    x->shape[3],  y->shape[1],  y->shape[2],
+        y->shape[3],   w->shape[2],    w->shape[3],    g->stride[0], g->stride[1], g->padding[0],
         g->padding[1], g->dilation[0], g->dilation[1], g->groups,
     };
     return m;
@@ -334,7 +336,9 @@ static gm_var record(gm_tape *tape, const gm_op *op, gm_var x, gm_var weight, gm
     if (s) return gm_tape_stick(tape, s);
     int split = activation == GM_ACTIVATION_SOFTPLUS;
     gm_conv_attr attr = {
-        { { o.stride_h, o.stride_w }, { o.padding_h, o.padding_w }, { o.dilation_h, o.dilation_w },
+        { { o.stride_h, o.stride_w },
+          { o.padding_h, o.padding_w },
+          { o.dilation_h, o.dilation_w },
           o.groups },
         { 0, 0 },
         { 0, 0 },

@@ -26,8 +26,9 @@ static gm_status enlarge_infer(gm_call *c)
                            name, text, (long long)f);
     if (c->op == &gm_op_pixel_shuffle) {
         if (x->shape[1] % (f * f))
-            return gm_fail(c->ctx, GM_E_SHAPE, "%s: input is %s, factor %lld wants a multiple of %lld channels",
-                           name, text, (long long)f, (long long)(f * f));
+            return gm_fail(c->ctx, GM_E_SHAPE,
+                           "%s: input is %s, factor %lld wants a multiple of %lld channels", name,
+                           text, (long long)f, (long long)(f * f));
         c->out->shape[1] = x->shape[1] / (f * f);
     }
     return GM_OK;
@@ -55,7 +56,8 @@ static void run_planes(gm_call *c, gm_range_fn fn)
                         c->add[0] };
     int64_t planes = c->out->shape[0] * c->out->shape[1];
     if (c->out->count)
-        gm_team_range(c->team, planes, gm_grain_rows(c->out->shape[2] * c->out->shape[3]), fn, &job);
+        gm_team_range(c->team, planes, gm_grain_rows(c->out->shape[2] * c->out->shape[3]), fn,
+                      &job);
 }
 
 static void upsample_planes(void *arg, int64_t begin, int64_t end)

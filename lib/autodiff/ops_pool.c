@@ -17,11 +17,13 @@ static gm_status pool_infer(gm_call *c)
     char text[GM_SHAPE_TEXT];
     if (p->kernel < 1 || p->kernel > GM_CONV_LARGEST || p->stride < 1 ||
         p->stride > GM_CONV_LARGEST)
-        return gm_fail(c->ctx, GM_E_INVALID, "%s: kernel is %lld, stride is %lld, 1 to 2^30 is wanted",
-                       name, (long long)p->kernel, (long long)p->stride);
+        return gm_fail(c->ctx, GM_E_INVALID,
+                       "%s: kernel is %lld, stride is %lld, 1 to 2^30 is wanted", name,
+                       (long long)p->kernel, (long long)p->stride);
     if (p->padding < 0 || p->padding > p->kernel / 2)
-        return gm_fail(c->ctx, GM_E_INVALID, "%s: padding is %lld, 0 to half the kernel (%lld) is wanted",
-                       name, (long long)p->padding, (long long)p->kernel);
+        return gm_fail(c->ctx, GM_E_INVALID,
+                       "%s: padding is %lld, 0 to half the kernel (%lld) is wanted", name,
+                       (long long)p->padding, (long long)p->kernel);
     if (x->rank != 4)
         return gm_fail(c->ctx, GM_E_SHAPE, "%s: input is %s, rank 4 is wanted", name,
                        gm_shape_text(text, x->rank, x->shape));
@@ -63,8 +65,18 @@ typedef struct pool_job {
 static pool_job job_of(const gm_call *c)
 {
     const int64_t *in = c->in[0]->shape, *out = c->out->shape;
-    pool_job job = { c->k, c->attr, in[2], in[3], out[2], out[3], c->in[0]->value, c->out->value,
-                     (int32_t *)(void *)c->out->saved, c->grad[0], c->out->grad, c->add[0] };
+    pool_job job = { c->k,
+                     c->attr,
+                     in[2],
+                     in[3],
+                     out[2],
+                     out[3],
+                     c->in[0]->value,
+                     c->out->value,
+                     (int32_t *)(void *)c->out->saved,
+                     c->grad[0],
+                     c->out->grad,
+                     c->add[0] };
     return job;
 }
 
@@ -101,7 +113,8 @@ static void max_planes(void *arg, int64_t begin, int64_t end)
             float *best = job->y + (n * job->oh + i) * job->ow;
             int32_t *at = job->at + (n * job->oh + i) * job->ow;
             int64_t top = i * s - p->padding;
-            for (int64_t j = 0; j < job->ow; j++) { /* the first element inside, should all be -inf */
+            for (int64_t j = 0; j < job->ow;
+                 j++) { /* the first element inside, should all be -inf */
                 int64_t left = j * s - p->padding;
                 best[j] = -INFINITY;
                 at[j] = (int32_t)((top > 0 ? top : 0) * job->w + (left > 0 ? left : 0));

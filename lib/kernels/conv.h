@@ -20,7 +20,8 @@
 #include "base/team.h"
 #include "kernels/kernels.h"
 
-/* Sizes from 0 to GM_CONV_LARGEST each. In a group, c / groups channels of x meet o / groups of y. */
+/* Sizes from 0 to GM_CONV_LARGEST each. In a group, c / groups channels of x meet o / groups of y.
+ */
 #define GM_CONV_LARGEST ((int64_t)1 << 30)
 typedef struct gm_conv_map {
     int64_t images;

@@ -11,9 +11,9 @@
 #define FEW_CHANNELS 8
 
 typedef struct phase {
-    int64_t i, j;         /* first row and column */
-    int64_t rows, cols;   /* positions */
-    int64_t row, step;    /* where its offsets begin */
+    int64_t i, j;       /* first row and column */
+    int64_t rows, cols; /* positions */
+    int64_t row, step;  /* where its offsets begin */
     int64_t depth;
 } phase;
 
@@ -85,8 +85,7 @@ static size_t prepare(image *r, int32_t threads, void *work)
         r->packed = gm_conv_carve(&c, (double)m->groups * (double)r->lanes * depth, sizeof(float));
         r->bias = gm_conv_carve(&c, (double)m->groups * (double)r->lanes, sizeof(float));
         slot = (batch + 1) * most * GM_CONV_PANEL;
-        if (r->framed)
-            slot += batch * (double)m->o * (double)r->frame.ph * (double)r->frame.pw;
+        if (r->framed) slot += batch * (double)m->o * (double)r->frame.ph * (double)r->frame.pw;
     }
     gm_conv_slots_carve(&r->slots, &c, slot, threads, r->cut.shards);
     return gm_conv_carved(&c);
@@ -160,8 +159,7 @@ static void pack(void *arg, int64_t shard)
     }
     if (r->last && r->last->bias)
         for (int64_t l = 0; l < lanes; l++)
-            r->bias[g * r->lanes + at + l] =
-                l < valid ? r->last->bias[g * r->cg + at + l] : 0;
+            r->bias[g * r->lanes + at + l] = l < valid ? r->last->bias[g * r->cg + at + l] : 0;
 }
 
 /* sums [positions of the phase][lanes] into every sh-th row and sw-th column of `valid` planes. */
@@ -222,7 +220,8 @@ static void block_by_channels(image *r, int64_t first, int64_t count, int32_t he
                     place(r, p, x + n * m->c * r->area, sums + n * positions * lanes, lanes, valid,
                           scratch);
             }
-            for (int64_t n = 0; n < count; n++) activate(r, x + n * m->c * r->area, valid * r->area);
+            for (int64_t n = 0; n < count; n++)
+                activate(r, x + n * m->c * r->area, valid * r->area);
         }
 }
 
@@ -246,8 +245,8 @@ static void image_by_positions(const image *r, int64_t n, float *slot)
                                  GM_GATHER_LANES, GM_GATHER_LANES, NULL, 0, 0);
         }
         for (int64_t c = 0; !r->add && c < r->cg; c++)
-            r->k->fill(x + c * r->area,
-                       r->last && r->last->bias ? r->last->bias[g * r->cg + c] : 0, r->area);
+            r->k->fill(x + c * r->area, r->last && r->last->bias ? r->last->bias[g * r->cg + c] : 0,
+                       r->area);
         gm_conv_fold(m, r->cg, x, slot, ld);
         activate(r, x, r->cg * r->area);
     }
@@ -261,9 +260,11 @@ static void shard(void *arg, int64_t i)
     int64_t end = gm_conv_first_block(&r->cut, i + 1);
     for (int64_t b = gm_conv_first_block(&r->cut, i); b < end; b++) {
         int64_t first = b * r->cut.batch;
-        if (r->positions_in_lanes) image_by_positions(r, first, slot);
+        if (r->positions_in_lanes)
+            image_by_positions(r, first, slot);
         else
-            block_by_channels(r, first, gm_conv_min(r->cut.batch, r->cut.images - first), held, slot);
+            block_by_channels(r, first, gm_conv_min(r->cut.batch, r->cut.images - first), held,
+                              slot);
     }
     gm_conv_slot_put(&r->slots, held);
 }

@@ -73,9 +73,11 @@ void gm_conv_fold(const gm_conv_map *m, int64_t channels, float *x, const float 
                     if (sw == 1)
                         for (int64_t j = cols.first; j < cols.end; j++) to[j + right] += line[j];
                     else if (sw == 2)
-                        for (int64_t j = cols.first; j < cols.end; j++) to[2 * j + right] += line[j];
+                        for (int64_t j = cols.first; j < cols.end; j++)
+                            to[2 * j + right] += line[j];
                     else
-                        for (int64_t j = cols.first; j < cols.end; j++) to[j * sw + right] += line[j];
+                        for (int64_t j = cols.first; j < cols.end; j++)
+                            to[j * sw + right] += line[j];
                 }
             }
 }

@@ -93,16 +93,14 @@ void gm_conv_positions(const gm_conv_map *m, const gm_conv_frame *f, int64_t bat
 {
     for (int64_t n = 0; n < batch; n++)
         for (int64_t i = 0; i < m->oh; i++)
-            for (int64_t j = 0; j < m->ow; j++)
-                *to++ = n * stride + i * m->sh * f->pw + j * m->sw;
+            for (int64_t j = 0; j < m->ow; j++) *to++ = n * stride + i * m->sh * f->pw + j * m->sw;
 }
 
 void gm_conv_taps(const gm_conv_map *m, const gm_conv_frame *f, int64_t *to)
 {
     for (int64_t c = 0; c < m->c / m->groups; c++)
         for (int64_t a = 0; a < m->kh; a++)
-            for (int64_t b = 0; b < m->kw; b++)
-                *to++ = (c * f->ph + a * m->dh) * f->pw + b * m->dw;
+            for (int64_t b = 0; b < m->kw; b++) *to++ = (c * f->ph + a * m->dh) * f->pw + b * m->dw;
 }
 
 void gm_conv_count(int64_t *to, int64_t n, int64_t step)

@@ -25,6 +25,14 @@ static inline int64_t gm_conv_lanes(int64_t n)
     return (n + GM_GATHER_LANES - 1) / GM_GATHER_LANES * GM_GATHER_LANES;
 }
 
+/* The sums of a group run over so few taps that turning the result (or, for weights, y) around
+ * would cost as much as the sums. */
+#define GM_CONV_FEW_TAPS 64
+static inline int gm_conv_few_taps(int64_t taps, int64_t channels)
+{
+    return taps <= channels && taps <= GM_CONV_FEW_TAPS;
+}
+
 /* Hands out pieces of the workspace, 64-byte aligned. base NULL: only counts. */
 typedef struct gm_conv_carver {
     char *base;
@@ -59,8 +67,8 @@ void gm_conv_slots_carve(gm_conv_slots *s, gm_conv_carver *c, double floats, int
 float *gm_conv_slot_take(gm_conv_slots *s, int32_t *slot);
 void gm_conv_slot_put(gm_conv_slots *s, int32_t slot);
 
-/* An image in zeros: row r of a plane [h, w] is row top + r of a plane [ph, pw]; what does not fit is
- * left out. */
+/* An image in zeros: row r of a plane [h, w] is row top + r of a plane [ph, pw]; what does not fit
+ * is left out. */
 typedef struct gm_conv_frame {
     int64_t h, w, top, left, ph, pw;
 } gm_conv_frame;

@@ -37,14 +37,14 @@ static size_t prepare(response *r, int32_t threads, void *work)
     r->pixels = m->oh * m->ow;
     r->lanes = gm_conv_lanes(r->og);
     r->panels = gm_conv_ceil(r->og, GM_CONV_PANEL);
-    r->positions_in_lanes = r->depth <= r->og;
+    r->positions_in_lanes = gm_conv_few_taps(r->depth, r->og);
     r->step = gm_conv_carve(&c, (double)r->depth, sizeof *r->step);
     double slot;
     if (r->positions_in_lanes) {
         r->cut = gm_conv_cut_images(m->images, GM_CONV_LARGEST, 32);
         r->row = gm_conv_carve(&c, (double)r->og, sizeof *r->row);
-        slot = (double)r->depth * (double)gm_conv_lanes(r->pixels) +
-               (double)r->og * GM_GATHER_LANES;
+        slot =
+            (double)r->depth * (double)gm_conv_lanes(r->pixels) + (double)r->og * GM_GATHER_LANES;
     } else {
         r->cut = gm_conv_cut_images(m->images, r->pixels, 32);
         r->frame = gm_conv_image_frame(m);
@@ -55,8 +55,7 @@ static size_t prepare(response *r, int32_t threads, void *work)
                                   sizeof(float));
         r->bias = gm_conv_carve(&c, (double)m->groups * (double)r->lanes, sizeof(float));
         slot = batch * (double)r->pixels * GM_CONV_PANEL;
-        if (r->framed)
-            slot += batch * (double)m->c * (double)r->frame.ph * (double)r->frame.pw;
+        if (r->framed) slot += batch * (double)m->c * (double)r->frame.ph * (double)r->frame.pw;
     }
     gm_conv_slots_carve(&r->slots, &c, slot, threads, r->cut.shards);
     return gm_conv_carved(&c);
@@ -85,8 +84,7 @@ static void pack(void *arg, int64_t shard)
     r->k->transpose(to, lanes, r->w + (g * r->og + at) * r->depth, r->depth, valid, r->depth, 0);
     if (r->last && r->last->bias)
         for (int64_t l = 0; l < lanes; l++)
-            r->bias[g * r->lanes + at + l] =
-                l < valid ? r->last->bias[g * r->og + at + l] : 0;
+            r->bias[g * r->lanes + at + l] = l < valid ? r->last->bias[g * r->og + at + l] : 0;
 }
 
 /* A block of images, channels in lanes. */
@@ -111,8 +109,8 @@ static void block_by_channels(response *r, int64_t first, int64_t count, int32_t
                                  lanes, lanes, start, 0, 0);
             for (int64_t n = 0; n < count; n++) {
                 float *y = r->y + ((first + n) * m->o + g * r->og + at) * r->pixels;
-                r->k->transpose(y, r->pixels, sums + n * r->pixels * lanes, lanes, r->pixels,
-                                valid, r->add);
+                r->k->transpose(y, r->pixels, sums + n * r->pixels * lanes, lanes, r->pixels, valid,
+                                r->add);
                 activate(r, y, valid * r->pixels);
             }
         }
@@ -152,9 +150,11 @@ static void shard(void *arg, int64_t i)
     int64_t end = gm_conv_first_block(&r->cut, i + 1);
     for (int64_t b = gm_conv_first_block(&r->cut, i); b < end; b++) {
         int64_t first = b * r->cut.batch;
-        if (r->positions_in_lanes) image_by_positions(r, first, slot);
+        if (r->positions_in_lanes)
+            image_by_positions(r, first, slot);
         else
-            block_by_channels(r, first, gm_conv_min(r->cut.batch, r->cut.images - first), held, slot);
+            block_by_channels(r, first, gm_conv_min(r->cut.batch, r->cut.images - first), held,
+                              slot);
     }
     gm_conv_slot_put(&r->slots, held);
 }

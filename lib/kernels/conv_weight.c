@@ -23,8 +23,8 @@ typedef struct weight {
     gm_conv_cut cut;
     gm_conv_slots slots;
     int64_t *row, *step;
-    float *sums;   /* [shards][each] */
-    int64_t each;  /* floats of one shard's */
+    float *sums;  /* [shards][each] */
+    int64_t each; /* floats of one shard's */
 } weight;
 
 static size_t prepare(weight *r, int32_t threads, void *work)
@@ -35,13 +35,16 @@ static size_t prepare(weight *r, int32_t threads, void *work)
     r->og = m->o / m->groups;
     r->depth = r->cg * m->kh * m->kw;
     r->pixels = m->oh * m->ow;
-    r->taps_in_lanes = r->depth <= r->og;
+    r->taps_in_lanes = gm_conv_few_taps(r->depth, r->og);
     r->lanes = gm_conv_lanes(r->taps_in_lanes ? r->depth : r->og);
     r->panels = gm_conv_ceil(r->og, GM_CONV_PANEL);
-    double each = (double)m->groups * (double)r->lanes *
-                  (double)(r->taps_in_lanes ? r->og : r->depth);
+    double each =
+        (double)m->groups * (double)r->lanes * (double)(r->taps_in_lanes ? r->og : r->depth);
     double most = SUMS_BYTES / (sizeof(float) * (each + 1));
-    r->cut = gm_conv_cut_images(m->images, r->pixels, most < 4 ? 4 : most > 16 ? 16 : (int64_t)most);
+    r->cut = gm_conv_cut_images(m->images, r->pixels,
+                                most < 4    ? 4
+                                : most > 16 ? 16
+                                            : (int64_t)most);
     double batch = (double)r->cut.batch, slot;
     r->step = gm_conv_carve(&c, batch * (double)r->pixels, sizeof *r->step);
     r->row = gm_conv_carve(&c, (double)(r->taps_in_lanes ? r->og : r->depth), sizeof *r->row);
@@ -53,8 +56,7 @@ static size_t prepare(weight *r, int32_t threads, void *work)
         r->frame = gm_conv_image_frame(m);
         r->framed = !gm_conv_frame_fits(&r->frame);
         slot = batch * (double)r->pixels * GM_CONV_PANEL;
-        if (r->framed)
-            slot += batch * (double)m->c * (double)r->frame.ph * (double)r->frame.pw;
+        if (r->framed) slot += batch * (double)m->c * (double)r->frame.ph * (double)r->frame.pw;
     }
     gm_conv_slots_carve(&r->slots, &c, slot, threads, r->cut.shards);
     return gm_conv_carved(&c);
@@ -81,8 +83,7 @@ static void block_by_channels(weight *r, int64_t first, int64_t count, int32_t h
         for (int64_t at = 0; at < r->og; at += GM_CONV_PANEL) {
             int64_t lanes = gm_conv_min(GM_CONV_PANEL, r->lanes - at);
             int64_t valid = gm_conv_min(lanes, r->og - at);
-            if (valid < lanes)
-                memset(slot, 0, (size_t)(count * r->pixels * lanes) * sizeof(float));
+            if (valid < lanes) memset(slot, 0, (size_t)(count * r->pixels * lanes) * sizeof(float));
             for (int64_t n = 0; n < count; n++)
                 r->k->transpose(slot + n * r->pixels * lanes, lanes,
                                 r->y + ((first + n) * m->o + g * r->og + at) * r->pixels, r->pixels,
@@ -122,7 +123,8 @@ static void shard(void *arg, int64_t i)
     for (int64_t b = begin; b < end; b++) {
         int64_t first = b * r->cut.batch;
         int64_t count = gm_conv_min(r->cut.batch, r->cut.images - first);
-        if (r->taps_in_lanes) block_by_taps(r, first, count, slot, sums, b > begin);
+        if (r->taps_in_lanes)
+            block_by_taps(r, first, count, slot, sums, b > begin);
         else
             block_by_channels(r, first, count, held, slot, sums, b > begin);
     }

@@ -7,8 +7,23 @@
 #include "kernels/conv.h"
 #include "nn/layer.h"
 
-enum { IN, OUT, KERNEL_H, KERNEL_W, STRIDE_H, STRIDE_W, PADDING_H, PADDING_W, DILATION_H,
-       DILATION_W, GROUPS, BIAS, EXTRA_H, EXTRA_W, NUMBERS };
+enum {
+    IN,
+    OUT,
+    KERNEL_H,
+    KERNEL_W,
+    STRIDE_H,
+    STRIDE_W,
+    PADDING_H,
+    PADDING_W,
+    DILATION_H,
+    DILATION_W,
+    GROUPS,
+    BIAS,
+    EXTRA_H,
+    EXTRA_W,
+    NUMBERS
+};
 
 #define CONV_NAMES                                                                                 \
     "in", "out", "kernel_h", "kernel_w", "stride_h", "stride_w", "padding_h", "padding_w",         \
@@ -32,10 +47,10 @@ static gm_status check_conv(gm_context *ctx, const char *kind, const gm_layer_at
         int64_t extra = a->ints[EXTRA_H + i], stride = a->ints[STRIDE_H + i],
                 dilation = a->ints[DILATION_H + i];
         if (extra && extra >= stride && extra >= dilation)
-            return gm_fail(ctx, GM_E_INVALID,
-                           "%s: %s is %lld, below the stride (%lld) or the dilation (%lld) is wanted",
-                           kind, names[EXTRA_H + i], (long long)extra, (long long)stride,
-                           (long long)dilation);
+            return gm_fail(
+                ctx, GM_E_INVALID,
+                "%s: %s is %lld, below the stride (%lld) or the dilation (%lld) is wanted", kind,
+                names[EXTRA_H + i], (long long)extra, (long long)stride, (long long)dilation);
     }
     return GM_OK;
 }

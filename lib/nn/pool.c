@@ -10,8 +10,9 @@ static gm_status check_pool(gm_context *ctx, const char *kind, const gm_layer_at
         return gm_fail(ctx, GM_E_INVALID, "%s: kernel is %lld, stride is %lld, 1 to 2^30 is wanted",
                        kind, (long long)kernel, (long long)stride);
     if (padding < 0 || padding > kernel / 2)
-        return gm_fail(ctx, GM_E_INVALID, "%s: padding is %lld, 0 to half the kernel (%lld) is wanted",
-                       kind, (long long)padding, (long long)kernel);
+        return gm_fail(ctx, GM_E_INVALID,
+                       "%s: padding is %lld, 0 to half the kernel (%lld) is wanted", kind,
+                       (long long)padding, (long long)kernel);
     return GM_OK;
 }
 

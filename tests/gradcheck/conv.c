@@ -97,7 +97,9 @@ static const geometry_case geometries[] = {
 static void use(const geometry_case *g, int extra)
 {
     gm_conv_options o = GM_CONV_OPTIONS_INIT;
-    gm_conv_geometry plain_geometry = { { g->sh, g->sw }, { g->ph, g->pw }, { g->dh, g->dw }, g->groups };
+    gm_conv_geometry plain_geometry = {
+        { g->sh, g->sw }, { g->ph, g->pw }, { g->dh, g->dw }, g->groups
+    };
     o.stride_h = g->sh;
     o.stride_w = g->sw;
     o.padding_h = g->ph;
@@ -128,7 +130,10 @@ static void both_ways(const grad_case *c)
 START_TEST(test_conv)
 {
     const geometry_case *g = &geometries[_i];
-    grad_case c = { "conv2d", "grid", build_conv, 3,
+    grad_case c = { "conv2d",
+                    "grid",
+                    build_conv,
+                    3,
                     { { 4, { g->n, g->c, g->h, g->w }, ANY },
                       { 4, { g->o, g->c / g->groups, g->kh, g->kw }, -0.5, 0.5, 0, 0 },
                       { 1, { g->o }, ANY } } };
@@ -149,7 +154,10 @@ END_TEST
 START_TEST(test_transpose)
 {
     const geometry_case *g = &geometries[_i];
-    grad_case c = { "conv_transpose2d", "grid", build_turn, 3,
+    grad_case c = { "conv_transpose2d",
+                    "grid",
+                    build_turn,
+                    3,
                     { { 4, { g->n, g->o, g->h, g->w }, ANY },
                       { 4, { g->o, g->c / g->groups, g->kh, g->kw }, -0.5, 0.5, 0, 0 },
                       { 1, { g->c }, ANY } } };
@@ -170,14 +178,19 @@ START_TEST(test_weight)
     const geometry_case *g = &geometries[_i];
     int64_t oh = out_size(g->h, g->kh, g->sh, g->ph, g->dh),
             ow = out_size(g->w, g->kw, g->sw, g->pw, g->dw);
-    grad_case c = { "conv2d_weight", "grid", build_weight, 2,
-                    { { 4, { g->n, g->c, g->h, g->w }, ANY }, { 4, { g->n, g->o, oh, ow }, ANY } } };
+    grad_case c = { "conv2d_weight",
+                    "grid",
+                    build_weight,
+                    2,
+                    { { 4, { g->n, g->c, g->h, g->w }, ANY },
+                      { 4, { g->n, g->o, oh, ow }, ANY } } };
     use(g, 0);
     size_now[0] = g->kh;
     size_now[1] = g->kw;
     both_ways(&c);
-    grad_case self = { "conv2d_weight", "itself", build_weight_self, 1,
-                       { { 4, { 2, 4, 3, 3 }, ANY } } };
+    grad_case self = {
+        "conv2d_weight", "itself", build_weight_self, 1, { { 4, { 2, 4, 3, 3 }, ANY } }
+    };
     gm_conv_geometry one = { { 1, 1 }, { 1, 1 }, { 1, 1 }, 1 };
     geometry = one;
     size_now[0] = size_now[1] = 3;
