@@ -15,7 +15,8 @@
 struct row {
     const char *name;
     int64_t batch;
-    /* A model that gm_model_step can train on rows of BENCH_PIXELS values in [0, 1]. */
+    double low; /* the darkest value, 0 or -1 */
+    /* A model that gm_model_step can train on rows of BENCH_PIXELS values in [low, 1]. */
     gm_status (*make)(gm_model **out, gm_context *context);
 };
 

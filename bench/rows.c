@@ -9,36 +9,142 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The VAE of PyTorch's examples: 784-400-20-400-784, ReLU, Bernoulli, Adam with rate 1e-3. */
-static gm_status make_vae(gm_model **out, gm_context *context)
+#define LATENT 20 /* of both VAEs */
+
+/* A VAE that owns its parts, with latent 20. encoder and net: made here before, released here. */
+static gm_status join_vae(gm_model **out, gm_context *context, gm_layer *encoder, gm_layer *net)
 {
     gm_generator_options shape = GM_GENERATOR_OPTIONS_INIT;
-    gm_layer *encoder = NULL, *net = NULL;
     gm_generator *decoder = NULL;
     gm_vae *vae = NULL;
     gm_status s;
-    *out = NULL;
-    shape.latent = 20;
-    if ((s = gm_sequence_create(&encoder, context))) goto out;
-    gm_sequence_add_linear(encoder, BENCH_PIXELS, 400);
-    gm_sequence_add_relu(encoder);
-    gm_sequence_add_linear(encoder, 400, 2 * 20);
-    if ((s = gm_sequence_create(&net, context))) goto out;
-    gm_sequence_add_linear(net, 20, 400);
-    gm_sequence_add_relu(net);
-    gm_sequence_add_linear(net, 400, BENCH_PIXELS);
+    shape.latent = LATENT;
     if ((s = gm_generator_create(&decoder, context, net, &shape))) goto out;
     if ((s = gm_vae_create(&vae, context, encoder, decoder, NULL))) goto out;
     *out = gm_vae_model(vae); /* the same object, so this owner is passed on */
 out:
     gm_generator_release(decoder);
+    return s;
+}
+
+/* The VAE of PyTorch's examples: 784-400-20-400-784, ReLU, Bernoulli, Adam with rate 1e-3. */
+static gm_status make_vae(gm_model **out, gm_context *context)
+{
+    gm_layer *encoder = NULL, *net = NULL;
+    gm_status s;
+    *out = NULL;
+    if ((s = gm_sequence_create(&encoder, context))) goto out;
+    gm_sequence_add_linear(encoder, BENCH_PIXELS, 400);
+    gm_sequence_add_relu(encoder);
+    gm_sequence_add_linear(encoder, 400, 2 * LATENT);
+    if ((s = gm_sequence_create(&net, context))) goto out;
+    gm_sequence_add_linear(net, LATENT, 400);
+    gm_sequence_add_relu(net);
+    gm_sequence_add_linear(net, 400, BENCH_PIXELS);
+    s = join_vae(out, context, encoder, net);
+out:
     gm_layer_release(net);
     gm_layer_release(encoder);
     return s;
 }
 
+/* The same with two convolutions on each side, kernel 4 and stride 2: examples/conv_vae.c. */
+static gm_status make_conv_vae(gm_model **out, gm_context *context)
+{
+    static const int64_t image[] = { 1, 28, 28 }, maps[] = { 64, 7, 7 };
+    gm_layer *encoder = NULL, *net = NULL;
+    gm_status s;
+    *out = NULL;
+    if ((s = gm_sequence_create(&encoder, context))) goto out;
+    gm_sequence_add_reshape(encoder, 3, image);
+    gm_sequence_add_conv2d(encoder, 1, 32, 4, 2, 1);
+    gm_sequence_add_relu(encoder);
+    gm_sequence_add_conv2d(encoder, 32, 64, 4, 2, 1);
+    gm_sequence_add_relu(encoder);
+    gm_sequence_add_flatten(encoder);
+    gm_sequence_add_linear(encoder, 64 * 7 * 7, 256);
+    gm_sequence_add_relu(encoder);
+    gm_sequence_add_linear(encoder, 256, 2 * LATENT);
+    if ((s = gm_sequence_create(&net, context))) goto out;
+    gm_sequence_add_linear(net, LATENT, 256);
+    gm_sequence_add_relu(net);
+    gm_sequence_add_linear(net, 256, 64 * 7 * 7);
+    gm_sequence_add_relu(net);
+    gm_sequence_add_reshape(net, 3, maps);
+    gm_sequence_add_conv_transpose2d(net, 64, 32, 4, 2, 1);
+    gm_sequence_add_relu(net);
+    gm_sequence_add_conv_transpose2d(net, 32, 1, 4, 2, 1);
+    gm_sequence_add_flatten(net);
+    s = join_vae(out, context, encoder, net);
+out:
+    gm_layer_release(net);
+    gm_layer_release(encoder);
+    return s;
+}
+
+/* Non-saturating game, Adam with rate 2e-4 and beta1 0.5 for both: the defaults. */
+static gm_status join_gan(gm_model **out, gm_context *context, gm_generator *generator,
+                          gm_layer *discriminator)
+{
+    gm_gan *gan = NULL;
+    gm_status s = gm_gan_create(&gan, context, generator, discriminator, NULL);
+    *out = gm_gan_model(gan);
+    return s;
+}
+
+/* The default of examples/gan.c: 100-1200-1200-784 against 784-512-256-1. */
+static gm_status make_gan(gm_model **out, gm_context *context)
+{
+    gm_generator_options shape = GM_GENERATOR_OPTIONS_INIT;
+    gm_layer *net = NULL, *discriminator = NULL;
+    gm_generator *generator = NULL;
+    gm_status s;
+    *out = NULL;
+    shape.latent = 100;
+    shape.output = GM_OUTPUT_DIRECT;
+    if ((s = gm_sequence_create(&net, context))) goto out;
+    gm_sequence_add_linear(net, 100, 1200);
+    gm_sequence_add_relu(net);
+    gm_sequence_add_linear(net, 1200, 1200);
+    gm_sequence_add_relu(net);
+    gm_sequence_add_linear(net, 1200, BENCH_PIXELS);
+    gm_sequence_add_sigmoid(net);
+    if ((s = gm_generator_create(&generator, context, net, &shape))) goto out;
+    if ((s = gm_sequence_create(&discriminator, context))) goto out;
+    gm_sequence_add_linear(discriminator, BENCH_PIXELS, 512);
+    gm_sequence_add_leaky_relu(discriminator, 0.2);
+    gm_sequence_add_linear(discriminator, 512, 256);
+    gm_sequence_add_leaky_relu(discriminator, 0.2);
+    gm_sequence_add_linear(discriminator, 256, 1);
+    s = join_gan(out, context, generator, discriminator);
+out:
+    gm_layer_release(discriminator);
+    gm_generator_release(generator);
+    gm_layer_release(net);
+    return s;
+}
+
+/* The default of gm/dcgan.h: width 64, batch norm, images of 28 x 28 in [-1, 1]. */
+static gm_status make_dcgan(gm_model **out, gm_context *context)
+{
+    gm_generator *generator = NULL;
+    gm_layer *discriminator = NULL;
+    gm_status s;
+    *out = NULL;
+    if ((s = gm_dcgan_generator_create(&generator, context, NULL))) goto out;
+    if ((s = gm_dcgan_discriminator_create(&discriminator, context, NULL))) goto out;
+    s = join_gan(out, context, generator, discriminator);
+out:
+    gm_layer_release(discriminator);
+    gm_generator_release(generator);
+    return s;
+}
+
 const struct row bench_rows[] = {
-    { "vae", 128, make_vae },
+    { "vae", 128, 0, make_vae },
+    { "conv_vae", 128, 0, make_conv_vae },
+    { "gan", 128, 0, make_gan },
+    { "dcgan", 64, -1, make_dcgan },
 };
 const int bench_row_count = (int)(sizeof bench_rows / sizeof bench_rows[0]);
 
@@ -49,11 +155,12 @@ double bench_clock(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* The digits as 784 floats a row, scaled to [0, 1]; random numbers if there are no digits. */
+/* The digits as 784 floats a row, scaled to [low, 1]; random numbers if there are no digits. */
 static gm_status open_data(struct work *w, const char *folder)
 {
     static const char *const endings[] = { "", ".gz" };
     static const int64_t flat[] = { BENCH_PIXELS }, shape[] = { 10000, BENCH_PIXELS };
+    const double low = w->row->low;
     const size_t noise_size = (size_t)(shape[0] * shape[1]);
     gm_dataset *raw = NULL, *rows = NULL;
     float *noise = NULL;
@@ -65,13 +172,13 @@ static gm_status open_data(struct work *w, const char *folder)
         if (n < 0 || n >= (int)sizeof path || access(path, R_OK) != 0) continue;
         if ((s = gm_dataset_open_idx(&raw, w->context, path))) goto out;
         if ((s = gm_dataset_reshape(&rows, raw, 1, flat))) goto out;
-        s = gm_dataset_scale(&w->data, rows, 1.0 / 255.0, 0.0);
+        s = gm_dataset_scale(&w->data, rows, (1 - low) / 255.0, low);
         goto out;
     }
     w->is_random = 1;
     noise = malloc(noise_size * sizeof *noise);
     if (noise == NULL) return GM_E_NOMEM;
-    if ((s = gm_rng_uniform(w->order_rng, noise, (int64_t)noise_size, 0, 1))) goto out;
+    if ((s = gm_rng_uniform(w->order_rng, noise, (int64_t)noise_size, low, 1))) goto out;
     s = gm_dataset_from_memory(&w->data, w->context, 2, shape, noise);
 out:
     free(noise);

@@ -6,9 +6,11 @@ prints a line about itself, then trains a block for each line "ROW SECONDS" on s
 with samples per second (0: no such row). The loop is an ordinary fast one: all data in memory as
 one tensor, mini-batches by slices of a permutation, gradients set to None. Where PyTorch offers
 several ways to the same result (the fused loss or sigmoid and loss, Adam over lists of tensors or
-one by one), the fastest in a short trial is used.
+one by one, images with channels first or last, data and samples in one pass of D or in two), the
+fastest in a short trial is used.
 """
 import gzip
+import itertools
 import os
 import re
 import sys
@@ -22,7 +24,7 @@ torch.set_num_threads(threads)
 torch.manual_seed(1)
 
 
-def digits():
+def read_digits():
     name = os.path.join(folder, "t10k-images-idx3-ubyte")
     for path, opener in ((name, open), (name + ".gz", gzip.open)):
         if os.path.exists(path):
@@ -50,9 +52,29 @@ class VAE(torch.nn.Module):
         return self.fc4(F.relu(self.fc3(z))), mean, logvar
 
 
-def vae(fused_loss, foreach):
-    model = VAE()
-    optimizer = adam(model.parameters(), 1e-3, foreach)
+class ConvVAE(torch.nn.Module):
+    """Two convolutions on each side, kernel 4 and stride 2."""
+
+    def __init__(self):
+        super().__init__()
+        relu = torch.nn.ReLU(inplace=True)
+        self.encoder = torch.nn.Sequential(
+            torch.nn.Conv2d(1, 32, 4, 2, 1), relu,
+            torch.nn.Conv2d(32, 64, 4, 2, 1), relu, torch.nn.Flatten(),
+            torch.nn.Linear(3136, 256), relu, torch.nn.Linear(256, 40))
+        self.decoder = torch.nn.Sequential(
+            torch.nn.Linear(20, 256), relu, torch.nn.Linear(256, 3136), relu,
+            torch.nn.Unflatten(1, (64, 7, 7)), torch.nn.ConvTranspose2d(64, 32, 4, 2, 1), relu,
+            torch.nn.ConvTranspose2d(32, 1, 4, 2, 1), torch.nn.Flatten())
+
+    def forward(self, x):
+        mean, logvar = self.encoder(x.view(-1, 1, 28, 28)).chunk(2, dim=1)
+        z = mean + torch.exp(0.5 * logvar) * torch.randn_like(mean)
+        return self.decoder(z), mean, logvar
+
+
+def train_vae(model, fused_loss, foreach):
+    optimizer = adam(model.parameters(), 1e-3, 0.9, foreach)
 
     def step(x):
         optimizer.zero_grad(set_to_none=True)
@@ -68,25 +90,107 @@ def vae(fused_loss, foreach):
     return step
 
 
-def adam(parameters, rate, foreach):
+def vae(fused_loss, foreach):
+    return train_vae(VAE(), fused_loss, foreach)
+
+
+def conv_vae(fused_loss, foreach, channels_last):
+    return train_vae(laid_out(ConvVAE(), channels_last), fused_loss, foreach)
+
+
+def train_gan(generator, discriminator, shape, foreach, joined):
+    """Non-saturating: one update of D on data and samples, one of G on the same samples."""
+    adam_g = adam(generator.parameters(), 2e-4, 0.5, foreach)
+    adam_d = adam(discriminator.parameters(), 2e-4, 0.5, foreach)
+    weights = list(discriminator.parameters())
+
+    def step(x):
+        x = x.view(shape)
+        fake = generator(torch.randn(len(x), 100))
+        adam_d.zero_grad(set_to_none=True)
+        if joined:
+            of_data, of_fake = discriminator(torch.cat((x, fake.detach()))).chunk(2)
+        else:
+            of_data, of_fake = discriminator(x), discriminator(fake.detach())
+        (F.softplus(-of_data).mean() + F.softplus(of_fake).mean()).backward()
+        adam_d.step()
+        adam_g.zero_grad(set_to_none=True)
+        for w in weights:  # no gradients of D's weights while G moves
+            w.requires_grad_(False)
+        F.softplus(-discriminator(fake)).mean().backward()
+        for w in weights:
+            w.requires_grad_(True)
+        adam_g.step()
+
+    return step
+
+
+def gan(foreach, joined):
+    """100-1200-1200-784 against 784-512-256-1."""
+    relu, leaky = torch.nn.ReLU(inplace=True), torch.nn.LeakyReLU(0.2, inplace=True)
+    generator = torch.nn.Sequential(
+        torch.nn.Linear(100, 1200), relu, torch.nn.Linear(1200, 1200), relu,
+        torch.nn.Linear(1200, 784), torch.nn.Sigmoid())
+    discriminator = torch.nn.Sequential(
+        torch.nn.Linear(784, 512), leaky, torch.nn.Linear(512, 256), leaky,
+        torch.nn.Linear(256, 1))
+    return train_gan(generator, discriminator, (-1, 784), foreach, joined)
+
+
+def dcgan(foreach, channels_last):
+    """Width 64, 28 x 28; batch norm, so D sees data and samples one after the other."""
+    relu, leaky = torch.nn.ReLU(inplace=True), torch.nn.LeakyReLU(0.2, inplace=True)
+    generator = torch.nn.Sequential(
+        torch.nn.Linear(100, 128 * 7 * 7, bias=False), torch.nn.Unflatten(1, (128, 7, 7)),
+        torch.nn.BatchNorm2d(128), relu,
+        torch.nn.ConvTranspose2d(128, 64, 4, 2, 1, bias=False), torch.nn.BatchNorm2d(64), relu,
+        torch.nn.ConvTranspose2d(64, 1, 4, 2, 1), torch.nn.Tanh())
+    discriminator = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 64, 4, 2, 1), leaky,
+        torch.nn.Conv2d(64, 128, 4, 2, 1, bias=False), torch.nn.BatchNorm2d(128), leaky,
+        torch.nn.Flatten(), torch.nn.Linear(128 * 7 * 7, 1))
+    for net in (generator, discriminator):
+        for name, w in net.named_parameters():
+            if w.dim() > 1:
+                torch.nn.init.normal_(w, 0, 0.02)
+            elif name.endswith("bias"):
+                torch.nn.init.zeros_(w)
+    generator = laid_out(generator, channels_last)
+    discriminator = laid_out(discriminator, channels_last)
+    return train_gan(generator, discriminator, (-1, 1, 28, 28), foreach, False)
+
+
+def laid_out(net, channels_last):
+    return net.to(memory_format=torch.channels_last) if channels_last else net
+
+
+def adam(parameters, rate, beta1, foreach):
     try:
-        return torch.optim.Adam(parameters, lr=rate, foreach=foreach)
+        return torch.optim.Adam(parameters, lr=rate, betas=(beta1, 0.999), foreach=foreach)
     except TypeError:  # before 1.12
-        return torch.optim.Adam(parameters, lr=rate)
+        return torch.optim.Adam(parameters, lr=rate, betas=(beta1, 0.999))
 
 
-# name: (batch, maker, the ways to try)
+def ways(count):
+    return list(itertools.product((True, False), repeat=count))
+
+
+# name: (batch, darkest value, maker, the ways to try)
 ROWS = {
-    "vae": (128, vae, [(fused, foreach) for fused in (True, False) for foreach in (False, True)]),
+    "vae": (128, 0, vae, ways(2)),
+    "conv_vae": (128, 0, conv_vae, ways(3)),
+    "gan": (128, 0, gan, ways(2)),
+    "dcgan": (64, -1, dcgan, ways(2)),
 }
 
 
 class Work:
     def __init__(self, name):
-        self.batch, maker, ways = ROWS[name]
-        self.order, self.at = torch.randperm(len(data)), 0
+        self.batch, low, maker, choices = ROWS[name]
+        self.data = digits * (1 - low) + low
+        self.order, self.at = torch.randperm(len(self.data)), 0
         best = 0.0
-        for way in ways:
+        for way in choices:
             step = maker(*way)
             self.block(step, 0.2)
             rate = self.block(step, 0.4)
@@ -96,9 +200,9 @@ class Work:
     def block(self, step, seconds):
         done, begin = 0, time.perf_counter()
         while True:
-            if self.at + self.batch > len(data):
-                self.order, self.at = torch.randperm(len(data)), 0
-            step(data[self.order[self.at:self.at + self.batch]])
+            if self.at + self.batch > len(self.data):
+                self.order, self.at = torch.randperm(len(self.data)), 0
+            step(self.data[self.order[self.at:self.at + self.batch]])
             self.at += self.batch
             done += self.batch
             spent = time.perf_counter() - begin
@@ -117,7 +221,7 @@ def blas():
     return "+".join(sorted(names)) or "its own BLAS"
 
 
-data = digits()
+digits = read_digits()
 torch.mm(torch.rand(64, 64), torch.rand(64, 64))
 print("PyTorch %s with %s" % (torch.__version__, blas()), flush=True)
 works = {}

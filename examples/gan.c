@@ -28,7 +28,7 @@ static const char *const loss_names[] = { "minimax", "non-saturating", "least-sq
 struct settings {
     int preset; /* 0: adam, 1: 2014 */
     int loss, conditional;
-    double rate, average, noise, smoothing;
+    double rate, average, noise, smoothing, dropout;
     int64_t d_steps;
 };
 
@@ -109,8 +109,10 @@ static gm_status make_discriminator(gm_layer **out, gm_context *ctx, const struc
     } else {
         gm_sequence_add_linear(*out, in, 512);
         gm_sequence_add_leaky_relu(*out, 0.2);
+        if (set->dropout > 0) gm_sequence_add_dropout(*out, set->dropout);
         gm_sequence_add_linear(*out, 512, 256);
         gm_sequence_add_leaky_relu(*out, 0.2);
+        if (set->dropout > 0) gm_sequence_add_dropout(*out, set->dropout);
         gm_sequence_add_linear(*out, 256, 1);
     }
     return gm_sequence_status(*out);
@@ -187,7 +189,7 @@ int main(int argc, char **argv)
     struct run r;
     struct mnist m = { 0 };
     struct adversary a = { .run = &r, .title = "Generative adversarial network" };
-    struct settings set = { .loss = GM_GAN_NON_SATURATING, .d_steps = 1 };
+    struct settings set = { .loss = GM_GAN_NON_SATURATING, .d_steps = 1, .dropout = 0.3 };
     struct json json;
     int status;
     gm_gan *gan = NULL;
@@ -201,6 +203,8 @@ int main(int argc, char **argv)
         OPTION_REAL("rate", &set.rate, 0, 10, "learning rate of both players; 0: the preset's"),
         OPTION_REAL("average", &set.average, 0, 0.99999,
                     "decay of the averaged generator that samples; 0: none"),
+        OPTION_REAL("dropout", &set.dropout, 0, 0.9,
+                    "in the discriminator, which is too strong without it; not of the 2014 preset"),
         OPTION_REAL("noise", &set.noise, 0, 10, "deviation of the noise on what D sees"),
         OPTION_REAL("smoothing", &set.smoothing, 0, 0.9, "D's target for data is 1 less this"),
         OPTION_INT("d-steps", &set.d_steps, 1, 100, "updates of D for each of G"),

@@ -446,9 +446,9 @@ START_TEST(noise_falls)
             double s = stays ? 0.5 : step < 4 ? 0.5 * (1 - step / 4.0) : 0;
             support_ok(ctx, gm_model_step(gm_gan_model(gan), zeros, MANY, m, GM_MAX_METRICS, &count));
             ck_assert_double_eq_tol(nets_metric(m, count, "discriminator_loss"), 0.5 + s * s,
-                                    s > 0 ? 0.03 * s : 1e-6);
+                                    (s > 0 ? 0.03 * s : 1e-6));
             ck_assert_double_eq_tol(nets_metric(m, count, "loss"), 0.5 + s * s / 2,
-                                    s > 0 ? 0.03 * s : 1e-6);
+                                    (s > 0 ? 0.03 * s : 1e-6));
         }
         gm_gan_release(gan);
     }

@@ -234,7 +234,7 @@ START_TEST(labels_refuse)
 }
 END_TEST
 
-/* A penalty wants second derivatives, which maxout has not: the step says so, and nobody has moved. */
+/* A penalty wants second derivatives of each row alone, which batch norm has not: the step says so, and nobody has moved. */
 START_TEST(penalty_names_the_layer)
 {
     gm_context *ctx = support_context(56, 1);
@@ -243,14 +243,14 @@ START_TEST(penalty_names_the_layer)
         gm_gan_options o = GM_GAN_OPTIONS_INIT;
         support_ok(ctx, gm_sequence_create(&d, ctx));
         support_ok(ctx, gm_sequence_add_linear(d, 2, 6));
-        support_ok(ctx, gm_sequence_add_maxout(d, 3));
-        support_ok(ctx, gm_sequence_add_linear(d, 2, 1));
+        support_ok(ctx, gm_sequence_add_batch_norm(d, 6));
+        support_ok(ctx, gm_sequence_add_linear(d, 6, 1));
         o.penalty = penalty;
         gm_gan *gan = gans_from(ctx, small, d, &o);
         gans_players before = gans_look(gan);
         gm_model *model = gm_gan_model(gan);
         if (penalty) {
-            support_fails(ctx, gm_model_step(model, rows, N, NULL, 0, NULL), GM_E_UNSUPPORTED, "maxout");
+            support_fails(ctx, gm_model_step(model, rows, N, NULL, 0, NULL), GM_E_UNSUPPORTED, "batch_norm");
             ck_assert_int_eq(gans_moved(gan, &before), 0);
             ck_assert_int_eq(gm_model_steps(model), 0);
             ck_assert_int_eq(gm_optimizer_steps(gm_gan_discriminator_optimizer(gan)), 0);

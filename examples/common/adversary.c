@@ -57,8 +57,8 @@ static int32_t on_progress(void *user, const gm_progress *p)
     struct adversary *a = user;
     double loss = metric(p->metrics, p->metric_count, "loss");
     if (p->epoch_end) {
-        progress_epoch(&a->progress, p->epoch + 1, loss,
-                       metric(p->metrics, p->metric_count, "discriminator_loss"));
+        progress_epoch(&a->progress, p->epoch + 1, loss, NAN);
+        a->penalty_norm = metric(p->metrics, p->metric_count, "penalty_norm");
         if (a->on_epoch) a->on_epoch(a->user, p->epoch + 1);
     } else {
         progress_step(&a->progress, p->epoch + 1, p->row, p->rows, loss);

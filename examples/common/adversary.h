@@ -42,6 +42,7 @@ struct adversary {
     double sums[ADVERSARY_CURVES];
     int stopped;
     double rate;
+    double penalty_norm;     /* mean |grad D| over the last epoch, if there was a penalty; else NaN */
 };
 
 /* Opens the classifier, if one is named: OPTIONS_GO_ON, or the status to exit with. */

@@ -47,7 +47,8 @@ GM_API void gm_layer_release(gm_layer *layer);
 GM_API gm_params *gm_layer_params(const gm_layer *layer);
 
 /* "linear", "activation", "maxout", "dropout", "embedding", "reshape", "flatten", "sequence", those
- * of gm/norm.h, or a host's own name. Lives as long as the layer; "" for NULL. */
+ * of gm/conv.h ("conv2d", "conv_transpose2d", "max_pool2d", "avg_pool2d", "upsample_nearest",
+ * "pixel_shuffle") and of gm/norm.h, or a host's own name. Lives as long as the layer; "" for NULL. */
 GM_API const char *gm_layer_type(const gm_layer *layer);
 
 /* Borrowed. NULL for NULL. */
@@ -116,8 +117,8 @@ GM_API gm_status gm_reshape_create(gm_layer **out, gm_context *context, int32_t 
 GM_API gm_status gm_flatten_create(gm_layer **out, gm_context *context);
 
 /* A sequence: each part's output is the next part's input. Empty at first (then it passes its input
- * through). A linear part, and others that say so, are computed together with an activation that
- * follows directly, in one pass. */
+ * through). A linear part, a convolution (gm/conv.h) or a norm (gm/norm.h) is computed together with
+ * an activation that follows directly, in one pass. */
 GM_API gm_status gm_sequence_create(gm_layer **out, gm_context *context);
 
 /* Adds a part at the end; it is retained. The part's parameters join the sequence's under

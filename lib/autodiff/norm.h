@@ -2,7 +2,7 @@
 #ifndef GM_AUTODIFF_NORM_H
 #define GM_AUTODIFF_NORM_H
 
-#include "autodiff/ops.h"
+#include "autodiff/gradient.h"
 
 /* gamma and beta are the inputs of these numbers; 0: not given. */
 typedef struct gm_affine {
@@ -23,6 +23,11 @@ gm_status gm_affine_infer(gm_call *c, const gm_affine *a, int32_t rank, const in
 /* Their values and gradients; NULL where not given or not wanted. */
 const float *gm_affine_value(const gm_call *c, int32_t which);
 float *gm_affine_grad(const gm_call *c, int32_t which);
+
+/* The entry of a norm over the last axis of x seen as `rows` (three axes, so that planes have their channel), with gamma
+ * and beta seen as `scale`, which broadcasts to that. */
+void gm_gradient_norm(gm_chain *c, const gm_affine *a, double eps, const int64_t rows[3],
+                      const int64_t scale[3]);
 
 /* State of an operation: present, of the tape's context, distinct. */
 gm_status gm_state_check(gm_context *ctx, const char *name, const gm_param *p, const gm_param *q);

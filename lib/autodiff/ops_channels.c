@@ -218,8 +218,17 @@ static void channels_backward(gm_call *c)
 
 const gm_op gm_op_batch_norm = { "batch_norm", -1, channels_infer, channels_forward,
                                  channels_backward };
-const gm_op gm_op_instance_norm = { "instance_norm", -1, channels_infer, channels_forward,
-                                    channels_backward };
+static void instance_gradient(gm_chain *c)
+{
+    const channels_attr *attr = c->node->attr;
+    const int64_t *shape = c->from[0]->shape;
+    const int64_t rows[3] = { shape[0], shape[1],
+                              gm_sizes_product(shape + 2, c->from[0]->rank - 2) };
+    const int64_t scale[3] = { 1, shape[1], 1 };
+    gm_gradient_norm(c, &attr->affine, attr->eps, rows, scale);
+}
+
+const gm_op gm_op_instance_norm = { "instance_norm", -1, channels_infer, channels_forward, channels_backward, instance_gradient };
 
 static gm_status read_options(gm_context *ctx, channels_attr *attr,
                               const gm_batch_norm_options *options)

@@ -107,7 +107,18 @@ static void rows_backward(gm_call *c)
                   columns_range, &job);
 }
 
-const gm_op gm_op_layer_norm = { "layer_norm", -1, rows_infer, rows_forward, rows_backward };
+static void rows_gradient(gm_chain *c)
+{
+    const rows_attr *attr = c->node->attr;
+    const gm_node *x = c->from[0];
+    int32_t lead = x->rank - attr->axes;
+    int64_t cols = gm_sizes_product(x->shape + lead, attr->axes);
+    const int64_t rows[3] = { gm_sizes_product(x->shape, lead), 1, cols };
+    const int64_t scale[3] = { 1, 1, cols };
+    gm_gradient_norm(c, &attr->affine, attr->eps, rows, scale);
+}
+
+const gm_op gm_op_layer_norm = { "layer_norm", -1, rows_infer, rows_forward, rows_backward, rows_gradient };
 
 gm_var gm_layer_norm(gm_tape *tape, gm_var x, gm_var gamma, gm_var beta, int32_t axes, double eps,
                      int32_t activation, double slope)

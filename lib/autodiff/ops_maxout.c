@@ -1,5 +1,5 @@
 /* ops_maxout.c - the largest of each few neighbours (Goodfellow et al. 2013). */
-#include "autodiff/ops.h"
+#include "autodiff/gradient.h"
 
 static gm_status maxout_infer(gm_call *c)
 {
@@ -60,8 +60,25 @@ static void maxout_backward(gm_call *c)
     gm_team_range(c->team, c->out->count, gm_grain_rows(*pieces), backward_range, &job);
 }
 
-const gm_op gm_op_maxout = { "maxout", 1, maxout_infer, maxout_forward, maxout_backward,
-                              NULL };
+/* dy to the piece that won, as a product with a constant of ones there. */
+static void maxout_gradient(gm_chain *c)
+{
+    const int64_t *pieces = c->node->attr;
+    const gm_node *x = c->from[0];
+    int64_t groups = c->node->count;
+    gm_tape *t = c->tape;
+    float *won = gm_tape_scratch(t, (size_t)x->count * sizeof *won);
+    if (!won) return;
+    memset(won, 0, (size_t)x->count * sizeof *won);
+    for (int64_t i = 0; i < groups; i++) won[i * *pieces + (int64_t)c->node->saved[i]] = 1;
+    gm_var mask = gm_input_array(t, 2, (int64_t[]){ groups, *pieces }, won);
+    gm_var dy = gm_reshape(t, c->dy, 2, (int64_t[]){ groups, 1 });
+    c->din[0] = gm_chain_reshape(t, gm_mul(t, dy, mask), x);
+}
+
+const gm_op gm_op_maxout = { "maxout",       1,
+                              maxout_infer,   maxout_forward,
+                              maxout_backward, maxout_gradient };
 
 gm_var gm_maxout(gm_tape *tape, gm_var x, int64_t pieces)
 {

@@ -125,7 +125,8 @@ static int is_row_wise(const gm_layer *layer)
 {
     static const char *const kinds[] = { "linear", "activation", "dropout", "embedding", "reshape",
                                          "flatten", "maxout", "conv2d", "conv_transpose2d",
-                                         "max_pool2d", "avg_pool2d", "layer_norm", "instance_norm" };
+                                         "max_pool2d", "avg_pool2d", "upsample_nearest", "pixel_shuffle",
+                                         "layer_norm", "instance_norm" };
     const char *type = gm_layer_type(layer);
     if (!strcmp(type, "sequence")) {
         for (int64_t i = 0; i < gm_sequence_count(layer); i++)

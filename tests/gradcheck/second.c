@@ -12,6 +12,7 @@
 
 #include "gm/conv.h"
 #include "gm/layer.h"
+#include "gm/norm.h"
 #include "support.h"
 
 #define INPUTS 4
@@ -93,6 +94,13 @@ BUILD(linear_elu, gm_linear(t, v[0], v[1], v[2], GM_ACTIVATION_ELU, 1.3))
 BUILD(linear_tanh, gm_linear(t, v[0], v[1], v[2], GM_ACTIVATION_TANH, 0))
 BUILD(linear_sigmoid, gm_linear(t, v[0], v[1], v[2], GM_ACTIVATION_SIGMOID, 0))
 BUILD(linear_softplus, gm_linear(t, v[0], v[1], v[2], GM_ACTIVATION_SOFTPLUS, 0))
+
+SQUARED(maxout, gm_maxout(t, v[0], 3))
+BUILD(layer_norm, gm_layer_norm(t, v[0], v[1], v[2], 1, 1e-3, GM_ACTIVATION_TANH, 0))
+BUILD(layer_norm_two, gm_layer_norm(t, v[0], v[1], GM_NO_VAR, 2, 0.1, GM_ACTIVATION_NONE, 0))
+BUILD(layer_norm_bare, gm_layer_norm(t, v[0], GM_NO_VAR, v[1], 1, 1e-3, GM_ACTIVATION_SOFTPLUS, 0))
+BUILD(instance_norm, gm_instance_norm(t, v[0], v[1], v[2], 1e-2, GM_ACTIVATION_LEAKY_RELU, 0.2))
+BUILD(instance_norm_bare, gm_instance_norm(t, v[0], GM_NO_VAR, GM_NO_VAR, 1e-2, 0, 0))
 
 SQUARED(reshape, gm_reshape(t, v[0], 3, (int64_t[]){ 2, -1, 3 }))
 BUILD(transpose, gm_mul(t, gm_transpose(t, v[0], NULL), v[1]))
@@ -259,6 +267,13 @@ static const second_case cases[] = {
       build_linear_softplus,
       3,
       { { 2, { 3, 5 }, ANY }, { 2, { 4, 5 }, ANY }, { 1, { 4 }, ANY } } },
+
+    { "maxout", "", build_maxout, 1, { { 3, { 2, 2, 6 }, ANY } } },
+    { "layer_norm", "", build_layer_norm, 3, { { 2, { 3, 6 }, ANY }, { 1, { 6 }, ANY }, { 1, { 6 }, ANY } } },
+    { "layer_norm", "two axes", build_layer_norm_two, 2, { { 3, { 3, 2, 4 }, ANY }, { 2, { 2, 4 }, ANY } } },
+    { "layer_norm", "bare", build_layer_norm_bare, 2, { { 3, { 2, 2, 5 }, ANY }, { 1, { 5 }, ANY } } },
+    { "instance_norm", "", build_instance_norm, 3, { { 4, { 2, 2, 2, 3 }, ANY }, { 1, { 2 }, ANY }, { 1, { 2 }, ANY } } },
+    { "instance_norm", "bare", build_instance_norm_bare, 1, { { 4, { 1, 2, 3, 2 }, ANY } } },
 
     { "reshape", "", build_reshape, 1, { { 2, { 6, 2 }, ANY } } },
     { "transpose", "", build_transpose, 2, { { 2, { 3, 5 }, ANY }, { 2, { 5, 3 }, ANY } } },

@@ -1,0 +1,137 @@
+/* dcgan.c - trains a deep convolutional GAN on handwritten digits (Radford, Metz and Chintala 2016).
+ *
+ * Generator: z -> 128 x 7 x 7 -> 64 x 14 x 14 -> 28 x 28, tanh; discriminator: the way back, leaky ReLU; batch norm in both but on
+ * the images' side; Adam with beta1 0.5. What samples are the averaged weights of the generator.
+ *
+ *     dcgan --classifier build/out/classifier/model.safetensors
+ *
+ * lets a trained classifier read 1000 samples: the share of each digit, and on how many it is at least 0.9 sure.
+ */
+#include <gm/gm.h>
+
+#include "common/adversary.h"
+#include "common/json.h"
+#include "common/mnist.h"
+#include "common/run.h"
+
+#define CLASSES 10
+
+static const char *const loss_names[] = { "minimax", "non-saturating", "least-squares", "hinge",
+                                          "wasserstein", NULL };
+static const char *const norm_names[] = { "batch", "none", "spectral", NULL };
+
+struct settings {
+    int loss, conditional, norm;
+    int64_t width, latent;
+    double rate, average, smoothing, noise, last_rate;
+};
+
+/* The rate falls along a cosine to last_rate times itself over the whole run. */
+static gm_status make_adam(gm_optimizer **out, gm_context *ctx, const struct settings *set,
+                           int64_t steps)
+{
+    gm_adam_options o = GM_ADAM_OPTIONS_INIT;
+    gm_schedule fall = GM_SCHEDULE_INIT;
+    o.rate = set->rate;
+    o.beta1 = 0.5;
+    fall.kind = GM_SCHEDULE_COSINE;
+    fall.period = steps > 0 ? steps : 1;
+    fall.floor = set->last_rate;
+    gm_status s = gm_adam_create(out, ctx, &o);
+    return s || set->last_rate >= 1 ? s : gm_optimizer_set_schedule(*out, &fall);
+}
+
+static gm_status make_gan(gm_gan **out, gm_context *ctx, const struct settings *set, int64_t steps)
+{
+    gm_dcgan_options nets = GM_DCGAN_OPTIONS_INIT;
+    gm_gan_options o = GM_GAN_OPTIONS_INIT;
+    gm_generator *generator = NULL;
+    gm_layer *discriminator = NULL;
+    gm_optimizer *g = NULL, *d = NULL;
+    gm_status s;
+    nets.width = set->width;
+    nets.latent = set->latent;
+    nets.labels = set->conditional ? CLASSES : 0;
+    nets.discriminator_norm = set->norm;
+    if ((s = gm_dcgan_generator_create(&generator, ctx, &nets))) goto out;
+    if ((s = gm_dcgan_discriminator_create(&discriminator, ctx, &nets))) goto out;
+    if ((s = make_adam(&g, ctx, set, steps))) goto out;
+    if ((s = make_adam(&d, ctx, set, steps))) goto out;
+    o.loss = set->loss;
+    o.label_smoothing = set->smoothing;
+    o.noise = set->noise;
+    o.average = set->average;
+    if (o.loss == GM_GAN_WASSERSTEIN) o.weight_clip = 0.01;
+    o.generator_optimizer = g;
+    o.discriminator_optimizer = d;
+    s = gm_gan_create(out, ctx, generator, discriminator, &o);
+out:
+    gm_optimizer_release(d);
+    gm_optimizer_release(g);
+    gm_layer_release(discriminator);
+    gm_generator_release(generator);
+    return s;
+}
+
+int main(int argc, char **argv)
+{
+    struct run r;
+    struct mnist m = { 0 };
+    struct adversary a = { .run = &r, .title = "Deep convolutional GAN", .symmetric = 1 };
+    struct settings set = { .loss = GM_GAN_NON_SATURATING, .width = 64, .latent = 100, .rate = 2e-4,
+                            .average = 0.999, .last_rate = 0.1 };
+    struct json json;
+    int status;
+    gm_gan *gan = NULL;
+    gm_dataset *rows = NULL;
+    gm_status s = GM_OK;
+    const struct option own[] = {
+        OPTION_CHOICE("loss", &set.loss, loss_names, "the game that is played"),
+        OPTION_CHOICE("norm", &set.norm, norm_names, "of the discriminator's layers"),
+        OPTION_FLAG("conditional", &set.conditional, "both players see the class of the digit"),
+        OPTION_INT("width", &set.width, 1, 1024, "channels of the largest maps"),
+        OPTION_INT("latent", &set.latent, 1, 100000, "size of the noise"),
+        OPTION_REAL("rate", &set.rate, 1e-12, 10, "learning rate of both players"),
+        OPTION_REAL("last-rate", &set.last_rate, 0, 1,
+                    "what the rate falls to, as a part of it; 1: it stays"),
+        OPTION_REAL("average", &set.average, 0, 0.99999,
+                    "decay of the averaged generator that samples; 0: none"),
+        OPTION_REAL("smoothing", &set.smoothing, 0, 0.9, "D's target for data is 1 less this"),
+        OPTION_REAL("noise", &set.noise, 0, 10, "deviation of the noise on what D sees"),
+        OPTION_INT("parzen-samples", &a.parzen_samples, 0, 1000000,
+                   "samples of a Parzen estimate; 0: none"),
+        OPTION_TEXT("classifier", &a.classifier, "FILE",
+                    "a classifier's model.safetensors, to read 1000 samples with"),
+    };
+
+    options_init(&r.options, "dcgan", "Trains a deep convolutional GAN on handwritten digits.");
+    r.options.epochs = 5;
+    r.options.batch = 64;
+    status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));
+    if (status != OPTIONS_GO_ON) return status;
+    status = adversary_open(&a);
+    if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);
+    status = mnist_open(&m, r.context, &r.options,
+                        MNIST_IMAGES | (set.conditional ? MNIST_LABELS : 0));
+    if (status != OPTIONS_GO_ON) goto out;
+    status = 0;
+    if ((s = gm_dataset_scale(&rows, m.train, 2, -1))) goto out;
+    if ((s = make_gan(&gan, r.context, &set,
+                      gm_dataset_rows(rows) / r.options.batch * r.options.epochs)))
+        goto out;
+    if (set.loss > GM_GAN_NON_SATURATING) {
+        a.data_label = "D(x), no sigmoid";
+        a.samples_label = "D(G(z)), no sigmoid";
+    }
+    if ((s = adversary_train(&a, gan, rows, &status))) goto out;
+    if ((s = adversary_report(&a, &json, "dcgan", &m))) goto out;
+    json_text(&json, "loss", loss_names[set.loss]);
+    json_text(&json, "norm", norm_names[set.norm]);
+    if (json_end(&json)) status = 1;
+out:
+    adversary_close(&a);
+    gm_gan_release(gan);
+    gm_dataset_release(rows);
+    mnist_close(&m);
+    return run_end(&r, s, status);
+}
