@@ -106,7 +106,8 @@ typedef struct gm_fit_options {
     void *user;
     gm_dataset *validation;  /* borrowed; NULL: none. Evaluated at each epoch's end */
     int64_t patience;        /* default 0: off. Else stop after so many epochs without a lower validation "loss";
-                                the weights of the best epoch are put back (GM_OK). Needs validation */
+                                the weights and running statistics of the best epoch are put back
+                                (GM_OK). Needs validation */
     const char *checkpoint;  /* NULL: none. A path: gm_model_save_checkpoint there every checkpoint_every epochs */
     int64_t checkpoint_every; /* default 1 */
 } gm_fit_options;

@@ -14,7 +14,7 @@ typedef struct fit {
     int64_t *order;  /* rows */
     float *batch;    /* o.batch rows */
     float *labels;   /* of these; NULL: the model takes none */
-    float *best;     /* weights of the best epoch, with patience */
+    float *best;     /* weights and state of the best epoch, with patience */
     gm_rng *rng;     /* of the order */
     gm_metrics sums; /* of this epoch */
     gm_metrics validation;
@@ -40,7 +40,30 @@ static size_t label_bytes(const fit *f)
 
 static size_t best_bytes(const fit *f)
 {
-    return (size_t)gm_params_elements(f->model->params) * sizeof *f->best;
+    int64_t count = gm_params_elements(f->model->params) + gm_params_elements(f->model->state);
+    return (size_t)count * sizeof *f->best;
+}
+
+static gm_status keep_best(const fit *f)
+{
+    const gm_params *params = f->model->params, *state = f->model->state;
+    int64_t weights = gm_params_elements(params);
+    gm_status status;
+    GM_TRY(gm_params_read(params, f->best, weights));
+    GM_TRY(gm_params_read(state, f->best + weights, gm_params_elements(state)));
+out:
+    return status;
+}
+
+static gm_status restore_best(const fit *f)
+{
+    gm_params *params = f->model->params, *state = f->model->state;
+    int64_t weights = gm_params_elements(params);
+    gm_status status;
+    GM_TRY(gm_params_write(params, f->best, weights));
+    GM_TRY(gm_params_write(state, f->best + weights, gm_params_elements(state)));
+out:
+    return status;
 }
 
 static gm_status wrong(const fit *f, const char *option, int64_t value, const char *wanted)
@@ -168,12 +191,11 @@ out:
 /* Early stopping: *stop is 1 when the validation loss has not fallen for `patience` epochs. */
 static gm_status watch(fit *f, int64_t epoch, int *stop)
 {
-    gm_params *params = f->model->params;
     double loss = f->validation.metric[0].value;
     if (epoch == 0 || loss < f->best_loss || isnan(f->best_loss)) {
         f->best_loss = loss;
         f->waited = 0;
-        return gm_params_read(params, f->best, gm_params_elements(params));
+        return keep_best(f);
     }
     *stop = ++f->waited >= f->o.patience;
     return GM_OK;
@@ -197,8 +219,7 @@ static gm_status run(fit *f)
         int64_t seen = f->o.drop_last ? f->rows - f->rows % f->o.batch : f->rows;
         GM_TRY(report(f, epoch, seen, 1));
     }
-    if (f->o.patience && f->waited)
-        GM_TRY(gm_params_write(model->params, f->best, gm_params_elements(model->params)));
+    if (f->o.patience && f->waited) GM_TRY(restore_best(f));
 out:
     return status;
 }

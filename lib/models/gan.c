@@ -232,6 +232,8 @@ gm_status gm_gan_create(gm_gan **out, gm_context *ctx, gm_generator *generator,
     gan->one_pass = is_row_wise(discriminator) && o.penalty != GM_PENALTY_R1;
     GM_TRY(fit_discriminator(gan));
     GM_TRY(collect_params(gan));
+    GM_TRY(gm_model_add_state(&gan->model, "generator.", gm_generator_net(generator)));
+    GM_TRY(gm_model_add_state(&gan->model, "discriminator.", discriminator));
     gan->sums = gm_context_allocate(ctx, sums_bytes(gan));
     if (!gan->sums) GM_TRY(gm_model_fail(ctx, GM_E_NOMEM, "gan: no memory"));
     GM_TRY(bind_players(gan));

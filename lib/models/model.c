@@ -34,12 +34,26 @@ gm_status gm_model_open(gm_model *model, const gm_family *family, gm_context *ct
     GM_TRY(gm_rng_create(&model->rng, ctx, gm_context_seed(ctx)));
     GM_TRY(gm_tape_create(&model->tape, ctx, model->rng));
     GM_TRY(gm_params_create(&model->params, ctx));
+    GM_TRY(gm_params_create(&model->state, ctx));
 out:
     return status;
 }
 
+static size_t state_bytes(const gm_model *model)
+{
+    return (size_t)gm_params_elements(model->state) * sizeof *model->before;
+}
+
+gm_status gm_model_add_state(gm_model *model, const char *prefix, const gm_layer *part)
+{
+    const gm_params *state = gm_layer_state(part);
+    return state ? gm_params_add_all(model->state, prefix, state) : GM_OK;
+}
+
 void gm_model_close(gm_model *model)
 {
+    if (model->before) gm_context_free(model->ctx, model->before, state_bytes(model));
+    gm_params_release(model->state);
     gm_tape_release(model->tape);
     gm_optimizer_release(model->optimizer);
     gm_params_release(model->params);
@@ -181,12 +195,28 @@ out:
     return status;
 }
 
+/* A backward pass that completes has written new state; what comes after it can still fail. */
+static gm_status remember_state(gm_model *model)
+{
+    int64_t count = gm_params_elements(model->state);
+    if (!count) return GM_OK;
+    if (!model->before) model->before = gm_context_allocate(model->ctx, state_bytes(model));
+    if (!model->before)
+        return gm_model_fail(model->ctx, GM_E_NOMEM, "%s: no memory for %lld values of state",
+                             model->family->name, (long long)count);
+    return gm_params_read(model->state, model->before, count);
+}
+
 /* A step on rows whose labels have been found. */
 gm_status gm_model_step_batch(gm_model *model, const gm_batch *batch, gm_metrics *metrics)
 {
-    gm_status status = model->family->step ? model->family->step(model, batch, metrics)
-                                           : descend(model, batch, metrics);
+    gm_status status = remember_state(model);
+    if (status) return status;
+    status = model->family->step ? model->family->step(model, batch, metrics)
+                                 : descend(model, batch, metrics);
     if (!status) model->steps++;
+    else if (model->before)
+        (void)gm_params_write(model->state, model->before, gm_params_elements(model->state));
     return status;
 }
 

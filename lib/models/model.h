@@ -7,6 +7,7 @@
 #include "gm/extend.h"
 #include "gm/layer.h"
 #include "gm/model.h"
+#include "gm/norm.h"
 #include "gm/tape.h"
 
 #define GM_TRY(expr)                      \
@@ -51,6 +52,8 @@ struct gm_model {
     gm_context *ctx; /* retained */
     int64_t owners;
     gm_params *params;
+    gm_params *state; /* running statistics and the like, of all parts: no optimizer sees them */
+    float *before;    /* all of it as it was before the present step; NULL before the first */
     gm_optimizer *optimizer; /* NULL: the family does not fit */
     gm_rng *rng;
     gm_tape *tape; /* draws from rng */
@@ -67,6 +70,8 @@ struct gm_model {
  * gm_model_close is still due. */
 gm_status gm_model_open(gm_model *model, const gm_family *family, gm_context *ctx);
 void gm_model_close(gm_model *model);
+/* Adds the state of a part to the model's, under prefix; a part without any is fine. Called before the first step. */
+gm_status gm_model_add_state(gm_model *model, const char *prefix, const gm_layer *part);
 /* Binds the given optimizer, or a new Adam, to the parameters, and keeps it in *slot, one of the model's own. */
 gm_status gm_model_bind(gm_model *model, gm_optimizer **slot, gm_optimizer *optimizer,
                         const gm_params *params);
@@ -100,7 +105,7 @@ gm_var gm_model_label_var(gm_tape *tape, const float *labels, int64_t count);
 /* x with the label beside it, as one-hot values: after the row's own [n, d], or as planes after the channels of
  * images [n, c, h, w]. labels GM_NO_VAR: x itself. */
 gm_var gm_model_join_label(gm_tape *tape, gm_var x, gm_var labels, int64_t classes);
-/* One update and its count. */
+/* One update and its count. After a failure state is as before, too. */
 gm_status gm_model_step_batch(gm_model *model, const gm_batch *batch, gm_metrics *metrics);
 /* A loss or gradient was not finite; undo: the weights of before the latest step of model->optimizer are put back. */
 gm_status gm_model_step_back(gm_model *model, const char *what, double value, int undo);

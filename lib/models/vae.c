@@ -125,6 +125,8 @@ gm_status gm_vae_create(gm_vae **out, gm_context *ctx, gm_layer *encoder, gm_gen
     GM_TRY(fit_encoder(vae));
     GM_TRY(gm_params_add_all(vae->model.params, "encoder.", gm_layer_params(encoder)));
     GM_TRY(gm_params_add_all(vae->model.params, "decoder.", gm_generator_params(decoder)));
+    GM_TRY(gm_model_add_state(&vae->model, "encoder.", encoder));
+    GM_TRY(gm_model_add_state(&vae->model, "decoder.", gm_generator_net(decoder)));
     GM_TRY(gm_model_bind(&vae->model, &vae->model.optimizer, o.optimizer, vae->model.params));
     *out = vae;
     return GM_OK;
