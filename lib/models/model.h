@@ -122,6 +122,10 @@ gm_status gm_generator_put(gm_archive *archive, const char *prefix, struct gm_ge
 gm_status gm_generator_get(struct gm_generator **out, gm_context *ctx, gm_archive *archive,
                            const char *prefix);
 
+/* log p(x | z) + log p(z) - log q(z | x) of k draws of z for each row, row by row: [count k], recorded on the model's tape. */
+struct gm_vae;
+gm_var gm_vae_log_weights(struct gm_vae *vae, const gm_batch *batch, int64_t k);
+
 extern const gm_family gm_family_generator;
 extern const gm_family gm_family_vae;
 extern const gm_family gm_family_gan;
