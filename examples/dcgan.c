@@ -77,7 +77,8 @@ int main(int argc, char **argv)
 {
     struct run r;
     struct mnist m = { 0 };
-    struct adversary a = { .run = &r, .title = "Deep convolutional GAN", .symmetric = 1 };
+    struct adversary a = { .run = &r, .title = "Deep convolutional GAN", .symmetric = 1,
+                           .parzen_samples = 10000 };
     struct settings set = { .loss = GM_GAN_NON_SATURATING, .width = 64, .latent = 100, .rate = 2e-4,
                             .average = 0.999, .last_rate = 0.1 };
     struct json json;
@@ -99,7 +100,7 @@ int main(int argc, char **argv)
         OPTION_REAL("smoothing", &set.smoothing, 0, 0.9, "D's target for data is 1 less this"),
         OPTION_REAL("noise", &set.noise, 0, 10, "deviation of the noise on what D sees"),
         OPTION_INT("parzen-samples", &a.parzen_samples, 0, 1000000,
-                   "samples of a Parzen estimate; 0: none"),
+                   "samples of the Parzen estimate; 0: none"),
         OPTION_TEXT("classifier", &a.classifier, "FILE",
                     "a classifier's model.safetensors, to read 1000 samples with"),
     };

@@ -1,8 +1,10 @@
 /* gan.c - trains a generative adversarial network on handwritten digits (Goodfellow et al. 2014).
  *
- *     gan                   100-1200-1200-784 against 784-512-256-1, Adam, 40 epochs
+ *     gan                   100-1200-1200-784 against 784-512-256-1, Adam, 40 epochs; with noise and dropout on the side of the
+ *                           discriminator, which otherwise wins: then the generator makes one picture again and again
  *     gan --preset 2014     the nets, the schedule and the protocol of the paper's MNIST experiment: the same generator,
- *                           a maxout discriminator with dropout, stochastic gradient descent with momentum, 250 epochs
+ *                           a maxout discriminator with dropout, stochastic gradient descent with momentum, 250 epochs. With
+ *                           seed 1 this game collapses in its third epoch, as plain games do now and then; its default is 2
  *     gan --conditional     either, with the digit's class given to both players (Mirza and Osindero 2014)
  *
  * The score is the paper's Parzen window estimate: 10 000 samples, the deviation chosen on 1000 validation digits.
@@ -189,7 +191,8 @@ int main(int argc, char **argv)
     struct run r;
     struct mnist m = { 0 };
     struct adversary a = { .run = &r, .title = "Generative adversarial network" };
-    struct settings set = { .loss = GM_GAN_NON_SATURATING, .d_steps = 1, .dropout = 0.3 };
+    struct settings set = { .loss = GM_GAN_NON_SATURATING, .d_steps = 1, .dropout = 0.3,
+                            .average = -1, .noise = -1 };
     struct json json;
     int status;
     gm_gan *gan = NULL;
@@ -201,11 +204,12 @@ int main(int argc, char **argv)
         OPTION_CHOICE("loss", &set.loss, loss_names, "the game that is played"),
         OPTION_FLAG("conditional", &set.conditional, "both players see the class of the digit"),
         OPTION_REAL("rate", &set.rate, 0, 10, "learning rate of both players; 0: the preset's"),
-        OPTION_REAL("average", &set.average, 0, 0.99999,
-                    "decay of the averaged generator that samples; 0: none"),
+        OPTION_REAL("average", &set.average, -1, 0.99999,
+                    "decay of the averaged generator that samples; 0: none; -1: the preset's"),
         OPTION_REAL("dropout", &set.dropout, 0, 0.9,
-                    "in the discriminator, which is too strong without it; not of the 2014 preset"),
-        OPTION_REAL("noise", &set.noise, 0, 10, "deviation of the noise on what D sees"),
+                    "in the discriminator; the 2014 preset has its own"),
+        OPTION_REAL("noise", &set.noise, -1, 10,
+                    "deviation of the noise on what D sees; -1: the preset's"),
         OPTION_REAL("smoothing", &set.smoothing, 0, 0.9, "D's target for data is 1 less this"),
         OPTION_INT("d-steps", &set.d_steps, 1, 100, "updates of D for each of G"),
         OPTION_INT("parzen-samples", &a.parzen_samples, 0, 1000000,
@@ -219,6 +223,9 @@ int main(int argc, char **argv)
     status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;
     if (!r.options.epochs) r.options.epochs = set.preset ? 250 : 40;
+    if (set.average < 0) set.average = set.preset ? 0 : 0.999;
+    if (set.noise < 0) set.noise = set.preset ? 0 : 0.3;
+    if (set.preset && !options_given(&r.options, "seed")) r.options.seed = 2;
     if (!r.options.batch) r.options.batch = set.preset ? 100 : 128;
     status = adversary_open(&a);
     if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);

@@ -65,7 +65,8 @@ int main(int argc, char **argv)
     struct run r;
     struct mnist m = { 0 };
     struct adversary a = { .run = &r, .title = "Wasserstein GAN with gradient penalty",
-                           .symmetric = 1 };
+                           .symmetric = 1,
+                           .parzen_samples = 10000 };
     struct settings set = { .width = 64, .latent = 128, .critic_steps = 5, .rate = 1e-4,
                             .weight = 10, .average = 0.99 };
     struct json json;
@@ -83,7 +84,7 @@ int main(int argc, char **argv)
         OPTION_REAL("average", &set.average, 0, 0.99999,
                     "decay of the averaged generator that samples; 0: none"),
         OPTION_INT("parzen-samples", &a.parzen_samples, 0, 1000000,
-                   "samples of a Parzen estimate; 0: none"),
+                   "samples of the Parzen estimate; 0: none"),
         OPTION_TEXT("classifier", &a.classifier, "FILE",
                     "a classifier's model.safetensors, to read 1000 samples with"),
     };
