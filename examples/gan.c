@@ -220,13 +220,15 @@ int main(int argc, char **argv)
 
     options_init(&r.options, "gan", "Trains a generative adversarial network on handwritten digits.");
     r.options.epochs = r.options.batch = 0;
-    status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));
+    status = options_parse(&r.options, argc, argv, own, (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;
     if (!r.options.epochs) r.options.epochs = set.preset ? 250 : 40;
     if (set.average < 0) set.average = set.preset ? 0 : 0.999;
     if (set.noise < 0) set.noise = set.preset ? 0 : 0.3;
     if (set.preset && !options_given(&r.options, "seed")) r.options.seed = 2;
     if (!r.options.batch) r.options.batch = set.preset ? 100 : 128;
+    status = run_open(&r);
+    if (status != OPTIONS_GO_ON) return status;
     status = adversary_open(&a);
     if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);
     status = mnist_open(&m, r.context, &r.options, MNIST_ROWS | (set.conditional ? MNIST_LABELS : 0));

@@ -16,13 +16,25 @@ int run_begin(struct run *r, const char *program, const char *summary, int argc,
 
 int run_start(struct run *r, int argc, char **argv, const struct option *own, int own_count)
 {
+    const int status = options_parse(&r->options, argc, argv, own, own_count);
+    return status == OPTIONS_GO_ON ? run_open(r) : status;
+}
+
+/* Warnings of the library, such as that of a GAN about to collapse. */
+static void on_log(void *user, int32_t level, const char *line)
+{
+    const struct run *r = user;
+    if (level >= GM_LOG_WARNING && !r->options.quiet) say("%s", line);
+}
+
+int run_open(struct run *r)
+{
     gm_context_options settings = GM_CONTEXT_OPTIONS_INIT;
     gm_context_description what = GM_CONTEXT_DESCRIPTION_INIT;
     r->context = NULL;
     r->begin = progress_clock();
-    const int status = options_parse(&r->options, argc, argv, own, own_count);
-    if (status != OPTIONS_GO_ON) return status;
-
+    settings.log = on_log;
+    settings.log_user = r;
     settings.seed = (uint64_t)r->options.seed;
     settings.threads = (int32_t)r->options.threads;
     settings.blas_threads = 1; /* the library's own workers call BLAS side by side */
