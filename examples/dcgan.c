@@ -30,14 +30,11 @@ struct settings {
 static gm_status make_adam(gm_optimizer **out, gm_context *ctx, const struct settings *set,
                            int64_t steps)
 {
-    gm_adam_options o = GM_ADAM_OPTIONS_INIT;
     gm_schedule fall = GM_SCHEDULE_INIT;
-    o.rate = set->rate;
-    o.beta1 = 0.5;
     fall.kind = GM_SCHEDULE_COSINE;
     fall.period = steps > 0 ? steps : 1;
     fall.floor = set->last_rate;
-    gm_status s = gm_adam_create(out, ctx, &o);
+    gm_status s = adversary_adam(out, ctx, set->rate, 0.999);
     return s || set->last_rate >= 1 ? s : gm_optimizer_set_schedule(*out, &fall);
 }
 
@@ -99,10 +96,7 @@ int main(int argc, char **argv)
                     "decay of the averaged generator that samples; 0: none"),
         OPTION_REAL("smoothing", &set.smoothing, 0, 0.9, "D's target for data is 1 less this"),
         OPTION_REAL("noise", &set.noise, 0, 10, "deviation of the noise on what D sees"),
-        OPTION_INT("parzen-samples", &a.parzen_samples, 0, 1000000,
-                   "samples of the Parzen estimate; 0: none"),
-        OPTION_TEXT("classifier", &a.classifier, "FILE",
-                    "a classifier's model.safetensors, to read 1000 samples with"),
+        ADVERSARY_OPTIONS(&a),
     };
 
     options_init(&r.options, "dcgan", "Trains a deep convolutional GAN on handwritten digits.");

@@ -142,14 +142,6 @@ static void raise_momentum(void *user, int64_t epoch)
     gm_optimizer_set_momentum(gm_gan_discriminator_optimizer(gan), 0.5 + 0.2 * part);
 }
 
-static gm_status make_adam(gm_optimizer **out, gm_context *ctx, double rate)
-{
-    gm_adam_options o = GM_ADAM_OPTIONS_INIT;
-    o.rate = rate;
-    o.beta1 = 0.5;
-    return gm_adam_create(out, ctx, &o);
-}
-
 static gm_status make_gan(gm_gan **out, gm_context *ctx, const struct settings *set,
                           gm_dataset *train)
 {
@@ -166,8 +158,8 @@ static gm_status make_gan(gm_gan **out, gm_context *ctx, const struct settings *
         if ((s = make_sgd(&d, ctx, rate / 2))) goto out;
     } else {
         double rate = set->rate > 0 ? set->rate : 2e-4;
-        if ((s = make_adam(&g, ctx, rate))) goto out;
-        if ((s = make_adam(&d, ctx, rate))) goto out;
+        if ((s = adversary_adam(&g, ctx, rate, 0.999))) goto out;
+        if ((s = adversary_adam(&d, ctx, rate, 0.999))) goto out;
     }
     o.loss = set->loss;
     o.discriminator_steps = set->d_steps;
@@ -212,10 +204,7 @@ int main(int argc, char **argv)
                     "deviation of the noise on what D sees; -1: the preset's"),
         OPTION_REAL("smoothing", &set.smoothing, 0, 0.9, "D's target for data is 1 less this"),
         OPTION_INT("d-steps", &set.d_steps, 1, 100, "updates of D for each of G"),
-        OPTION_INT("parzen-samples", &a.parzen_samples, 0, 1000000,
-                   "samples of the Parzen estimate; 0: none"),
-        OPTION_TEXT("classifier", &a.classifier, "FILE",
-                    "a classifier's model.safetensors, to read 1000 samples with"),
+        ADVERSARY_OPTIONS(&a),
     };
 
     options_init(&r.options, "gan", "Trains a generative adversarial network on handwritten digits.");

@@ -19,15 +19,6 @@ struct settings {
     double rate, weight, average;
 };
 
-static gm_status make_adam(gm_optimizer **out, gm_context *ctx, double rate)
-{
-    gm_adam_options o = GM_ADAM_OPTIONS_INIT;
-    o.rate = rate;
-    o.beta1 = 0.5;
-    o.beta2 = 0.9;
-    return gm_adam_create(out, ctx, &o);
-}
-
 static gm_status make_gan(gm_gan **out, gm_context *ctx, const struct settings *set)
 {
     gm_dcgan_options nets = GM_DCGAN_OPTIONS_INIT;
@@ -42,8 +33,8 @@ static gm_status make_gan(gm_gan **out, gm_context *ctx, const struct settings *
     nets.deviation = 0.05; /* without norms, 0.02 leaves the critic's first values near 0 for long */
     if ((s = gm_dcgan_generator_create(&generator, ctx, &nets))) goto out;
     if ((s = gm_dcgan_discriminator_create(&critic, ctx, &nets))) goto out;
-    if ((s = make_adam(&g, ctx, set->rate))) goto out;
-    if ((s = make_adam(&d, ctx, set->rate))) goto out;
+    if ((s = adversary_adam(&g, ctx, set->rate, 0.9))) goto out;
+    if ((s = adversary_adam(&d, ctx, set->rate, 0.9))) goto out;
     o.loss = set->penalty ? GM_GAN_NON_SATURATING : GM_GAN_WASSERSTEIN;
     o.penalty = set->penalty ? GM_PENALTY_R1 : GM_PENALTY_GRADIENT;
     o.penalty_weight = set->weight;
@@ -83,10 +74,7 @@ int main(int argc, char **argv)
         OPTION_REAL("rate", &set.rate, 1e-12, 10, "learning rate of both players"),
         OPTION_REAL("average", &set.average, 0, 0.99999,
                     "decay of the averaged generator that samples; 0: none"),
-        OPTION_INT("parzen-samples", &a.parzen_samples, 0, 1000000,
-                   "samples of the Parzen estimate; 0: none"),
-        OPTION_TEXT("classifier", &a.classifier, "FILE",
-                    "a classifier's model.safetensors, to read 1000 samples with"),
+        ADVERSARY_OPTIONS(&a),
     };
 
     options_init(&r.options, "wgan_gp",

@@ -25,6 +25,15 @@ static double metric(const gm_metric *metrics, int32_t count, const char *name)
     return NAN;
 }
 
+gm_status adversary_adam(gm_optimizer **out, gm_context *ctx, double rate, double beta2)
+{
+    gm_adam_options o = GM_ADAM_OPTIONS_INIT;
+    o.rate = rate;
+    o.beta1 = 0.5;
+    o.beta2 = beta2;
+    return gm_adam_create(out, ctx, &o);
+}
+
 int adversary_open(struct adversary *a)
 {
     return a->classifier ? classify_open(&a->judge, a->run->context, a->classifier) : OPTIONS_GO_ON;

@@ -45,6 +45,16 @@ struct adversary {
     double penalty_norm;     /* mean |grad D| over the last epoch, if there was a penalty; else NaN */
 };
 
+/* Options of all GAN programs, for their tables. */
+#define ADVERSARY_OPTIONS(a)                                                                       \
+    OPTION_INT("parzen-samples", &(a)->parzen_samples, 0, 1000000,                                 \
+               "samples of the Parzen estimate; 0: none"),                                         \
+        OPTION_TEXT("classifier", &(a)->classifier, "FILE",                                        \
+                    "a classifier's model.safetensors, to read 1000 samples with")
+
+/* Adam with beta1 0.5, the custom for GANs since Radford, Metz and Chintala 2016. */
+gm_status adversary_adam(gm_optimizer **out, gm_context *ctx, double rate, double beta2);
+
 /* Opens the classifier, if one is named: OPTIONS_GO_ON, or the status to exit with. */
 int adversary_open(struct adversary *a);
 
