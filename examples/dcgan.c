@@ -22,7 +22,7 @@ static const char *const norm_names[] = { "batch", "none", "spectral", NULL };
 
 struct settings {
     int loss, conditional, norm;
-    int64_t width, latent;
+    int64_t width, latent, hidden;
     double rate, average, smoothing, noise, last_rate;
 };
 
@@ -48,6 +48,7 @@ static gm_status make_gan(gm_gan **out, gm_context *ctx, const struct settings *
     gm_status s;
     nets.width = set->width;
     nets.latent = set->latent;
+    nets.hidden = set->hidden;
     nets.labels = set->conditional ? CLASSES : 0;
     nets.discriminator_norm = set->norm;
     if ((s = gm_dcgan_generator_create(&generator, ctx, &nets))) goto out;
@@ -89,6 +90,8 @@ int main(int argc, char **argv)
         OPTION_FLAG("conditional", &set.conditional, "both players see the class of the digit"),
         OPTION_INT("width", &set.width, 1, 1024, "channels of the largest maps"),
         OPTION_INT("latent", &set.latent, 1, 100000, "size of the noise"),
+        OPTION_INT("hidden", &set.hidden, 0, 65536,
+                   "units of a fully connected layer in either net; 0: none"),
         OPTION_REAL("rate", &set.rate, 1e-12, 10, "learning rate of both players"),
         OPTION_REAL("last-rate", &set.last_rate, 0, 1,
                     "what the rate falls to, as a part of it; 1: it stays"),

@@ -8,6 +8,10 @@
  *   discriminator  convolutions, the first to `width` channels, each later one doubling them, with leaky ReLU 0.2 and
  *                  batch norm but on the first; then linear to one logit
  *
+ * With `hidden` units each net has a fully connected layer more where its maps are smallest (normed and activated as the others are):
+ * after two halvings alone, as for side 28, the logit is a linear function of local patches, and nobody looks at a digit as a whole
+ * (the MNIST nets of Chen et al. 2016, InfoGAN, have such layers).
+ *
  * Weights start N(0, 0.02^2), biases 0, norms at gain 1 and bias 0. Convolutions under a batch norm have no bias of their own.
  */
 #ifndef GM_DCGAN_H
@@ -34,10 +38,11 @@ typedef struct gm_dcgan_options {
     int32_t output;          /* GM_ACTIVATION_TANH (default; data in [-1, 1]) or GM_ACTIVATION_SIGMOID (data in [0, 1]) */
     int32_t discriminator_norm; /* GM_DCGAN_*; default batch norm */
     double deviation;        /* of the first weights, positive; default 0.02 */
+    int64_t hidden;          /* units of the fully connected layer, at most 65536; default 0: none, as in the paper */
 } gm_dcgan_options;
 
 #define GM_DCGAN_OPTIONS_INIT                                                                      \
-    { sizeof(gm_dcgan_options), 28, 1, 64, 100, 0, GM_ACTIVATION_TANH, GM_DCGAN_BATCH_NORM, 0.02 }
+    { sizeof(gm_dcgan_options), 28, 1, 64, 100, 0, GM_ACTIVATION_TANH, GM_DCGAN_BATCH_NORM, 0.02, 0 }
 
 /* z [n, latent + labels] to images [n, channels, side, side]: a generator with a direct head and a normal prior.
  * options: read during the call; NULL: the defaults. Release it with gm_generator_release.

@@ -44,6 +44,8 @@ static gm_status read_options(gm_dcgan_options *o, plan *p, gm_context *ctx,
         GM_TRY(wrong(ctx, "discriminator_norm", o->discriminator_norm, "one of GM_DCGAN_*"));
     if (!(o->deviation > 0) || isinf(o->deviation))
         GM_TRY(wrong(ctx, "deviation", o->deviation, "a positive number"));
+    if (o->hidden < 0 || o->hidden > 65536)
+        GM_TRY(wrong(ctx, "hidden", (double)o->hidden, "0 to 65536"));
 out:
     return status;
 }
@@ -99,9 +101,15 @@ static gm_status add_conv(gm_layer *net, const gm_dcgan_options *o, int up, int6
 static gm_status build_generator(gm_layer *net, const gm_dcgan_options *o, const plan *p)
 {
     int64_t maps = o->width << (p->halvings - 1);
-    int64_t first[3] = { maps, p->m, p->m };
+    int64_t first[3] = { maps, p->m, p->m }, in = o->latent + o->labels;
     gm_status status;
-    GM_TRY(add_linear(net, o, o->latent + o->labels, maps * p->m * p->m, 0, 0));
+    if (o->hidden) {
+        GM_TRY(add_linear(net, o, in, o->hidden, 0, 0));
+        gm_sequence_add_batch_norm(net, o->hidden);
+        gm_sequence_add_relu(net);
+        in = o->hidden;
+    }
+    GM_TRY(add_linear(net, o, in, maps * p->m * p->m, 0, 0));
     gm_sequence_add_reshape(net, 3, first);
     gm_sequence_add_batch_norm(net, maps);
     gm_sequence_add_relu(net);
@@ -132,7 +140,14 @@ static gm_status build_discriminator(gm_layer *net, const gm_dcgan_options *o, c
         gm_sequence_add_leaky_relu(net, SLOPE);
     }
     gm_sequence_add_flatten(net);
-    GM_TRY(add_linear(net, o, maps * p->m * p->m, 1, 1, spectral));
+    int64_t in = maps * p->m * p->m;
+    if (o->hidden) {
+        GM_TRY(add_linear(net, o, in, o->hidden, !batch, spectral));
+        if (batch) gm_sequence_add_batch_norm(net, o->hidden);
+        gm_sequence_add_leaky_relu(net, SLOPE);
+        in = o->hidden;
+    }
+    GM_TRY(add_linear(net, o, in, 1, 1, spectral));
     GM_TRY(gm_sequence_status(net));
 out:
     return status;
