@@ -79,7 +79,7 @@ int main(int argc, char **argv)
 
     options_init(&r.options, "wgan_gp",
                  "Trains a Wasserstein GAN with gradient penalty on handwritten digits.");
-    r.options.epochs = 10;
+    r.options.epochs = 8;
     r.options.batch = 50;
     status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;

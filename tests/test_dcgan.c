@@ -69,6 +69,9 @@ START_TEST(shapes)
         o.labels = 4;
         for (o.discriminator_norm = 0; o.discriminator_norm < 3; o.discriminator_norm++)
             check_shapes(ctx, o);
+        o.hidden = 7;
+        for (o.discriminator_norm = 0; o.discriminator_norm < 3; o.discriminator_norm++)
+            check_shapes(ctx, o);
         o.discriminator_norm = GM_DCGAN_BATCH_NORM;
         o.output = GM_ACTIVATION_SIGMOID;
         check_shapes(ctx, o);
@@ -134,6 +137,8 @@ START_TEST(refusals)
     BAD(output, GM_ACTIVATION_RELU, "output is");
     BAD(discriminator_norm, 3, "discriminator_norm is 3");
     BAD(discriminator_norm, -1, "discriminator_norm is -1");
+    BAD(hidden, -1, "hidden is -1");
+    BAD(hidden, 65537, "hidden is 65537");
     BAD(deviation, 0, "deviation is 0");
     BAD(deviation, -0.02, "deviation is -0.02");
     BAD(deviation, NAN, "deviation is nan");
@@ -207,6 +212,7 @@ START_TEST(same_bytes_for_any_threads)
             gm_dcgan_options o = small();
             o.channels = kind == 3 ? 3 : 1;
             o.labels = kind == 3 ? 3 : 0;
+            o.hidden = kind == 2 ? 6 : 0;
             o.discriminator_norm = kind % 3;
             float *x = images(10, o.channels * 256);
             gan[k] = make(ctx[k], &o, NULL);
