@@ -545,7 +545,7 @@ static gm_status step(gm_model *model, const gm_batch *batch, gm_metrics *metric
     gm_gan *gan = of(model);
     gm_status status;
     game g;
-    double loss;
+    double loss = 0;
     gm_model_record(model, GM_TAPE_TRAIN);
     deal(gan, batch, &g);
     GM_TRY(move_discriminator(gan, &g));
