@@ -168,9 +168,10 @@ static void give_metrics(const gm_metrics *from, gm_metric *metrics, int32_t roo
     if (count) *count = metrics ? n : 0;
 }
 
-gm_status gm_model_step_back(gm_model *model, const char *what, double value, int undo)
+/* A loss or gradient was not finite: back to the weights of before the update that led there. */
+static gm_status step_back(gm_model *model, const char *what, double value)
 {
-    int undone = undo && gm_optimizer_undo(model->optimizer) == GM_OK;
+    int undone = gm_optimizer_undo(model->optimizer) == GM_OK;
     return gm_model_fail(model->ctx, GM_E_NUMERIC,
                          "%s: %s is %g at update %lld; the weights %s are kept",
                          model->family->name, what, value, (long long)model->steps + 1,
@@ -185,12 +186,12 @@ static gm_status descend(gm_model *model, const gm_batch *batch, gm_metrics *met
     gm_model_record(model, GM_TAPE_TRAIN);
     GM_TRY(model->family->loss(model, batch, &loss, metrics));
     double value = gm_scalar(model->tape, loss);
-    if (!isfinite(value)) GM_TRY(gm_model_step_back(model, "the loss", value, 1));
+    if (!isfinite(value)) GM_TRY(step_back(model, "the loss", value));
     GM_TRY(gm_backward(model->tape, loss, model->params));
     status = gm_optimizer_step(model->optimizer);
     if (status == GM_E_NUMERIC)
-        status = gm_model_step_back(model, "the norm of the gradient",
-                                    gm_params_gradient_norm(model->params), 1);
+        status = step_back(model, "the norm of the gradient",
+                           gm_params_gradient_norm(model->params));
 out:
     return status;
 }

@@ -107,8 +107,6 @@ gm_var gm_model_label_var(gm_tape *tape, const float *labels, int64_t count);
 gm_var gm_model_join_label(gm_tape *tape, gm_var x, gm_var labels, int64_t classes);
 /* One update and its count. After a failure state is as before, too. */
 gm_status gm_model_step_batch(gm_model *model, const gm_batch *batch, gm_metrics *metrics);
-/* A loss or gradient was not finite; undo: the weights of before the latest step of model->optimizer are put back. */
-gm_status gm_model_step_back(gm_model *model, const char *what, double value, int undo);
 
 /* Rows that sampling and scoring take at a time, so that memory does not grow with how many are asked for. */
 #define GM_MODEL_GROUP 512
