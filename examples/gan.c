@@ -7,7 +7,8 @@
  *                           seed 1 this game collapses in its third epoch, as plain games do now and then; its default is 2
  *     gan --conditional     either, with the digit's class given to both players (Mirza and Osindero 2014)
  *
- * The score is the paper's Parzen window estimate: 10 000 samples, the deviation chosen on 1000 validation digits.
+ * The score is the paper's Parzen window estimate: 10 000 samples, the deviation chosen on the validation
+ * digits (10 000 here; the paper took 1000 of them).
  */
 #include <gm/gm.h>
 

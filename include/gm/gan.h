@@ -70,7 +70,7 @@ typedef struct gm_gan_options {
  * [n, row size + labels], or as as many constant planes after the channels of images, [n, c + labels, h, w].
  * GM_E_INVALID: NULL, another context, a head that is not direct (no gradient passes through what it draws), an option out of range
  * (named, with its value), one optimizer for both; GM_E_SHAPE: D does not take what G gives, or gives more than one value a row;
- * GM_E_STATE: an optimizer is bound already; GM_E_NOMEM; the error that a sequence keeps. */
+ * GM_E_STATE: an optimizer is bound already; GM_E_NOMEM (generator_optimizer, if given, may be bound then: make another); the error that a sequence keeps. */
 GM_API gm_status gm_gan_create(gm_gan **out, gm_context *context, gm_generator *generator,
                                gm_layer *discriminator, const gm_gan_options *options);
 GM_API void gm_gan_retain(gm_gan *gan);

@@ -79,9 +79,17 @@ gm_var gm_gan_gradient_norms(gm_tape *tape, gm_var values, gm_var rows)
     static const int32_t within[1] = { 1 };
     int32_t rank = gm_rank(tape, rows);
     if (!tape || gm_tape_status(tape)) return GM_NO_VAR;
-    if (gm_rank(tape, values) != 1 || rank < 1 || gm_shape(tape, values)[0] != gm_shape(tape, rows)[0])
-        return gm_tape_fail(tape, GM_E_SHAPE, "gan: gradient_norms wants one value for each row");
-    int64_t flat[2] = { gm_shape(tape, rows)[0], gm_count(tape, rows) };
+    int64_t n = gm_count(tape, values);
+    if (gm_rank(tape, values) != 1 || rank < 1 || n != gm_shape(tape, rows)[0]) {
+        char line[160];
+        (void)snprintf(line, sizeof line,
+                       "gan: gradient_norms: %lld values of rank %d for rows of rank %d (%lld of "
+                       "them); it wants one value for each row",
+                       (long long)n, (int)gm_rank(tape, values), (int)rank,
+                       rank > 0 ? (long long)gm_shape(tape, rows)[0] : 0);
+        return gm_tape_fail(tape, GM_E_SHAPE, line);
+    }
+    int64_t flat[2] = { n, gm_count(tape, rows) };
     if (flat[0]) flat[1] /= flat[0];
     /* Each value hangs on its own row alone, so the gradient of the sum has the gradient of each in its row. */
     gm_var gradient = gm_gradient(tape, gm_sum(tape, values), rows);
