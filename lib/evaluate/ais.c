@@ -72,19 +72,6 @@ static gm_status check_options(gm_context *ctx, const gm_ais_options *o)
     return GM_OK;
 }
 
-static gm_status check_generator(gm_context *ctx, const gm_generator *g)
-{
-    if (gm_generator_output(g) == GM_OUTPUT_DIRECT)
-        return gm_model_fail(ctx, GM_E_UNSUPPORTED,
-                             "ais: the generator's output is direct; there is no p(x | z), and so no "
-                             "p(x)");
-    if (gm_generator_prior(g) != GM_PRIOR_NORMAL)
-        return gm_model_fail(ctx, GM_E_UNSUPPORTED,
-                             "ais: the generator's prior is uniform; chains move in all of the space, "
-                             "so a normal one is wanted");
-    return GM_OK;
-}
-
 static gm_status check_rows(const ais *a)
 {
     gm_table tables[2] = { { "rows", a->rows, a->count, gm_generator_row_size(a->g) },
@@ -284,7 +271,6 @@ static gm_status begin(gm_generator *g, const gm_result *out, const gm_ais_optio
     GM_TRY(gm_result_check(ctx, "ais", out));
     GM_TRY(gm_options_read(ctx, "ais", o, sizeof *o, options));
     GM_TRY(check_options(ctx, o));
-    GM_TRY(check_generator(ctx, g));
 out:
     return status;
 }

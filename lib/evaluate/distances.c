@@ -12,7 +12,6 @@
 #include "gm/ops.h"
 #include "models/model.h"
 
-#define TILE 1024                      /* rows of a tile at most */
 #define TILE_VALUES ((int64_t)1 << 22) /* of a tile's rows, unless one row has more */
 #define LARGEST 1e18                   /* distances from the mean; their squares must be floats */
 #define NEAR 1e-3 /* of the squared lengths: below this, products have too few digits left */
@@ -22,7 +21,7 @@ gm_status gm_distances_open(gm_distances *d, gm_context *ctx, const char *what, 
 {
     int64_t width = a->width, tile = TILE_VALUES / width;
     gm_status status;
-    tile = tile < 1 ? 1 : tile < TILE ? tile : TILE;
+    tile = tile < 1 ? 1 : tile < GM_DISTANCES_TILE ? tile : GM_DISTANCES_TILE;
     *d = (gm_distances){ .ctx = ctx, .what = what, .a = *a, .b = *b, .tile = tile };
     d->block_size = (size_t)(width + tile) * sizeof(double) +
                     (size_t)(2 * tile * width + tile) * sizeof(float);

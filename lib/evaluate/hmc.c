@@ -8,6 +8,19 @@
 
 #define JITTER 0.2 /* of a step: an orbit of constant length may come back to where it was */
 
+static gm_status check_generator(gm_context *ctx, const gm_generator *g)
+{
+    if (gm_generator_output(g) == GM_OUTPUT_DIRECT)
+        return gm_model_fail(ctx, GM_E_UNSUPPORTED,
+                             "ais: the generator's output is direct; there is no p(x | z), and so no "
+                             "p(x)");
+    if (gm_generator_prior(g) != GM_PRIOR_NORMAL)
+        return gm_model_fail(ctx, GM_E_UNSUPPORTED,
+                             "ais: the generator's prior is uniform; chains move in all of the space, "
+                             "so a normal one is wanted");
+    return GM_OK;
+}
+
 gm_status gm_hmc_open(gm_hmc *h, gm_generator *g, int64_t most, uint64_t seed)
 {
     gm_context *ctx = gm_model_context(gm_generator_model(g));
@@ -17,6 +30,7 @@ gm_status gm_hmc_open(gm_hmc *h, gm_generator *g, int64_t most, uint64_t seed)
         return gm_model_fail(ctx, GM_E_INVALID, "ais: a latent size of %lld cannot be addressed",
                              (long long)latent);
     floats += 5 * most * latent;
+    GM_TRY(check_generator(ctx, g));
     *h = (gm_hmc){ .ctx = ctx, .g = g, .latent = latent, .scale = gm_generator_prior_scale(g) };
     h->block_size = (size_t)doubles * sizeof(double) + (size_t)floats * sizeof(float);
     h->block = gm_context_allocate(ctx, h->block_size);

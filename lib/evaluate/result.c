@@ -70,3 +70,15 @@ gm_status gm_table_check(gm_context *ctx, const char *what, const gm_table *tabl
 out:
     return status;
 }
+
+gm_status gm_features_check(gm_context *ctx, const char *what, const gm_features *samples,
+                            const gm_features *data, gm_table tables[2])
+{
+    const gm_features *given[2] = { samples, data };
+    static const char *const names[2] = { "samples", "data" };
+    for (int i = 0; i < 2; i++) {
+        if (!given[i]) return gm_model_fail(ctx, GM_E_INVALID, "%s: %s is NULL", what, names[i]);
+        tables[i] = (gm_table){ names[i], given[i]->values, given[i]->rows, given[i]->width };
+    }
+    return gm_table_check(ctx, what, tables, 2);
+}

@@ -110,6 +110,11 @@ typedef struct gm_table {
     int64_t rows, width;
 } gm_table;
 gm_status gm_table_check(gm_context *ctx, const char *what, const gm_table *tables, int count);
+/* Features as two checked tables, "samples" and "data". */
+gm_status gm_features_check(gm_context *ctx, const char *what, const gm_features *samples,
+                            const gm_features *data, gm_table tables[2]);
+
+#define GM_DISTANCES_TILE 1024
 
 /* Squared distances between rows of a and rows of b, a tile at a time, by matrix products (distances.c). Memory: tiles, of a size
  * that depends on the width alone. */
@@ -117,7 +122,7 @@ typedef struct gm_distances {
     gm_context *ctx;
     const char *what;
     gm_table a, b;
-    int64_t tile; /* rows at a time at most, of either */
+    int64_t tile; /* rows at a time at most, of either; GM_DISTANCES_TILE or fewer */
     int64_t first, count;
     double *centre; /* [width]: the mean of b; what follows is less it */
     double *half;   /* [tile]: |x|^2 / 2 */
@@ -146,8 +151,39 @@ double gm_distances_squared(const gm_distances *d, int64_t i, int64_t j, float p
 gm_status gm_neighbours(gm_distances *d, int64_t k, int same, double *squared, int64_t *index,
                         int32_t (*on_row)(void *user, int64_t done), void *user, int64_t *done);
 
-/* Tr (A B)^(1/2) of two covariances [n, n], which may be singular and are overwritten (eigen.c). scratch: n n + 2 n. GM_E_NUMERIC. */
+/* Tr (A B)^(1/2) of two covariances [n, n], which may be singular and are overwritten (eigen.c). scratch: n n + 3 n. GM_E_NUMERIC, without a line. */
 gm_status gm_trace_sqrt_product(double *a, double *b, int64_t n, double *scratch, double *out);
+
+/* Chains that move through N(u; 0, I) p(x | s u)^b, z = s u, for `rows` rows x and `chains` chains each, row by row (hmc.c). */
+struct gm_generator;
+typedef struct gm_hmc {
+    gm_context *ctx;
+    struct gm_generator *g;
+    int64_t latent;
+    double scale;           /* s */
+    const float *x, *labels;
+    int64_t rows, chains;
+    double *nll;            /* -log p(x | z) of each chain */
+    double *new_nll, *energy;
+    float *u, *slope;       /* where each chain is, and the gradient of nll there */
+    float *new_u, *new_slope, *momentum, *step;
+    gm_tape *tape;
+    gm_rng *rng;
+    void *block;
+    size_t block_size;
+} gm_hmc;
+
+#define GM_HMC_SHORTEST 1e-7 /* leapfrog steps that tuning may come to */
+#define GM_HMC_LONGEST 1.6   /* of a standard normal, beyond 2 the orbit explodes */
+
+/* Room for `most` chains. After a failure gm_hmc_close is still due, as for a zeroed struct. */
+gm_status gm_hmc_open(gm_hmc *h, struct gm_generator *g, int64_t most, uint64_t seed);
+void gm_hmc_close(gm_hmc *h);
+/* Chains at the prior, or all chains of a row at its code. x and labels (NULL: none) are borrowed. */
+gm_status gm_hmc_start(gm_hmc *h, const float *x, const float *labels, int64_t rows, int64_t chains,
+                       const float *codes);
+/* One transition of every chain: so many leapfrog steps, of about steps[row]. accepted: for each row the mean chance. */
+gm_status gm_hmc_move(gm_hmc *h, double b, int32_t leapfrog, const double *steps, double *accepted);
 
 /* A running log-sum-exp of log weights and of their squares, relative to the largest so far. */
 typedef struct gm_log_mean {
