@@ -28,9 +28,9 @@ static gm_status search(gm_distances *d, int64_t k, int same, double *near, int6
         for (int64_t i = 0; i < d->count; i++) {
             double *own = near + i * k;
             for (int64_t j = 0; j < n; j++) {
-                double rough = 2 * (d->half[i] - (double)product[i * n + j]);
-                if (rough >= own[k - 1] || (same && begin + j == d->first + i)) continue;
-                insert(own, which + i * k, k, rough, begin + j);
+                if (same && begin + j == d->first + i) continue;
+                double squared = gm_distances_squared(d, i, begin + j, product[i * n + j]);
+                if (squared < own[k - 1]) insert(own, which + i * k, k, squared, begin + j);
             }
         }
     }
