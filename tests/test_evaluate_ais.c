@@ -1,4 +1,5 @@
-/* test_evaluate_ais.c - gm/evaluate.h: annealed importance sampling against exact values, refusals. */
+/* test_evaluate_ais.c - gm/evaluate.h: annealed importance sampling against exact values, refusals.
+ */
 #include "allocator.h"
 #include "gm/evaluate.h"
 #include "nets.h"
@@ -14,7 +15,8 @@ static void set(gm_params *params, const char *name, const float *values, int64_
 }
 
 #define D 3
-static const float weight[D * 2] = { 1.5f, 0.5f, -1, 0.75f, 0.25f, 2 }, bias[D] = { 0.5f, -1, 0.25f };
+static const float weight[D * 2] = { 1.5f, 0.5f, -1, 0.75f, 0.25f, 2 },
+                              bias[D] = { 0.5f, -1, 0.25f };
 
 /* x = W z + b + noise: linear and Gaussian. */
 static gm_generator *linear(gm_context *ctx, double variance, double scale)
@@ -112,8 +114,8 @@ START_TEST(linear_gaussian_model_is_bracketed)
 }
 END_TEST
 
-/* With one temperature nothing has moved when the weight is taken: the mean of p(x | z) over draws of the prior, a bound far
- * below; more chains than run at once give what the integral is. */
+/* With one temperature nothing has moved when the weight is taken: the mean of p(x | z) over draws
+ * of the prior, a bound far below; more chains than run at once give what the integral is. */
 START_TEST(one_temperature_is_plain_importance_sampling)
 {
     gm_context *ctx = support_context(1, 1);
@@ -168,8 +170,10 @@ START_TEST(heads_against_an_integral)
         gm_generator_options head = GM_GENERATOR_OPTIONS_INIT;
         int64_t outputs = 4;
         const float *x = bits;
-        if (kind == 1) head.output = GM_OUTPUT_GAUSSIAN, head.learn_variance = 1, outputs = 8, x = reals;
-        if (kind == 2) head.output = GM_OUTPUT_CATEGORICAL, head.classes = 3, outputs = 12, x = classes;
+        if (kind == 1)
+            head.output = GM_OUTPUT_GAUSSIAN, head.learn_variance = 1, outputs = 8, x = reals;
+        if (kind == 2)
+            head.output = GM_OUTPUT_CATEGORICAL, head.classes = 3, outputs = 12, x = classes;
         if (kind == 3) head.labels = 2;
         gm_generator *g = nets_generator(ctx, 1, 6, outputs, head);
         gm_params *params = gm_generator_params(g);
@@ -197,7 +201,8 @@ START_TEST(heads_against_an_integral)
 }
 END_TEST
 
-/* The same bits for any threads and whatever was drawn before; another seed, another estimate; nothing else has moved. */
+/* The same bits for any threads and whatever was drawn before; another seed, another estimate;
+ * nothing else has moved. */
 START_TEST(same_bytes_from_a_seed)
 {
     enum { ROWS = 70, WIDTH = 10 };
@@ -345,7 +350,8 @@ START_TEST(cancelling_and_refusals)
     head.output = GM_OUTPUT_BERNOULLI;
     head.prior = GM_PRIOR_UNIFORM;
     g = nets_generator(ctx, 2, 0, D, head);
-    support_fails(ctx, gm_ais_reverse(&r, g, x, codes, 1, &o), GM_E_UNSUPPORTED, "prior is uniform");
+    support_fails(ctx, gm_ais_reverse(&r, g, x, codes, 1, &o), GM_E_UNSUPPORTED,
+                  "prior is uniform");
     gm_generator_release(g);
     head.prior = GM_PRIOR_NORMAL;
     head.labels = 2;

@@ -1,4 +1,5 @@
-/* test_evaluate_features.c - gm/evaluate.h: kernel and Frechet distance, precision and recall, nearest rows, diversity. */
+/* test_evaluate_features.c - gm/evaluate.h: kernel and Frechet distance, precision and recall,
+ * nearest rows, diversity. */
 #include "allocator.h"
 #include "gm/evaluate.h"
 #include "gm/rng.h"
@@ -18,7 +19,8 @@ static float *normal(gm_context *ctx, uint64_t seed, int64_t count, double mean,
 static double squared(const float *a, const float *b, int64_t d)
 {
     double sum = 0;
-    for (int64_t j = 0; j < d; j++) sum += ((double)a[j] - (double)b[j]) * ((double)a[j] - (double)b[j]);
+    for (int64_t j = 0; j < d; j++)
+        sum += ((double)a[j] - (double)b[j]) * ((double)a[j] - (double)b[j]);
     return sum;
 }
 
@@ -29,7 +31,8 @@ static double kernel(const float *a, const float *b, int64_t d)
     return pow(dot / (double)d + 1, 3);
 }
 
-/* Subsets that are the whole sets: the estimate of all rows, whatever is drawn; of more than a tile too. */
+/* Subsets that are the whole sets: the estimate of all rows, whatever is drawn; of more than a tile
+ * too. */
 START_TEST(kernel_distance_is_the_double_loop)
 {
     static const int64_t sizes[][2] = { { 2, 1 }, { 40, 7 }, { 1030, 3 } };
@@ -40,7 +43,8 @@ START_TEST(kernel_distance_is_the_double_loop)
         double own = 0, cross = 0;
         for (int64_t i = 0; i < n; i++)
             for (int64_t j = 0; j < n; j++) {
-                if (i != j) own += kernel(a + i * d, a + j * d, d) + kernel(b + i * d, b + j * d, d);
+                if (i != j)
+                    own += kernel(a + i * d, a + j * d, d) + kernel(b + i * d, b + j * d, d);
                 cross += kernel(a + i * d, b + j * d, d);
             }
         double m = (double)n, scale = cross / (m * m), want = own / (m * (m - 1)) - 2 * scale;
@@ -62,7 +66,8 @@ START_TEST(kernel_distance_is_the_double_loop)
 }
 END_TEST
 
-/* Small subsets of two samples of one distribution: near 0 by its own error; of two, far from it. */
+/* Small subsets of two samples of one distribution: near 0 by its own error; of two, far from it.
+ */
 START_TEST(kernel_distance_over_subsets)
 {
     enum { N = 400, D = 5 };
@@ -94,8 +99,8 @@ START_TEST(kernel_distance_over_subsets)
 }
 END_TEST
 
-static double frechet(gm_context *ctx, const float *a, int64_t n, const float *b, int64_t m, int64_t d,
-                      double ridge)
+static double frechet(gm_context *ctx, const float *a, int64_t n, const float *b, int64_t m,
+                      int64_t d, double ridge)
 {
     gm_features fa = { a, n, d }, fb = { b, m, d };
     gm_result r = GM_RESULT_INIT;
@@ -122,11 +127,13 @@ START_TEST(frechet_by_hand)
     /* One value: (m1 - m2)^2 + (s1 - s2)^2, with variances 2 and 8. */
     const float one[2] = { 0, 2 }, two[2] = { 1, 5 };
     ck_assert_double_eq_tol(frechet(ctx, one, 2, two, 2, 1, 0), 4 + 2, 1e-12);
-    /* Independent columns: diagonal covariances, 4/3 (1, 4) and 4/3 (9, 1); means 2 apart in one. */
+    /* Independent columns: diagonal covariances, 4/3 (1, 4) and 4/3 (9, 1); means 2 apart in one.
+     */
     const float a[8] = { 1, 2, 1, -2, -1, 2, -1, -2 }, b[8] = { 5, 1, 5, -1, -1, 1, -1, -1 };
     ck_assert_double_eq_tol(frechet(ctx, a, 4, b, 4, 2, 0), 4 + 4.0 / 3 * (4 + 1), 1e-12);
     ck_assert_int_eq(warnings, 0);
-    /* Singular ones: (1, 1) and (1, -1) directions, variances 4 along each: Tr (S1 S2)^(1/2) = 0; and a point. */
+    /* Singular ones: (1, 1) and (1, -1) directions, variances 4 along each: Tr (S1 S2)^(1/2) = 0;
+     * and a point. */
     const float up[6] = { 1, 1, -1, -1, 0, 0 }, down[6] = { 1, -1, -1, 1, 0, 0 }, point[4] = { 0 };
     ck_assert_double_eq_tol(frechet(ctx, up, 3, down, 3, 2, 0), 4, 1e-12);
     ck_assert_double_eq_tol(frechet(ctx, up, 3, up, 3, 2, 0), 0, 1e-12);
@@ -134,7 +141,8 @@ START_TEST(frechet_by_hand)
     ck_assert_double_eq_tol(frechet(ctx, up, 3, point, 2, 2, 0), 2, 1e-12);
     ck_assert(frechet(ctx, point, 2, point, 2, 2, 0) == 0);
     ck_assert_int_eq(warnings, 3);
-    /* With a ridge r: S1 = r I + 2 u u', S2 = r I + 2 v v': along u (sqrt(2 + r) - sqrt r)^2, and along v. */
+    /* With a ridge r: S1 = r I + 2 u u', S2 = r I + 2 v v': along u (sqrt(2 + r) - sqrt r)^2, and
+     * along v. */
     double r = 0.5, root = sqrt(2 + r) - sqrt(r);
     ck_assert_double_eq_tol(frechet(ctx, up, 3, down, 3, 2, r), 2 * root * root, 1e-12);
     ck_assert_int_eq(warnings, 3);
@@ -142,15 +150,17 @@ START_TEST(frechet_by_hand)
 }
 END_TEST
 
-/* Columns of one set are those of the other times r_j, all orthogonal: sum (1 - r_j)^2 times the variance. Then both are turned by
- * a rotation, which changes nothing but makes the covariance full: the eigenvalues have to be found. */
+/* Columns of one set are those of the other times r_j, all orthogonal: sum (1 - r_j)^2 times the
+ * variance. Then both are turned by a rotation, which changes nothing but makes the covariance
+ * full: the eigenvalues have to be found. */
 START_TEST(frechet_of_a_rotated_scale)
 {
     enum { N = 64, D = 32 };
     gm_context *ctx = support_context(1, 1);
     static float a[N * D], b[N * D], c[N * D], e[N * D];
     double want = 0;
-    for (int i = 0; i < N; i++) /* columns of a Hadamard matrix, but the first: mean 0, orthogonal */
+    for (int i = 0; i < N;
+         i++) /* columns of a Hadamard matrix, but the first: mean 0, orthogonal */
         for (int j = 0; j < D; j++) {
             int odd = 0;
             for (int bits = i & (j + 1); bits; bits &= bits - 1) odd ^= 1;
@@ -160,7 +170,8 @@ START_TEST(frechet_of_a_rotated_scale)
         }
     for (int j = 0; j < D; j++) want += (1 - 0.25 * j) * (1 - 0.25 * j) * N / (N - 1.0);
     ck_assert_double_eq_tol(frechet(ctx, a, N, b, N, D, 0), want, 1e-10 * want);
-    /* A rotation of dyadic numbers, so that floats hold it exactly: a normalised Hadamard matrix of 16 on half of the columns. */
+    /* A rotation of dyadic numbers, so that floats hold it exactly: a normalised Hadamard matrix of
+     * 16 on half of the columns. */
     for (int i = 0; i < N; i++)
         for (int j = 0; j < D; j++) {
             double x = 0, y = 0;
@@ -193,7 +204,8 @@ START_TEST(frechet_of_known_gaussians)
 }
 END_TEST
 
-/* On a line: data 0 1 2 3 with radius 1 (k = 1) cover -1 to 4; samples -1.5, 2.5, 10 have radii 4, 4, 7.5. */
+/* On a line: data 0 1 2 3 with radius 1 (k = 1) cover -1 to 4; samples -1.5, 2.5, 10 have radii 4,
+ * 4, 7.5. */
 START_TEST(precision_and_recall_by_hand)
 {
     gm_context *ctx = support_context(1, 1);
@@ -214,7 +226,8 @@ START_TEST(precision_and_recall_by_hand)
     gm_features fe = { edge, 3, 1 };
     support_ok(ctx, gm_precision_recall(&p, NULL, ctx, &fe, &fd, &o));
     ck_assert_double_eq_tol(p.value, 2.0 / 3, 1e-15);
-    /* Samples in one spot are precise and cover hardly anything; of equal points every ball is a point. */
+    /* Samples in one spot are precise and cover hardly anything; of equal points every ball is a
+     * point. */
     const float spot[4] = { 1, 1, 1, 1 };
     gm_features fo = { spot, 4, 1 };
     o.k = 3;
@@ -242,19 +255,23 @@ static double radius(const float *set, int64_t n, int64_t d, int64_t i, int64_t 
     return near[k - 1];
 }
 
-/* Sets of more than a tile, by loops over all pairs; far from the origin too; and neighbours of each sample. */
+/* Sets of more than a tile, by loops over all pairs; far from the origin too; and neighbours of
+ * each sample. */
 START_TEST(pairs_by_brute_force)
 {
     enum { N = 1100, M = 1030, D = 4, K = 3 };
     gm_context *ctx = support_context(1, 2);
     for (int far = 0; far < 2; far++) {
-        float *a = normal(ctx, 1, N * D, far ? 500 : 0, 1), *b = normal(ctx, 2, M * D, far ? 500 : 0, 0.7);
-        double *ra = malloc(N * sizeof *ra), *rb = malloc(M * sizeof *rb), *distance = malloc(N * sizeof *ra);
+        float *a = normal(ctx, 1, N * D, far ? 500 : 0, 1),
+              *b = normal(ctx, 2, M * D, far ? 500 : 0, 0.7);
+        double *ra = malloc(N * sizeof *ra), *rb = malloc(M * sizeof *rb),
+               *distance = malloc(N * sizeof *ra);
         int64_t *index = malloc(N * sizeof *index), inside = 0, covered = 0, found = 0;
         gm_features fa = { a, N, D }, fb = { b, M, D };
         gm_result p = GM_RESULT_INIT, r = GM_RESULT_INIT;
         ck_assert(ra && rb && distance && index);
-        memcpy(a + 7 * D, b + 1029 * D, D * sizeof *a); /* a duplicate, and one that is nearly one */
+        memcpy(a + 7 * D, b + 1029 * D,
+               D * sizeof *a); /* a duplicate, and one that is nearly one */
         memcpy(a + 1090 * D, b + 3 * D, D * sizeof *a);
         a[1090 * D] += 0.001f;
         for (int64_t i = 0; i < N; i++) ra[i] = radius(a, N, D, i, K);
@@ -452,7 +469,8 @@ START_TEST(refusals)
         support_fails(ctx, gm_frechet_distance(&r, ctx, p, q, 0), wrong[i].status, wrong[i].text);
         support_fails(ctx, gm_precision_recall(&r, &s, ctx, p, q, NULL), wrong[i].status,
                       wrong[i].text);
-        support_fails(ctx, gm_nearest_data(&r, &s, ctx, p, q, NULL), wrong[i].status, wrong[i].text);
+        support_fails(ctx, gm_nearest_data(&r, &s, ctx, p, q, NULL), wrong[i].status,
+                      wrong[i].text);
         support_fails(ctx, gm_diversity(&r, ctx, p, q, NULL, NULL), wrong[i].status, wrong[i].text);
     }
 
@@ -476,7 +494,8 @@ START_TEST(refusals)
 
     gm_precision_recall_options p = GM_PRECISION_RECALL_OPTIONS_INIT;
     p.k = 6;
-    REFUSED(gm_precision_recall(&r, &s, ctx, &a, &a, &p), "k is 6; with 6 samples and 6 data rows, 1 to 5");
+    REFUSED(gm_precision_recall(&r, &s, ctx, &a, &a, &p),
+            "k is 6; with 6 samples and 6 data rows, 1 to 5");
     p.k = 2;
     REFUSED(gm_precision_recall(&r, &s, ctx, &a, &equal, &p), "1 to 1 is wanted");
     p.k = 0;
@@ -484,7 +503,8 @@ START_TEST(refusals)
     p.k = 1;
     p.on_row = stop_at_once;
     p.user = &done;
-    support_fails(ctx, gm_precision_recall(&r, &s, ctx, &a, &a, &p), GM_E_CANCELLED, "after 6 rows");
+    support_fails(ctx, gm_precision_recall(&r, &s, ctx, &a, &a, &p), GM_E_CANCELLED,
+                  "after 6 rows");
 
     gm_nearest_options n = GM_NEAREST_OPTIONS_INIT;
     n.threshold = (double)NAN;
@@ -499,7 +519,8 @@ START_TEST(refusals)
     bad[5] = 0;
     REFUSED(gm_diversity(&r, ctx, &a, &one, NULL, NULL), "data has 1 row");
     REFUSED(gm_diversity(&r, ctx, &a, &equal, NULL, NULL), "all data rows are equal");
-    support_fails(ctx, gm_diversity(&r, ctx, &a, &a, stop_at_once, &done), GM_E_CANCELLED, "after 6 rows");
+    support_fails(ctx, gm_diversity(&r, ctx, &a, &a, stop_at_once, &done), GM_E_CANCELLED,
+                  "after 6 rows");
     bad[0] = (float)1e20;
     support_fails(ctx, gm_nearest_data(&r, NULL, ctx, &a, &equal, NULL), GM_E_NUMERIC,
                   "from the mean of the data");

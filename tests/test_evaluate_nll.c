@@ -1,10 +1,12 @@
-/* test_evaluate_nll.c - gm/evaluate.h: -log p(x) over a dataset, by an exact family and by an estimate. */
+/* test_evaluate_nll.c - gm/evaluate.h: -log p(x) over a dataset, by an exact family and by an
+ * estimate. */
 #include "allocator.h"
 #include "gm/evaluate.h"
 #include "models/model.h"
 #include "nets.h"
 
-/* A family whose log p is exact: minus the sum of a row, less the label; NaN for a row that begins with -1. */
+/* A family whose log p is exact: minus the sum of a row, less the label; NaN for a row that begins
+ * with -1. */
 static gm_status sum_log_prob(gm_model *model, const gm_batch *batch, double *out)
 {
     for (int64_t i = 0; i < batch->count; i++) {
@@ -33,7 +35,8 @@ static const gm_family silent_family = { .name = "silent",
                                          .log_prob = sum_log_prob,
                                          .destroy = sum_destroy };
 
-static gm_model *sum_model(gm_context *ctx, const gm_family *family, int64_t row_size, int64_t classes)
+static gm_model *sum_model(gm_context *ctx, const gm_family *family, int64_t row_size,
+                           int64_t classes)
 {
     gm_model *model = gm_model_allocate(ctx, sizeof *model);
     ck_assert_ptr_nonnull(model);
@@ -54,7 +57,8 @@ static gm_dataset *dataset(gm_context *ctx, int64_t rows, int64_t width, const f
 START_TEST(exact_values)
 {
     gm_context *ctx = support_context(1, 1);
-    gm_model *model = sum_model(ctx, &sum_family, 2, 0), *silent = sum_model(ctx, &silent_family, 2, 0);
+    gm_model *model = sum_model(ctx, &sum_family, 2, 0),
+             *silent = sum_model(ctx, &silent_family, 2, 0);
     static const float values[10] = { 1, 2, 3, 4, 5, 6, 7, 8, 10, 14 };
     static const int64_t batches[3] = { 1, 2, 100 };
     gm_dataset *data = dataset(ctx, 5, 2, values);
@@ -68,7 +72,8 @@ START_TEST(exact_values)
         ck_assert_double_eq_tol(r.value, 12, 1e-14); /* 3 7 11 15 24 */
         ck_assert_double_eq_tol(r.standard_error, sqrt((81 + 25 + 1 + 9 + 144) / 4.0 / 5), 1e-13);
         ck_assert(log_prob[0] == -3 && log_prob[4] == -24);
-        ck_assert(r.rows == 5 && r.samples == 0 && r.k == 0 && r.seed == 0 && r.sampling_error == 0);
+        ck_assert(r.rows == 5 && r.samples == 0 && r.k == 0 && r.seed == 0 &&
+                  r.sampling_error == 0);
         ck_assert_str_eq(r.protocol, "exact");
         o.limit = 1;
         support_ok(ctx, gm_evaluate_nll(&r, model, data, &o));
@@ -105,8 +110,8 @@ START_TEST(labels_of_the_dataset)
 }
 END_TEST
 
-/* A VAE: many draws agree with gm_vae_log_prob from other draws, and with gm_model_log_prob from the same; what the model draws
- * afterwards is as if nobody had looked. */
+/* A VAE: many draws agree with gm_vae_log_prob from other draws, and with gm_model_log_prob from
+ * the same; what the model draws afterwards is as if nobody had looked. */
 START_TEST(importance_estimate)
 {
     enum { ROWS = 40, SIZE = 6 };
@@ -143,7 +148,8 @@ START_TEST(importance_estimate)
         double direct[ROWS], error[ROWS], mean = 0, variance = 0;
         support_ok(ctx, gm_dataset_read_tensor(&rows, data, 0, ROWS, 0));
         gm_model_seed(model, 99);
-        support_ok(ctx, gm_vae_log_prob(vae, gm_tensor_read(rows), ROWS, 3000, direct, error, NULL, NULL));
+        support_ok(
+            ctx, gm_vae_log_prob(vae, gm_tensor_read(rows), ROWS, 3000, direct, error, NULL, NULL));
         for (int i = 0; i < ROWS; i++) {
             mean -= direct[i] / ROWS;
             variance += error[i] * error[i];

@@ -1,12 +1,13 @@
-/* ais.c - annealed importance sampling of log p(x) under a decoder (Neal 2001; Wu, Burda, Salakhutdinov and Grosse 2017).
+/* ais.c - annealed importance sampling of log p(x) under a decoder (Neal 2001; Wu, Burda,
+ * Salakhutdinov and Grosse 2017).
  *
  * With z = s u, u ~ N(0, I), and b_0 = 0 < ... < b_T = 1, chains move through the densities
  *
  *     f_t(u) = N(u; 0, I) p(x | s u)^b_t
  *
- * Forwards a chain starts at the prior, its log weight grows by (b_t - b_t-1) log p(x | z) and then it moves by a transition that
- * leaves f_t as it is. Backwards it starts at p(z | x), and takes the same steps in the opposite order with the opposite
- * sign. The transitions themselves are in hmc.c.
+ * Forwards a chain starts at the prior, its log weight grows by (b_t - b_t-1) log p(x | z) and then
+ * it moves by a transition that leaves f_t as it is. Backwards it starts at p(z | x), and takes the
+ * same steps in the opposite order with the opposite sign. The transitions themselves are in hmc.c.
  */
 #include "gm/generator.h"
 #include "models/model.h"
@@ -65,10 +66,11 @@ static gm_status check_options(gm_context *ctx, const gm_ais_options *o)
         return gm_model_fail(ctx, GM_E_INVALID, "ais: schedule %d is none of GM_AIS_*",
                              (int)o->schedule);
     if (!(o->step > 0 && isfinite(o->step)) || !(o->acceptance > 0 && o->acceptance < 1))
-        return gm_model_fail(ctx, GM_E_INVALID,
-                             "ais: step is %g (a positive number is wanted), acceptance %g (between 0 "
-                             "and 1)",
-                             o->step, o->acceptance);
+        return gm_model_fail(
+            ctx, GM_E_INVALID,
+            "ais: step is %g (a positive number is wanted), acceptance %g (between 0 "
+            "and 1)",
+            o->step, o->acceptance);
     return GM_OK;
 }
 
@@ -152,9 +154,10 @@ out:
     return status;
 }
 
-/* The steps for each temperature and row of a group: chains that do not count walk once through, and each transition makes the
- * next step longer or shorter by how much acceptance is above or below what is wanted (Robbins and Monro 1951, with a fixed
- * gain, since the best step shrinks along the way). */
+/* The steps for each temperature and row of a group: chains that do not count walk once through,
+ * and each transition makes the next step longer or shorter by how much acceptance is above or
+ * below what is wanted (Robbins and Monro 1951, with a fixed gain, since the best step shrinks
+ * along the way). */
 static gm_status tune(ais *a, int64_t begin, int64_t n)
 {
     int64_t chains = a->o.chains < PILOT ? a->o.chains : PILOT, last = a->o.temperatures;
@@ -188,8 +191,7 @@ static gm_status walk(ais *a, int64_t begin, int64_t n, int64_t chains)
         int64_t t = a->codes ? last + 1 - k : k;
         double by = a->betas[t] - a->betas[t - 1];
         if (a->codes) GM_TRY(move(a, t, accepted));
-        for (int64_t i = 0; i < all; i++)
-            a->weight[i] -= (a->codes ? -by : by) * a->hmc.nll[i];
+        for (int64_t i = 0; i < all; i++) a->weight[i] -= (a->codes ? -by : by) * a->hmc.nll[i];
         if (!a->codes) GM_TRY(move(a, t, accepted));
         for (int64_t i = 0; i < n; i++) a->accepted += accepted[i] * (double)chains;
         a->transitions += all;
@@ -208,8 +210,7 @@ static gm_status run_group(ais *a, int64_t begin, int64_t n)
         int64_t most = a->o.chains < AT_ONCE ? a->o.chains : AT_ONCE;
         int64_t chains = a->o.chains - done < most ? a->o.chains - done : most;
         GM_TRY(walk(a, begin, n, chains));
-        for (int64_t i = 0; i < n * chains; i++)
-            gm_log_mean_add(&sums[i / chains], a->weight[i]);
+        for (int64_t i = 0; i < n * chains; i++) gm_log_mean_add(&sums[i / chains], a->weight[i]);
         done += chains;
     }
     for (int64_t i = 0; i < n; i++) {

@@ -1,5 +1,6 @@
-/* ais_bracket.c - bidirectional Monte Carlo on simulated data (Grosse, Ghahramani and Adams 2015): z from the prior and x from
- * p(x | z) is the same as x from p(x) and z from p(z | x), so a simulated x comes with an exact draw of its posterior. */
+/* ais_bracket.c - bidirectional Monte Carlo on simulated data (Grosse, Ghahramani and Adams 2015):
+ * z from the prior and x from p(x | z) is the same as x from p(x) and z from p(z | x), so a
+ * simulated x comes with an exact draw of its posterior. */
 #include "gm/generator.h"
 #include "models/model.h"
 

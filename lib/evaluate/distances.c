@@ -4,8 +4,9 @@
  *
  *     |x - y|^2 = |x|^2 - 2 (x . y - |y|^2 / 2)
  *
- * so one linear layer with the rows y as weights and -|y|^2 / 2 as biases gives a tile. In single precision the difference of
- * large products loses digits, and most of them where rows are near each other: such distances are computed again in double.
+ * so one linear layer with the rows y as weights and -|y|^2 / 2 as biases gives a tile. In single
+ * precision the difference of large products loses digits, and most of them where rows are near
+ * each other: such distances are computed again in double.
  */
 #include <string.h>
 
@@ -23,8 +24,8 @@ gm_status gm_distances_open(gm_distances *d, gm_context *ctx, const char *what, 
     gm_status status;
     tile = tile < 1 ? 1 : tile < GM_DISTANCES_TILE ? tile : GM_DISTANCES_TILE;
     *d = (gm_distances){ .ctx = ctx, .what = what, .a = *a, .b = *b, .tile = tile };
-    d->block_size = (size_t)(width + tile) * sizeof(double) +
-                    (size_t)(2 * tile * width + tile) * sizeof(float);
+    d->block_size =
+        (size_t)(width + tile) * sizeof(double) + (size_t)(2 * tile * width + tile) * sizeof(float);
     d->block = gm_context_allocate(ctx, d->block_size);
     if (!d->block)
         return gm_model_fail(ctx, GM_E_NOMEM, "%s: no memory for %zu bytes", what, d->block_size);

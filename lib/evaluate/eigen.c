@@ -1,9 +1,10 @@
 /* eigen.c - Tr (A B)^(1/2) of two covariances, which may be singular.
  *
- * With A = L L^T the eigenvalues of A B are those of L^T B L, which is symmetric: nothing is inverted, and no eigenvectors are
- * needed. L comes from a Cholesky decomposition with pivoting, which ends where what is left of A is rounding (Higham 1990);
- * the eigenvalues from Householder's reduction to a tridiagonal matrix and implicit QR steps with Wilkinson's shift (Golub and
- * Van Loan 2013, 8.3). Loops run along rows, so that they are vectors without sums in another order.
+ * With A = L L^T the eigenvalues of A B are those of L^T B L, which is symmetric: nothing is
+ * inverted, and no eigenvectors are needed. L comes from a Cholesky decomposition with pivoting,
+ * which ends where what is left of A is rounding (Higham 1990); the eigenvalues from Householder's
+ * reduction to a tridiagonal matrix and implicit QR steps with Wilkinson's shift (Golub and Van
+ * Loan 2013, 8.3). Loops run along rows, so that they are vectors without sums in another order.
  */
 #include <float.h>
 #include <string.h>
@@ -58,7 +59,8 @@ static void sandwich(double *u, int64_t r, double *a, double *b, int64_t n)
         for (int64_t i = 0; i < n; i++) add_row(u + k * r, a[k * n + i], b + i * r, r);
 }
 
-/* The symmetric m, [n, n], to diagonal d and off-diagonal e by reflections I - f v v^T (v is kept in m's rows). w: n values. */
+/* The symmetric m, [n, n], to diagonal d and off-diagonal e by reflections I - f v v^T (v is kept
+ * in m's rows). w: n values. */
 static void tridiagonalise(double *m, int64_t n, double *d, double *e, double *w)
 {
     for (int64_t k = 0; k < n; k++) {

@@ -1,5 +1,6 @@
-/* frechet.c - the Frechet distance of two Gaussians fitted to features (Dowson and Landau 1982; Heusel, Ramsauer, Unterthiner,
- * Nessler and Hochreiter 2017). In double throughout: roots of small eigenvalues show the rounding of covariances. */
+/* frechet.c - the Frechet distance of two Gaussians fitted to features (Dowson and Landau 1982;
+ * Heusel, Ramsauer, Unterthiner, Nessler and Hochreiter 2017). In double throughout: roots of small
+ * eigenvalues show the rounding of covariances. */
 #include <stdio.h>
 #include <string.h>
 
@@ -57,7 +58,8 @@ static gm_status check(gm_context *ctx, const gm_table *tables, double ridge)
 {
     char line[256];
     if (!(ridge >= 0) || isinf(ridge))
-        return gm_model_fail(ctx, GM_E_INVALID, "frechet: ridge is %g, at least 0 is wanted", ridge);
+        return gm_model_fail(ctx, GM_E_INVALID, "frechet: ridge is %g, at least 0 is wanted",
+                             ridge);
     for (int i = 0; i < 2; i++)
         if (tables[i].rows < 2)
             return gm_model_fail(ctx, GM_E_INVALID,
@@ -65,10 +67,11 @@ static gm_status check(gm_context *ctx, const gm_table *tables, double ridge)
                                  tables[i].name);
     for (int i = 0; i < 2; i++)
         if (tables[i].rows <= tables[i].width && ridge == 0) {
-            (void)snprintf(line, sizeof line,
-                           "frechet: %s has %lld rows of %lld values; its covariance is singular, and "
-                           "the distance comes out far too large",
-                           tables[i].name, (long long)tables[i].rows, (long long)tables[i].width);
+            (void)snprintf(
+                line, sizeof line,
+                "frechet: %s has %lld rows of %lld values; its covariance is singular, and "
+                "the distance comes out far too large",
+                tables[i].name, (long long)tables[i].rows, (long long)tables[i].width);
             gm_context_log(ctx, GM_LOG_WARNING, line);
         }
     return GM_OK;
@@ -100,9 +103,10 @@ gm_status gm_frechet_distance(gm_result *out, gm_context *ctx, const gm_features
         fit(&tables[i], ridge, block + 2 * d, &g[i]);
     }
     if (distance(&g[0], &g[1], d, scratch, &r.value))
-        GM_TRY(gm_model_fail(ctx, GM_E_NUMERIC,
-                             "frechet: the eigenvalues of the covariances are not to be had; are the "
-                             "features very large?"));
+        GM_TRY(
+            gm_model_fail(ctx, GM_E_NUMERIC,
+                          "frechet: the eigenvalues of the covariances are not to be had; are the "
+                          "features very large?"));
     r.standard_error = (double)NAN;
     r.samples = tables[0].rows;
     r.rows = tables[1].rows;

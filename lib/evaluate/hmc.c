@@ -1,6 +1,7 @@
-/* hmc.c - Hamiltonian transitions of many chains at once, for densities N(u; 0, I) p(x | s u)^b (Duane, Kennedy, Pendleton and
- * Roweth 1987; Neal 2011). The network's gradient with respect to u does not hang on b, so what one transition ends with the next
- * begins with, at whatever temperature. */
+/* hmc.c - Hamiltonian transitions of many chains at once, for densities N(u; 0, I) p(x | s u)^b
+ * (Duane, Kennedy, Pendleton and Roweth 1987; Neal 2011). The network's gradient with respect to u
+ * does not hang on b, so what one transition ends with the next begins with, at whatever
+ * temperature. */
 #include <string.h>
 
 #include "gm/ops.h"
@@ -11,13 +12,15 @@
 static gm_status check_generator(gm_context *ctx, const gm_generator *g)
 {
     if (gm_generator_output(g) == GM_OUTPUT_DIRECT)
-        return gm_model_fail(ctx, GM_E_UNSUPPORTED,
-                             "ais: the generator's output is direct; there is no p(x | z), and so no "
-                             "p(x)");
+        return gm_model_fail(
+            ctx, GM_E_UNSUPPORTED,
+            "ais: the generator's output is direct; there is no p(x | z), and so no "
+            "p(x)");
     if (gm_generator_prior(g) != GM_PRIOR_NORMAL)
-        return gm_model_fail(ctx, GM_E_UNSUPPORTED,
-                             "ais: the generator's prior is uniform; chains move in all of the space, "
-                             "so a normal one is wanted");
+        return gm_model_fail(
+            ctx, GM_E_UNSUPPORTED,
+            "ais: the generator's prior is uniform; chains move in all of the space, "
+            "so a normal one is wanted");
     return GM_OK;
 }
 
@@ -71,13 +74,14 @@ static gm_status measure(gm_hmc *h, const float *u, double *nll, float *slope)
     gm_var z = h->scale == 1 ? v : gm_scale(tape, v, h->scale);
     gm_var y = gm_model_label_var(tape, h->labels, h->rows);
     gm_var output = gm_generator_apply_labelled(tape, h->g, z, y);
-    gm_var loss =
-        gm_generator_nll(tape, h->g, output, gm_input_array(tape, 2, rows, h->x));
+    gm_var loss = gm_generator_nll(tape, h->g, output, gm_input_array(tape, 2, rows, h->x));
     GM_TRY(gm_backward(tape, gm_sum(tape, loss), NULL));
     const float *value = gm_value(tape, loss), *gradient = gm_gradient_of(tape, v);
     for (int64_t i = 0; i < all; i++) nll[i] = (double)value[i];
-    if (gradient) memcpy(slope, gradient, (size_t)(all * h->latent) * sizeof *slope);
-    else memset(slope, 0, (size_t)(all * h->latent) * sizeof *slope);
+    if (gradient)
+        memcpy(slope, gradient, (size_t)(all * h->latent) * sizeof *slope);
+    else
+        memset(slope, 0, (size_t)(all * h->latent) * sizeof *slope);
 out:
     return status;
 }
@@ -94,8 +98,7 @@ gm_status gm_hmc_start(gm_hmc *h, const float *x, const float *labels, int64_t r
     if (!codes) GM_TRY(gm_rng_normal(h->rng, h->u, all * h->latent, 0, 1));
     for (int64_t i = 0; codes && i < all; i++)
         for (int64_t j = 0; j < h->latent; j++)
-            h->u[i * h->latent + j] =
-                (float)((double)codes[i / chains * h->latent + j] / h->scale);
+            h->u[i * h->latent + j] = (float)((double)codes[i / chains * h->latent + j] / h->scale);
     GM_TRY(measure(h, h->u, h->nll, h->slope));
 out:
     return status;
@@ -111,7 +114,8 @@ static double energy(const gm_hmc *h, double b, const float *u, double nll, int6
     return b * nll + 0.5 * sum;
 }
 
-/* momentum -= part step (u + b slope), then, unless it was the last half step, u += step momentum. */
+/* momentum -= part step (u + b slope), then, unless it was the last half step, u += step momentum.
+ */
 static void push(gm_hmc *h, double b, double part, const float *slope, int drift)
 {
     int64_t all = h->rows * h->chains;
@@ -125,7 +129,8 @@ static void push(gm_hmc *h, double b, double part, const float *slope, int drift
     }
 }
 
-/* Metropolis: chain i goes to the end of its orbit, or stays. Returns with which probability it went. */
+/* Metropolis: chain i goes to the end of its orbit, or stays. Returns with which probability it
+ * went. */
 static double decide(gm_hmc *h, double b, int64_t i)
 {
     size_t bytes = (size_t)h->latent * sizeof *h->u;

@@ -1,4 +1,5 @@
-/* kernel_distance.c - the kernel distance on features (Binkowski, Sutherland, Arbel and Gretton 2018). */
+/* kernel_distance.c - the kernel distance on features (Binkowski, Sutherland, Arbel and Gretton
+ * 2018). */
 #include <string.h>
 
 #include "gm/ops.h"
@@ -65,7 +66,8 @@ static void draw(kid *k, int s)
     }
 }
 
-/* The sum of the kernel over all pairs of rows of the two subsets; of one with itself: without pairs of a row with itself. */
+/* The sum of the kernel over all pairs of rows of the two subsets; of one with itself: without
+ * pairs of a row with itself. */
 static gm_status add_up(kid *k, int s, int t, double *sum)
 {
     int64_t width = k->tables[0].width, m = k->o.subset;
@@ -106,9 +108,10 @@ static gm_status run(kid *k, gm_result *out)
         GM_TRY(add_up(k, 0, 1, &cross));
         k->values[i] = (own[0] + own[1]) / (m * (m - 1)) - 2 * cross / (m * m);
         if (!isfinite(k->values[i]))
-            GM_TRY(gm_model_fail(k->ctx, GM_E_NUMERIC,
-                                 "kernel_distance: subset %lld gives %g; the features are too large",
-                                 (long long)i, k->values[i]));
+            GM_TRY(
+                gm_model_fail(k->ctx, GM_E_NUMERIC,
+                              "kernel_distance: subset %lld gives %g; the features are too large",
+                              (long long)i, k->values[i]));
         if (k->o.on_subset && k->o.on_subset(k->o.user, i + 1))
             GM_TRY(gm_model_fail(k->ctx, GM_E_CANCELLED,
                                  "kernel_distance: stopped by the host after %lld subsets",
@@ -128,16 +131,16 @@ out:
 static gm_status check_options(const kid *k)
 {
     if (k->o.subsets < 1 || k->o.subsets > INT64_MAX / 1024 || k->o.subset < 2)
-        return gm_model_fail(k->ctx, GM_E_INVALID,
-                             "kernel_distance: subsets is %lld (at least 1 is wanted), subset %lld (at "
-                             "least 2)",
-                             (long long)k->o.subsets, (long long)k->o.subset);
+        return gm_model_fail(
+            k->ctx, GM_E_INVALID,
+            "kernel_distance: subsets is %lld (at least 1 is wanted), subset %lld (at "
+            "least 2)",
+            (long long)k->o.subsets, (long long)k->o.subset);
     for (int s = 0; s < 2; s++)
         if (k->o.subset > k->tables[s].rows)
-            return gm_model_fail(k->ctx, GM_E_INVALID,
-                                 "kernel_distance: subset is %lld, but %s has %lld rows",
-                                 (long long)k->o.subset, k->tables[s].name,
-                                 (long long)k->tables[s].rows);
+            return gm_model_fail(
+                k->ctx, GM_E_INVALID, "kernel_distance: subset is %lld, but %s has %lld rows",
+                (long long)k->o.subset, k->tables[s].name, (long long)k->tables[s].rows);
     return GM_OK;
 }
 

@@ -61,8 +61,8 @@ typedef struct spread {
     int64_t done;
 } spread;
 
-/* The mean distance between two rows of a set, and its error: each row's mean distance to the others, twice its deviation over
- * sqrt n (Hoeffding 1948). */
+/* The mean distance between two rows of a set, and its error: each row's mean distance to the
+ * others, twice its deviation over sqrt n (Hoeffding 1948). */
 static gm_status mean_distance(gm_context *ctx, const gm_table *set, spread *s, double *mean,
                                double *error)
 {
@@ -82,8 +82,7 @@ static gm_status mean_distance(gm_context *ctx, const gm_table *set, spread *s, 
             for (int64_t i = 0; i < rows; i++)
                 for (int64_t j = 0; j < m; j++)
                     if (first + i != begin + j)
-                        sums[i] +=
-                            sqrt(gm_distances_squared(&d, i, begin + j, product[i * m + j]));
+                        sums[i] += sqrt(gm_distances_squared(&d, i, begin + j, product[i * m + j]));
         }
         for (int64_t i = 0; i < rows; i++) {
             double own = sums[i] / (n - 1), away = own - *mean;
@@ -92,7 +91,8 @@ static gm_status mean_distance(gm_context *ctx, const gm_table *set, spread *s, 
         }
         s->done += rows;
         if (s->on_row && s->on_row(s->user, s->done))
-            GM_TRY(gm_model_fail(ctx, GM_E_CANCELLED, "diversity: stopped by the host after %lld rows",
+            GM_TRY(gm_model_fail(ctx, GM_E_CANCELLED,
+                                 "diversity: stopped by the host after %lld rows",
                                  (long long)s->done));
     }
     *error = 2 * sqrt(squares / (n - 1) / n);
@@ -117,8 +117,7 @@ gm_status gm_diversity(gm_result *out, gm_context *ctx, const gm_features *sampl
         if (tables[i].rows < 2)
             GM_TRY(gm_model_fail(ctx, GM_E_INVALID,
                                  "diversity: %s has 1 row, at least 2 are wanted", tables[i].name));
-    for (int i = 0; i < 2; i++)
-        GM_TRY(mean_distance(ctx, &tables[i], &s, &mean[i], &error[i]));
+    for (int i = 0; i < 2; i++) GM_TRY(mean_distance(ctx, &tables[i], &s, &mean[i], &error[i]));
     if (!(mean[1] > 0))
         GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "diversity: all data rows are equal"));
     r.value = mean[0] / mean[1];

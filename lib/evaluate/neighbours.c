@@ -1,5 +1,5 @@
-/* neighbours.c - the k nearest, and what follows: precision and recall (Kynkaanniemi, Karras, Laine, Lehtinen and Aila 2019), and
- * how near samples come to the data. */
+/* neighbours.c - the k nearest, and what follows: precision and recall (Kynkaanniemi, Karras,
+ * Laine, Lehtinen and Aila 2019), and how near samples come to the data. */
 #include <string.h>
 
 #include "models/model.h"
@@ -164,11 +164,12 @@ static gm_status check(manifolds *m, const gm_features *samples, const gm_featur
     m->data = tables[1];
     int64_t fewest = samples->rows < data->rows ? samples->rows : data->rows;
     if (m->o.k < 1 || m->o.k >= fewest)
-        GM_TRY(gm_model_fail(m->ctx, GM_E_INVALID,
-                             "precision_recall: k is %lld; with %lld samples and %lld data rows, 1 to "
-                             "%lld is wanted",
-                             (long long)m->o.k, (long long)samples->rows, (long long)data->rows,
-                             (long long)(fewest - 1)));
+        GM_TRY(
+            gm_model_fail(m->ctx, GM_E_INVALID,
+                          "precision_recall: k is %lld; with %lld samples and %lld data rows, 1 to "
+                          "%lld is wanted",
+                          (long long)m->o.k, (long long)samples->rows, (long long)data->rows,
+                          (long long)(fewest - 1)));
 out:
     return status;
 }

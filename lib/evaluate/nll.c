@@ -22,15 +22,17 @@ static gm_status check(const nll *e)
                              "nll: the family %s has no log_prob; it can be judged by its samples",
                              model->family->name);
     if (o->batch < 1 || o->limit < 0 || o->samples < 0)
-        return gm_model_fail(model->ctx, GM_E_INVALID,
-                             "nll: batch is %lld (at least 1 is wanted), limit %lld and samples %lld "
-                             "(at least 0)",
-                             (long long)o->batch, (long long)o->limit, (long long)o->samples);
+        return gm_model_fail(
+            model->ctx, GM_E_INVALID,
+            "nll: batch is %lld (at least 1 is wanted), limit %lld and samples %lld "
+            "(at least 0)",
+            (long long)o->batch, (long long)o->limit, (long long)o->samples);
     if (o->samples && !model->family->estimate)
-        return gm_model_fail(model->ctx, GM_E_UNSUPPORTED,
-                             "nll: samples is %lld, but the family %s has no estimate from draws; 0 "
-                             "is wanted",
-                             (long long)o->samples, model->family->name);
+        return gm_model_fail(
+            model->ctx, GM_E_UNSUPPORTED,
+            "nll: samples is %lld, but the family %s has no estimate from draws; 0 "
+            "is wanted",
+            (long long)o->samples, model->family->name);
     if (gm_dataset_row_size(e->data) != model->row_size)
         return gm_model_fail(model->ctx, GM_E_SHAPE,
                              "nll: rows have %lld values, the model's have %lld",
@@ -46,8 +48,8 @@ static gm_status open_block(nll *e)
     int64_t batch = e->o.batch < e->count ? e->o.batch : e->count;
     e->o.batch = batch;
     if (model->row_size > INT64_MAX / 64 / batch)
-        return gm_model_fail(model->ctx, GM_E_INVALID, "nll: batch is %lld, more than can be addressed",
-                             (long long)batch);
+        return gm_model_fail(model->ctx, GM_E_INVALID,
+                             "nll: batch is %lld, more than can be addressed", (long long)batch);
     e->block_size = (size_t)batch * (sizeof(int64_t) + 2 * sizeof(double)) +
                     (size_t)(batch * (model->row_size + 1)) * sizeof(float);
     e->block = gm_context_allocate(model->ctx, e->block_size);
@@ -76,7 +78,8 @@ static gm_status score(nll *e, int64_t done, int64_t n, int64_t *samples)
     if (model->classes) GM_TRY(gm_model_read_labels(model, e->data, e->index, n, e->labels));
     if (model->family->estimate)
         GM_TRY(model->family->estimate(model, &batch, samples, e->out, e->error));
-    else GM_TRY(model->family->log_prob(model, &batch, e->out));
+    else
+        GM_TRY(model->family->log_prob(model, &batch, e->out));
     for (int64_t i = 0; i < n; i++)
         if (isnan(e->out[i]))
             GM_TRY(gm_model_fail(model->ctx, GM_E_NUMERIC, "nll: log p of row %lld is nan",

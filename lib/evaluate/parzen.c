@@ -1,9 +1,10 @@
 /* parzen.c - Parzen-window log-likelihood (Breuleux, Bengio and Vincent 2011; Goodfellow et al.
  * 2014).
  *
- * Distances come from distances.c: a tile of exponents is x . s - |s|^2 / 2 up to a term of the row. In single precision the
- * difference of large products loses digits; that matters most for the nearest sample, which dominates the sum. Its
- * distance is therefore computed again in double, and only what the others are further away is taken from the product.
+ * Distances come from distances.c: a tile of exponents is x . s - |s|^2 / 2 up to a term of the
+ * row. In single precision the difference of large products loses digits; that matters most for the
+ * nearest sample, which dominates the sum. Its distance is therefore computed again in double, and
+ * only what the others are further away is taken from the product.
  */
 #include <math.h>
 
@@ -179,11 +180,7 @@ gm_status gm_parzen(gm_result *out, gm_context *ctx, int64_t row_size, const flo
 {
     const gm_table tables[2] = { { "samples", samples, sample_count, row_size },
                                  { "rows", rows, row_count, row_size } };
-    parzen p = { .ctx = ctx,
-                 .sigmas = &sigma,
-                 .sigma_count = 1,
-                 .on_row = on_row,
-                 .user = user };
+    parzen p = { .ctx = ctx, .sigmas = &sigma, .sigma_count = 1, .on_row = on_row, .user = user };
     gm_status status;
     if (!ctx) return GM_E_INVALID;
     GM_TRY(gm_result_check(ctx, "parzen", out));

@@ -27,8 +27,7 @@ void gm_result_mean(gm_result *result, const double *values, int64_t n)
         squares += away * (values[i] - mean);
     }
     result->value = mean;
-    result->standard_error =
-        n > 1 ? sqrt(squares / (double)(n - 1) / (double)n) : (double)NAN;
+    result->standard_error = n > 1 ? sqrt(squares / (double)(n - 1) / (double)n) : (double)NAN;
 }
 
 static gm_status check_sizes(gm_context *ctx, const char *what, const gm_table *t)
@@ -36,8 +35,8 @@ static gm_status check_sizes(gm_context *ctx, const char *what, const gm_table *
     if (!t->values) return gm_model_fail(ctx, GM_E_INVALID, "%s: %s is NULL", what, t->name);
     if (t->rows < 1 || t->width < 1)
         return gm_model_fail(ctx, GM_E_INVALID,
-                             "%s: %s is [%lld, %lld], at least one row of one value is wanted", what,
-                             t->name, (long long)t->rows, (long long)t->width);
+                             "%s: %s is [%lld, %lld], at least one row of one value is wanted",
+                             what, t->name, (long long)t->rows, (long long)t->width);
     if (t->width > INT64_MAX / 64 / t->rows)
         return gm_model_fail(ctx, GM_E_INVALID,
                              "%s: %s is [%lld, %lld], more than can be addressed", what, t->name,

@@ -1,5 +1,5 @@
-/* log_mean.c - the log of a mean of weights that are given as logs, as importance sampling and annealed importance
- * sampling want it. */
+/* log_mean.c - the log of a mean of weights that are given as logs, as importance sampling and
+ * annealed importance sampling want it. */
 #include "models/model.h"
 
 void gm_log_mean_add(gm_log_mean *s, double log_weight)
