@@ -15,8 +15,6 @@ struct gm_kernel {
     int32_t distances, products, room;
 };
 
-/* Rows of a block: `block`, or the default for n rows. */
-int64_t gm_mmd_block_rows(int64_t n, int64_t block);
 /* What the sums need, but a workspace. */
 gm_mmd gm_kernel_job(const gm_kernel *kernel, int64_t d);
 
