@@ -1,0 +1,98 @@
+/* gm/mmd.h - the maximum mean discrepancy: how far two samples are apart, as a loss and as a test.
+ *
+ * A positive definite kernel k is an inner product of features, k(a, b) = <f(a), f(b)>, and the MMD
+ * of two distributions is the distance of their mean features (Gretton, Borgwardt, Rasch,
+ * Schoelkopf and Smola 2012):
+ *
+ *     MMD^2 = |E f(x) - E f(y)|^2 = E k(x, x') + E k(y, y') - 2 E k(x, y)
+ *
+ * The features of a polynomial kernel of degree p with constant > 0 are all moments up to order p,
+ * those of a Gaussian kernel (by its power series) the moments of every order: MMD 0 then means
+ * equal distributions.
+ *
+ * Distances come from matrix products, in tiles: memory does not grow with the number of pairs.
+ */
+#ifndef GM_MMD_H
+#define GM_MMD_H
+
+#include "gm/tape.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A kernel: the sum of weighted parts, weight k(a, b) each. A sum with positive weights is positive
+ * definite as its parts are. */
+typedef struct gm_kernel gm_kernel;
+
+/* A kernel without parts. It retains the context. GM_E_INVALID: NULL; GM_E_NOMEM. */
+GM_API gm_status gm_kernel_create(gm_kernel **out, gm_context *context);
+GM_API void gm_kernel_retain(gm_kernel *kernel);
+GM_API void gm_kernel_release(gm_kernel *kernel);
+
+/* How many parts there are. */
+GM_API int32_t gm_kernel_count(const gm_kernel *kernel);
+
+/* Each adds a part, and fails with GM_E_INVALID (kernel NULL; a weight, bandwidth, length, alpha,
+ * gamma or ratio that is not from 1e-18 to 1e18, NaN among them; more than 1024 parts) or
+ * GM_E_NOMEM; the kernel is then as before. |.| is the Euclidean norm.
+ *
+ * Gaussian: exp(-|a - b|^2 / (2 bandwidth^2)); the bandwidth is a standard deviation, in the unit
+ * of the data. Code that writes exp(-|a - b|^2 / (2 s)), as that of Li, Swersky and Zemel 2015
+ * (GMMN; s = 2, 5, 10, 20, 40, 80), gives variances: bandwidth = sqrt(s). Code that writes
+ * exp(-gamma |a - b|^2): bandwidth = 1 / sqrt(2 gamma). Gaussians each of half the variance of
+ * another cost one exponential together. */
+GM_API gm_status gm_kernel_add_gaussian(gm_kernel *kernel, double weight, double bandwidth);
+/* `count` (1 to 1024) Gaussians of the same weight: smallest, smallest ratio, smallest ratio^2 ...
+ */
+GM_API gm_status gm_kernel_add_ladder(gm_kernel *kernel, double weight, double smallest,
+                                      double ratio, int32_t count);
+/* exp(-|a - b| / bandwidth), with the Euclidean norm (not the sum of |a_i - b_i| that others take).
+ * Where a = b its gradient is taken as 0. */
+GM_API gm_status gm_kernel_add_laplacian(gm_kernel *kernel, double weight, double bandwidth);
+/* (1 + |a - b|^2 / (2 alpha length^2))^-alpha: a mixture of Gaussians of all bandwidths; heavy
+ * tails, so that samples far apart have gradients. */
+GM_API gm_status gm_kernel_add_rational_quadratic(gm_kernel *kernel, double weight, double alpha,
+                                                  double length);
+/* (gamma a.b + constant)^degree, constant from 0 to 1e18, degree 1 to 16. */
+GM_API gm_status gm_kernel_add_polynomial(gm_kernel *kernel, double weight, double gamma,
+                                          double constant, int32_t degree);
+/* a.b: the MMD is the distance of the two means. */
+GM_API gm_status gm_kernel_add_linear(gm_kernel *kernel, double weight);
+
+/* Estimators of MMD^2 from x [n, d] and y [m, d].
+ * Biased: all pairs, i = j among them, over n^2, m^2, n m. At least 0, and exactly 0 for a sample
+ * and itself; too high by about 2 E k / n. The one to minimise with a square root.
+ * Unbiased: pairs i != j over n (n - 1), m (m - 1); all pairs x, y over n m. May be below 0. n, m
+ * at least 2.
+ * Linear: the mean over i of k(x_2i, x_2i+1) + k(y_2i, y_2i+1) - k(x_2i, y_2i+1) - k(x_2i+1, y_2i).
+ * Unbiased, in time n, of larger variance. n = m; an odd last row is left out.
+ * Block: the mean of unbiased estimates over blocks of B neighbouring rows of each (Zaremba,
+ * Gretton and Blaschko 2013). GM_MMD_BLOCK takes B = floor(sqrt n), at least 2; GM_MMD_BLOCKS_OF(B)
+ * says it, 2 <= B < 2^23. n = m, at least B; rows that do not fill a block are left out. */
+#define GM_MMD_BIASED 0
+#define GM_MMD_UNBIASED 1
+#define GM_MMD_LINEAR 2
+#define GM_MMD_BLOCK 3
+#define GM_MMD_BLOCKS_OF(rows) (GM_MMD_BLOCK | (int32_t)(rows) << 8)
+
+/* MMD^2 of x [n, ...] and y [m, ...], whose other axes hold as many values; a result of rank 0,
+ * with gradients into both. For the MMD itself take gm_sqrt, whose gradient at 0 is 0, of the
+ * biased estimate. estimator: GM_MMD_*. The kernel is borrowed for the call.
+ *
+ * The gradient is computed with the value, when the recording has something to differentiate, and
+ * takes as much memory as the inputs that need one; beside that, a workspace of at most 38 MiB (or
+ * three rows, if these are larger), whatever n and m. gm_gradient does not get past this operation.
+ * 50 000 rows against as many take 10^10 kernel values; there is no shortcut.
+ *
+ * These stick to the tape: GM_E_INVALID: kernel NULL, of another context or without parts;
+ * estimator unknown. GM_E_SHAPE: rank below 2, different widths, fewer rows than the estimator
+ * wants, n != m where they must be equal. GM_E_STALE; GM_E_NOMEM. Values that are not finite give a
+ * result that is not. */
+GM_API gm_var gm_mmd2(gm_tape *tape, gm_var x, gm_var y, gm_kernel *kernel, int32_t estimator);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
