@@ -12,6 +12,7 @@
 #include "gm/extend.h"
 #include "gm/gan.h"
 #include "gm/generator.h"
+#include "gm/gmmn.h"
 #include "gm/gradient.h"
 #include "gm/layer.h"
 #include "gm/layer_file.h"

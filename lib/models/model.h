@@ -139,5 +139,6 @@ extern const gm_family gm_family_generator;
 extern const gm_family gm_family_vae;
 extern const gm_family gm_family_gan;
 extern const gm_family gm_family_autoencoder;
+extern const gm_family gm_family_gmmn;
 
 #endif
