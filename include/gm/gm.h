@@ -3,6 +3,7 @@
 #define GM_GM_H
 
 #include "gm/archive.h"
+#include "gm/autoencoder.h"
 #include "gm/context.h"
 #include "gm/conv.h"
 #include "gm/data.h"
@@ -11,6 +12,7 @@
 #include "gm/extend.h"
 #include "gm/gan.h"
 #include "gm/generator.h"
+#include "gm/gmmn.h"
 #include "gm/gradient.h"
 #include "gm/layer.h"
 #include "gm/layer_file.h"

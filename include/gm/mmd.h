@@ -15,6 +15,7 @@
 #ifndef GM_MMD_H
 #define GM_MMD_H
 
+#include "gm/archive.h"
 #include "gm/evaluate.h"
 #include "gm/tape.h"
 
@@ -30,6 +31,9 @@ typedef struct gm_kernel gm_kernel;
 GM_API gm_status gm_kernel_create(gm_kernel **out, gm_context *context);
 GM_API void gm_kernel_retain(gm_kernel *kernel);
 GM_API void gm_kernel_release(gm_kernel *kernel);
+
+/* Borrowed; NULL for NULL. */
+GM_API gm_context *gm_kernel_context(const gm_kernel *kernel);
 
 /* How many parts there are. */
 GM_API int32_t gm_kernel_count(const gm_kernel *kernel);
@@ -81,6 +85,14 @@ GM_API gm_status gm_kernel_values(gm_kernel *kernel, int64_t row_size, const flo
 GM_API gm_status gm_median_bandwidth(double *out, gm_context *context, int64_t row_size,
                                      const float *x, int64_t x_count, const float *y,
                                      int64_t y_count, uint64_t seed);
+
+/* A kernel in an archive: texts under prefix (at most 63 characters; NULL: ""), "<prefix>count", "<prefix>0.kind", ...; and a new
+ * kernel out of them, which gives the same values bit for bit. The file is not trusted. *out is NULL after a failure.
+ * GM_E_INVALID: NULL, a prefix that is too long, a number out of the ranges above; GM_E_FORMAT: an entry is missing;
+ * GM_E_NOMEM. */
+GM_API gm_status gm_archive_put_kernel(gm_archive *archive, const char *prefix,
+                                       const gm_kernel *kernel);
+GM_API gm_status gm_archive_get_kernel(gm_kernel **out, gm_archive *archive, const char *prefix);
 
 /* Estimators of MMD^2 from x [n, d] and y [m, d].
  * Biased: all pairs, i = j among them, over n^2, m^2, n m. At least 0, and exactly 0 for a sample
@@ -190,9 +202,6 @@ typedef struct gm_column_moments {
  * GM_E_INVALID: NULL, a count or row_size below 1, more values than can be addressed. */
 GM_API gm_status gm_moments(gm_column_moments *out, gm_context *context, int64_t row_size,
                             const float *x, int64_t x_count, const float *y, int64_t y_count);
-
-/* The context that the kernel was made from. */
-GM_API gm_context *gm_kernel_context(const gm_kernel *kernel);
 
 #ifdef __cplusplus
 }

@@ -16,11 +16,6 @@ static gm_status check_rows(gm_context *ctx, const char *what, const char *name,
     return GM_OK;
 }
 
-gm_context *gm_kernel_context(const gm_kernel *kernel)
-{
-    return kernel ? kernel->ctx : NULL;
-}
-
 gm_status gm_kernel_values(gm_kernel *kernel, int64_t row_size, const float *x, int64_t x_count,
                            const float *y, int64_t y_count, float *out)
 {

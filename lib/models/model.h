@@ -85,6 +85,11 @@ gm_status gm_model_add_state(gm_model *model, const char *prefix, const gm_layer
 gm_status gm_model_bind(gm_model *model, gm_optimizer **slot, gm_optimizer *optimizer,
                         const gm_params *params);
 
+/* Puts the optimizer's averaged weights into the parameters for sampling and saving, unless there are none or the host has
+ * them there; *in: gm_model_take_average takes them out again. */
+gm_status gm_model_put_average(gm_model *model, int *in);
+gm_status gm_model_take_average(gm_model *model, int in);
+
 /* A zeroed struct of a family, and its return; NULL without memory. */
 void *gm_model_allocate(gm_context *ctx, size_t size);
 
@@ -223,6 +228,12 @@ gm_status gm_generator_put(gm_archive *archive, const char *prefix, struct gm_ge
 gm_status gm_generator_get(struct gm_generator **out, gm_context *ctx, gm_archive *archive,
                            const char *prefix);
 
+/* The same for an autoencoder; optimizer: NULL or the one that a checkpoint had. */
+struct gm_autoencoder;
+gm_status gm_autoencoder_put(gm_archive *archive, const char *prefix, struct gm_autoencoder *a);
+gm_status gm_autoencoder_get(struct gm_autoencoder **out, gm_context *ctx, gm_archive *archive,
+                             const char *prefix, gm_optimizer *optimizer);
+
 /* log p(x | z) + log p(z) - log q(z | x) of k draws of z for each row, row by row: [count k], recorded on the model's tape. */
 struct gm_vae;
 gm_var gm_vae_log_weights(struct gm_vae *vae, const gm_batch *batch, int64_t k);
@@ -233,5 +244,7 @@ gm_status gm_vae_estimate(struct gm_vae *vae, const gm_batch *batch, int64_t sam
 extern const gm_family gm_family_generator;
 extern const gm_family gm_family_vae;
 extern const gm_family gm_family_gan;
+extern const gm_family gm_family_autoencoder;
+extern const gm_family gm_family_gmmn;
 
 #endif
