@@ -1,6 +1,6 @@
 /* two_sample_test.c - could two files of numbers be samples of one distribution?
  *
- *     two_sample_test --x before.csv --y after.csv
+ *     two_sample_test before.csv after.csv
  *
  * Each file is CSV (one row a line) or IDX (as MNIST's, plain or gz; a row is what follows the
  * first axis). The kernel is a Gaussian, its bandwidth the median of all distances unless
@@ -155,14 +155,11 @@ int main(int argc, char **argv)
     gm_kernel *kernel = NULL;
     gm_two_sample_options settings = GM_TWO_SAMPLE_OPTIONS_INIT;
     gm_two_sample_result found = GM_TWO_SAMPLE_RESULT_INIT;
-    const char *x_path = NULL, *y_path = NULL;
     char path[OPTIONS_PATH_SIZE];
     double bandwidth = 0, *statistics = NULL;
     int header = 0, linear = 0;
     gm_status s = GM_OK;
     const struct option own[] = {
-        OPTION_TEXT("x", &x_path, "FILE", "the first sample: CSV or IDX"),
-        OPTION_TEXT("y", &y_path, "FILE", "the second"),
         OPTION_FLAG("header", &header, "the first line of a CSV file is not data"),
         OPTION_INT("permutations", &settings.permutations, 1, 1000000, "to compare with"),
         OPTION_REAL("bandwidth", &bandwidth, 0, 1e18, "of the Gaussian; 0: the median distance"),
@@ -171,14 +168,17 @@ int main(int argc, char **argv)
 
     options_init(&r.options, "two_sample_test",
                  "Tests whether two files of numbers can be samples of one distribution.");
+    r.options.operand_name = "FILE";
+    r.options.operand_most = 2;
     int status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;
     const struct options *o = &r.options;
     status = 2;
-    if (x_path == NULL || y_path == NULL) {
-        say("name two files, --x and --y; see --help");
+    if (o->operand_count != 2) {
+        say("name two files, CSV or IDX; see --help");
         goto out;
     }
+    const char *x_path = o->operands[0], *y_path = o->operands[1];
     if (read_sample(&x, r.context, x_path, header, o->limit) != 0) goto out;
     if (read_sample(&y, r.context, y_path, header, o->limit) != 0) goto out;
     if (x.size != y.size) {
