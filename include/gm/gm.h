@@ -3,6 +3,7 @@
 #define GM_GM_H
 
 #include "gm/archive.h"
+#include "gm/autoregressive.h"
 #include "gm/context.h"
 #include "gm/conv.h"
 #include "gm/data.h"
