@@ -241,6 +241,18 @@ out:
     return run_failed(d->run, s) ? 1 : status;
 }
 
+/* Is there any of MNIST's files? */
+static int holds_digits(const char *folder)
+{
+    const struct dirent *entry;
+    int found = 0;
+    DIR *dir = opendir(folder);
+    while (dir && !found && (entry = readdir(dir)))
+        found = strstr(entry->d_name, "images-idx3-ubyte") != NULL;
+    if (dir) closedir(dir);
+    return found;
+}
+
 /* data/mnist's neighbour. */
 static const char *uci_folder(const struct options *o, char path[OPTIONS_PATH_SIZE])
 {
@@ -269,7 +281,15 @@ static int open_folder(struct density *d)
     }
     const int count = list_names(o->data, name, other);
     if (count == 1) return open_name(d, o->data, name);
-    if (count == 0) return open_mnist(d);
+    if (count == 0) {
+        if (!holds_digits(o->data)) {
+            say("no data in '%s': wanted are NAME-train, NAME-valid and NAME-test as IDX files, or "
+                "MNIST's, plain or with .gz",
+                o->data);
+            return 2;
+        }
+        return open_mnist(d);
+    }
     say("'%s' has several data sets (%s, %s, ...): choose one with --dataset", o->data, name, other);
     return 2;
 }
