@@ -121,11 +121,12 @@ static gm_status mnist_part(gm_dataset **out, const struct density *d, gm_datase
     return s;
 }
 
-static int open_mnist(struct density *d)
+static int open_mnist(struct density *d, const char *path)
 {
     struct mnist m;
     struct options o = d->run->options;
     gm_status s;
+    o.data = path;
     o.limit = 0; /* a limit is one of each part, and validation is cut off here */
     const int wants = MNIST_ROWS + (d->labels ? MNIST_LABELS : 0) + (d->grey ? MNIST_BYTES : 0);
     const int status = mnist_open(&m, d->run->context, &o, wants);
@@ -262,41 +263,39 @@ static const char *uci_folder(const struct options *o, char path[OPTIONS_PATH_SI
     return path;
 }
 
-static int open_folder(struct density *d)
+static int open_data(struct density *d)
 {
     const struct options *o = &d->run->options;
+    const int digits = !d->dataset || !strcmp(d->dataset, "mnist");
+    const char *folder = d->folder ? d->folder : o->data;
     char path[OPTIONS_PATH_SIZE], name[NAME_SIZE], other[NAME_SIZE];
-    if (!options_given(o, "data")) {
-        if (!d->dataset || !strcmp(d->dataset, "mnist")) return open_mnist(d);
-        return open_name(d, uci_folder(o, path), d->dataset);
-    }
-    if (!is_folder(o->data)) {
-        if (!d->dataset || !strcmp(d->dataset, "mnist")) return open_mnist(d);
-        say("--data '%s' is no folder, so there is no --dataset %s in it", o->data, d->dataset);
+    if (!d->folder && !options_given(o, "data"))
+        return digits ? open_mnist(d, folder) : open_name(d, uci_folder(o, path), d->dataset);
+    if (!is_folder(folder)) {
+        if (digits) return open_mnist(d, folder);
+        say("'%s' is no folder, so there is no --dataset %s in it", folder, d->dataset);
         return 2;
     }
     if (d->dataset) {
-        const int here = find_part(o->data, d->dataset, part_names[0], path);
-        return here || strcmp(d->dataset, "mnist") ? open_name(d, o->data, d->dataset) : open_mnist(d);
+        const int here = find_part(folder, d->dataset, part_names[0], path);
+        return here || !digits ? open_name(d, folder, d->dataset) : open_mnist(d, folder);
     }
-    const int count = list_names(o->data, name, other);
-    if (count == 1) return open_name(d, o->data, name);
-    if (count == 0) {
-        if (!holds_digits(o->data)) {
-            say("no data in '%s': wanted are NAME-train, NAME-valid and NAME-test as IDX files, or "
-                "MNIST's, plain or with .gz",
-                o->data);
-            return 2;
-        }
-        return open_mnist(d);
-    }
-    say("'%s' has several data sets (%s, %s, ...): choose one with --dataset", o->data, name, other);
+    const int count = list_names(folder, name, other);
+    if (count == 1) return open_name(d, folder, name);
+    if (count == 0 && holds_digits(folder)) return open_mnist(d, folder);
+    if (count == 0)
+        say("no data in '%s': wanted are NAME-train, NAME-valid and NAME-test as IDX files, or "
+            "MNIST's, plain or with .gz",
+            folder);
+    else
+        say("'%s' has several data sets (%s, %s, ...): choose one with --dataset", folder, name,
+            other);
     return 2;
 }
 
 int density_open(struct density *d)
 {
-    const int status = open_folder(d);
+    const int status = open_data(d);
     if (status != OPTIONS_GO_ON) {
         density_close(d);
         return status;
