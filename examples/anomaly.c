@@ -287,14 +287,14 @@ int main(int argc, char **argv)
     status = 1;
     if (!other && (s = hold_out(&d, digit, &unusual))) goto out;
     gm_dataset_retain(usual.rows = d.test);
-    if ((status = fitted_open(&f, &d, &s)) != OPTIONS_GO_ON) goto out;
-    status = 0;
     if (gm_dataset_row_size(unusual.rows) != d.width) {
         say("rows of %s have %lld values, those of %s %lld", other,
             (long long)gm_dataset_row_size(unusual.rows), d.name, (long long)d.width);
         status = 2;
         goto out;
     }
+    if ((status = fitted_open(&f, &d, &s)) != OPTIONS_GO_ON) goto out;
+    status = 0;
     if ((s = gm_score_create(&score, f.model, d.valid, &how))) goto out;
     if ((s = gm_score_save(score, options_out_path(&r.options, "score.safetensors", path)))) goto out;
     if ((s = score_kind(&d, score, &usual, "usual rows"))) goto out;
