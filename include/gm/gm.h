@@ -16,6 +16,7 @@
 #include "gm/layer.h"
 #include "gm/layer_file.h"
 #include "gm/loss.h"
+#include "gm/mask.h"
 #include "gm/model.h"
 #include "gm/norm.h"
 #include "gm/ops.h"
