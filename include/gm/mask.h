@@ -84,6 +84,15 @@ GM_API gm_status gm_mask_groups(float *mask, gm_context *context, int64_t column
 GM_API gm_status gm_mask_conv(float *mask, gm_context *context, int32_t type, int64_t out,
                               int64_t in, int64_t kernel_h, int64_t kernel_w, int64_t groups);
 
+/* activation(x (mask weight)^T + bias) with the mask of gm_mask_from_degrees, in one pass and without an array for the mask: x [..., in],
+ * weight [out, in], bias [out] or GM_NO_VAR, degrees [out] and [in] as whole numbers below 2^22 stored as float (gm_input_array: they change
+ * from one recording to the next at no cost); the result is [..., out]. The weight's gradient is zero where the mask is, degrees have
+ * gradient zero. Where degrees ascend on both sides the mask is a staircase, and about half of the arithmetic is left out.
+ * Activations and slope as in gm_activate. Not for gm_gradient. GM_E_SHAPE: sizes do not fit; GM_E_INVALID: unknown activation, negative
+ * slope. */
+GM_API gm_var gm_masked_linear(gm_tape *tape, gm_var x, gm_var weight, gm_var bias, gm_var out_degrees,
+                               gm_var in_degrees, int32_t strict, int32_t activation, double slope);
+
 /* --- Layers. Their weight is stored masked: where the mask is 0 the parameter is exactly zero from its creation on, its gradient
  * is exactly zero, and so every optimizer of gm/optimizer.h leaves it at zero, weight decay and momentum included.
  * The weight is multiplied by the mask on its way into the product all the same, so that the property also holds for what a host
