@@ -17,6 +17,7 @@
 #include "gm/layer_file.h"
 #include "gm/linear_ar.h"
 #include "gm/loss.h"
+#include "gm/made.h"
 #include "gm/mask.h"
 #include "gm/model.h"
 #include "gm/norm.h"
