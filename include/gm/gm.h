@@ -20,6 +20,7 @@
 #include "gm/linear_ar.h"
 #include "gm/loss.h"
 #include "gm/mmd.h"
+#include "gm/made.h"
 #include "gm/mask.h"
 #include "gm/model.h"
 #include "gm/neural_ar.h"

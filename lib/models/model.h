@@ -9,6 +9,7 @@
 #include "gm/evaluate.h"
 #include "gm/extend.h"
 #include "gm/layer.h"
+#include "gm/made.h"
 #include "gm/model.h"
 #include "gm/norm.h"
 #include "gm/tape.h"
@@ -283,6 +284,28 @@ gm_status gm_order_get(int64_t **out, gm_context *ctx, gm_archive *archive, cons
 /* gm_linear_ar_solve (linear_ar_solve.c). */
 gm_status gm_linear_ar_fit_normal(gm_model *model, const gm_order *order, gm_dataset *data, double ridge);
 
+/* The walk of a MADE along its order (made_walk.c): what it knows of the model, and its own memory. weight, bias and units of
+ * `layers` hidden layers and then the outputs; degrees of the hidden layers. */
+#define GM_MADE_WALK 16 /* rows that walk together */
+typedef struct gm_made_walk {
+    gm_model *model;
+    int32_t kind, activation, layers;
+    int64_t columns, classes, width;
+    double slope, log_scale;
+    int64_t units[GM_MADE_MAX_LAYERS + 1];
+    const int64_t *degrees[GM_MADE_MAX_LAYERS + 1], *order;
+    const float *weight[GM_MADE_MAX_LAYERS + 1], *bias[GM_MADE_MAX_LAYERS + 1], *direct;
+    float *value;
+    int64_t *place;
+    int64_t values, places;
+} gm_made_walk;
+gm_status gm_made_walk_begin(gm_made_walk *w); /* takes the memory */
+void gm_made_walk_end(gm_made_walk *w);        /* zeroed: nothing */
+/* Up to GM_MADE_WALK rows: row r is rows + which[r] columns (which NULL: r); known and log_known are by r. The rest as fill in
+ * gm_autoregressive; with any_order all rows have the same columns known. */
+void gm_made_walk_rows(gm_made_walk *w, float *rows, const int64_t *which, int64_t n,
+                       const uint8_t *known, int any_order, double *log_known, int draw);
+
 /* Means of p(x | z) for `count` codes on a tape, into out. */
 struct gm_generator;
 gm_status gm_generator_emit(struct gm_generator *g, gm_tape *tape, gm_var z, gm_var labels,
@@ -313,5 +336,6 @@ extern const gm_family gm_family_gmmn;
 
 extern const gm_family gm_family_linear_ar;
 extern const gm_family gm_family_neural_ar;
+extern const gm_family gm_family_made;
 
 #endif
