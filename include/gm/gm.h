@@ -23,6 +23,7 @@
 #include "gm/params.h"
 #include "gm/rng.h"
 #include "gm/schedule.h"
+#include "gm/score.h"
 #include "gm/tape.h"
 #include "gm/tensor.h"
 #include "gm/vae.h"
