@@ -15,6 +15,7 @@
 #include "gm/gradient.h"
 #include "gm/layer.h"
 #include "gm/layer_file.h"
+#include "gm/linear_ar.h"
 #include "gm/loss.h"
 #include "gm/model.h"
 #include "gm/norm.h"

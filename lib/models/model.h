@@ -123,6 +123,8 @@ gm_var gm_model_label_var(gm_tape *tape, const float *labels, int64_t count);
 /* x with the label beside it, as one-hot values: after the row's own [n, d], or as planes after the channels of
  * images [n, c, h, w]. labels GM_NO_VAR: x itself. */
 gm_var gm_model_join_label(gm_tape *tape, gm_var x, gm_var labels, int64_t classes);
+/* One step down the family's loss, the whole of what a family without a `step` does. */
+gm_status gm_model_descend(gm_model *model, const gm_batch *batch, gm_metrics *metrics);
 /* One update and its count. After a failure state is as before, too. */
 gm_status gm_model_step_batch(gm_model *model, const gm_batch *batch, gm_metrics *metrics);
 
@@ -140,6 +142,38 @@ void gm_conditional_describe(int32_t kind, int64_t width, const float *raw, floa
 gm_status gm_conditional_check(gm_model *model, const char *verb, int32_t kind, int64_t width,
                                const float *rows, const uint8_t *known, int64_t count);
 
+/* The value that p(x_i | x_<i) takes next, from the generator's numbers: one, or two for real values. */
+float gm_conditional_next(gm_rng *rng, int32_t kind, int64_t width, const float *raw);
+
+/* `log_prob` and `sample` of a family, on its raw conditionals and its walk. */
+gm_status gm_autoregressive_score(gm_model *model, const gm_batch *batch, double *out);
+gm_status gm_autoregressive_draw(gm_model *model, float *out, const float *labels, int64_t count);
+
+/* The order of a model's columns. Zeroed: 0, 1, 2, ... */
+typedef struct gm_order {
+    int64_t *column; /* at each place; NULL: the place's own number */
+    float *rows;     /* of gm_order_rows, kept */
+    int64_t room;    /* rows */
+} gm_order;
+
+static inline int64_t gm_order_column(const gm_order *order, int64_t place)
+{
+    return order->column ? order->column[place] : place;
+}
+/* Takes a host's order (NULL: the zeroed one): GM_E_INVALID when it is no permutation of the row's columns. */
+gm_status gm_order_set(gm_order *order, gm_model *model, const int64_t *given);
+void gm_order_forget(gm_order *order, gm_model *model);
+/* The rows with their columns in the order: rows itself, or a copy that stays until the next call. */
+gm_status gm_order_rows(gm_order *order, gm_model *model, const float *rows, int64_t count,
+                        const float **out);
+/* Into an archive, and back: *out is NULL if there is none, else the caller's, `columns` numbers. */
+gm_status gm_order_put(const gm_order *order, gm_model *model, gm_archive *archive, const char *name);
+gm_status gm_order_get(int64_t **out, gm_context *ctx, gm_archive *archive, const char *name,
+                       int64_t columns);
+
+/* gm_linear_ar_solve (linear_ar_solve.c). */
+gm_status gm_linear_ar_fit_normal(gm_model *model, const gm_order *order, gm_dataset *data, double ridge);
+
 /* Means of p(x | z) for `count` codes on a tape, into out. */
 struct gm_generator;
 gm_status gm_generator_emit(struct gm_generator *g, gm_tape *tape, gm_var z, gm_var labels,
@@ -156,5 +190,6 @@ gm_var gm_vae_log_weights(struct gm_vae *vae, const gm_batch *batch, int64_t k);
 extern const gm_family gm_family_generator;
 extern const gm_family gm_family_vae;
 extern const gm_family gm_family_gan;
+extern const gm_family gm_family_linear_ar;
 
 #endif
