@@ -18,6 +18,7 @@
 #include "gm/linear_ar.h"
 #include "gm/loss.h"
 #include "gm/model.h"
+#include "gm/nade.h"
 #include "gm/norm.h"
 #include "gm/ops.h"
 #include "gm/optimizer.h"

@@ -174,6 +174,32 @@ gm_status gm_order_get(int64_t **out, gm_context *ctx, gm_archive *archive, cons
 /* gm_linear_ar_solve (linear_ar_solve.c). */
 gm_status gm_linear_ar_fit_normal(gm_model *model, const gm_order *order, gm_dataset *data, double ridge);
 
+/* What NADE's two ways, one order (nade.c) and all (nade_order.c), share: sizes, and weights in their order. */
+typedef struct gm_nade_net {
+    gm_model *model;
+    int32_t kind, activation, layers;
+    int64_t columns, hidden;
+    int64_t classes; /* K; 0 but for class numbers */
+    int64_t width;   /* of a conditional */
+    double bound;    /* of log deviations */
+    gm_param *w, *c, *v, *b, *mask, *deep_w, *deep_c; /* v may be w; the last three only order-agnostic */
+    float *scratch;  /* kept from call to call */
+    int64_t room;
+} gm_nade_net;
+/* At least so many floats of scratch, or NULL with the line. */
+float *gm_nade_scratch(gm_nade_net *net, int64_t floats);
+/* log p(x_k | ...) of conditionals y [n, D (, P)] for x [n, D]: [n, D], (nade_output.c). */
+gm_var gm_nade_log_probs(const gm_nade_net *net, gm_var y, gm_var x, int64_t count);
+/* Log deviations of `count` conditionals into their bound. */
+void gm_nade_bound(const gm_nade_net *net, float *raw, int64_t count);
+gm_status gm_nade_fit_bias(gm_nade_net *net, const gm_order *order, gm_dataset *data);
+/* Order-agnostic: the loss of random masks; and walks along `order` of all columns. */
+gm_status gm_nade_masked_loss(gm_nade_net *net, const gm_batch *batch, gm_var *loss);
+gm_status gm_nade_walk_raw(gm_nade_net *net, const int64_t *order, const float *rows, int64_t count,
+                           float *raw, double *log_prob);
+gm_status gm_nade_walk_fill(gm_nade_net *net, const int64_t *order, float *rows, const uint8_t *known,
+                            int64_t count, double *log_known, int draw);
+
 /* Means of p(x | z) for `count` codes on a tape, into out. */
 struct gm_generator;
 gm_status gm_generator_emit(struct gm_generator *g, gm_tape *tape, gm_var z, gm_var labels,
@@ -191,5 +217,6 @@ extern const gm_family gm_family_generator;
 extern const gm_family gm_family_vae;
 extern const gm_family gm_family_gan;
 extern const gm_family gm_family_linear_ar;
+extern const gm_family gm_family_nade;
 
 #endif
