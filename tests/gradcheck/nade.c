@@ -87,9 +87,46 @@ END_TEST
 #define SAME 1e-11
 #include "nade_naive.h"
 
+#include "densities.h"
+#include "gm/nade.h"
+
 START_TEST(equal_to_the_naive_way)
 {
     nade_against_naive(SAME);
+}
+END_TEST
+
+/* The whole model in double precision: its probabilities sum to 1, in one order and in all. */
+static gm_model *model_of(gm_context *ctx)
+{
+    gm_nade *nade = NULL;
+    gm_nade_options o = GM_NADE_OPTIONS_INIT;
+    o.hidden = 12;
+    support_ok(ctx, gm_nade_create(&nade, ctx, BITS, &o));
+    return gm_nade_model(nade);
+}
+
+static gm_model *agnostic_of(gm_context *ctx)
+{
+    gm_nade *nade = NULL;
+    gm_nade_options o = GM_NADE_OPTIONS_INIT;
+    o.hidden = 12;
+    o.order_agnostic = 1;
+    o.activation = GM_ACTIVATION_RELU;
+    o.layers = 2;
+    o.orders = 3;
+    support_ok(ctx, gm_nade_create(&nade, ctx, BITS, &o));
+    return gm_nade_model(nade);
+}
+
+START_TEST(states_sum_to_one)
+{
+    gm_context *ctx = support_context(8, 2);
+    gm_model *model = density_fitted(ctx, _i ? agnostic_of : model_of);
+    density_sums_to_one(ctx, model);
+    if (!_i) density_factors(ctx, model);
+    gm_model_release(model);
+    gm_context_release(ctx);
 }
 END_TEST
 
@@ -110,6 +147,7 @@ Suite *gm_suite(void)
     tcase_add_loop_test(t, gradients, 0, (int)(sizeof cases / sizeof *cases));
     tcase_add_test(t, gradients_of_the_likelihood);
     tcase_add_test(t, equal_to_the_naive_way);
+    tcase_add_loop_test(t, states_sum_to_one, 0, 2);
     suite_add_tcase(s, t);
     return s;
 }
