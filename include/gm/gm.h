@@ -24,6 +24,7 @@
 #include "gm/mask.h"
 #include "gm/model.h"
 #include "gm/neural_ar.h"
+#include "gm/nade.h"
 #include "gm/norm.h"
 #include "gm/ops.h"
 #include "gm/optimizer.h"

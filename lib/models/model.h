@@ -305,6 +305,31 @@ void gm_made_walk_end(gm_made_walk *w);        /* zeroed: nothing */
  * gm_autoregressive; with any_order all rows have the same columns known. */
 void gm_made_walk_rows(gm_made_walk *w, float *rows, const int64_t *which, int64_t n,
                        const uint8_t *known, int any_order, double *log_known, int draw);
+/* What NADE's two ways, one order (nade.c) and all (nade_order.c), share: sizes, and weights in their order. */
+typedef struct gm_nade_net {
+    gm_model *model;
+    int32_t kind, activation, layers;
+    int64_t columns, hidden;
+    int64_t classes; /* K; 0 but for class numbers */
+    int64_t width;   /* of a conditional */
+    double bound;    /* of log deviations */
+    gm_param *w, *c, *v, *b, *mask, *deep_w, *deep_c; /* v may be w; the last three only order-agnostic */
+    float *scratch;  /* kept from call to call */
+    int64_t room;
+} gm_nade_net;
+/* At least so many floats of scratch, or NULL with the line. */
+float *gm_nade_scratch(gm_nade_net *net, int64_t floats);
+/* log p(x_k | ...) of conditionals y [n, D (, P)] for x [n, D]: [n, D], (nade_output.c). */
+gm_var gm_nade_log_probs(const gm_nade_net *net, gm_var y, gm_var x, int64_t count);
+/* Log deviations of `count` conditionals into their bound. */
+void gm_nade_bound(const gm_nade_net *net, float *raw, int64_t count);
+gm_status gm_nade_fit_bias(gm_nade_net *net, const gm_order *order, gm_dataset *data);
+/* Order-agnostic: the loss of random masks; and walks along `order` of all columns. */
+gm_status gm_nade_masked_loss(gm_nade_net *net, const gm_batch *batch, gm_var *loss);
+gm_status gm_nade_walk_raw(gm_nade_net *net, const int64_t *order, const float *rows, int64_t count,
+                           float *raw, double *log_prob);
+gm_status gm_nade_walk_fill(gm_nade_net *net, const int64_t *order, float *rows, const uint8_t *known,
+                            int64_t count, double *log_known, int draw);
 
 /* Means of p(x | z) for `count` codes on a tape, into out. */
 struct gm_generator;
@@ -337,5 +362,6 @@ extern const gm_family gm_family_gmmn;
 extern const gm_family gm_family_linear_ar;
 extern const gm_family gm_family_neural_ar;
 extern const gm_family gm_family_made;
+extern const gm_family gm_family_nade;
 
 #endif
