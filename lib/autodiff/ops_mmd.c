@@ -62,7 +62,7 @@ static double in_blocks(const gm_mmd *e, int64_t block, const float *x, const fl
     return total;
 }
 
-int64_t gm_mmd_block_rows(int64_t n, int64_t block)
+static int64_t block_rows(int64_t n, int64_t block)
 {
     if (block) return block;
     int64_t root = (int64_t)sqrt((double)n);
@@ -97,10 +97,10 @@ static gm_status mmd_forward(gm_call *c)
         value = quadratic(&e, 0, 1, x->value, n, y->value, m, gx, gy);
         break;
     case GM_MMD_LINEAR:
-        value = gm_mmd_linear(&e, x->value, y->value, n / 2, gx, gy).mean;
+        value = gm_mmd_linear(&e, x->value, y->value, n / 2, gx, gy);
         break;
     default:
-        value = in_blocks(&e, gm_mmd_block_rows(n, attr->block), x->value, y->value, n, gx, gy);
+        value = in_blocks(&e, block_rows(n, attr->block), x->value, y->value, n, gx, gy);
         break;
     }
     c->out->value[0] = (float)value;

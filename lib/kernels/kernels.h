@@ -97,6 +97,8 @@ typedef struct gm_kernels {
     void (*axpy)(float *y, float a, const float *x, int64_t n);           /* y += a x */
     void (*accumulate)(float *y, const float *x, int64_t n, int add);     /* y (+)= x */
     void (*mul_add)(float *y, const float *p, const float *q, int64_t n, int add); /* y (+)= p q */
+    /* y_i = x_i where degree_i <= limit, else 0; y may be x */
+    void (*mask_below)(float *y, const float *x, const float *degree, float limit, int64_t n);
     double (*sum)(const float *x, int64_t n);      /* fixed order, blocks accumulated in double */
     double (*sum_squares)(const float *x, int64_t n);
     double (*dot)(const float *x, const float *y, int64_t n);

@@ -33,6 +33,7 @@ const gm_kernels GM_ISA_NAME(gm_kernels_) = {
     .axpy = axpy,
     .accumulate = accumulate,
     .mul_add = mul_add,
+    .mask_below = mask_below,
     .sum = sum,
     .sum_squares = sum_squares,
     .dot = dot,

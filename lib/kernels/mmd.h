@@ -46,13 +46,10 @@ double gm_mmd_total(const gm_mmd *e, const gm_mmd_sum *s, const float *x, int64_
 void gm_mmd_values(const gm_mmd *e, const float *x, int64_t n, const float *y, int64_t m,
                    float *out);
 
-/* The linear-time estimator over pairs of neighbours, i = 0 .. pairs - 1: mean and squares about it
- * of h_i = k(x_2i, x_2i+1) + k(y_2i, y_2i+1) - k(x_2i, y_2i+1) - k(x_2i+1, y_2i) The mean's
- * gradients are added to gx and gy where these are not NULL. */
-typedef struct gm_mmd_moments {
-    double mean, squares;
-} gm_mmd_moments;
-gm_mmd_moments gm_mmd_linear(const gm_mmd *e, const float *x, const float *y, int64_t pairs,
-                             float *gx, float *gy);
+/* The linear-time estimator: the mean over i = 0 .. pairs - 1 of
+ *     k(x_2i, x_2i+1) + k(y_2i, y_2i+1) - k(x_2i, y_2i+1) - k(x_2i+1, y_2i)
+ * Its gradients are added to gx and gy where these are not NULL. */
+double gm_mmd_linear(const gm_mmd *e, const float *x, const float *y, int64_t pairs, float *gx,
+                     float *gy);
 
 #endif

@@ -10,7 +10,7 @@ typedef struct linear_job {
     int64_t first, pairs; /* the wave's first pair; all pairs */
     float *gx, *gy;
     double scale;
-    gm_mmd_moments *out; /* of each shard */
+    double *out; /* the sum of each shard */
 } linear_job;
 
 /* Rows of d values, `step` apart, and where their gradient goes. */
@@ -66,32 +66,25 @@ static void linear_shard(void *arg, int64_t shard)
     rows y = { job->y + at, job->gy ? job->gy + at : NULL };
     rows x1 = { x.at + d, x.g ? x.g + d : NULL }, y1 = { y.at + d, y.g ? y.g + d : NULL };
     double h[CHUNK] = { 0 };
-    gm_mmd_moments m = { 0, 0 };
+    double total = 0;
     add_pairs(job, h, 1, &x, &x1, count);
     add_pairs(job, h, 1, &y, &y1, count);
     add_pairs(job, h, -1, &x, &y1, count);
     add_pairs(job, h, -1, &x1, &y, count);
-    for (int64_t i = 0; i < count; i++) m.mean += h[i] / (double)count;
-    for (int64_t i = 0; i < count; i++) m.squares += (h[i] - m.mean) * (h[i] - m.mean);
-    job->out[shard] = m;
+    for (int64_t i = 0; i < count; i++) total += h[i];
+    job->out[shard] = total;
 }
 
-gm_mmd_moments gm_mmd_linear(const gm_mmd *e, const float *x, const float *y, int64_t pairs,
-                             float *gx, float *gy)
+double gm_mmd_linear(const gm_mmd *e, const float *x, const float *y, int64_t pairs, float *gx,
+                     float *gy)
 {
-    gm_mmd_moments part[SHARDS], all = { 0, 0 };
+    double part[SHARDS], total = 0;
     linear_job job = { e, x, y, 0, pairs, gx, gy, 1 / (double)pairs, part };
     for (; job.first < pairs; job.first += SHARDS * CHUNK) {
-        int64_t rest = pairs - job.first, shards = (rest + CHUNK - 1) / CHUNK;
+        int64_t shards = (pairs - job.first + CHUNK - 1) / CHUNK;
         if (shards > SHARDS) shards = SHARDS;
         gm_team_run(e->team, shards, linear_shard, &job);
-        for (int64_t i = 0; i < shards; i++) { /* Chan, Golub and LeVeque 1979 */
-            int64_t before = job.first + i * CHUNK;
-            double own = (double)(pairs - before < CHUNK ? pairs - before : CHUNK);
-            double n = (double)before + own, away = part[i].mean - all.mean;
-            all.mean += away * own / n;
-            all.squares += part[i].squares + away * away * (double)before * own / n;
-        }
+        for (int64_t i = 0; i < shards; i++) total += part[i];
     }
-    return all;
+    return total / (double)pairs;
 }
