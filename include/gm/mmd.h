@@ -48,8 +48,8 @@ GM_API int32_t gm_kernel_count(const gm_kernel *kernel);
  * exp(-gamma |a - b|^2): bandwidth = 1 / sqrt(2 gamma). Gaussians each of half the variance of
  * another cost one exponential together. */
 GM_API gm_status gm_kernel_add_gaussian(gm_kernel *kernel, double weight, double bandwidth);
-/* `count` (1 to 1024) Gaussians of the same weight: smallest, smallest ratio, smallest ratio^2 ...
- */
+/* `count` (1 to 1024) Gaussians of the same weight, of bandwidths smallest, smallest ratio,
+ * smallest ratio^2 ...; all are added or none. */
 GM_API gm_status gm_kernel_add_ladder(gm_kernel *kernel, double weight, double smallest,
                                       double ratio, int32_t count);
 /* exp(-|a - b| / bandwidth), with the Euclidean norm (not the sum of |a_i - b_i| that others take).
@@ -142,14 +142,13 @@ GM_API gm_status gm_mmd_estimate(gm_result *out, gm_kernel *kernel, int64_t row_
 
 typedef struct gm_two_sample_options {
     size_t size;
-    int32_t method;   /* GM_TWO_SAMPLE_*; default PERMUTATION */
-    int32_t reserved; /* 0 */
-    int64_t
-        permutations;   /* 1 to 10^7; default 999. The smallest p-value is 1 / (permutations + 1) */
-    uint64_t seed;      /* of the permutations; default 0 */
-    uint64_t memory;    /* bytes that the permutations may take; default 2^28. Each takes
-                           (x_count + y_count) / 8 */
-    double *statistics; /* NULL, or receives MMD^2 of each permutation */
+    int32_t method;       /* GM_TWO_SAMPLE_*; default PERMUTATION */
+    int32_t reserved;     /* 0 */
+    int64_t permutations; /* 1 to 10^7; default 999. The smallest p-value is 1 / (it + 1) */
+    uint64_t seed;        /* of the permutations; default 0 */
+    uint64_t memory;      /* bytes that the permutations may take; default 2^28. Each takes
+                             (x_count + y_count) / 8 */
+    double *statistics;   /* NULL, or receives MMD^2 of each permutation */
 } gm_two_sample_options;
 
 #define GM_TWO_SAMPLE_OPTIONS_INIT                                                                 \
@@ -180,14 +179,17 @@ typedef struct gm_two_sample_result {
  * these at least as far apart as the given ones, p = (b + 1) / (B + 1), which is valid for every
  * sample size (Phipson and Smyth 2010). What differs by rounding alone counts as equal. The kernel
  * matrix is made once, tile by tile, and never kept: each tile serves all permutations by one
- * matrix product. Time: (x_count + y_count)^2 (row_size + B) multiply-adds. Linear: mmd2 /
- * standard_error is N(0, 1) for many rows (Gretton et al. 2012, section 6); one-sided. Time:
- * x_count row_size. It needs far more rows for the same power; x_count = y_count >= 4.
+ * matrix product. Time: (x_count + y_count)^2 (row_size + B) multiply-adds.
+ *
+ * Linear: mmd2 / standard_error is N(0, 1) for many rows (Gretton et al. 2012, section 6);
+ * one-sided. Time: x_count row_size. It needs far more rows for the same power; x_count = y_count
+ * >= 4.
  *
  * x [x_count, row_size], y [y_count, row_size], borrowed for the call. options NULL: all defaults.
  * GM_E_INVALID: as gm_mmd_estimate; options out of range; more permutations than fit
  * options->memory (the line tells how many do). GM_E_SHAPE: fewer than two rows of either; for the
- * linear test different counts or fewer than four rows. GM_E_NOMEM. After a failure *out is as
+ * linear test different counts or fewer than four rows. GM_E_NUMERIC: the kernel overflows on these
+ * data (polynomials do). GM_E_NOMEM. After a failure *out is as
  * before, and statistics holds anything. */
 GM_API gm_status gm_two_sample_test(gm_two_sample_result *out, gm_kernel *kernel, int64_t row_size,
                                     const float *x, int64_t x_count, const float *y,
