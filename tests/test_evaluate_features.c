@@ -2,6 +2,7 @@
  * nearest rows, diversity. */
 #include "allocator.h"
 #include "gm/evaluate.h"
+#include "gm/mmd.h"
 #include "gm/rng.h"
 #include "support.h"
 
@@ -357,8 +358,47 @@ START_TEST(diversity_is_a_ratio)
 }
 END_TEST
 
+/* The numbers are those of gm/mmd.h on the rows that count; equal distributions pass, others do
+ * not. */
+START_TEST(mmd_is_the_two_sample_test)
+{
+    enum { N = 150, M = 120, D = 3 };
+    gm_context *ctx = support_context(1, 2);
+    float *a = normal(ctx, 1, N * D, 0, 1), *b = normal(ctx, 2, M * D, 0, 1);
+    float *c = normal(ctx, 3, M * D, 0.8, 1);
+    const gm_features fa = { a, N, D }, fb = { b, M, D }, fc = { c, M, D };
+    gm_mmd_options o = GM_MMD_OPTIONS_INIT;
+    gm_result same = GM_RESULT_INIT, other = GM_RESULT_INIT;
+    gm_two_sample_options t = GM_TWO_SAMPLE_OPTIONS_INIT;
+    gm_two_sample_result want = GM_TWO_SAMPLE_RESULT_INIT;
+    gm_kernel *kernel = NULL;
+    double bandwidth;
+    o.limit = 100;
+    o.permutations = 199;
+    support_ok(ctx, gm_mmd_evaluate(&same, ctx, &fa, &fb, &o));
+    support_ok(ctx, gm_mmd_evaluate(&other, ctx, &fa, &fc, &o));
+    ck_assert_msg(same.p_value > 0.05, "p %g", same.p_value);
+    ck_assert_double_eq_tol(other.p_value, 1.0 / 200, 1e-15);
+    support_ok(ctx, gm_median_bandwidth(&bandwidth, ctx, D, a, 100, b, 100, 1));
+    support_ok(ctx, gm_kernel_create(&kernel, ctx));
+    support_ok(ctx, gm_kernel_add_gaussian(kernel, 1, bandwidth));
+    t.permutations = 199;
+    t.seed = 1;
+    support_ok(ctx, gm_two_sample_test(&want, kernel, D, a, 100, b, 100, &t));
+    ck_assert(same.value == want.mmd2 && same.p_value == want.p_value);
+    ck_assert(same.sigma == bandwidth && same.standard_error == want.standard_error);
+    ck_assert(same.samples == 100 && same.rows == 100 && same.k == 199 && same.seed == 1);
+    ck_assert_str_eq(same.protocol, "mmd-test");
+    gm_kernel_release(kernel);
+    free(c);
+    free(b);
+    free(a);
+    gm_context_release(ctx);
+}
+END_TEST
+
 typedef struct all {
-    gm_result kid, frechet, precision, recall, nearest, duplicates, diversity;
+    gm_result mmd, kid, frechet, precision, recall, nearest, duplicates, diversity;
 } all;
 
 /* Every function on the same sets. Returns the first failure. */
@@ -369,7 +409,11 @@ static gm_status run_all(gm_context *ctx, const gm_features *a, const gm_feature
     gm_status s;
     o.subset = 3;
     o.subsets = 2;
-    *out = (all){ init, init, init, init, init, init, init };
+    *out = (all){ init, init, init, init, init, init, init, init };
+    gm_mmd_options m = GM_MMD_OPTIONS_INIT;
+    m.limit = 200;
+    m.permutations = 20;
+    if ((s = gm_mmd_evaluate(&out->mmd, ctx, a, b, &m))) return s;
     if ((s = gm_kernel_distance(&out->kid, ctx, a, b, &o))) return s;
     if ((s = gm_frechet_distance(&out->frechet, ctx, a, b, 0))) return s;
     if ((s = gm_precision_recall(&out->precision, &out->recall, ctx, a, b, NULL))) return s;
@@ -441,6 +485,8 @@ START_TEST(refusals)
     r.value = 7;
     ck_assert_int_eq(gm_kernel_distance(&r, NULL, &a, &a, NULL), GM_E_INVALID);
     ck_assert_int_eq(gm_frechet_distance(&r, NULL, &a, &a, 0), GM_E_INVALID);
+    ck_assert_int_eq(gm_mmd_evaluate(&r, NULL, &a, &a, NULL), GM_E_INVALID);
+    REFUSED(gm_mmd_evaluate(NULL, ctx, &a, &a, NULL), "mmd: out is NULL");
     ck_assert_int_eq(gm_precision_recall(&r, &s, NULL, &a, &a, NULL), GM_E_INVALID);
     ck_assert_int_eq(gm_nearest_data(&r, &s, NULL, &a, &a, NULL), GM_E_INVALID);
     ck_assert_int_eq(gm_diversity(&r, NULL, &a, &a, NULL, NULL), GM_E_INVALID);
@@ -466,6 +512,7 @@ START_TEST(refusals)
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         const gm_features *p = wrong[i].samples, *q = wrong[i].data;
         support_fails(ctx, gm_kernel_distance(&r, ctx, p, q, NULL), wrong[i].status, wrong[i].text);
+        support_fails(ctx, gm_mmd_evaluate(&r, ctx, p, q, NULL), wrong[i].status, wrong[i].text);
         support_fails(ctx, gm_frechet_distance(&r, ctx, p, q, 0), wrong[i].status, wrong[i].text);
         support_fails(ctx, gm_precision_recall(&r, &s, ctx, p, q, NULL), wrong[i].status,
                       wrong[i].text);
@@ -489,6 +536,17 @@ START_TEST(refusals)
     support_fails(ctx, gm_kernel_distance(&r, ctx, &a, &a, &k), GM_E_CANCELLED, "after 1 subsets");
 
     REFUSED(gm_frechet_distance(&r, ctx, &one, &a, 0), "samples has 1 row");
+    gm_mmd_options m = GM_MMD_OPTIONS_INIT;
+    support_fails(ctx, gm_mmd_evaluate(&r, ctx, &one, &a, &m), GM_E_SHAPE, "1");
+    m.limit = -1;
+    REFUSED(gm_mmd_evaluate(&r, ctx, &a, &a, &m), "limit is -1");
+    m.limit = 0;
+    m.bandwidth = (double)NAN;
+    REFUSED(gm_mmd_evaluate(&r, ctx, &a, &a, &m), "bandwidth nan");
+    m.bandwidth = 1;
+    m.permutations = 0;
+    REFUSED(gm_mmd_evaluate(&r, ctx, &a, &a, &m), "permutations");
+
     REFUSED(gm_frechet_distance(&r, ctx, &a, &a, -1), "ridge is -1");
     REFUSED(gm_frechet_distance(&r, ctx, &a, &a, (double)NAN), "ridge is nan");
 
@@ -521,6 +579,7 @@ START_TEST(refusals)
     REFUSED(gm_diversity(&r, ctx, &a, &equal, NULL, NULL), "all data rows are equal");
     support_fails(ctx, gm_diversity(&r, ctx, &a, &a, stop_at_once, &done), GM_E_CANCELLED,
                   "after 6 rows");
+    REFUSED(gm_mmd_evaluate(&r, ctx, &equal, &equal, NULL), "zero");
     bad[0] = (float)1e20;
     support_fails(ctx, gm_nearest_data(&r, NULL, ctx, &a, &equal, NULL), GM_E_NUMERIC,
                   "from the mean of the data");
@@ -580,6 +639,7 @@ Suite *gm_suite(void)
     tcase_add_test(t, precision_and_recall_by_hand);
     tcase_add_test(t, pairs_by_brute_force);
     tcase_add_test(t, diversity_is_a_ratio);
+    tcase_add_test(t, mmd_is_the_two_sample_test);
     tcase_add_test(t, same_bytes_for_any_threads);
     tcase_add_test(t, memory_is_bounded);
     tcase_add_test(t, refusals);

@@ -33,6 +33,7 @@ static const struct {
     { "nearest_test", "    that of test digits" },
     { "duplicates", "nearer than 99 % of test digits" },
     { "diversity", "diversity" },
+    { "mmd2", "MMD^2 (its deviation if equal)" },
 };
 
 static void note(const struct judge *j, const char *text)
@@ -215,6 +216,7 @@ static gm_status compare(struct judge *j, const gm_features *own, struct judgeme
     gm_kernel_distance_options k = GM_KERNEL_DISTANCE_OPTIONS_INIT;
     gm_precision_recall_options p = GM_PRECISION_RECALL_OPTIONS_INIT;
     gm_nearest_options n = GM_NEAREST_OPTIONS_INIT;
+    gm_mmd_options m = GM_MMD_OPTIONS_INIT;
     gm_status s;
     k.on_subset = p.on_row = n.on_row = on_rows;
     k.seed = j->windows.seed;
@@ -240,8 +242,12 @@ static gm_status compare(struct judge *j, const gm_features *own, struct judgeme
     r[JUDGE_USUAL] = j->nearest;
     found->have[JUDGE_USUAL] = 1;
     note(j, "diversity");
-    return take(j, found, JUDGE_DIVERSITY,
-                gm_diversity(&r[JUDGE_DIVERSITY], j->context, own, &test, on_rows, NULL));
+    s = take(j, found, JUDGE_DIVERSITY,
+             gm_diversity(&r[JUDGE_DIVERSITY], j->context, own, &test, on_rows, NULL));
+    if (s) return s;
+    note(j, "two-sample test");
+    m.seed = j->windows.seed;
+    return take(j, found, JUDGE_MMD, gm_mmd_evaluate(&r[JUDGE_MMD], j->context, own, &test, &m));
 }
 
 gm_status judge_samples(struct judge *j, const float *samples, int64_t count, int64_t size,
@@ -277,6 +283,7 @@ void judge_json(struct json *json, const struct judgement *found)
         if (i == JUDGE_NLL) json_text(json, key, r->protocol);
         if (i == JUDGE_NLL && r->k > 0) json_whole(json, "test_nll_draws", r->k);
         if (i == JUDGE_AIS) json_number(json, "ais_acceptance", r->acceptance);
+        if (i == JUDGE_MMD) json_number(json, "mmd_p_value", r->p_value);
         if (i == JUDGE_PARZEN) json_number(json, "sigma", r->sigma);
     }
 }

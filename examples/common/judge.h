@@ -33,7 +33,8 @@
 #define JUDGE_USUAL 10      /* the same of test digits */
 #define JUDGE_DUPLICATES 11 /* share of samples nearer than most test digits are */
 #define JUDGE_DIVERSITY 12
-#define JUDGE_NUMBERS 13
+#define JUDGE_MMD 13
+#define JUDGE_NUMBERS 14
 
 struct judge {
     int likelihood, parzen, features; /* which kinds are wanted */

@@ -234,6 +234,25 @@ typedef struct gm_features {
     int64_t width;
 } gm_features;
 
+typedef struct gm_mmd_options {
+    size_t size;
+    double bandwidth;     /* of the Gaussian kernel; default 0: the median distance */
+    int64_t limit;        /* only the first so many rows of each set; default 1000; 0: all */
+    int64_t permutations; /* default 999, 1 to 10^7 */
+    uint64_t seed;        /* of the permutations, and of the rows for a median; default 1 */
+} gm_mmd_options;
+
+#define GM_MMD_OPTIONS_INIT { sizeof(gm_mmd_options), 0.0, 1000, 999, 1 }
+
+/* The two-sample test of gm/mmd.h (Gretton et al. 2012) of samples against held-out data: unbiased
+ * MMD^2 with one Gaussian kernel, and the p-value of the hypothesis that both are of one
+ * distribution. p_value; sigma is the bandwidth, k the permutations; standard_error is the deviation
+ * of MMD^2 under the hypothesis. protocol "mmd-test". For other kernels take gm_two_sample_test
+ * itself. GM_E_INVALID also: limit negative, bandwidth negative or NaN, no median (all or most
+ * distances are zero), too many permutations; GM_E_SHAPE also: fewer than two rows. */
+GM_API gm_status gm_mmd_evaluate(gm_result *out, gm_context *context, const gm_features *samples,
+                                 const gm_features *data, const gm_mmd_options *options);
+
 typedef struct gm_kernel_distance_options {
     size_t size;
     int64_t subsets; /* default 100, at least 1 */
