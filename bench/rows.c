@@ -166,15 +166,23 @@ static gm_status make_gmmn(gm_model **out, gm_context *context)
 out:
     gm_generator_release(generator);
     gm_layer_release(net);
+
+/* 500 sigmoid units in one order, Adam with rate 1e-3. */
+static gm_status make_nade(gm_model **out, gm_context *context)
+{
+    gm_nade *nade = NULL;
+    const gm_status s = gm_nade_create(&nade, context, BENCH_PIXELS, NULL);
+    *out = gm_nade_model(nade);
     return s;
 }
 
 const struct row bench_rows[] = {
-    { "vae", 128, 0, make_vae },
-    { "conv_vae", 128, 0, make_conv_vae },
-    { "gan", 128, 0, make_gan },
-    { "dcgan", 64, -1, make_dcgan },
-    { "gmmn", 1000, 0, make_gmmn },
+    { "vae", 128, 0, 0, make_vae },
+    { "conv_vae", 128, 0, 0, make_conv_vae },
+    { "gan", 128, 0, 0, make_gan },
+    { "dcgan", 64, -1, 0, make_dcgan },
+    { "nade", 100, 0, 1, make_nade },
+    { "gmmn", 1000, 0, 0, make_gmmn },
 };
 const int bench_row_count = (int)(sizeof bench_rows / sizeof bench_rows[0]);
 
@@ -239,6 +247,7 @@ gm_status work_begin(struct work *w, const struct row *row, int32_t threads, con
 
 void work_end(struct work *w)
 {
+    gm_tensor_release(w->image);
     gm_model_release(w->model);
     gm_dataset_release(w->data);
     gm_rng_release(w->order_rng);
@@ -262,11 +271,27 @@ gm_status work_block(struct work *w, double seconds, double *rate)
             if ((s = gm_rng_permutation(w->order_rng, w->order, w->count))) return s;
         }
         if ((s = gm_dataset_read(w->data, w->order + w->at, batch, w->pass, w->rows))) return s;
+        for (int64_t i = 0; w->row->bits && i < batch * BENCH_PIXELS; i++)
+            w->rows[i] = w->rows[i] > 0.5f;
         if ((s = gm_model_step(w->model, w->rows, batch, NULL, 0, NULL))) return s;
         w->at += batch;
         done += batch;
         spent = bench_clock() - begin;
     }
+    *rate = (double)done / spent;
+    return GM_OK;
+}
+
+gm_status work_sample(struct work *w, double seconds, double *rate)
+{
+    static const int64_t shape[] = { 1, BENCH_PIXELS };
+    const double begin = bench_clock();
+    double spent = 0;
+    int64_t done = 0;
+    gm_status s;
+    if (!w->image && (s = gm_tensor_create(&w->image, w->context, 2, shape))) return s;
+    for (; spent < seconds; spent = bench_clock() - begin, done++)
+        if ((s = gm_model_sample_into(w->model, w->image))) return s;
     *rate = (double)done / spent;
     return GM_OK;
 }

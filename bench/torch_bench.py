@@ -11,6 +11,7 @@ fastest in a short trial is used.
 """
 import gzip
 import itertools
+import math
 import os
 import re
 import sys
@@ -197,6 +198,56 @@ def gmmn(foreach, by_cdist, by_squaring):
     return step
 
 
+class NADE(torch.nn.Module):
+    """784 bits, 500 sigmoid units."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = torch.nn.Parameter(0.01 * torch.randn(784, 500))
+        self.c = torch.nn.Parameter(torch.zeros(500))
+        self.v = torch.nn.Parameter(0.01 * torch.randn(784, 500))
+        self.b = torch.nn.Parameter(torch.zeros(784))
+
+    def forward(self, x):
+        """The usual loop over the columns."""
+        a, logits = self.c.expand(len(x), -1), []
+        for d, (w, v) in enumerate(zip(self.w.unbind(), self.v.unbind())):
+            logits.append(torch.mv(torch.sigmoid(a), v))
+            a = torch.addr(a, x[:, d], w)
+        return torch.stack(logits, 1) + self.b
+
+    def whole(self, x):
+        """All columns at once, with the hidden units of every column in memory."""
+        a = torch.cumsum(x.unsqueeze(2) * self.w, 1)
+        a = torch.cat((torch.zeros_like(a[:, :1]), a[:, :-1]), 1) + self.c
+        return torch.einsum("ndh,dh->nd", torch.sigmoid(a), self.v) + self.b
+
+    @torch.no_grad()
+    def sample(self):
+        a, x, u = self.c.clone(), torch.zeros(784), torch.rand(784).tolist()
+        logits = self.b.tolist()
+        for d, (w, v) in enumerate(zip(self.w.unbind(), self.v.unbind())):
+            p = torch.dot(torch.sigmoid(a), v).item() + logits[d]
+            if u[d] < 1 / (1 + math.exp(-p)):
+                x[d] = 1
+                a += w
+        return x
+
+
+def nade(loop, foreach):
+    model = NADE()
+    optimizer = adam(model.parameters(), 1e-3, 0.9, foreach)
+    conditionals = model if loop else model.whole
+
+    def step(x):
+        optimizer.zero_grad(set_to_none=True)
+        loss = F.binary_cross_entropy_with_logits(conditionals(x), x, reduction="sum") / len(x)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
 def laid_out(net, channels_last):
     return net.to(memory_format=torch.channels_last) if channels_last else net
 
@@ -212,20 +263,23 @@ def ways(count):
     return list(itertools.product((True, False), repeat=count))
 
 
-# name: (batch, darkest value, maker, the ways to try)
+# name: (batch, darkest value, maker, the ways to try); darkest value "bits": 0 or 1
 ROWS = {
     "vae": (128, 0, vae, ways(2)),
     "conv_vae": (128, 0, conv_vae, ways(3)),
     "gan": (128, 0, gan, ways(2)),
     "dcgan": (64, -1, dcgan, ways(2)),
     "gmmn": (1000, 0, gmmn, ways(3)),
+    "nade": (100, "bits", nade, ways(2)),
 }
+# Models that draw one image when told.
+SAMPLERS = {"nade": NADE}
 
 
 class Work:
     def __init__(self, name):
         self.batch, low, maker, choices = ROWS[name]
-        self.data = digits * (1 - low) + low
+        self.data = (digits > 0.5).float() if low == "bits" else digits * (1 - low) + low
         self.order, self.at = torch.randperm(len(self.data)), 0
         best = 0.0
         for way in choices:
@@ -248,6 +302,20 @@ class Work:
                 return done / spent
 
 
+class Draws:
+    def __init__(self, name):
+        self.model = self.step = SAMPLERS[name]()
+
+    def block(self, model, seconds):
+        done, begin = 0, time.perf_counter()
+        while True:
+            model.sample()
+            done += 1
+            spent = time.perf_counter() - begin
+            if spent >= seconds:
+                return done / spent
+
+
 def blas():
     """The library that the process has loaded for its matrix products."""
     try:
@@ -265,9 +333,10 @@ print("PyTorch %s with %s" % (torch.__version__, blas()), flush=True)
 works = {}
 for line in sys.stdin:
     name, seconds = line.split()
-    if name not in ROWS:
+    row, _, draws = name.partition(".")
+    if row not in (SAMPLERS if draws else ROWS):
         print(0, flush=True)
         continue
     if name not in works:
-        works[name] = Work(name)
+        works[name] = (Draws if draws else Work)(row)
     print(works[name].block(works[name].step, float(seconds)), flush=True)
