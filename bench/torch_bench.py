@@ -248,6 +248,36 @@ def nade(loop, foreach):
     return step
 
 
+class MaskedLinear(torch.nn.Linear):
+    def __init__(self, size):
+        super().__init__(size, size)
+        self.register_buffer("mask", torch.tril(torch.ones(size, size), -1))
+
+    def forward(self, x):
+        return F.linear(x, self.weight * self.mask, self.bias)
+
+    @torch.no_grad()
+    def sample(self):
+        x, u, logits = torch.zeros(len(self.bias)), torch.rand(len(self.bias)).tolist(), self.bias.tolist()
+        for d, w in enumerate(self.weight.unbind()):
+            p = torch.dot(w[:d], x[:d]).item() + logits[d]
+            x[d] = u[d] < 1 / (1 + math.exp(-p))
+        return x
+
+
+def linear_ar(foreach):
+    model = MaskedLinear(784)
+    optimizer = adam(model.parameters(), 1e-3, 0.9, foreach)
+
+    def step(x):
+        optimizer.zero_grad(set_to_none=True)
+        loss = F.binary_cross_entropy_with_logits(model(x), x, reduction="sum")
+        (loss / len(x)).backward()
+        optimizer.step()
+
+    return step
+
+
 def laid_out(net, channels_last):
     return net.to(memory_format=torch.channels_last) if channels_last else net
 
@@ -271,9 +301,10 @@ ROWS = {
     "dcgan": (64, -1, dcgan, ways(2)),
     "gmmn": (1000, 0, gmmn, ways(3)),
     "nade": (100, "bits", nade, ways(2)),
+    "linear_ar": (100, "bits", linear_ar, ways(1)),
 }
 # Models that draw one image when told.
-SAMPLERS = {"nade": NADE}
+SAMPLERS = {"nade": NADE, "linear_ar": lambda: MaskedLinear(784)}
 
 
 class Work:
