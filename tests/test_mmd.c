@@ -34,7 +34,8 @@ START_TEST(equals_the_double_loop)
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
         for (int far = 0; far < (_i < NAIVE_POLYNOMIAL ? 2 : 1); far++) {
             int64_t n = sizes[s][0], m = sizes[s][1], d = sizes[s][2];
-            float *x = normal(n * d, 3 + s, far ? 500 : 0.1), *y = normal(m * d, 40 + s, far ? 501 : 1);
+            float *x = normal(n * d, 3 + s, far ? 500 : 0.1),
+                  *y = normal(m * d, 40 + s, far ? 501 : 1);
             for (int32_t e = GM_MMD_BIASED; e <= GM_MMD_BLOCK; e++) {
                 if (e > GM_MMD_UNBIASED && n != m) continue;
                 double want = naive_mmd2(x, n, y, m, d, _i, e);
@@ -114,7 +115,8 @@ START_TEST(identical_samples)
 }
 END_TEST
 
-/* Of samples of one distribution the unbiased estimates are 0 in the mean; the biased ones are not. */
+/* Of samples of one distribution the unbiased estimates are 0 in the mean; the biased ones are not.
+ */
 START_TEST(unbiased_is_unbiased)
 {
     enum { DRAWS = 2000, N = 8, D = 2 };
@@ -263,7 +265,8 @@ START_TEST(memory_is_a_tile)
 }
 END_TEST
 
-/* exp(-d^2 / (2 s)) with the authors' s is a Gaussian of bandwidth sqrt(s); a ladder is its parts. */
+/* exp(-d^2 / (2 s)) with the authors' s is a Gaussian of bandwidth sqrt(s); a ladder is its parts.
+ */
 START_TEST(ladders)
 {
     const float a[2] = { 0, 0 }, b[2] = { 1.5f, -2 };
@@ -409,8 +412,9 @@ START_TEST(estimators_refuse)
     refused(t, mmd(t, x, 6, x, 6, 2, foreign, 0), GM_E_INVALID, "of another context");
     refused(t, mmd(t, x, 6, x, 6, 2, empty, 0), GM_E_INVALID, "without parts");
     refused(t, mmd(t, x, 0, x, 6, 2, k, 0), GM_E_SHAPE, "x has 0 rows");
-    refused(t, gm_mmd2(t, gm_input_array(t, 2, (int64_t[]){ 3, 4 }, x),
-                       gm_input_array(t, 2, (int64_t[]){ 4, 3 }, x), k, 0),
+    refused(t,
+            gm_mmd2(t, gm_input_array(t, 2, (int64_t[]){ 3, 4 }, x),
+                    gm_input_array(t, 2, (int64_t[]){ 4, 3 }, x), k, 0),
             GM_E_SHAPE, "mmd2: x is [3, 4], y is [4, 3], want rows");
     refused(t, gm_mmd2(t, gm_input_array(t, 1, two, x), gm_input_array(t, 1, two, x), k, 0),
             GM_E_SHAPE, "x is [2]");

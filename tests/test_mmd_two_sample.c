@@ -68,8 +68,8 @@ START_TEST(power)
 }
 END_TEST
 
-/* All 20 ways to deal six rows, by the loop: each statistic must be that of a permutation drawn, and
- * p what enumerating gives. Rows on a grid make equal statistics, which count. */
+/* All 20 ways to deal six rows, by the loop: each statistic must be that of a permutation drawn,
+ * and p what enumerating gives. Rows on a grid make equal statistics, which count. */
 START_TEST(equals_enumeration)
 {
     static const float rows[6] = { 0, 1, 1, 3, 3, 4 };
@@ -94,9 +94,8 @@ START_TEST(equals_enumeration)
     o.permutations = B;
     o.statistics = found;
     support_ok(ctx, gm_two_sample_test(&r, k, 1, rows, 3, rows + 3, 3, &o));
-    ck_assert_double_eq_tol(r.mmd2,
-                            naive_mmd2(rows, 3, rows + 3, 3, 1, NAIVE_GAUSSIAN, GM_MMD_UNBIASED),
-                            1e-6);
+    ck_assert_double_eq_tol(
+        r.mmd2, naive_mmd2(rows, 3, rows + 3, 3, 1, NAIVE_GAUSSIAN, GM_MMD_UNBIASED), 1e-6);
     for (int i = 0; i < B; i++) {
         double least = 1;
         for (int j = 0; j < 20; j++) least = fmin(least, fabs(found[i] - ways[j]));
@@ -113,8 +112,8 @@ START_TEST(equals_enumeration)
 }
 END_TEST
 
-/* More rows than a tile, samples of different size, several groups of permutations; the statistic is
- * the loop's, and neither threads nor what ran before change a bit. */
+/* More rows than a tile, samples of different size, several groups of permutations; the statistic
+ * is the loop's, and neither threads nor what ran before change a bit. */
 START_TEST(tiles_and_threads)
 {
     enum { N = 700, M = 530, D = 3, B = 300 };
@@ -217,7 +216,8 @@ START_TEST(refusals)
     r.mmd2 = 7;
     support_fails(ctx, gm_two_sample_test(&r, k, 2, x, 1, x, 4, NULL), GM_E_SHAPE,
                   "x has 1 rows, y 4; at least 2");
-    support_fails(ctx, gm_two_sample_test(&r, k, 2, x, 4, x, 0, NULL), GM_E_INVALID, "y is  [0, 2]");
+    support_fails(ctx, gm_two_sample_test(&r, k, 2, x, 4, x, 0, NULL), GM_E_INVALID,
+                  "y is  [0, 2]");
     support_fails(ctx, gm_two_sample_test(&r, k, 2, NULL, 4, x, 4, NULL), GM_E_INVALID,
                   "x is NULL, [4, 2]");
     support_fails(ctx, gm_two_sample_test(&r, k, 2, x, 4, broken, 2, NULL), GM_E_INVALID,

@@ -15,6 +15,7 @@
 #ifndef GM_MMD_H
 #define GM_MMD_H
 
+#include "gm/archive.h"
 #include "gm/evaluate.h"
 #include "gm/tape.h"
 
@@ -31,6 +32,9 @@ GM_API gm_status gm_kernel_create(gm_kernel **out, gm_context *context);
 GM_API void gm_kernel_retain(gm_kernel *kernel);
 GM_API void gm_kernel_release(gm_kernel *kernel);
 
+/* Borrowed; NULL for NULL. */
+GM_API gm_context *gm_kernel_context(const gm_kernel *kernel);
+
 /* How many parts there are. */
 GM_API int32_t gm_kernel_count(const gm_kernel *kernel);
 
@@ -44,8 +48,8 @@ GM_API int32_t gm_kernel_count(const gm_kernel *kernel);
  * exp(-gamma |a - b|^2): bandwidth = 1 / sqrt(2 gamma). Gaussians each of half the variance of
  * another cost one exponential together. */
 GM_API gm_status gm_kernel_add_gaussian(gm_kernel *kernel, double weight, double bandwidth);
-/* `count` (1 to 1024) Gaussians of the same weight: smallest, smallest ratio, smallest ratio^2 ...
- */
+/* `count` (1 to 1024) Gaussians of the same weight, of bandwidths smallest, smallest ratio,
+ * smallest ratio^2 ...; all are added or none. */
 GM_API gm_status gm_kernel_add_ladder(gm_kernel *kernel, double weight, double smallest,
                                       double ratio, int32_t count);
 /* exp(-|a - b| / bandwidth), with the Euclidean norm (not the sum of |a_i - b_i| that others take).
@@ -62,25 +66,33 @@ GM_API gm_status gm_kernel_add_polynomial(gm_kernel *kernel, double weight, doub
 GM_API gm_status gm_kernel_add_linear(gm_kernel *kernel, double weight);
 
 /* The kernel matrix: out[i y_count + j] = k(x_i, y_j), for x [x_count, row_size] and y [y_count,
- * row_size], row-major. All arrays are the caller's, borrowed for the call; y may be x. Distances are
- * those of the operation below: from single-precision products, exactly 0 for equal rows.
+ * row_size], row-major. All arrays are the caller's, borrowed for the call; y may be x. Distances
+ * are those of the operation below: from single-precision products, exactly 0 for equal rows.
  * GM_E_INVALID: NULL, a kernel without parts, a count or row_size below 1, more values than can be
  * addressed; GM_E_NOMEM (for a workspace of at most 38 MiB, or three rows). */
 GM_API gm_status gm_kernel_values(gm_kernel *kernel, int64_t row_size, const float *x,
                                   int64_t x_count, const float *y, int64_t y_count, float *out);
 
-/* The median heuristic for a bandwidth: the median of |a - b| over all pairs of rows of both samples
- * taken together (Gretton et al. 2012, section 8); of an even number the mean of the middle two. Of
- * more than GM_MEDIAN_ROWS rows a subset of so many is taken, drawn from `seed`. y may be NULL with
- * y_count 0. Choosing a bandwidth on the data that a test then judges leaves a permutation test
- * valid, as the choice does not depend on which row is of which sample.
- * GM_E_INVALID: NULL, a count or row_size below 1, fewer than two rows together, a value that is not
- * finite; all distances are zero, or more than half of them, so that there is no bandwidth (the line
- * says which). GM_E_NOMEM. */
+/* The median heuristic for a bandwidth: the median of |a - b| over all pairs of rows of both
+ * samples taken together (Gretton et al. 2012, section 8); of an even number the mean of the middle
+ * two. Of more than GM_MEDIAN_ROWS rows a subset of so many is taken, drawn from `seed`. y may be
+ * NULL with y_count 0. Choosing a bandwidth on the data that a test then judges leaves a
+ * permutation test valid, as the choice does not depend on which row is of which sample.
+ * GM_E_INVALID: NULL, a count or row_size below 1, fewer than two rows together, a value that is
+ * not finite; all distances are zero, or more than half of them, so that there is no bandwidth (the
+ * line says which). GM_E_NOMEM. */
 #define GM_MEDIAN_ROWS 1000
 GM_API gm_status gm_median_bandwidth(double *out, gm_context *context, int64_t row_size,
                                      const float *x, int64_t x_count, const float *y,
                                      int64_t y_count, uint64_t seed);
+
+/* A kernel in an archive: texts under prefix (at most 63 characters; NULL: ""), "<prefix>count", "<prefix>0.kind", ...; and a new
+ * kernel out of them, which gives the same values bit for bit. The file is not trusted. *out is NULL after a failure.
+ * GM_E_INVALID: NULL, a prefix that is too long, a number out of the ranges above; GM_E_FORMAT: an entry is missing;
+ * GM_E_NOMEM. */
+GM_API gm_status gm_archive_put_kernel(gm_archive *archive, const char *prefix,
+                                       const gm_kernel *kernel);
+GM_API gm_status gm_archive_get_kernel(gm_kernel **out, gm_archive *archive, const char *prefix);
 
 /* Estimators of MMD^2 from x [n, d] and y [m, d].
  * Biased: all pairs, i = j among them, over n^2, m^2, n m. At least 0, and exactly 0 for a sample
@@ -132,7 +144,7 @@ typedef struct gm_two_sample_options {
     size_t size;
     int32_t method;       /* GM_TWO_SAMPLE_*; default PERMUTATION */
     int32_t reserved;     /* 0 */
-    int64_t permutations; /* 1 to 10^7; default 999. The smallest p-value is 1 / (permutations + 1) */
+    int64_t permutations; /* 1 to 10^7; default 999. The smallest p-value is 1 / (it + 1) */
     uint64_t seed;        /* of the permutations; default 0 */
     uint64_t memory;      /* bytes that the permutations may take; default 2^28. Each takes
                              (x_count + y_count) / 8 */
@@ -140,44 +152,52 @@ typedef struct gm_two_sample_options {
 } gm_two_sample_options;
 
 #define GM_TWO_SAMPLE_OPTIONS_INIT                                                                 \
-    { sizeof(gm_two_sample_options), GM_TWO_SAMPLE_PERMUTATION, 0, 999, 0, (uint64_t)1 << 28, NULL }
+    {                                                                                              \
+        sizeof(gm_two_sample_options), GM_TWO_SAMPLE_PERMUTATION, 0, 999, 0, (uint64_t)1 << 28,    \
+            NULL                                                                                   \
+    }
 
 typedef struct gm_two_sample_result {
-    size_t size;           /* set by the INIT macro */
-    double mmd2;           /* unbiased, or linear-time */
+    size_t size; /* set by the INIT macro */
+    double mmd2; /* unbiased, or linear-time */
     double p_value;
     double standard_error; /* of mmd2 if both distributions are one: the deviation of the permuted
                               statistics, or that of the linear-time estimate */
     int64_t x_count, y_count;
-    int64_t permutations;  /* 0: linear */
+    int64_t permutations; /* 0: linear */
     uint64_t seed;
-    const char *protocol;  /* static text: "mmd permutation test", "mmd linear-time test" */
+    const char *protocol; /* static text: "mmd permutation test", "mmd linear-time test" */
 } gm_two_sample_result;
 
 #define GM_TWO_SAMPLE_RESULT_INIT                                                                  \
-    { sizeof(gm_two_sample_result), 0.0, 0.0, 0.0, 0, 0, 0, 0, "" }
+    {                                                                                              \
+        sizeof(gm_two_sample_result), 0.0, 0.0, 0.0, 0, 0, 0, 0, ""                                \
+    }
 
 /* Small p-values speak against one distribution.
  * Permutation: the rows of both are dealt anew into samples of the same sizes, B times; with b of
  * these at least as far apart as the given ones, p = (b + 1) / (B + 1), which is valid for every
  * sample size (Phipson and Smyth 2010). What differs by rounding alone counts as equal. The kernel
- * matrix is made once, tile by tile, and never kept: each tile serves all permutations by one matrix
- * product. Time: (x_count + y_count)^2 (row_size + B) multiply-adds.
- * Linear: mmd2 / standard_error is N(0, 1) for many rows (Gretton et al. 2012, section 6); one-sided.
- * Time: x_count row_size. It needs far more rows for the same power; x_count = y_count >= 4.
+ * matrix is made once, tile by tile, and never kept: each tile serves all permutations by one
+ * matrix product. Time: (x_count + y_count)^2 (row_size + B) multiply-adds.
+ *
+ * Linear: mmd2 / standard_error is N(0, 1) for many rows (Gretton et al. 2012, section 6);
+ * one-sided. Time: x_count row_size. It needs far more rows for the same power; x_count = y_count
+ * >= 4.
  *
  * x [x_count, row_size], y [y_count, row_size], borrowed for the call. options NULL: all defaults.
  * GM_E_INVALID: as gm_mmd_estimate; options out of range; more permutations than fit
  * options->memory (the line tells how many do). GM_E_SHAPE: fewer than two rows of either; for the
- * linear test different counts or fewer than four rows. GM_E_NOMEM. After a failure *out is as
+ * linear test different counts or fewer than four rows. GM_E_NUMERIC: the kernel overflows on these
+ * data (polynomials do). GM_E_NOMEM. After a failure *out is as
  * before, and statistics holds anything. */
 GM_API gm_status gm_two_sample_test(gm_two_sample_result *out, gm_kernel *kernel, int64_t row_size,
                                     const float *x, int64_t x_count, const float *y,
                                     int64_t y_count, const gm_two_sample_options *options);
 
-/* Moments of one column in both samples, [0] of x and [1] of y. Matching them one after the other is
- * what the MMD does at once: two distributions (of bounded support) are equal when all their moments
- * are. */
+/* Moments of one column in both samples, [0] of x and [1] of y. Matching them one after the other
+ * is what the MMD does at once: two distributions (of bounded support) are equal when all their
+ * moments are. */
 typedef struct gm_column_moments {
     double mean[2];
     double variance[2]; /* central moment m2 = sum (x - mean)^2 / n */
@@ -190,9 +210,6 @@ typedef struct gm_column_moments {
  * GM_E_INVALID: NULL, a count or row_size below 1, more values than can be addressed. */
 GM_API gm_status gm_moments(gm_column_moments *out, gm_context *context, int64_t row_size,
                             const float *x, int64_t x_count, const float *y, int64_t y_count);
-
-/* The context that the kernel was made from. */
-GM_API gm_context *gm_kernel_context(const gm_kernel *kernel);
 
 #ifdef __cplusplus
 }

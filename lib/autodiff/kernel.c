@@ -37,6 +37,11 @@ void gm_kernel_release(gm_kernel *kernel)
     gm_context_release(ctx);
 }
 
+gm_context *gm_kernel_context(const gm_kernel *kernel)
+{
+    return kernel ? kernel->ctx : NULL;
+}
+
 int32_t gm_kernel_count(const gm_kernel *kernel)
 {
     return kernel ? kernel->distances + kernel->products : 0;
@@ -179,6 +184,23 @@ out:
 gm_status gm_kernel_add_linear(gm_kernel *kernel, double weight)
 {
     return gm_kernel_add_polynomial(kernel, weight, 1, 0, 1);
+}
+
+gm_status gm_kernel_add_part(gm_kernel *kernel, int64_t kind, double weight, double a, double b,
+                             int64_t degree)
+{
+    gm_part part = { .kind = (int32_t)kind, .degree = (int32_t)degree, .b = (float)b };
+    gm_status status;
+    if (kind < GM_PART_GAUSSIAN || kind > GM_PART_POLYNOMIAL || degree < 0 || degree > MOST_DEGREE ||
+        (kind == GM_PART_POLYNOMIAL && degree < 1))
+        GM_TRY(gm_fail(kernel->ctx, GM_E_INVALID, "kernel: a part of kind %lld and degree %lld",
+                       (long long)kind, (long long)degree));
+    GM_TRY(check(kernel, "constant", b, 0));
+    if (!(a >= 1e-37 && a <= 1e37)) /* 1 / (2 bandwidth^2) of what is allowed */
+        GM_TRY(gm_fail(kernel->ctx, GM_E_INVALID, "kernel: a factor is %g, 1e-37 to 1e37 is wanted", a));
+    GM_TRY(add(kernel, weight, part, a));
+out:
+    return status;
 }
 
 gm_mmd gm_kernel_job(const gm_kernel *kernel, int64_t d)

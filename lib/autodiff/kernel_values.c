@@ -4,21 +4,17 @@
 #include "autodiff/kernel.h"
 #include "gm/rng.h"
 
-static gm_status check_rows(gm_context *ctx, const char *what, const char *name, const float *values,
-                            int64_t count, int64_t d)
+static gm_status check_rows(gm_context *ctx, const char *what, const char *name,
+                            const float *values, int64_t count, int64_t d)
 {
     if (!values) return gm_fail(ctx, GM_E_INVALID, "%s: %s is NULL", what, name);
     if (count < 1 || d < 1 || d > INT64_MAX / 64 / count)
-        return gm_fail(ctx, GM_E_INVALID,
-                       "%s: %s is [%lld, %lld], at least one row of one value is wanted, and no more "
-                       "than can be addressed",
-                       what, name, (long long)count, (long long)d);
+        return gm_fail(
+            ctx, GM_E_INVALID,
+            "%s: %s is [%lld, %lld], at least one row of one value is wanted, and no more "
+            "than can be addressed",
+            what, name, (long long)count, (long long)d);
     return GM_OK;
-}
-
-gm_context *gm_kernel_context(const gm_kernel *kernel)
-{
-    return kernel ? kernel->ctx : NULL;
 }
 
 gm_status gm_kernel_values(gm_kernel *kernel, int64_t row_size, const float *x, int64_t x_count,

@@ -59,8 +59,7 @@ static gm_status record_terms(gm_tape *tape, const table *x, const table *y, int
         r->value += away / (double)(i + 1);
         squares += away * (value - r->value);
     }
-    if (terms > 1)
-        r->standard_error = sqrt(squares / (double)(terms - 1) / (double)terms);
+    if (terms > 1) r->standard_error = sqrt(squares / (double)(terms - 1) / (double)terms);
 out:
     return status;
 }

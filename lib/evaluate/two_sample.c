@@ -1,7 +1,7 @@
 /* two_sample.c - are two samples of one distribution? (gm/mmd.h)
  *
- * With K the kernel matrix of all N rows of both without its diagonal and a_p in {0, 1}^N those that
- * permutation p puts into the first sample,
+ * With K the kernel matrix of all N rows of both without its diagonal and a_p in {0, 1}^N those
+ * that permutation p puts into the first sample,
  *
  *     sum in the first  Q = a' K a     sum across  R - Q, R = a' K 1     in the second  T - 2 R + Q
  *
@@ -16,10 +16,10 @@
 #include "gm/rng.h"
 #include "models/model.h"
 
-#define TILE 512          /* rows of a tile of K */
-#define GROUP 256         /* permutations of a product */
-#define MOST 10000000     /* permutations */
-#define ROUNDING 1e-6     /* of one value of K, by which sums of equal terms may differ */
+#define TILE 512      /* rows of a tile of K */
+#define GROUP 256     /* permutations of a product */
+#define MOST 10000000 /* permutations */
+#define ROUNDING 1e-6 /* of one value of K, by which sums of equal terms may differ */
 
 typedef struct test {
     gm_context *ctx;
@@ -27,14 +27,14 @@ typedef struct test {
     gm_tape *tape;
     int64_t d, n, m, orders; /* orders: permutations and the given one */
     const float *x, *y;
-    int64_t line;            /* bytes of one order's bits */
+    int64_t line; /* bytes of one order's bits */
     void *block;
     size_t size;
-    double *q, *of_rows;     /* Q of each order; K 1 */
-    int64_t *deal;           /* [n + m] */
-    float *k, *a, *b;        /* [TILE, TILE], [GROUP, TILE] twice */
-    unsigned char *bits;     /* [orders, line] */
-    double sizes;            /* sum of |k| */
+    double *q, *of_rows; /* Q of each order; K 1 */
+    int64_t *deal;       /* [n + m] */
+    float *k, *a, *b;    /* [TILE, TILE], [GROUP, TILE] twice */
+    unsigned char *bits; /* [orders, line] */
+    double sizes;        /* sum of |k| */
 } test;
 
 /* Rows of a tile; tiles do not cross from x to y. */
@@ -61,10 +61,11 @@ static gm_status check_options(gm_context *ctx, const gm_two_sample_options *o)
 {
     if ((o->method != GM_TWO_SAMPLE_PERMUTATION && o->method != GM_TWO_SAMPLE_LINEAR) ||
         o->reserved)
-        return gm_model_fail(ctx, GM_E_INVALID,
-                             "two_sample_test: method is %d, GM_TWO_SAMPLE_* is wanted; reserved is "
-                             "%d, 0 is wanted",
-                             (int)o->method, (int)o->reserved);
+        return gm_model_fail(
+            ctx, GM_E_INVALID,
+            "two_sample_test: method is %d, GM_TWO_SAMPLE_* is wanted; reserved is "
+            "%d, 0 is wanted",
+            (int)o->method, (int)o->reserved);
     if (o->permutations < 1 || o->permutations > MOST)
         return gm_model_fail(ctx, GM_E_INVALID,
                              "two_sample_test: permutations is %lld, 1 to %d is wanted",
@@ -80,12 +81,12 @@ static gm_status test_open(test *t, const gm_two_sample_options *o)
     t->orders = o->permutations + 1;
     uint64_t fit = o->memory / (uint64_t)t->line;
     if ((uint64_t)t->orders > fit)
-        return gm_model_fail(t->ctx, GM_E_INVALID,
-                             "two_sample_test: %lld permutations of %lld rows are more than fit %llu "
-                             "bytes; %llu do",
-                             (long long)o->permutations, (long long)all,
-                             (unsigned long long)o->memory,
-                             (unsigned long long)(fit ? fit - 1 : 0));
+        return gm_model_fail(
+            t->ctx, GM_E_INVALID,
+            "two_sample_test: %lld permutations of %lld rows are more than fit %llu "
+            "bytes; %llu do",
+            (long long)o->permutations, (long long)all, (unsigned long long)o->memory,
+            (unsigned long long)(fit ? fit - 1 : 0));
     t->size = (size_t)(t->orders + all) * sizeof(double) + (size_t)all * sizeof(int64_t) +
               (size_t)(TILE * TILE + 2 * GROUP * TILE) * sizeof(float) +
               (size_t)t->orders * (size_t)t->line;
@@ -214,8 +215,8 @@ static gm_status by_permutation(test *t, const gm_two_sample_options *o, gm_two_
         if (o->statistics) o->statistics[p - 1] = value;
     }
     r->p_value = (double)(as_far + 1) / (double)t->orders;
-    r->standard_error = o->permutations > 1 ? sqrt(squares / (double)(o->permutations - 1))
-                                            : (double)NAN;
+    r->standard_error =
+        o->permutations > 1 ? sqrt(squares / (double)(o->permutations - 1)) : (double)NAN;
     r->permutations = o->permutations;
     r->seed = o->seed;
     r->protocol = "mmd permutation test";
@@ -239,9 +240,8 @@ static gm_status by_linear(const test *t, gm_two_sample_result *r)
     r->mmd2 = found.value;
     r->standard_error = found.standard_error;
     /* 1 - Phi(z); without any spread nothing speaks for chance, or nothing for a difference. */
-    r->p_value = found.standard_error > 0
-                     ? 0.5 * erfc(found.value / found.standard_error / sqrt(2))
-                     : (found.value > 0 ? 0 : 1);
+    r->p_value = found.standard_error > 0 ? 0.5 * erfc(found.value / found.standard_error / sqrt(2))
+                                          : (found.value > 0 ? 0 : 1);
     r->protocol = "mmd linear-time test";
 out:
     return status;
@@ -251,10 +251,11 @@ static gm_status check_sample(gm_context *ctx, const char *name, const float *va
                               int64_t d)
 {
     if (!values || d < 1 || count < 1 || d > INT64_MAX / 64 / count)
-        return gm_model_fail(ctx, GM_E_INVALID,
-                             "two_sample_test: %s is %s [%lld, %lld], rows of at least one value are "
-                             "wanted, and no more than can be addressed",
-                             name, values ? "" : "NULL,", (long long)count, (long long)d);
+        return gm_model_fail(
+            ctx, GM_E_INVALID,
+            "two_sample_test: %s is %s [%lld, %lld], rows of at least one value are "
+            "wanted, and no more than can be addressed",
+            name, values ? "" : "NULL,", (long long)count, (long long)d);
     for (int64_t i = 0; i < count * d; i++)
         if (!isfinite(values[i]))
             return gm_model_fail(ctx, GM_E_INVALID,
@@ -271,8 +272,9 @@ gm_status gm_two_sample_test(gm_two_sample_result *out, gm_kernel *kernel, int64
     gm_two_sample_options o = GM_TWO_SAMPLE_OPTIONS_INIT;
     gm_two_sample_result r = GM_TWO_SAMPLE_RESULT_INIT;
     gm_context *ctx = gm_kernel_context(kernel);
-    test t = { .ctx = ctx, .kernel = kernel, .d = row_size, .n = x_count, .m = y_count,
-               .x = x, .y = y };
+    test t = {
+        .ctx = ctx, .kernel = kernel, .d = row_size, .n = x_count, .m = y_count, .x = x, .y = y
+    };
     gm_status status;
     if (!kernel) return GM_E_INVALID;
     if (!out || out->size < sizeof out->size || out->size > sizeof *out)

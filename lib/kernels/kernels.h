@@ -75,6 +75,21 @@ typedef struct gm_part {
     float weight, a, b;
 } gm_part;
 
+/* What the way back of NADE needs for GM_NADE_LANES of its hidden units; all arrays of units have
+ * that many columns. The state [rows, lanes] is that of the last place at first: a, h = f(a), and da, dh
+ * = 0; at the end da is the gradient of the first place's a. dv and dw are added to. */
+#define GM_NADE_LANES 64
+typedef struct gm_nade_back {
+    int64_t rows, places, parts; /* numbers for each place */
+    int64_t classes;             /* 0: x is a value, which scales a row of w; else chooses one */
+    int32_t act;                 /* GM_UNARY_RELU, _TANH or _SIGMOID */
+    const float *x;              /* [rows, places] */
+    const float *dy;             /* [rows, places, parts] */
+    const float *v, *w;          /* [places, parts, lanes], [places, classes, lanes] */
+    float *dv, *dw;
+    float *a, *h, *da, *dh;
+} gm_nade_back;
+
 typedef struct gm_kernels {
     const char *name; /* "baseline", "x86-64-v3", "x86-64-v4" */
 
@@ -97,6 +112,8 @@ typedef struct gm_kernels {
     void (*axpy)(float *y, float a, const float *x, int64_t n);           /* y += a x */
     void (*accumulate)(float *y, const float *x, int64_t n, int add);     /* y (+)= x */
     void (*mul_add)(float *y, const float *p, const float *q, int64_t n, int add); /* y (+)= p q */
+    /* y_i = x_i where degree_i <= limit, else 0; y may be x */
+    void (*mask_below)(float *y, const float *x, const float *degree, float limit, int64_t n);
     double (*sum)(const float *x, int64_t n);      /* fixed order, blocks accumulated in double */
     double (*sum_squares)(const float *x, int64_t n);
     double (*dot)(const float *x, const float *y, int64_t n);
@@ -221,6 +238,14 @@ typedef struct gm_kernels {
     /* Where x[j stride] is above best[j], or NaN: best[j] becomes it, at[j] first + j stride. */
     void (*pool_max)(float *best, int32_t *at, const float *x, int64_t stride, int32_t first,
                      int64_t n);
+
+    /* y_r = start_r + sum_j v[r n + j] h_j; the same bits for any number of rows */
+    void (*nade_dots)(float *y, const float *start, const float *v, const float *h, int64_t rows,
+                      int64_t n);
+    /* a += x w (not if w is NULL); h = f(a) */
+    void (*nade_units)(float *h, float *a, const float *w, float x, int32_t act, int64_t n);
+    /* Places to - 1 down to from, of all rows */
+    void (*nade_back)(const gm_nade_back *p, int64_t from, int64_t to);
 
     /* Optimizer updates, one pass. prev, where not NULL, receives the weights as they were. */
     /* m NULL: no momentum */

@@ -20,6 +20,7 @@
 #include "kernels/isa_mmd.inc"
 #include "kernels/isa_updates.inc"
 #include "kernels/isa_conv.inc"
+#include "kernels/isa_nade.inc"
 
 extern const gm_kernels GM_ISA_NAME(gm_kernels_);
 
@@ -33,6 +34,7 @@ const gm_kernels GM_ISA_NAME(gm_kernels_) = {
     .axpy = axpy,
     .accumulate = accumulate,
     .mul_add = mul_add,
+    .mask_below = mask_below,
     .sum = sum,
     .sum_squares = sum_squares,
     .dot = dot,
@@ -75,6 +77,9 @@ const gm_kernels GM_ISA_NAME(gm_kernels_) = {
     .transpose = transpose,
     .copy_rows = copy_rows,
     .pool_max = pool_max,
+    .nade_dots = nade_dots,
+    .nade_units = nade_units,
+    .nade_back = nade_back,
     .sgd = sgd,
     .adam = adam,
     .rmsprop = rmsprop,

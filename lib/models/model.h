@@ -5,9 +5,11 @@
 #include <math.h>
 
 #include "gm/archive.h"
+#include "gm/autoregressive.h"
 #include "gm/evaluate.h"
 #include "gm/extend.h"
 #include "gm/layer.h"
+#include "gm/made.h"
 #include "gm/model.h"
 #include "gm/norm.h"
 #include "gm/tape.h"
@@ -28,6 +30,22 @@ typedef struct gm_metrics {
     gm_metric metric[GM_MAX_METRICS];
     int32_t count;
 } gm_metrics;
+
+/* What an autoregressive family adds (gm/autoregressive.h). A raw conditional is `width` floats: the logit; K logits; mean and log
+ * deviation; or C weight logits, C means and C log deviations (or log scales). */
+typedef struct gm_autoregressive {
+    int32_t (*kind)(const gm_model *model);
+    int64_t (*width)(const gm_model *model);
+    int32_t (*any_order)(const gm_model *model); /* NULL: 0 */
+    gm_status (*order)(gm_model *model, int64_t *out);
+    /* Raw conditionals [count, row size, width] of rows with checked values, at most GM_MODEL_GROUP of them. */
+    gm_status (*raw)(gm_model *model, const gm_batch *batch, float *out);
+    /* Walks the order (known columns first, if any_order): keeps what is known, draws the rest. known NULL: nothing is. log_known
+     * NULL, or [count] to which log p(known value | before it) is added up. Any count; known values are checked. draw 0:
+     * only log_known is wanted, and known columns come first, so what follows the last of them may be left out. */
+    gm_status (*fill)(gm_model *model, float *rows, const float *labels, const uint8_t *known,
+                      int64_t count, double *log_known, int draw);
+} gm_autoregressive;
 
 typedef struct gm_family {
     const char *name;
@@ -53,6 +71,8 @@ typedef struct gm_family {
      * which is filled in. error: standard errors of the estimates, may be NULL. */
     gm_status (*estimate)(gm_model *model, const gm_batch *batch, int64_t *samples, double *out,
                           double *error);
+
+    const gm_autoregressive *autoregressive; /* NULL: the family is not */
 } gm_family;
 
 /* The first member of every family's struct. */
@@ -84,6 +104,11 @@ gm_status gm_model_add_state(gm_model *model, const char *prefix, const gm_layer
 /* Binds the given optimizer, or a new Adam, to the parameters, and keeps it in *slot, one of the model's own. */
 gm_status gm_model_bind(gm_model *model, gm_optimizer **slot, gm_optimizer *optimizer,
                         const gm_params *params);
+
+/* Puts the optimizer's averaged weights into the parameters for sampling and saving, unless there are none or the host has
+ * them there; *in: gm_model_take_average takes them out again. */
+gm_status gm_model_put_average(gm_model *model, int *in);
+gm_status gm_model_take_average(gm_model *model, int in);
 
 /* A zeroed struct of a family, and its return; NULL without memory. */
 void *gm_model_allocate(gm_context *ctx, size_t size);
@@ -208,11 +233,103 @@ gm_var gm_model_label_var(gm_tape *tape, const float *labels, int64_t count);
 /* x with the label beside it, as one-hot values: after the row's own [n, d], or as planes after the channels of
  * images [n, c, h, w]. labels GM_NO_VAR: x itself. */
 gm_var gm_model_join_label(gm_tape *tape, gm_var x, gm_var labels, int64_t classes);
+/* One step down the family's loss, the whole of what a family without a `step` does. */
+gm_status gm_model_descend(gm_model *model, const gm_batch *batch, gm_metrics *metrics);
 /* One update and its count. After a failure state is as before, too. */
 gm_status gm_model_step_batch(gm_model *model, const gm_batch *batch, gm_metrics *metrics);
 
 /* Rows that sampling and scoring take at a time, so that memory does not grow with how many are asked for. */
 #define GM_MODEL_GROUP 512
+
+/* One raw conditional of a kind (see gm_autoregressive above): log p(x), and the value that the uniform numbers u and v in (0, 1) choose
+ * (v is used by real values only). In double. */
+double gm_conditional_log_prob(int32_t kind, int64_t width, const float *raw, double x);
+float gm_conditional_draw(int32_t kind, int64_t width, const float *raw, double u, double v);
+/* The same as probabilities and deviations, for hosts. */
+void gm_conditional_describe(int32_t kind, int64_t width, const float *raw, float *out);
+/* Can an autoregressive model have these values? Binary: 0 and 1 only; class numbers: whole, below width; others: finite.
+ * known NULL: all are looked at. GM_E_INVALID with row, column and value. */
+gm_status gm_conditional_check(gm_model *model, const char *verb, int32_t kind, int64_t width,
+                               const float *rows, const uint8_t *known, int64_t count);
+
+/* The value that p(x_i | x_<i) takes next, from the generator's numbers: one, or two for real values. */
+float gm_conditional_next(gm_rng *rng, int32_t kind, int64_t width, const float *raw);
+
+/* `log_prob` and `sample` of a family, on its raw conditionals and its walk. */
+gm_status gm_autoregressive_score(gm_model *model, const gm_batch *batch, double *out);
+gm_status gm_autoregressive_draw(gm_model *model, float *out, const float *labels, int64_t count);
+
+/* The order of a model's columns. Zeroed: 0, 1, 2, ... */
+typedef struct gm_order {
+    int64_t *column; /* at each place; NULL: the place's own number */
+    float *rows;     /* of gm_order_rows, kept */
+    int64_t room;    /* rows */
+} gm_order;
+
+static inline int64_t gm_order_column(const gm_order *order, int64_t place)
+{
+    return order->column ? order->column[place] : place;
+}
+/* Takes a host's order (NULL: the zeroed one): GM_E_INVALID when it is no permutation of the row's columns. */
+gm_status gm_order_set(gm_order *order, gm_model *model, const int64_t *given);
+void gm_order_forget(gm_order *order, gm_model *model);
+/* The rows with their columns in the order: rows itself, or a copy that stays until the next call. */
+gm_status gm_order_rows(gm_order *order, gm_model *model, const float *rows, int64_t count,
+                        const float **out);
+/* Into an archive, and back: *out is NULL if there is none, else the caller's, `columns` numbers. */
+gm_status gm_order_put(const gm_order *order, gm_model *model, gm_archive *archive, const char *name);
+gm_status gm_order_get(int64_t **out, gm_context *ctx, gm_archive *archive, const char *name,
+                       int64_t columns);
+
+/* gm_linear_ar_solve (linear_ar_solve.c). */
+gm_status gm_linear_ar_fit_normal(gm_model *model, const gm_order *order, gm_dataset *data, double ridge);
+
+/* The walk of a MADE along its order (made_walk.c): what it knows of the model, and its own memory. weight, bias and units of
+ * `layers` hidden layers and then the outputs; degrees of the hidden layers. */
+#define GM_MADE_WALK 16 /* rows that walk together */
+typedef struct gm_made_walk {
+    gm_model *model;
+    int32_t kind, activation, layers;
+    int64_t columns, classes, width;
+    double slope, log_scale;
+    int64_t units[GM_MADE_MAX_LAYERS + 1];
+    const int64_t *degrees[GM_MADE_MAX_LAYERS + 1], *order;
+    const float *weight[GM_MADE_MAX_LAYERS + 1], *bias[GM_MADE_MAX_LAYERS + 1], *direct;
+    float *value;
+    int64_t *place;
+    int64_t values, places;
+} gm_made_walk;
+gm_status gm_made_walk_begin(gm_made_walk *w); /* takes the memory */
+void gm_made_walk_end(gm_made_walk *w);        /* zeroed: nothing */
+/* Up to GM_MADE_WALK rows: row r is rows + which[r] columns (which NULL: r); known and log_known are by r. The rest as fill in
+ * gm_autoregressive; with any_order all rows have the same columns known. */
+void gm_made_walk_rows(gm_made_walk *w, float *rows, const int64_t *which, int64_t n,
+                       const uint8_t *known, int any_order, double *log_known, int draw);
+/* What NADE's two ways, one order (nade.c) and all (nade_order.c), share: sizes, and weights in their order. */
+typedef struct gm_nade_net {
+    gm_model *model;
+    int32_t kind, activation, layers;
+    int64_t columns, hidden;
+    int64_t classes; /* K; 0 but for class numbers */
+    int64_t width;   /* of a conditional */
+    double bound;    /* of log deviations */
+    gm_param *w, *c, *v, *b, *mask, *deep_w, *deep_c; /* v may be w; the last three only order-agnostic */
+    float *scratch;  /* kept from call to call */
+    int64_t room;
+} gm_nade_net;
+/* At least so many floats of scratch, or NULL with the line. */
+float *gm_nade_scratch(gm_nade_net *net, int64_t floats);
+/* log p(x_k | ...) of conditionals y [n, D (, P)] for x [n, D]: [n, D], (nade_output.c). */
+gm_var gm_nade_log_probs(const gm_nade_net *net, gm_var y, gm_var x, int64_t count);
+/* Log deviations of `count` conditionals into their bound. */
+void gm_nade_bound(const gm_nade_net *net, float *raw, int64_t count);
+gm_status gm_nade_fit_bias(gm_nade_net *net, const gm_order *order, gm_dataset *data);
+/* Order-agnostic: the loss of random masks; and walks along `order` of all columns. */
+gm_status gm_nade_masked_loss(gm_nade_net *net, const gm_batch *batch, gm_var *loss);
+gm_status gm_nade_walk_raw(gm_nade_net *net, const int64_t *order, const float *rows, int64_t count,
+                           float *raw, double *log_prob);
+gm_status gm_nade_walk_fill(gm_nade_net *net, const int64_t *order, float *rows, const uint8_t *known,
+                            int64_t count, double *log_known, int draw);
 
 /* Means of p(x | z) for `count` codes on a tape, into out. */
 struct gm_generator;
@@ -222,6 +339,12 @@ gm_status gm_generator_emit(struct gm_generator *g, gm_tape *tape, gm_var z, gm_
 gm_status gm_generator_put(gm_archive *archive, const char *prefix, struct gm_generator *g);
 gm_status gm_generator_get(struct gm_generator **out, gm_context *ctx, gm_archive *archive,
                            const char *prefix);
+
+/* The same for an autoencoder; optimizer: NULL or the one that a checkpoint had. */
+struct gm_autoencoder;
+gm_status gm_autoencoder_put(gm_archive *archive, const char *prefix, struct gm_autoencoder *a);
+gm_status gm_autoencoder_get(struct gm_autoencoder **out, gm_context *ctx, gm_archive *archive,
+                             const char *prefix, gm_optimizer *optimizer);
 
 /* log p(x | z) + log p(z) - log q(z | x) of k draws of z for each row, row by row: [count k], recorded on the model's tape. */
 struct gm_vae;
@@ -233,5 +356,12 @@ gm_status gm_vae_estimate(struct gm_vae *vae, const gm_batch *batch, int64_t sam
 extern const gm_family gm_family_generator;
 extern const gm_family gm_family_vae;
 extern const gm_family gm_family_gan;
+extern const gm_family gm_family_autoencoder;
+extern const gm_family gm_family_gmmn;
+
+extern const gm_family gm_family_linear_ar;
+extern const gm_family gm_family_neural_ar;
+extern const gm_family gm_family_made;
+extern const gm_family gm_family_nade;
 
 #endif
