@@ -58,58 +58,57 @@ static double exact(const float *x, double variance, double scale)
 START_TEST(linear_gaussian_model_is_bracketed)
 {
     enum { N = 16 };
-    gm_context *ctx = support_context(1, 2);
-    static const double scales[2] = { 1, 0.5 }, variances[2] = { 0.1, 0.01 };
-    for (int i = 0; i < 2; i++) {
-        gm_generator *g = linear(ctx, variances[i], scales[i]);
-        gm_rng *rng = NULL;
-        gm_tensor *z = NULL, *x = NULL;
-        static const int64_t codes[2] = { N, 2 }, rows[2] = { N, D };
-        double low[N], high[N], mean = 0;
-        gm_result lower = GM_RESULT_INIT, upper = GM_RESULT_INIT;
-        gm_ais_options o = GM_AIS_OPTIONS_INIT;
-        support_ok(ctx, gm_rng_create(&rng, ctx, 5));
-        support_ok(ctx, gm_tensor_create(&z, ctx, 2, codes));
-        support_ok(ctx, gm_tensor_create(&x, ctx, 2, rows));
-        support_ok(ctx, gm_generator_prior_sample(g, rng, N, gm_tensor_data(z)));
-        support_ok(ctx, gm_generator_draw(g, z, x));
-        o.temperatures = 1000;
-        o.leapfrog = 5;
-        o.log_prob = low;
-        support_ok(ctx, gm_ais(&lower, g, gm_tensor_read(x), N, &o));
-        o.log_prob = high;
-        support_ok(ctx, gm_ais_reverse(&upper, g, gm_tensor_read(x), gm_tensor_read(z), N, &o));
-        for (int r = 0; r < N; r++) {
-            double want = exact(gm_tensor_read(x) + r * D, variances[i], scales[i]);
-            mean += want / N;
-            ck_assert_msg(fabs(low[r] - want) < 0.5 && fabs(high[r] - want) < 0.5,
-                          "row %d: %g and %g, not %g", r, low[r], high[r], want);
-        }
-        ck_assert_msg(fabs(lower.value - mean) < 0.1 && fabs(upper.value - mean) < 0.1,
-                      "%g and %g, not %g", lower.value, upper.value, mean);
-        ck_assert_msg(lower.value < mean + 3 * lower.sampling_error &&
-                          upper.value > mean - 3 * upper.sampling_error,
-                      "%g to %g, not around %g", lower.value, upper.value, mean);
-        /* One chain and few temperatures: a gap that is larger than the noise. */
-        gm_result rough = GM_RESULT_INIT, over = GM_RESULT_INIT;
-        o.chains = 1;
-        o.temperatures = 40;
-        support_ok(ctx, gm_ais(&rough, g, gm_tensor_read(x), N, &o));
-        support_ok(ctx, gm_ais_reverse(&over, g, gm_tensor_read(x), gm_tensor_read(z), N, &o));
-        ck_assert_msg(rough.value < mean - 0.2 && over.value > mean + 0.2, "%g to %g around %g",
-                      rough.value, over.value, mean);
-        ck_assert(isnan(rough.sampling_error));
-        ck_assert(lower.rows == N && lower.k == 16 && lower.seed == 1 && lower.samples == 0);
-        ck_assert(lower.sampling_error > 0 && lower.sampling_error < 0.1);
-        ck_assert_msg(lower.acceptance > 0.5 && lower.acceptance < 0.8, "acceptance %g",
-                      lower.acceptance);
-        ck_assert_str_eq(lower.protocol, "ais");
-        ck_assert_str_eq(upper.protocol, "ais-reverse");
-        gm_tensor_release(x);
-        gm_tensor_release(z);
-        gm_rng_release(rng);
-        gm_generator_release(g);
+    gm_context *ctx = support_context(1, 1);
+    const double scale = 0.75, variance = 0.1;
+    gm_generator *g = linear(ctx, variance, scale);
+    gm_rng *rng = NULL;
+    gm_tensor *z = NULL, *x = NULL;
+    static const int64_t codes[2] = { N, 2 }, rows[2] = { N, D };
+    double low[N], high[N], mean = 0;
+    gm_result lower = GM_RESULT_INIT, upper = GM_RESULT_INIT;
+    gm_ais_options o = GM_AIS_OPTIONS_INIT;
+    support_ok(ctx, gm_rng_create(&rng, ctx, 5));
+    support_ok(ctx, gm_tensor_create(&z, ctx, 2, codes));
+    support_ok(ctx, gm_tensor_create(&x, ctx, 2, rows));
+    support_ok(ctx, gm_generator_prior_sample(g, rng, N, gm_tensor_data(z)));
+    support_ok(ctx, gm_generator_draw(g, z, x));
+    o.chains = 32; /* all rows run together */
+    o.temperatures = 500;
+    o.leapfrog = 3;
+    o.log_prob = low;
+    support_ok(ctx, gm_ais(&lower, g, gm_tensor_read(x), N, &o));
+    o.log_prob = high;
+    support_ok(ctx, gm_ais_reverse(&upper, g, gm_tensor_read(x), gm_tensor_read(z), N, &o));
+    for (int r = 0; r < N; r++) {
+        double want = exact(gm_tensor_read(x) + r * D, variance, scale);
+        mean += want / N;
+        ck_assert_msg(fabs(low[r] - want) < 1 && fabs(high[r] - want) < 1,
+                      "row %d: %g and %g, not %g", r, low[r], high[r], want);
     }
+    ck_assert_msg(fabs(lower.value - mean) < 0.1 && fabs(upper.value - mean) < 0.1,
+                  "%g and %g, not %g", lower.value, upper.value, mean);
+    ck_assert_msg(lower.value < mean + 3 * lower.sampling_error &&
+                      upper.value > mean - 3 * upper.sampling_error,
+                  "%g to %g, not around %g", lower.value, upper.value, mean);
+    /* One chain and few temperatures: a gap that is larger than the noise. */
+    gm_result rough = GM_RESULT_INIT, over = GM_RESULT_INIT;
+    o.chains = 1;
+    o.temperatures = 40;
+    support_ok(ctx, gm_ais(&rough, g, gm_tensor_read(x), N, &o));
+    support_ok(ctx, gm_ais_reverse(&over, g, gm_tensor_read(x), gm_tensor_read(z), N, &o));
+    ck_assert_msg(rough.value < mean - 0.2 && over.value > mean + 0.2, "%g to %g around %g",
+                  rough.value, over.value, mean);
+    ck_assert(isnan(rough.sampling_error));
+    ck_assert(lower.rows == N && lower.k == 32 && lower.seed == 1 && lower.samples == 0);
+    ck_assert(lower.sampling_error > 0 && lower.sampling_error < 0.1);
+    ck_assert_msg(lower.acceptance > 0.5 && lower.acceptance < 0.8, "acceptance %g",
+                  lower.acceptance);
+    ck_assert_str_eq(lower.protocol, "ais");
+    ck_assert_str_eq(upper.protocol, "ais-reverse");
+    gm_tensor_release(x);
+    gm_tensor_release(z);
+    gm_rng_release(rng);
+    gm_generator_release(g);
     gm_context_release(ctx);
 }
 END_TEST
@@ -162,7 +161,7 @@ static double integrate(gm_context *ctx, gm_generator *g, const float *x, int64_
 /* Every head, with a network that is not linear; with labels too. */
 START_TEST(heads_against_an_integral)
 {
-    gm_context *ctx = support_context(3, 2);
+    gm_context *ctx = support_context(3, 1);
     static const float bits[4] = { 1, 0, 1, 1 }, classes[4] = { 2, 0, 1, 1 };
     static const float reals[4] = { 0.5f, -1, 0.25f, 0 };
     static const int64_t label = 1;
@@ -210,8 +209,8 @@ START_TEST(same_bytes_from_a_seed)
     gm_result one = GM_RESULT_INIT;
     gm_ais_options o = GM_AIS_OPTIONS_INIT;
     o.chains = 8; /* 64 rows at a time */
-    o.temperatures = 5;
-    o.leapfrog = 2;
+    o.temperatures = 2;
+    o.leapfrog = 1;
     for (int32_t threads = 1; threads <= 3; threads++) {
         gm_context *ctx = support_context(1, threads);
         gm_generator_options head = GM_GENERATOR_OPTIONS_INIT;
@@ -229,9 +228,11 @@ START_TEST(same_bytes_from_a_seed)
         if (threads == 1) memcpy(first, values, sizeof first), one = low;
         ck_assert_mem_eq(first, values, sizeof first);
         ck_assert_mem_eq(&one, &low, sizeof low);
-        o.seed = 5;
-        support_ok(ctx, gm_ais_bracket(&low, &high, g, ROWS, &o));
-        ck_assert(low.value != one.value && low.seed == 5);
+        if (threads == 1) {
+            o.seed = 5;
+            support_ok(ctx, gm_ais_bracket(&low, &high, g, ROWS, &o));
+            ck_assert(low.value != one.value && low.seed == 5);
+        }
         gm_tensor_release(again);
         gm_tensor_release(sample);
         gm_generator_release(g);

@@ -749,4 +749,5 @@ const gm_family gm_family_made = {
     .load = load,
     .destroy = destroy,
     .autoregressive = &entries,
+    .protocol = "exact",
 };

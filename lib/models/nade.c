@@ -560,4 +560,5 @@ const gm_family gm_family_nade = {
     .load = load,
     .destroy = destroy,
     .autoregressive = &entries,
+    .protocol = "exact",
 };
