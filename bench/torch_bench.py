@@ -248,28 +248,25 @@ def nade(loop, foreach):
     return step
 
 
-class LinearAR(torch.nn.Linear):
-    """784 bits, each a logistic regression on those before it."""
-
-    def __init__(self):
-        super().__init__(784, 784)
-        self.register_buffer("mask", torch.tril(torch.ones(784, 784), -1))
+class MaskedLinear(torch.nn.Linear):
+    def __init__(self, size):
+        super().__init__(size, size)
+        self.register_buffer("mask", torch.tril(torch.ones(size, size), -1))
 
     def forward(self, x):
         return F.linear(x, self.weight * self.mask, self.bias)
 
     @torch.no_grad()
     def sample(self):
-        a, x, u = self.bias.clone(), torch.zeros(784), torch.rand(784).tolist()
-        for d, w in enumerate(self.weight.unbind(1)):
-            if u[d] < 1 / (1 + math.exp(-a[d].item())):
-                x[d] = 1
-                a[d + 1:] += w[d + 1:]
+        x, u, logits = torch.zeros(len(self.bias)), torch.rand(len(self.bias)).tolist(), self.bias.tolist()
+        for d, w in enumerate(self.weight.unbind()):
+            p = torch.dot(w[:d], x[:d]).item() + logits[d]
+            x[d] = u[d] < 1 / (1 + math.exp(-p))
         return x
 
 
 def linear_ar(foreach):
-    model = LinearAR()
+    model = MaskedLinear(784)
     optimizer = adam(model.parameters(), 1e-3, 0.9, foreach)
 
     def step(x):
@@ -307,7 +304,7 @@ ROWS = {
     "linear_ar": (100, "bits", linear_ar, ways(1)),
 }
 # Models that draw one image when told.
-SAMPLERS = {"nade": NADE, "linear_ar": LinearAR}
+SAMPLERS = {"nade": NADE, "linear_ar": lambda: MaskedLinear(784)}
 
 
 class Work:
