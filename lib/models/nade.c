@@ -14,11 +14,6 @@
 struct gm_nade {
     gm_model model; /* first */
     gm_nade_net net;
-    int32_t tied, agnostic;
-    gm_order order;
-    uint64_t seed;   /* order-agnostic: of the orders */
-    int64_t *orders; /* [order_count, columns] */
-    int64_t order_count;
 };
 
 static gm_nade *of(const gm_model *model)
@@ -38,7 +33,7 @@ static int64_t width_of(const gm_model *model)
 
 static int32_t any_order(const gm_model *model)
 {
-    return of(model)->agnostic;
+    return of(model)->net.agnostic;
 }
 
 float *gm_nade_scratch(gm_nade_net *net, int64_t floats)
@@ -122,16 +117,16 @@ static gm_status add_weights(gm_nade *nade)
     const int64_t flat[2] = { size, units }, classes[3] = { size, net->classes, units },
                   parts[3] = { size, net->width, units }, square[2] = { units, units };
     /* One order: the paper's deviation of 0.01. All orders: Glorot and Bengio 2010. */
-    const double range = nade->agnostic ? sqrt(6 / (double)(size + units)) : 0.01 * sqrt(3);
+    const double range = nade->net.agnostic ? sqrt(6 / (double)(size + units)) : 0.01 * sqrt(3);
     gm_status status;
     GM_TRY(add(nade, &net->w, "w", net->classes ? 3 : 2, net->classes ? classes : flat, range));
     GM_TRY(add(nade, &net->c, "c", 1, &units, 0));
-    if (nade->agnostic) GM_TRY(add(nade, &net->mask, "mask", 2, flat, range));
+    if (nade->net.agnostic) GM_TRY(add(nade, &net->mask, "mask", 2, flat, range));
     if (net->layers > 1) {
         GM_TRY(add(nade, &net->deep_w, "hidden.w", 2, square, sqrt(3 / (double)units)));
         GM_TRY(add(nade, &net->deep_c, "hidden.c", 1, &units, 0));
     }
-    if (nade->tied) {
+    if (nade->net.tied) {
         net->v = net->w;
         gm_param_retain(net->v);
     } else {
@@ -139,33 +134,6 @@ static gm_status add_weights(gm_nade *nade)
     }
     GM_TRY(add(nade, &net->b, "b", bits ? 1 : 2, parts, 0));
 out:
-    return status;
-}
-
-static size_t orders_bytes(const gm_nade *nade, int64_t count)
-{
-    return (size_t)(count * nade->model.row_size) * sizeof(int64_t);
-}
-
-/* The first `count` orders of the seed. */
-static gm_status make_orders(gm_nade *nade, int64_t count)
-{
-    gm_context *ctx = nade->model.ctx;
-    gm_rng *rng = NULL;
-    gm_status status;
-    int64_t *orders = gm_context_allocate(ctx, orders_bytes(nade, count));
-    if (!orders)
-        GM_TRY(gm_model_fail(ctx, GM_E_NOMEM, "nade: no memory for %lld orders", (long long)count));
-    GM_TRY(gm_rng_create(&rng, ctx, nade->seed));
-    for (int64_t i = 0; i < count; i++)
-        GM_TRY(gm_rng_permutation(rng, orders + i * nade->model.row_size, nade->model.row_size));
-    gm_context_free(ctx, nade->orders, orders_bytes(nade, nade->order_count));
-    nade->orders = orders;
-    nade->order_count = count;
-    orders = NULL;
-out:
-    gm_rng_release(rng);
-    gm_context_free(ctx, orders, orders_bytes(nade, count));
     return status;
 }
 
@@ -185,10 +153,10 @@ static gm_status build(gm_nade *nade, const gm_nade_options *o, int64_t columns)
     net->bound = o->log_scale_bound;
     net->width = o->kind == GM_CONDITIONAL_BINARY ? 1 : 3 * o->components;
     if (o->kind == GM_CONDITIONAL_CATEGORICAL) net->classes = net->width = o->classes;
-    nade->tied = o->tied != 0;
-    nade->agnostic = o->order_agnostic != 0;
-    GM_TRY(gm_order_set(&nade->order, model, o->order));
-    if (nade->agnostic) GM_TRY(make_orders(nade, o->orders));
+    nade->net.tied = o->tied != 0;
+    nade->net.agnostic = o->order_agnostic != 0;
+    GM_TRY(gm_order_set(&nade->net.order, model, o->order));
+    if (nade->net.agnostic) GM_TRY(gm_nade_make_orders(net, o->orders));
     GM_TRY(add_weights(nade));
     GM_TRY(gm_model_bind(model, &model->optimizer, o->optimizer, model->params));
 out:
@@ -205,7 +173,7 @@ static gm_status create(gm_nade **out, gm_context *ctx, int64_t columns, const g
     gm_nade *nade = gm_model_allocate(ctx, sizeof *nade);
     if (!nade) return gm_model_fail(ctx, GM_E_NOMEM, "nade: no memory");
     nade->model.ctx = ctx;
-    nade->seed = seed;
+    nade->net.seed = seed;
     status = build(nade, &o, columns);
     if (status) gm_nade_release(nade);
     else *out = nade;
@@ -226,8 +194,8 @@ static void destroy(gm_model *model)
     gm_param *const all[] = { nade->net.w, nade->net.c, nade->net.v, nade->net.b,
                               nade->net.mask, nade->net.deep_w, nade->net.deep_c };
     gm_context_free(ctx, nade->net.scratch, (size_t)nade->net.room * sizeof(float));
-    gm_context_free(ctx, nade->orders, orders_bytes(nade, nade->order_count));
-    gm_order_forget(&nade->order, model);
+    gm_context_free(ctx, nade->net.orders, (size_t)(nade->net.order_count * model->row_size) * sizeof *nade->net.orders);
+    gm_order_forget(&nade->net.order, model);
     gm_model_close(model);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) gm_param_release(all[i]);
     gm_context_free(ctx, nade, sizeof *nade);
@@ -255,22 +223,22 @@ gm_nade *gm_nade_from_model(gm_model *model)
 
 gm_status gm_nade_start(gm_nade *nade, gm_dataset *data)
 {
-    return nade ? gm_nade_fit_bias(&nade->net, &nade->order, data) : GM_E_INVALID;
+    return nade ? gm_nade_fit_bias(&nade->net, data) : GM_E_INVALID;
 }
 
 int64_t gm_nade_orders(const gm_nade *nade)
 {
-    return !nade ? 0 : nade->agnostic ? nade->order_count : 1;
+    return !nade ? 0 : nade->net.agnostic ? nade->net.order_count : 1;
 }
 
 gm_status gm_nade_set_orders(gm_nade *nade, int64_t orders)
 {
     if (!nade) return GM_E_INVALID;
-    if (!nade->agnostic)
+    if (!nade->net.agnostic)
         return gm_model_fail(nade->model.ctx, GM_E_UNSUPPORTED, "nade: the model has one order");
     if (orders < 1 || orders > MOST_ORDERS)
         return refuse(nade->model.ctx, "orders", (double)orders, "1 to 4096");
-    return make_orders(nade, orders);
+    return gm_nade_make_orders(&nade->net, orders);
 }
 
 int64_t gm_nade_hidden(const gm_nade *nade)
@@ -280,7 +248,7 @@ int64_t gm_nade_hidden(const gm_nade *nade)
 
 int32_t gm_nade_order_agnostic(const gm_nade *nade)
 {
-    return nade ? nade->agnostic : 0;
+    return nade ? nade->net.agnostic : 0;
 }
 
 /* The weights on a tape. */
@@ -304,7 +272,7 @@ static gm_status record(gm_nade *nade, const gm_batch *batch, gm_var *x, gm_var 
     const int64_t shape[2] = { batch->count, nade->model.row_size };
     const float *rows;
     gm_status status;
-    GM_TRY(gm_order_rows(&nade->order, &nade->model, batch->rows, batch->count, &rows));
+    GM_TRY(gm_order_rows(&nade->net.order, &nade->model, batch->rows, batch->count, &rows));
     const weights p = record_weights(&nade->net);
     *x = gm_input_array(tape, 2, shape, rows);
     *y = gm_nade_conditionals(tape, *x, p.w, p.c, p.v, p.b, nade->net.activation);
@@ -321,7 +289,7 @@ static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_me
     gm_var x, y, nll;
     gm_status status;
     GM_TRY(gm_conditional_check(model, "loss", net->kind, net->width, batch->rows, NULL, batch->count));
-    if (nade->agnostic) {
+    if (nade->net.agnostic) {
         GM_TRY(gm_nade_masked_loss(&nade->net, batch, out));
     } else {
         GM_TRY(record(nade, batch, &x, &y));
@@ -343,47 +311,27 @@ static gm_status raw(gm_model *model, const gm_batch *batch, float *out)
     const int64_t size = model->row_size, width = nade->net.width;
     gm_var x, y;
     gm_status status;
-    if (nade->agnostic)
-        return gm_nade_walk_raw(&nade->net, nade->orders, batch->rows, batch->count, out, NULL);
+    if (nade->net.agnostic)
+        return gm_nade_walk_raw(&nade->net, nade->net.orders, batch->rows, batch->count, out, NULL);
     gm_model_record(model, GM_TAPE_CONSTANT);
     GM_TRY(record(nade, batch, &x, &y));
     const float *from = gm_value(model->tape, y);
     for (int64_t i = 0; i < batch->count; i++)
         for (int64_t k = 0; k < size; k++, from += width)
-            memcpy(out + (i * size + gm_order_column(&nade->order, k)) * width, from,
+            memcpy(out + (i * size + gm_order_column(&nade->net.order, k)) * width, from,
                    (size_t)width * sizeof *out);
     gm_nade_bound(&nade->net, out, batch->count * size);
 out:
     return status;
 }
 
-/* Order-agnostic: log 1/K sum_k p_k(x). */
 static gm_status log_prob(gm_model *model, const gm_batch *batch, double *out)
 {
-    gm_nade *nade = of(model);
-    const int64_t size = model->row_size;
-    double most[GM_MODEL_GROUP], sum[GM_MODEL_GROUP], one[GM_MODEL_GROUP];
-    gm_status status;
-    if (!nade->agnostic) return gm_autoregressive_score(model, batch, out);
-    GM_TRY(gm_conditional_check(model, "log_prob", nade->net.kind, nade->net.width, batch->rows, NULL,
-                                batch->count));
-    for (int64_t done = 0, n; done < batch->count; done += n) {
-        n = batch->count - done < GM_MODEL_GROUP ? batch->count - done : GM_MODEL_GROUP;
-        for (int64_t k = 0; k < nade->order_count; k++) {
-            memset(one, 0, sizeof one);
-            GM_TRY(gm_nade_walk_raw(&nade->net, nade->orders + k * size, batch->rows + done * size, n, NULL,
-                                    one));
-            for (int64_t i = 0; i < n; i++) {
-                const double top = k && most[i] > one[i] ? most[i] : one[i];
-                sum[i] = isinf(top) ? 0 : (k ? sum[i] * exp(most[i] - top) : 0) + exp(one[i] - top);
-                most[i] = top;
-            }
-        }
-        for (int64_t i = 0; i < n; i++)
-            out[done + i] = most[i] + log(sum[i] / (double)nade->order_count);
-    }
-out:
-    return status;
+    gm_nade_net *net = &of(model)->net;
+    if (!net->agnostic) return gm_autoregressive_score(model, batch, out);
+    const gm_status status = gm_conditional_check(model, "log_prob", net->kind, net->width, batch->rows, NULL,
+                                                  batch->count);
+    return status ? status : gm_nade_mean_log_prob(net, batch, out);
 }
 
 /* What the walk of a group of rows needs; each row touches what is its own. */
@@ -405,7 +353,7 @@ static float choose(void *user, int64_t row, int64_t place, const float *conditi
 {
     const chosen *c = user;
     const gm_nade_net *net = &c->nade->net;
-    const int64_t at = row * net->columns + gm_order_column(&c->nade->order, place);
+    const int64_t at = row * net->columns + gm_order_column(&c->nade->net.order, place);
     float *raw = c->raw + row * net->width;
     const int given = c->known && c->known[at];
     if (!given && !c->u) return 0;
@@ -431,8 +379,8 @@ static gm_status fill(gm_model *model, float *rows, const float *labels, const u
         n = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
         chosen c = { nade, rows + done * size, known ? known + done * size : NULL,
                      log_known ? log_known + done : NULL, NULL, NULL };
-        if (nade->agnostic) {
-            GM_TRY(gm_nade_walk_fill(&nade->net, nade->orders, c.rows, c.known, n, c.log_known, draw));
+        if (nade->net.agnostic) {
+            GM_TRY(gm_nade_walk_fill(&nade->net, nade->net.orders, c.rows, c.known, n, c.log_known, draw));
             continue;
         }
         float *scratch = gm_nade_scratch(&nade->net, n * (2 * size + nade->net.width));
@@ -455,83 +403,26 @@ static gm_status order(gm_model *model, int64_t *out)
 {
     const gm_nade *nade = of(model);
     for (int64_t k = 0; k < model->row_size; k++)
-        out[k] = nade->agnostic ? nade->orders[k] : gm_order_column(&nade->order, k);
+        out[k] = nade->net.agnostic ? nade->net.orders[k] : gm_order_column(&nade->net.order, k);
     return GM_OK;
 }
 
 static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
 {
     (void)checkpoint;
-    const gm_nade *nade = of(model);
-    const gm_nade_net *net = &nade->net;
-    const struct {
-        const char *name;
-        int64_t value;
-    } whole[] = { { "nade.columns", net->columns },       { "nade.kind", net->kind },
-                  { "nade.activation", net->activation }, { "nade.hidden", net->hidden },
-                  { "nade.classes", net->classes },       { "nade.components", net->width / 3 },
-                  { "nade.tied", nade->tied },            { "nade.order_agnostic", nade->agnostic },
-                  { "nade.orders", nade->order_count },   { "nade.layers", net->layers },
-                  { "nade.seed", (int64_t)nade->seed } };
-    gm_status status = GM_OK;
-    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-        GM_TRY(gm_archive_set_int(archive, whole[i].name, whole[i].value));
-    GM_TRY(gm_archive_set_real(archive, "nade.log_scale_bound", net->bound));
-    GM_TRY(gm_order_put(&nade->order, model, archive, "nade.order"));
-    GM_TRY(gm_archive_put_params(archive, "nade.", model->params));
-out:
-    return status;
-}
-
-/* An int32 option; what does not fit becomes -1, which is refused. */
-static gm_status get_small(gm_archive *archive, const char *name, int32_t *out)
-{
-    int64_t value = 0;
-    const gm_status status = gm_archive_get_int(archive, name, &value);
-    *out = value < 0 || value > INT32_MAX ? -1 : (int32_t)value;
-    return status;
-}
-
-/* Has the file weights of the sizes that it speaks of? Before memory is taken for them. */
-static gm_status check_weights(gm_context *ctx, gm_archive *archive, int64_t columns, const gm_nade_options *o)
-{
-    int32_t rank;
-    int64_t w[GM_MAX_RANK], b[GM_MAX_RANK];
-    gm_status status;
-    GM_TRY(gm_archive_get(archive, "nade.w", &rank, w, NULL));
-    int fits = rank >= 2 && w[0] == columns && w[rank - 1] == o->hidden && (rank < 3 || w[1] == o->classes);
-    GM_TRY(gm_archive_get(archive, "nade.b", &rank, b, NULL));
-    fits = fits && rank >= 1 && b[0] == columns && (rank < 2 || b[1] == (o->classes ? o->classes : 3 * o->components));
-    if (!fits)
-        GM_TRY(gm_model_fail(ctx, GM_E_SHAPE, "load: nade.w and nade.b do not fit %lld columns and %lld hidden units",
-                             (long long)columns, (long long)o->hidden));
-out:
-    return status;
+    return gm_nade_put(&of(model)->net, archive);
 }
 
 static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_optimizer *optimizer)
 {
     gm_nade *nade = NULL;
     gm_nade_options o = GM_NADE_OPTIONS_INIT;
-    int64_t *places = NULL, columns = 0, seed = 0;
+    int64_t *places = NULL, columns = 0;
+    uint64_t seed = 0;
     gm_status status;
-    GM_TRY(gm_archive_get_int(archive, "nade.columns", &columns));
-    GM_TRY(get_small(archive, "nade.kind", &o.kind));
-    GM_TRY(get_small(archive, "nade.activation", &o.activation));
-    GM_TRY(gm_archive_get_int(archive, "nade.hidden", &o.hidden));
-    GM_TRY(gm_archive_get_int(archive, "nade.classes", &o.classes));
-    GM_TRY(gm_archive_get_int(archive, "nade.components", &o.components));
-    GM_TRY(get_small(archive, "nade.tied", &o.tied));
-    GM_TRY(get_small(archive, "nade.order_agnostic", &o.order_agnostic));
-    GM_TRY(gm_archive_get_int(archive, "nade.orders", &o.orders));
-    GM_TRY(get_small(archive, "nade.layers", &o.layers));
-    GM_TRY(gm_archive_get_int(archive, "nade.seed", &seed));
-    GM_TRY(gm_archive_get_real(archive, "nade.log_scale_bound", &o.log_scale_bound));
-    GM_TRY(check_weights(ctx, archive, columns, &o));
-    GM_TRY(gm_order_get(&places, ctx, archive, "nade.order", columns));
-    o.order = places;
+    GM_TRY(gm_nade_get(&o, &places, &columns, &seed, ctx, archive));
     o.optimizer = optimizer;
-    GM_TRY(create(&nade, ctx, columns, &o, (uint64_t)seed));
+    GM_TRY(create(&nade, ctx, columns, &o, seed));
     GM_TRY(gm_archive_get_params(archive, "nade.", nade->model.params));
     *out = &nade->model;
     nade = NULL;

@@ -184,3 +184,51 @@ gm_status gm_nade_walk_fill(gm_nade_net *net, const int64_t *order, float *rows,
 out:
     return status;
 }
+
+static size_t orders_bytes(const gm_nade_net *net, int64_t count)
+{
+    return (size_t)(count * net->columns) * sizeof(int64_t);
+}
+
+gm_status gm_nade_make_orders(gm_nade_net *net, int64_t count)
+{
+    gm_context *ctx = net->model->ctx;
+    gm_rng *rng = NULL;
+    gm_status status;
+    int64_t *orders = gm_context_allocate(ctx, orders_bytes(net, count));
+    if (!orders)
+        GM_TRY(gm_model_fail(ctx, GM_E_NOMEM, "nade: no memory for %lld orders", (long long)count));
+    GM_TRY(gm_rng_create(&rng, ctx, net->seed));
+    for (int64_t i = 0; i < count; i++)
+        GM_TRY(gm_rng_permutation(rng, orders + i * net->columns, net->columns));
+    gm_context_free(ctx, net->orders, orders_bytes(net, net->order_count));
+    net->orders = orders;
+    net->order_count = count;
+    orders = NULL;
+out:
+    gm_rng_release(rng);
+    gm_context_free(ctx, orders, orders_bytes(net, count));
+    return status;
+}
+
+gm_status gm_nade_mean_log_prob(gm_nade_net *net, const gm_batch *batch, double *out)
+{
+    const int64_t size = net->columns;
+    double most[GM_MODEL_GROUP], sum[GM_MODEL_GROUP], one[GM_MODEL_GROUP];
+    gm_status status = GM_OK;
+    for (int64_t done = 0, n; done < batch->count; done += n) {
+        n = batch->count - done < GM_MODEL_GROUP ? batch->count - done : GM_MODEL_GROUP;
+        for (int64_t k = 0; k < net->order_count; k++) {
+            memset(one, 0, sizeof one);
+            GM_TRY(gm_nade_walk_raw(net, net->orders + k * size, batch->rows + done * size, n, NULL, one));
+            for (int64_t i = 0; i < n; i++) {
+                const double top = k && most[i] > one[i] ? most[i] : one[i];
+                sum[i] = isinf(top) ? 0 : (k ? sum[i] * exp(most[i] - top) : 0) + exp(one[i] - top);
+                most[i] = top;
+            }
+        }
+        for (int64_t i = 0; i < n; i++) out[done + i] = most[i] + log(sum[i] / (double)net->order_count);
+    }
+out:
+    return status;
+}

@@ -92,7 +92,7 @@ static void set_bias(const gm_nade_net *net, float *b, const double *sum, double
     }
 }
 
-gm_status gm_nade_fit_bias(gm_nade_net *net, const gm_order *order, gm_dataset *data)
+gm_status gm_nade_fit_bias(gm_nade_net *net, gm_dataset *data)
 {
     gm_model *model = net->model;
     const int64_t size = net->columns, rows = gm_dataset_rows(data);
@@ -123,7 +123,7 @@ gm_status gm_nade_fit_bias(gm_nade_net *net, const gm_order *order, gm_dataset *
         add_row(net, row, sum, each);
     }
     for (int64_t k = 0; k < size; k++)
-        set_bias(net, gm_param_value(net->b) + k * net->width, sum + gm_order_column(order, k) * each,
+        set_bias(net, gm_param_value(net->b) + k * net->width, sum + gm_order_column(&net->order, k) * each,
                  (double)rows);
 out:
     if (row) gm_context_free(model->ctx, row, row_bytes);
