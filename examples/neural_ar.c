@@ -11,13 +11,27 @@
 static const char *const functions[] = { "relu", "tanh", "sigmoid", NULL };
 static const int32_t activations[] = { GM_ACTIVATION_RELU, GM_ACTIVATION_TANH, GM_ACTIVATION_SIGMOID };
 
+/* Adam whose rate goes in a straight line from `rate` to last times that. */
+static gm_status make_adam(gm_optimizer **out, const struct density *d, double rate, double last)
+{
+    const struct options *o = &d->run->options;
+    gm_adam_options adam = GM_ADAM_OPTIONS_INIT;
+    gm_schedule fall = GM_SCHEDULE_INIT;
+    adam.rate = rate;
+    fall.kind = GM_SCHEDULE_LINEAR;
+    fall.period = o->epochs * ((gm_dataset_rows(d->train) + o->batch - 1) / o->batch);
+    fall.floor = last;
+    const gm_status s = gm_adam_create(out, d->run->context, &adam);
+    return s ? s : gm_optimizer_set_schedule(*out, &fall);
+}
+
 int main(int argc, char **argv)
 {
     struct run r;
     struct density d = { .run = &r, .title = "Neural autoregressive network", DENSITY_DEFAULTS };
     struct json json;
     gm_neural_ar_options o = GM_NEURAL_AR_OPTIONS_INIT;
-    gm_adam_options adam = GM_ADAM_OPTIONS_INIT;
+    double rate = 1e-3, last = 1;
     int function = 1, bare = 0, status;
     gm_neural_ar *ar = NULL;
     gm_status s = GM_OK;
@@ -25,7 +39,8 @@ int main(int argc, char **argv)
         OPTION_INT("hidden", &o.hidden, 1, 1000000, "hidden units for each column"),
         OPTION_CHOICE("activation", &function, functions, "of the hidden units"),
         OPTION_FLAG("no-direct", &bare, "leave out the direct connections"),
-        OPTION_REAL("rate", &adam.rate, 1e-12, 1e30, "learning rate of Adam"),
+        OPTION_REAL("rate", &rate, 1e-12, 1e30, "learning rate of Adam"),
+        OPTION_REAL("last-rate", &last, 0, 1, "the rate falls in a straight line to this part of it"),
         OPTION_REAL("weight-decay", &o.weight_decay, 0, 1e30, "adds half of it times the sum of squared weights to the loss"),
         DENSITY_OPTIONS(&d),
     };
@@ -46,14 +61,15 @@ int main(int argc, char **argv)
         o.kind = GM_CONDITIONAL_CATEGORICAL;
         o.classes = d.classes;
     }
-    if ((s = gm_adam_create(&o.optimizer, r.context, &adam))) goto out;
+    if ((s = make_adam(&o.optimizer, &d, rate, last))) goto out;
     if ((s = gm_neural_ar_create(&ar, r.context, d.width, &o))) goto out;
     if ((s = density_train(&d, gm_neural_ar_model(ar), &status))) goto out;
     if ((s = density_report(&d, gm_neural_ar_model(ar), &json, "neural_ar"))) goto out;
     json_whole(&json, "hidden", o.hidden);
     json_text(&json, "activation", functions[function]);
     json_whole(&json, "direct", o.direct);
-    json_number(&json, "rate", adam.rate);
+    json_number(&json, "rate", rate);
+    json_number(&json, "last_rate", last);
     json_number(&json, "weight_decay", o.weight_decay);
     if (json_end(&json)) status = 1;
 out:
