@@ -39,9 +39,9 @@
 /* What the program chooses where nothing is asked for. */
 #define PIXEL_STEPS 10000
 #define PIXEL_RATE 1e-3
-#define CODE_STEPS 12000
+#define CODE_STEPS 20000
 #define CODE_RATE 2e-3
-#define AUTOENCODER_EPOCHS 10
+#define AUTOENCODER_EPOCHS 20
 
 static const char *const loss_names[] = { "mmd2", "mmd", NULL };
 

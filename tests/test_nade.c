@@ -448,8 +448,8 @@ START_TEST(refusals)
         { BITS, { size, 0, 5, 4, 0, 2, 6, NULL, 0, 0, 2, 2, 0, NULL }, "layers is 2; 1 (2 if order-agnostic)" },
         { BITS, { size, 0, 5, 4, 0, 2, 6, NULL, 0, 1, 2, 3, 0, NULL }, "layers is 3; 1 or 2" },
         { BITS, { size, 0, 5, 4, 0, 2, 6, NULL, 0, 1, 0, 1, 0, NULL }, "orders is 0; 1 to 4096" },
-        { BITS, { size, 0, 5, 4, 0, 2, 6, twice, 0, 0, 2, 1, 0, NULL }, "place 9 is 8, for the second time" },
-        { BITS, { size, 0, 5, 4, 0, 2, 6, beyond, 0, 0, 2, 1, 0, NULL }, "place 1 is 10, out of range" },
+        { BITS, { size, 0, 5, 4, 0, 2, 6, twice, 0, 0, 2, 1, 0, NULL }, "8 at place 9 is there already" },
+        { BITS, { size, 0, 5, 4, 0, 2, 6, beyond, 0, 0, 2, 1, 0, NULL }, "10 at place 1 is out of range" },
         { BITS, { size, 0, 5, 4, 0, 2, 6, twice, 0, 1, 2, 1, 0, NULL }, "order is given" },
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

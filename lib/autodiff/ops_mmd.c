@@ -131,7 +131,7 @@ static void mmd_backward(gm_call *c)
     }
 }
 
-const gm_op gm_op_mmd2 = { "mmd2", 2, mmd_infer, mmd_forward, mmd_backward };
+const gm_op gm_op_mmd2 = { "mmd2", 2, mmd_infer, mmd_forward, mmd_backward, NULL };
 
 gm_var gm_mmd2(gm_tape *tape, gm_var x, gm_var y, gm_kernel *kernel, int32_t estimator)
 {
