@@ -278,6 +278,55 @@ def linear_ar(foreach):
     return step
 
 
+class Masked(torch.nn.Linear):
+    def __init__(self, inputs, outputs, mask):
+        super().__init__(inputs, outputs)
+        self.register_buffer("mask", mask.float())
+
+    def forward(self, x):
+        return F.linear(x, self.weight * self.mask, self.bias)
+
+
+class MADE(torch.nn.Module):
+    """784-500-500-784 with the masks of gm/made.h's default."""
+
+    def __init__(self):
+        super().__init__()
+        columns, hidden = torch.arange(1, 785), 1 + torch.arange(500) * 783 // 500
+        self.layers = torch.nn.ModuleList([
+            Masked(784, 500, hidden[:, None] >= columns[None]),
+            Masked(500, 500, hidden[:, None] >= hidden[None]),
+            Masked(500, 784, columns[:, None] > hidden[None])])
+
+    def forward(self, x):
+        h = F.relu(self.layers[0](x))
+        return self.layers[2](F.relu(self.layers[1](h)))
+
+    @torch.no_grad()
+    def sample(self):
+        """The usual way: the net once for each column. The masked weights are multiplied out once."""
+        weights = [(layer.weight * layer.mask, layer.bias) for layer in self.layers]
+        x, u = torch.zeros(1, 784), torch.rand(784).tolist()
+        for d in range(784):
+            h = F.relu(F.linear(F.relu(F.linear(x, *weights[0])), *weights[1]))
+            p = (torch.dot(weights[2][0][d], h[0]) + weights[2][1][d]).item()
+            x[0, d] = u[d] < 1 / (1 + math.exp(-p))
+        return x
+
+
+def made(foreach):
+    model = MADE()
+    optimizer = adam(model.parameters(), 1e-3, 0.9, foreach)
+
+    def step(x):
+        optimizer.zero_grad(set_to_none=True)
+        loss = F.binary_cross_entropy_with_logits(model(x), x, reduction="sum")
+        (loss / len(x)).backward()
+        optimizer.step()
+
+    return step
+
+
 def laid_out(net, channels_last):
     return net.to(memory_format=torch.channels_last) if channels_last else net
 
@@ -302,9 +351,10 @@ ROWS = {
     "gmmn": (1000, 0, gmmn, ways(3)),
     "nade": (100, "bits", nade, ways(2)),
     "linear_ar": (100, "bits", linear_ar, ways(1)),
+    "made": (100, "bits", made, ways(1)),
 }
 # Models that draw one image when told.
-SAMPLERS = {"nade": NADE, "linear_ar": lambda: MaskedLinear(784)}
+SAMPLERS = {"nade": NADE, "linear_ar": lambda: MaskedLinear(784), "made": MADE}
 
 
 class Work:

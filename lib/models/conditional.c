@@ -139,6 +139,11 @@ gm_status gm_conditional_check(gm_model *model, const char *verb, int32_t kind, 
                                const float *rows, const uint8_t *known, int64_t count)
 {
     const int64_t size = model->row_size;
+    if (kind == GM_CONDITIONAL_BINARY && !known) { /* the common case, without a branch for each value */
+        int others = 0;
+        for (int64_t i = 0; i < count * size; i++) others |= (rows[i] != 0) & (rows[i] != 1);
+        if (!others) return GM_OK;
+    }
     for (int64_t i = 0; i < count * size; i++) {
         const double x = (double)rows[i];
         if (known && !known[i]) continue;

@@ -22,7 +22,21 @@ static gm_model *neural(gm_context *ctx)
     return gm_neural_ar_model(ar);
 }
 
-static const density_fn makers[] = { linear, neural };
+static gm_model *masked(gm_context *ctx)
+{
+    gm_made_options o = GM_MADE_OPTIONS_INIT;
+    static const int64_t hidden[2] = { 13, 9 };
+    gm_made *made = NULL;
+    o.hidden = hidden;
+    o.layers = 2;
+    o.direct = 1;
+    o.random_orders = 1;
+    o.activation = GM_ACTIVATION_TANH;
+    support_ok(ctx, gm_made_create(&made, ctx, BITS, &o));
+    return gm_made_model(made);
+}
+
+static const density_fn makers[] = { linear, neural, masked };
 
 START_TEST(exact)
 {
