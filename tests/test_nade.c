@@ -472,7 +472,7 @@ START_TEST(refusals)
     gm_dataset *data = NULL, *narrow = NULL;
     support_ok(ctx, gm_dataset_from_memory(&data, ctx, 2, shape, rows));
     support_ok(ctx, gm_dataset_from_memory(&narrow, ctx, 2, other, rows));
-    support_fails(ctx, gm_nade_start(nade, data), GM_E_INVALID, "row 2, column 4");
+    support_fails(ctx, gm_nade_start(nade, data), GM_E_INVALID, "row 2, column 4 is 2; 0 or 1 is wanted");
     support_fails(ctx, gm_nade_start(nade, narrow), GM_E_SHAPE, "6 values");
     support_fails(ctx, gm_nade_start(nade, NULL), GM_E_INVALID, "NULL");
     gm_fit_options fit = GM_FIT_OPTIONS_INIT;

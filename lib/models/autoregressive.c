@@ -87,7 +87,7 @@ static gm_status visit(gm_model *model, const char *verb, const float *rows, int
     GM_TRY(check(model, verb, rows, out, count));
     const int64_t width = gm_autoregressive_width(model), size = model->row_size;
     GM_TRY(gm_model_labels_for(model, verb, count, &labels));
-    GM_TRY(gm_conditional_check(model, verb, gm_autoregressive_kind(model), width, rows, NULL, count));
+    GM_TRY(gm_conditional_check(model, verb, gm_autoregressive_kind(model), width, 0, rows, NULL, count));
     const int64_t group = count < GM_MODEL_GROUP ? count : GM_MODEL_GROUP;
     if ((uint64_t)width <= SIZE_MAX / sizeof *raw / (uint64_t)size / (uint64_t)group)
         bytes = (size_t)(group * size * width) * sizeof *raw;
@@ -204,7 +204,7 @@ static gm_status walk(gm_model *model, const char *verb, const float *rows, cons
     GM_TRY(check(model, verb, rows, known, count));
     GM_TRY(gm_model_labels_for(model, verb, count, &labels));
     GM_TRY(gm_conditional_check(model, verb, gm_autoregressive_kind(model),
-                                gm_autoregressive_width(model), rows, known, count));
+                                gm_autoregressive_width(model), 0, rows, known, count));
     GM_TRY(exact(model, verb, known, count));
     GM_TRY(copy(model, verb, rows, known, count, filled));
     for (int64_t i = 0; i < count; i++) log_known[i] = 0;

@@ -135,7 +135,7 @@ void gm_conditional_describe(int32_t kind, int64_t width, const float *raw, floa
     }
 }
 
-gm_status gm_conditional_check(gm_model *model, const char *verb, int32_t kind, int64_t width,
+gm_status gm_conditional_check(gm_model *model, const char *verb, int32_t kind, int64_t width, int64_t first,
                                const float *rows, const uint8_t *known, int64_t count)
 {
     const int64_t size = model->row_size;
@@ -150,7 +150,7 @@ gm_status gm_conditional_check(gm_model *model, const char *verb, int32_t kind, 
         if (kind == GM_CONDITIONAL_BINARY && (x == 0 || x == 1)) continue;
         if (kind == GM_CONDITIONAL_CATEGORICAL && x >= 0 && x < (double)width && x == floor(x)) continue;
         if (kind > GM_CONDITIONAL_CATEGORICAL && isfinite(x)) continue;
-        const long long row = (long long)(i / size), column = (long long)(i % size);
+        const long long row = (long long)(first + i / size), column = (long long)(i % size);
         if (kind == GM_CONDITIONAL_CATEGORICAL)
             return gm_model_fail(model->ctx, GM_E_INVALID,
                                  "%s: %s: row %lld, column %lld is %g; a class from 0 to %lld is wanted",

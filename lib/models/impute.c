@@ -87,7 +87,7 @@ static gm_status check(gm_model *model, const float *rows, const uint8_t *known,
                              "%s: impute: mean is %d, but class numbers have no mean", name,
                              (int)o->mean);
     return gm_conditional_check(model, "impute", gm_autoregressive_kind(model),
-                                gm_autoregressive_width(model), rows, known, count);
+                                gm_autoregressive_width(model), 0, rows, known, count);
 }
 
 gm_status gm_autoregressive_impute(gm_model *model, float *rows, const uint8_t *known,

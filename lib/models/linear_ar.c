@@ -201,7 +201,7 @@ static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_me
     gm_tape *tape = model->tape;
     recorded r;
     gm_status status;
-    GM_TRY(gm_conditional_check(model, "loss", ar->kind, width_of(model), batch->rows, NULL, batch->count));
+    GM_TRY(gm_conditional_check(model, "loss", ar->kind, width_of(model), 0, batch->rows, NULL, batch->count));
     GM_TRY(record(ar, batch, &r));
     *out = gm_mean(tape, record_nll(ar, &r, batch->count));
     gm_metrics_add(metrics, "loss", gm_scalar(tape, *out));

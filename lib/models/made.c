@@ -499,7 +499,7 @@ static gm_status log_prob(gm_model *model, const gm_batch *batch, double *out)
     const int64_t size = model->row_size;
     gm_status status;
     if (made->o.orders == 1) return gm_autoregressive_score(model, batch, out);
-    GM_TRY(gm_conditional_check(model, "log_prob", made->o.kind, made->width, batch->rows, NULL, batch->count));
+    GM_TRY(gm_conditional_check(model, "log_prob", made->o.kind, made->width, 0, batch->rows, NULL, batch->count));
     for (int64_t done = 0; done < batch->count;) {
         const int64_t n = batch->count - done < GM_MODEL_GROUP ? batch->count - done : GM_MODEL_GROUP;
         GM_TRY(score_group(made, batch->rows + done * size, n, out + done));
@@ -531,7 +531,7 @@ static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_me
     gm_made *made = of(model);
     const int training = (gm_tape_mode(model->tape) & GM_TAPE_TRAIN) != 0;
     gm_status status;
-    GM_TRY(gm_conditional_check(model, "loss", made->o.kind, made->width, batch->rows, NULL, batch->count));
+    GM_TRY(gm_conditional_check(model, "loss", made->o.kind, made->width, 0, batch->rows, NULL, batch->count));
     if (!training && made->o.orders > 1) {
         GM_TRY(mean_over_sets(model, batch, out));
     } else {

@@ -248,8 +248,8 @@ float gm_conditional_draw(int32_t kind, int64_t width, const float *raw, double 
 /* The same as probabilities and deviations, for hosts. */
 void gm_conditional_describe(int32_t kind, int64_t width, const float *raw, float *out);
 /* Can an autoregressive model have these values? Binary: 0 and 1 only; class numbers: whole, below width; others: finite.
- * known NULL: all are looked at. GM_E_INVALID with row, column and value. */
-gm_status gm_conditional_check(gm_model *model, const char *verb, int32_t kind, int64_t width,
+ * known NULL: all are looked at. first: the number of the first row, for the line. GM_E_INVALID with row, column and value. */
+gm_status gm_conditional_check(gm_model *model, const char *verb, int32_t kind, int64_t width, int64_t first,
                                const float *rows, const uint8_t *known, int64_t count);
 
 /* The value that p(x_i | x_<i) takes next, from the generator's numbers: one, or two for real values. */

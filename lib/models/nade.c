@@ -288,7 +288,7 @@ static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_me
     gm_tape *tape = model->tape;
     gm_var x, y, nll;
     gm_status status;
-    GM_TRY(gm_conditional_check(model, "loss", net->kind, net->width, batch->rows, NULL, batch->count));
+    GM_TRY(gm_conditional_check(model, "loss", net->kind, net->width, 0, batch->rows, NULL, batch->count));
     if (nade->net.agnostic) {
         GM_TRY(gm_nade_masked_loss(&nade->net, batch, out));
     } else {
@@ -329,7 +329,7 @@ static gm_status log_prob(gm_model *model, const gm_batch *batch, double *out)
 {
     gm_nade_net *net = &of(model)->net;
     if (!net->agnostic) return gm_autoregressive_score(model, batch, out);
-    const gm_status status = gm_conditional_check(model, "log_prob", net->kind, net->width, batch->rows, NULL,
+    const gm_status status = gm_conditional_check(model, "log_prob", net->kind, net->width, 0, batch->rows, NULL,
                                                   batch->count);
     return status ? status : gm_nade_mean_log_prob(net, batch, out);
 }

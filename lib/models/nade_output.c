@@ -112,14 +112,7 @@ gm_status gm_nade_fit_bias(gm_nade_net *net, gm_dataset *data)
                              (long long)size));
     for (int64_t i = 0; i < rows; i++) {
         GM_TRY(gm_dataset_read(data, &i, 1, 0, row));
-        status = gm_conditional_check(model, "start", net->kind, net->width, row, NULL, 1);
-        if (status) /* once more with the row's own number */
-            for (int64_t c = 0; c < size; c++)
-                if (net->kind == GM_CONDITIONAL_BINARY ? row[c] != 0 && row[c] != 1
-                                                       : !(row[c] >= 0 && row[c] < (float)net->classes))
-                    GM_TRY(gm_model_fail(model->ctx, status, "nade: start: row %lld, column %lld is %g, no value of the model's",
-                                         (long long)i, (long long)c, (double)row[c]));
-        GM_TRY(status);
+        GM_TRY(gm_conditional_check(model, "start", net->kind, net->width, i, row, NULL, 1));
         add_row(net, row, sum, each);
     }
     for (int64_t k = 0; k < size; k++)

@@ -283,7 +283,7 @@ static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_me
     gm_param *weights[] = { ar->in_weight, ar->out_weight, ar->direct };
     recorded r;
     gm_status status;
-    GM_TRY(gm_conditional_check(model, "loss", ar->o.kind, ar->width, batch->rows, NULL, batch->count));
+    GM_TRY(gm_conditional_check(model, "loss", ar->o.kind, ar->width, 0, batch->rows, NULL, batch->count));
     GM_TRY(record(ar, batch, &r));
     *out = gm_mean(tape, record_nll(ar, &r));
     gm_metrics_add(metrics, "loss", gm_scalar(tape, *out));
