@@ -1,12 +1,13 @@
 /* gm/evaluate.h - how good a model is, in numbers, each by a protocol that can be named.
  *
- *     gm_evaluate_nll          -log p(x) of a dataset, exact or by the family's estimate
- *     gm_ais, gm_ais_reverse, gm_ais_bracket   log p(x) of a decoder by annealing, from below and
- * from above gm_parzen, gm_parzen_fit                 windows on samples, for models that can only
- * be sampled gm_kernel_distance, gm_frechet_distance  how far samples are from data, on features
- *     gm_precision_recall      whether samples look like data, and whether data are covered
- *     gm_nearest_data          how near samples come to rows of the training set (memorisation)
- *     gm_diversity             how different samples are from each other
+ *     gm_evaluate_nll                          -log p(x) of a dataset, exact or by the family's estimate
+ *     gm_ais, gm_ais_reverse, gm_ais_bracket   log p(x) of a decoder by annealing, from below and from above
+ *     gm_parzen, gm_parzen_fit                 windows on samples, for models that can only be sampled
+ *     gm_mmd_evaluate                          could samples and data be of one distribution?
+ *     gm_kernel_distance, gm_frechet_distance  how far samples are from data, on features
+ *     gm_precision_recall                      whether samples look like data, and whether data are covered
+ *     gm_nearest_data                          how near samples come to rows of the training set (memorisation)
+ *     gm_diversity                             how different samples are from each other
  *
  * No number says it all: a model can have a good likelihood and poor samples, or the other way
  * round (Theis, van den Oord and Bethge 2016). docs/evaluation.md has the definitions with their

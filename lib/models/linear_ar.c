@@ -368,13 +368,12 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
 {
     gm_linear_ar *ar = NULL;
     gm_linear_ar_options o = GM_LINEAR_AR_OPTIONS_INIT;
-    int64_t *places = NULL, columns = 0, kind;
+    int64_t *places = NULL, columns = 0;
     gm_status status;
     GM_TRY(gm_archive_get_int(archive, "linear_ar.columns", &columns));
-    GM_TRY(gm_archive_get_int(archive, "linear_ar.kind", &kind));
+    GM_TRY(gm_model_get_small(archive, "linear_ar.kind", &o.kind));
     GM_TRY(gm_archive_get_int(archive, "linear_ar.classes", &o.classes));
     GM_TRY(gm_archive_get_real(archive, "linear_ar.weight_decay", &o.weight_decay));
-    o.kind = kind < 0 || kind > INT32_MAX ? -1 : (int32_t)kind;
     GM_TRY(check_weight(ctx, archive, columns, o.classes));
     GM_TRY(gm_order_get(&places, ctx, archive, "linear_ar.order", columns));
     o.order = places;

@@ -645,15 +645,6 @@ out:
     return status;
 }
 
-/* A number that fits 32 bits; -1 for others, which no option allows. */
-static gm_status get_small(gm_archive *archive, const char *key, int32_t *out)
-{
-    int64_t value = 0;
-    gm_status status = gm_archive_get_int(archive, key, &value);
-    *out = value < 0 || value > INT32_MAX ? -1 : (int32_t)value;
-    return status;
-}
-
 /* Has the file a weight of the size that it speaks of? Before memory is taken for it. */
 static gm_status check_weight(gm_context *ctx, gm_archive *archive, const char *key, int64_t out, int64_t in)
 {
@@ -697,19 +688,19 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
     char key[32];
     gm_status status;
     GM_TRY(gm_archive_get_int(archive, "made.columns", &columns));
-    GM_TRY(get_small(archive, "made.layers", &o.layers));
+    GM_TRY(gm_model_get_small(archive, "made.layers", &o.layers));
     for (int32_t l = 0; l < o.layers && l < GM_MADE_MAX_LAYERS; l++) {
         (void)snprintf(key, sizeof key, "made.units.%d", (int)l);
         GM_TRY(gm_archive_get_int(archive, key, &units[l]));
     }
     o.hidden = o.layers <= GM_MADE_MAX_LAYERS ? units : NULL;
-    GM_TRY(get_small(archive, "made.activation", &o.activation));
-    GM_TRY(get_small(archive, "made.kind", &o.kind));
-    GM_TRY(get_small(archive, "made.direct", &o.direct));
+    GM_TRY(gm_model_get_small(archive, "made.activation", &o.activation));
+    GM_TRY(gm_model_get_small(archive, "made.kind", &o.kind));
+    GM_TRY(gm_model_get_small(archive, "made.direct", &o.direct));
     GM_TRY(gm_archive_get_int(archive, "made.classes", &o.classes));
     GM_TRY(gm_archive_get_int(archive, "made.components", &o.components));
-    GM_TRY(get_small(archive, "made.degrees", &o.degrees));
-    GM_TRY(get_small(archive, "made.random_orders", &o.random_orders));
+    GM_TRY(gm_model_get_small(archive, "made.degrees", &o.degrees));
+    GM_TRY(gm_model_get_small(archive, "made.random_orders", &o.random_orders));
     GM_TRY(gm_archive_get_int(archive, "made.masks", &o.masks));
     GM_TRY(gm_archive_get_int(archive, "made.orders", &o.orders));
     GM_TRY(gm_archive_get_int(archive, "made.mask_seed", &seed));

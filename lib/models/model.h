@@ -118,6 +118,8 @@ void *gm_model_allocate(gm_context *ctx, size_t size);
 __attribute__((format(printf, 3, 4)))
 #endif
 gm_status gm_model_fail(gm_context *ctx, gm_status status, const char *format, ...);
+/* An int32 option of a file; what does not fit becomes -1, which no option allows. GM_E_FORMAT: no such key, or no number. */
+gm_status gm_model_get_small(gm_archive *archive, const char *key, int32_t *out);
 void gm_metrics_add(gm_metrics *metrics, const char *name, double value);
 
 /* What an evaluation begins and ends with: GM_E_INVALID if out is NULL or of unknown size (`what` is in the line); and

@@ -12,6 +12,14 @@ static const gm_family *const families[] = {
     &gm_family_nade,
 };
 
+gm_status gm_model_get_small(gm_archive *archive, const char *key, int32_t *out)
+{
+    int64_t value = 0;
+    const gm_status status = gm_archive_get_int(archive, key, &value);
+    *out = value < 0 || value > INT32_MAX ? -1 : (int32_t)value;
+    return status;
+}
+
 static gm_status put_rng(gm_archive *archive, const gm_rng *rng)
 {
     gm_rng_state s;

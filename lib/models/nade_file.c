@@ -24,15 +24,6 @@ out:
     return status;
 }
 
-/* An int32 option; what does not fit becomes -1, which is refused. */
-static gm_status get_small(gm_archive *archive, const char *name, int32_t *out)
-{
-    int64_t value = 0;
-    const gm_status status = gm_archive_get_int(archive, name, &value);
-    *out = value < 0 || value > INT32_MAX ? -1 : (int32_t)value;
-    return status;
-}
-
 /* Has the file weights of the sizes that it speaks of? Before memory is taken for them. */
 static gm_status check_weights(gm_context *ctx, gm_archive *archive, int64_t columns, const gm_nade_options *o)
 {
@@ -57,15 +48,15 @@ gm_status gm_nade_get(gm_nade_options *o, int64_t **order, int64_t *columns, uin
     int64_t bits = 0;
     gm_status status;
     GM_TRY(gm_archive_get_int(archive, "nade.columns", columns));
-    GM_TRY(get_small(archive, "nade.kind", &o->kind));
-    GM_TRY(get_small(archive, "nade.activation", &o->activation));
+    GM_TRY(gm_model_get_small(archive, "nade.kind", &o->kind));
+    GM_TRY(gm_model_get_small(archive, "nade.activation", &o->activation));
     GM_TRY(gm_archive_get_int(archive, "nade.hidden", &o->hidden));
     GM_TRY(gm_archive_get_int(archive, "nade.classes", &o->classes));
     GM_TRY(gm_archive_get_int(archive, "nade.components", &o->components));
-    GM_TRY(get_small(archive, "nade.tied", &o->tied));
-    GM_TRY(get_small(archive, "nade.order_agnostic", &o->order_agnostic));
+    GM_TRY(gm_model_get_small(archive, "nade.tied", &o->tied));
+    GM_TRY(gm_model_get_small(archive, "nade.order_agnostic", &o->order_agnostic));
     GM_TRY(gm_archive_get_int(archive, "nade.orders", &o->orders));
-    GM_TRY(get_small(archive, "nade.layers", &o->layers));
+    GM_TRY(gm_model_get_small(archive, "nade.layers", &o->layers));
     GM_TRY(gm_archive_get_int(archive, "nade.seed", &bits));
     GM_TRY(gm_archive_get_real(archive, "nade.log_scale_bound", &o->log_scale_bound));
     GM_TRY(check_weights(ctx, archive, *columns, o));

@@ -449,14 +449,6 @@ out:
     return status;
 }
 
-static gm_status get_small(gm_archive *archive, const char *key, int32_t *out)
-{
-    int64_t value = 0;
-    const gm_status status = gm_archive_get_int(archive, key, &value);
-    *out = value < 0 || value > INT32_MAX ? -1 : (int32_t)value;
-    return status;
-}
-
 static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_optimizer *optimizer)
 {
     gm_neural_ar *ar = NULL;
@@ -464,11 +456,11 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
     int64_t *places = NULL, columns = 0;
     gm_status status;
     GM_TRY(gm_archive_get_int(archive, "neural_ar.columns", &columns));
-    GM_TRY(get_small(archive, "neural_ar.kind", &o.kind));
-    GM_TRY(get_small(archive, "neural_ar.direct", &o.direct));
+    GM_TRY(gm_model_get_small(archive, "neural_ar.kind", &o.kind));
+    GM_TRY(gm_model_get_small(archive, "neural_ar.direct", &o.direct));
     GM_TRY(gm_archive_get_int(archive, "neural_ar.hidden", &o.hidden));
     GM_TRY(gm_archive_get_int(archive, "neural_ar.classes", &o.classes));
-    GM_TRY(get_small(archive, "neural_ar.activation", &o.activation));
+    GM_TRY(gm_model_get_small(archive, "neural_ar.activation", &o.activation));
     GM_TRY(gm_archive_get_real(archive, "neural_ar.weight_decay", &o.weight_decay));
     GM_TRY(check_weight(ctx, archive, columns, o.hidden, o.classes));
     GM_TRY(gm_order_get(&places, ctx, archive, "neural_ar.order", columns));
