@@ -9,20 +9,6 @@
 
 #include "common/density.h"
 
-/* Adam whose rate goes in a straight line from `rate` to last times that. */
-static gm_status make_adam(gm_optimizer **out, const struct density *d, double rate, double last)
-{
-    const struct options *o = &d->run->options;
-    gm_adam_options adam = GM_ADAM_OPTIONS_INIT;
-    gm_schedule fall = GM_SCHEDULE_INIT;
-    adam.rate = rate;
-    fall.kind = GM_SCHEDULE_LINEAR;
-    fall.period = o->epochs * ((gm_dataset_rows(d->train) + o->batch - 1) / o->batch);
-    fall.floor = last;
-    const gm_status s = gm_adam_create(out, d->run->context, &adam);
-    return s ? s : gm_optimizer_set_schedule(*out, &fall);
-}
-
 static gm_status make(gm_linear_ar **out, const struct density *d, double rate, double last,
                       double weight_decay)
 {
@@ -34,7 +20,7 @@ static gm_status make(gm_linear_ar **out, const struct density *d, double rate, 
         o.kind = GM_CONDITIONAL_CATEGORICAL;
         o.classes = d->classes;
     }
-    s = make_adam(&o.optimizer, d, rate, last);
+    s = density_adam(&o.optimizer, d, rate, last, 0);
     if (!s) s = gm_linear_ar_create(out, d->run->context, d->width, &o);
     gm_optimizer_release(o.optimizer);
     return s;

@@ -32,9 +32,6 @@ struct settings {
 static gm_status make_optimizer(gm_optimizer **out, const struct settings *set, const struct density *d)
 {
     gm_context *ctx = d->run->context;
-    const struct options *o = &d->run->options;
-    gm_schedule fall = GM_SCHEDULE_INIT;
-    gm_status s;
     if (set->optimizer == 1) { /* the constants of Germain et al. */
         gm_adadelta_options how = GM_ADADELTA_OPTIONS_INIT;
         how.rho = 0.95;
@@ -49,13 +46,7 @@ static gm_status make_optimizer(gm_optimizer **out, const struct settings *set, 
         how.weight_decay = set->decay;
         return gm_adagrad_create(out, ctx, &how);
     }
-    gm_adam_options how = GM_ADAM_OPTIONS_INIT;
-    how.rate = set->rate;
-    how.weight_decay = set->decay;
-    fall.kind = GM_SCHEDULE_LINEAR;
-    fall.period = o->epochs * ((gm_dataset_rows(d->train) + o->batch - 1) / o->batch);
-    s = gm_adam_create(out, ctx, &how);
-    return s ? s : gm_optimizer_set_schedule(*out, &fall);
+    return density_adam(out, d, set->rate, 0, set->decay);
 }
 
 /* Bits: the outputs' biases become the logits of the columns' means, so that training starts from the marginals. */

@@ -23,23 +23,10 @@ struct settings {
     int activation, agnostic, tied;
 };
 
-static gm_status make_adam(gm_optimizer **out, const struct settings *set, const struct density *d)
-{
-    const struct options *o = &d->run->options;
-    gm_adam_options how = GM_ADAM_OPTIONS_INIT;
-    gm_schedule fall = GM_SCHEDULE_INIT;
-    how.rate = set->rate;
-    how.weight_decay = set->decay;
-    fall.kind = GM_SCHEDULE_LINEAR;
-    fall.period = o->epochs * ((gm_dataset_rows(d->train) + o->batch - 1) / o->batch);
-    const gm_status s = gm_adam_create(out, d->run->context, &how);
-    return s ? s : gm_optimizer_set_schedule(*out, &fall);
-}
-
 static gm_status make(gm_nade **out, const struct settings *set, const struct density *d)
 {
     gm_nade_options o = GM_NADE_OPTIONS_INIT;
-    gm_status s = make_adam(&o.optimizer, set, d);
+    gm_status s = density_adam(&o.optimizer, d, set->rate, 0, set->decay);
     o.hidden = set->hidden;
     o.layers = (int32_t)set->layers;
     o.order_agnostic = set->agnostic;

@@ -11,20 +11,6 @@
 static const char *const functions[] = { "relu", "tanh", "sigmoid", NULL };
 static const int32_t activations[] = { GM_ACTIVATION_RELU, GM_ACTIVATION_TANH, GM_ACTIVATION_SIGMOID };
 
-/* Adam whose rate goes in a straight line from `rate` to last times that. */
-static gm_status make_adam(gm_optimizer **out, const struct density *d, double rate, double last)
-{
-    const struct options *o = &d->run->options;
-    gm_adam_options adam = GM_ADAM_OPTIONS_INIT;
-    gm_schedule fall = GM_SCHEDULE_INIT;
-    adam.rate = rate;
-    fall.kind = GM_SCHEDULE_LINEAR;
-    fall.period = o->epochs * ((gm_dataset_rows(d->train) + o->batch - 1) / o->batch);
-    fall.floor = last;
-    const gm_status s = gm_adam_create(out, d->run->context, &adam);
-    return s ? s : gm_optimizer_set_schedule(*out, &fall);
-}
-
 int main(int argc, char **argv)
 {
     struct run r;
@@ -61,7 +47,7 @@ int main(int argc, char **argv)
         o.kind = GM_CONDITIONAL_CATEGORICAL;
         o.classes = d.classes;
     }
-    if ((s = make_adam(&o.optimizer, &d, rate, last))) goto out;
+    if ((s = density_adam(&o.optimizer, &d, rate, last, 0))) goto out;
     if ((s = gm_neural_ar_create(&ar, r.context, d.width, &o))) goto out;
     if ((s = density_train(&d, gm_neural_ar_model(ar), &status))) goto out;
     if ((s = density_report(&d, gm_neural_ar_model(ar), &json, "neural_ar"))) goto out;

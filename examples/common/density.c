@@ -147,6 +147,21 @@ out:
 
 /* --- Training. */
 
+gm_status density_adam(gm_optimizer **out, const struct density *d, double rate, double last,
+                       double weight_decay)
+{
+    const struct options *o = &d->run->options;
+    gm_adam_options adam = GM_ADAM_OPTIONS_INIT;
+    gm_schedule fall = GM_SCHEDULE_INIT;
+    adam.rate = rate;
+    adam.weight_decay = weight_decay;
+    fall.kind = GM_SCHEDULE_LINEAR;
+    fall.period = o->epochs * ((gm_dataset_rows(d->train) + o->batch - 1) / o->batch);
+    fall.floor = last;
+    const gm_status s = gm_adam_create(out, d->run->context, &adam);
+    return s ? s : gm_optimizer_set_schedule(*out, &fall);
+}
+
 gm_status density_train(struct density *d, gm_model *model, int *status)
 {
     const struct options *o = &d->run->options;

@@ -80,6 +80,10 @@ struct density {
  * with: 2 for missing files and names, 1 for files that cannot be read; reported, and nothing is open then. */
 int density_open(struct density *d);
 
+/* Adam whose rate goes in a straight line, over the epochs of the options, to `last` times what it is at first. */
+gm_status density_adam(gm_optimizer **out, const struct density *d, double rate, double last,
+                       double weight_decay);
+
 /* Draws samples, fits (with --epochs, --batch, --patience), saves the model, draws samples and curves. GM_OK also after
  * Ctrl-C (d->stopped) and when the loss was not finite (reported; *status is 1). */
 gm_status density_train(struct density *d, gm_model *model, int *status);
