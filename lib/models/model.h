@@ -191,5 +191,6 @@ extern const gm_family gm_family_generator;
 extern const gm_family gm_family_vae;
 extern const gm_family gm_family_gan;
 extern const gm_family gm_family_linear_ar;
+extern const gm_family gm_family_pixelcnn;
 
 #endif
