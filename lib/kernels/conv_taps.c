@@ -4,6 +4,8 @@
 
 #include "kernels/conv_parts.h"
 
+#define STRIP 96 /* positions whose results stay in the nearest cache until all is done to them */
+
 typedef struct taps {
     const gm_taps_map *m;
     const gm_kernels *k;
@@ -27,7 +29,7 @@ typedef struct taps {
     int back_framed;
     int64_t *back_at, *back_tap;
     float *turned;                   /* weights [tap, o, back_lanes] */
-    int64_t back_floats, back_sums;
+    int64_t back_floats;
     float *sums, *biases;            /* [shards][depth, lanes], [shards][o] */
 } taps;
 
@@ -76,11 +78,10 @@ static void prepare_back(taps *r, gm_conv_carver *c, reach e, double *slot)
                             sizeof(float));
     r->biases = gm_conv_carve(c, (double)r->cut.shards * (double)m->o, sizeof(float));
     const double back = r->back_framed ? batch * area(&r->back) : 0;
-    const double sums = m->c != r->back_lanes || m->relu ? batch * pixels * (double)r->back_lanes : 0;
+    const double sums = STRIP * (double)r->back_lanes;
     *slot += back + sums;
     if (!c->base) return;
     r->back_floats = (int64_t)back;
-    r->back_sums = (int64_t)sums;
 }
 
 static size_t prepare(taps *r, int32_t threads, int backward, void *work)
@@ -194,15 +195,22 @@ static void forward_block(taps *r, int64_t first, int64_t count, int32_t held, f
     const int direct = m->o == r->lanes;
     float *y = r->y + first * r->pixels * m->o, *sums = direct ? y : slot + r->frame_floats;
     const float *skip = r->skip ? r->skip + first * r->pixels * m->o : NULL;
-    if (direct && skip) memcpy(y, skip, (size_t)(rows * m->o) * sizeof(float));
     const int64_t pieces = m->bias_stride ? count : 1, each = rows / pieces;
     for (int64_t n = 0; n < pieces; n++) {
         const float *start = r->bias ? r->bias + (m->bias_stride ? (first + n) * r->lanes : 0) : NULL;
-        r->k->gather_product(sums + n * each * r->lanes, r->lanes, x + n * plane, r->at, each, r->tap,
-                             r->depth, r->w, r->lanes, r->lanes, start, 0, direct && skip);
+        for (int64_t p = 0; p < each; p += STRIP) {
+            const int64_t strip = gm_conv_min(STRIP, each - p), at = (n * each + p) * r->lanes;
+            if (direct && skip)
+                memcpy(y + at, skip + at, (size_t)(strip * m->o) * sizeof(float));
+            r->k->gather_product(sums + at, r->lanes, x + n * plane, r->at + p, strip, r->tap, r->depth,
+                                 r->w, r->lanes, r->lanes, start, 0, direct && skip);
+            if (direct && m->act != GM_UNARY_IDENTITY)
+                r->k->unary(m->act, y + at, y + at, m->a, 0, strip * m->o);
+        }
     }
-    if (!direct) r->k->copy_rows(y, m->o, sums, r->lanes, rows, m->o);
-    if (!direct && skip) r->k->accumulate(y, skip, rows * m->o, 1);
+    if (direct) return;
+    r->k->copy_rows(y, m->o, sums, r->lanes, rows, m->o);
+    if (skip) r->k->accumulate(y, skip, rows * m->o, 1);
     if (m->act != GM_UNARY_IDENTITY) r->k->unary(m->act, y, y, m->a, 0, rows * m->o);
 }
 
@@ -231,29 +239,38 @@ void gm_taps_forward(const gm_conv_place *p, const gm_taps_map *m, float *y, con
     gm_team_run(p->team, r.cut.shards, forward_shard, &r);
 }
 
-/* The gradient by x of a block: sums over the taps turned around, of dy in its frame. */
-static void back_image(taps *r, int64_t first, int64_t count, int32_t held, float *frame)
+/* Rows of `back_lanes` sums into dx, through f. */
+static void store_image(const taps *r, float *dx, float *sums, const float *x, int64_t rows)
 {
     const gm_taps_map *m = r->m;
-    const float *dy = r->dy + first * r->pixels * m->o;
-    const int64_t rows = count * r->pixels;
-    const int direct = m->c == r->back_lanes && !m->relu;
-    float *dx = r->to->x + first * r->pixels * m->c, *sums = direct ? dx : frame + r->back_floats;
-    if (r->back_framed) {
-        gm_conv_pad(r->k, &r->back, &r->slots, held, r->cut.batch, frame, dy, count);
-        dy = frame;
-    }
-    r->k->gather_product(sums, r->back_lanes, dy, r->back_at, rows, r->back_tap, r->back_depth, r->turned,
-                         r->back_lanes, r->back_lanes, NULL, 0, direct && r->to->add_x);
-    if (direct) return;
     if (m->c != r->back_lanes) /* forwards over itself: rows only get shorter */
         for (int64_t i = 0; i < rows; i++)
             memmove(sums + i * m->c, sums + i * r->back_lanes, (size_t)m->c * sizeof(float));
-    const float *x = r->x + first * r->pixels * m->c;
     if (m->relu)
         r->k->unary_grad(GM_UNARY_RELU, dx, sums, x, x, 0, 0, rows * m->c, r->to->add_x);
     else
         r->k->accumulate(dx, sums, rows * m->c, r->to->add_x);
+}
+
+/* The gradient by x of a block: sums over the taps turned around, of dy in its frame. */
+static void back_image(taps *r, int64_t first, int64_t count, int32_t held, float *frame)
+{
+    const gm_taps_map *m = r->m;
+    const float *dy = r->dy + first * r->pixels * m->o, *x = r->x + first * r->pixels * m->c;
+    const int64_t rows = count * r->pixels;
+    const int direct = m->c == r->back_lanes && !m->relu;
+    float *dx = r->to->x + first * r->pixels * m->c, *sums = frame + r->back_floats;
+    if (r->back_framed) {
+        gm_conv_pad(r->k, &r->back, &r->slots, held, r->cut.batch, frame, dy, count);
+        dy = frame;
+    }
+    for (int64_t p = 0; p < rows; p += STRIP) {
+        const int64_t strip = gm_conv_min(STRIP, rows - p);
+        r->k->gather_product(direct ? dx + p * m->c : sums, r->back_lanes, dy, r->back_at + p, strip,
+                             r->back_tap, r->back_depth, r->turned, r->back_lanes, r->back_lanes, NULL, 0,
+                             direct && r->to->add_x);
+        if (!direct) store_image(r, dx + p * m->c, sums, x + p * m->c, strip);
+    }
 }
 
 static void back_weight(taps *r, int64_t first, int64_t count, int32_t held, float *slot, float *sums,

@@ -155,13 +155,6 @@ static gm_var plain(const gm_pixel_look *look, gm_var x)
     return x;
 }
 
-/* tanh(a) sigmoid(b) of the two halves of the channels. */
-static gm_var gate(gm_tape *tape, gm_var x, int64_t half)
-{
-    gm_var a = gm_tanh(tape, gm_slice(tape, x, 3, 0, half));
-    return gm_mul(tape, a, gm_sigmoid(tape, gm_slice(tape, x, 3, half, 2 * half)));
-}
-
 /* What the vertical stack gives each block, before its gate, into net->saw. */
 static void vertical(const gm_pixel_look *look, gm_var x)
 {
@@ -169,7 +162,7 @@ static void vertical(const gm_pixel_look *look, gm_var x)
     gm_var v = convolve(look, 0, x, GM_NO_VAR, 0, GM_ACTIVATION_NONE);
     for (int64_t b = 0; b < net->o.blocks; b++) {
         net->saw[b] = convolve(look, 2 + b * GATED + VERTICAL, v, GM_NO_VAR, 0, GM_ACTIVATION_NONE);
-        if (b < net->o.blocks - 1) v = gate(look->tape, net->saw[b], net->o.hidden);
+        if (b < net->o.blocks - 1) v = gm_gate(look->tape, net->saw[b]);
     }
 }
 
@@ -210,7 +203,7 @@ static gm_var gated(const gm_pixel_look *look, gm_var x)
         const int64_t at = 2 + b * GATED;
         gm_var a = convolve(look, at + ACROSS, seen(look, b), GM_NO_VAR, 0, GM_ACTIVATION_NONE);
         a = convolve(look, at + HORIZONTAL, h, a, 0, GM_ACTIVATION_NONE);
-        a = gate(look->tape, a, net->o.hidden);
+        a = gm_gate(look->tape, a);
         h = convolve(look, at + LAST, a, h, 0, GM_ACTIVATION_NONE);
     }
     return h;
