@@ -9,13 +9,14 @@
 #include <sys/types.h>
 
 #define BENCH_PIXELS 784
+#define BENCH_BITS 2
 
 /* One family. Another row is one more entry in rows.c and a function of the same name in
  * torch_bench.py. */
 struct row {
     const char *name;
     int64_t batch;
-    double low; /* the darkest value, 0 or -1 */
+    double low; /* the darkest value, 0 or -1; BENCH_BITS: 0 or 1, which of them is nearer */
     /* A model that gm_model_step can train on rows of BENCH_PIXELS values in [low, 1]. */
     gm_status (*make)(gm_model **out, gm_context *context);
 };

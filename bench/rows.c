@@ -140,11 +140,21 @@ out:
     return s;
 }
 
+/* Logistic regression of every pixel on those before it, Adam with rate 1e-3. */
+static gm_status make_linear_ar(gm_model **out, gm_context *context)
+{
+    gm_linear_ar *ar = NULL;
+    const gm_status s = gm_linear_ar_create(&ar, context, BENCH_PIXELS, NULL);
+    *out = gm_linear_ar_model(ar); /* the same object, so this owner is passed on */
+    return s;
+}
+
 const struct row bench_rows[] = {
     { "vae", 128, 0, make_vae },
     { "conv_vae", 128, 0, make_conv_vae },
     { "gan", 128, 0, make_gan },
     { "dcgan", 64, -1, make_dcgan },
+    { "linear_ar", 100, BENCH_BITS, make_linear_ar },
 };
 const int bench_row_count = (int)(sizeof bench_rows / sizeof bench_rows[0]);
 
@@ -160,7 +170,8 @@ static gm_status open_data(struct work *w, const char *folder)
 {
     static const char *const endings[] = { "", ".gz" };
     static const int64_t flat[] = { BENCH_PIXELS }, shape[] = { 10000, BENCH_PIXELS };
-    const double low = w->row->low;
+    const int bits = w->row->low > 1;
+    const double low = bits ? 0 : w->row->low;
     const size_t noise_size = (size_t)(shape[0] * shape[1]);
     gm_dataset *raw = NULL, *rows = NULL;
     float *noise = NULL;
@@ -172,13 +183,15 @@ static gm_status open_data(struct work *w, const char *folder)
         if (n < 0 || n >= (int)sizeof path || access(path, R_OK) != 0) continue;
         if ((s = gm_dataset_open_idx(&raw, w->context, path))) goto out;
         if ((s = gm_dataset_reshape(&rows, raw, 1, flat))) goto out;
-        s = gm_dataset_scale(&w->data, rows, (1 - low) / 255.0, low);
+        s = bits ? gm_dataset_threshold(&w->data, rows, 127.5)
+                 : gm_dataset_scale(&w->data, rows, (1 - low) / 255.0, low);
         goto out;
     }
     w->is_random = 1;
     noise = malloc(noise_size * sizeof *noise);
     if (noise == NULL) return GM_E_NOMEM;
     if ((s = gm_rng_uniform(w->order_rng, noise, (int64_t)noise_size, low, 1))) goto out;
+    for (size_t i = 0; bits && i < noise_size; i++) noise[i] = noise[i] > 0.5f;
     s = gm_dataset_from_memory(&w->data, w->context, 2, shape, noise);
 out:
     free(noise);

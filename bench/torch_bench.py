@@ -160,6 +160,28 @@ def dcgan(foreach, channels_last):
     return train_gan(generator, discriminator, (-1, 1, 28, 28), foreach, False)
 
 
+class MaskedLinear(torch.nn.Linear):
+    def __init__(self, size):
+        super().__init__(size, size)
+        self.register_buffer("mask", torch.tril(torch.ones(size, size), -1))
+
+    def forward(self, x):
+        return F.linear(x, self.weight * self.mask, self.bias)
+
+
+def linear_ar(foreach):
+    model = MaskedLinear(784)
+    optimizer = adam(model.parameters(), 1e-3, 0.9, foreach)
+
+    def step(x):
+        optimizer.zero_grad(set_to_none=True)
+        loss = F.binary_cross_entropy_with_logits(model(x), x, reduction="sum")
+        (loss / len(x)).backward()
+        optimizer.step()
+
+    return step
+
+
 def laid_out(net, channels_last):
     return net.to(memory_format=torch.channels_last) if channels_last else net
 
@@ -175,19 +197,22 @@ def ways(count):
     return list(itertools.product((True, False), repeat=count))
 
 
-# name: (batch, darkest value, maker, the ways to try)
+BITS = 2
+
+# name: (batch, darkest value or BITS, maker, the ways to try)
 ROWS = {
     "vae": (128, 0, vae, ways(2)),
     "conv_vae": (128, 0, conv_vae, ways(3)),
     "gan": (128, 0, gan, ways(2)),
     "dcgan": (64, -1, dcgan, ways(2)),
+    "linear_ar": (100, BITS, linear_ar, ways(1)),
 }
 
 
 class Work:
     def __init__(self, name):
         self.batch, low, maker, choices = ROWS[name]
-        self.data = digits * (1 - low) + low
+        self.data = (digits > 0.5).float() if low == BITS else digits * (1 - low) + low
         self.order, self.at = torch.randperm(len(self.data)), 0
         best = 0.0
         for way in choices:

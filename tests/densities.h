@@ -148,7 +148,7 @@ static inline void density_samples(gm_context *ctx, gm_model *model)
             for (int s = 0; s < STATES; s++)
                 if ((s >> a & 1) && (s >> b & 1)) want += p[s];
             for (int i = 0; i < N; i++) got += (double)(x[i * BITS + a] * x[i * BITS + b]) / N;
-            ck_assert_msg(fabs(got - want) < 4.5 * sqrt(want * (1 - want) / N) + 1e-3,
+            ck_assert_msg(fabs(got - want) < 4.5 * sqrt(fabs(want * (1 - want)) / N) + 1e-3,
                           "bits %d and %d: %g of the samples, %g of the states", a, b, got, want);
         }
     gm_tensor_release(drawn);
@@ -188,7 +188,7 @@ static inline void density_completes(gm_context *ctx, gm_model *model)
         for (int s = 0; s < STATES; s++)
             if ((s >> c & 1) && density_matches(s, rows, known)) want += p[s] / whole;
         for (int i = 0; i < N; i++) got += (double)rows[i * BITS + c] / N;
-        ck_assert_msg(fabs(got - want) < 4.5 * sqrt(want * (1 - want) / N) + 1e-4,
+        ck_assert_msg(fabs(got - want) < 4.5 * sqrt(fabs(want * (1 - want)) / N) + 1e-4,
                       "bit %d given the first: %g of the draws, %g of the states", c, got, want);
     }
     free(known);
@@ -227,7 +227,7 @@ static inline void density_imputes(gm_context *ctx, gm_model *model)
     support_ok(ctx, gm_autoregressive_impute(model, mean, known, 1, &o));
     ck_assert(ess[0] > 1 && ess[0] <= 20000);
     for (int c = 0; c < BITS; c++)
-        ck_assert_msg(fabs((double)mean[c] - want[c]) < 4.5 * sqrt(want[c] * (1 - want[c]) / ess[0]) + 1e-4,
+        ck_assert_msg(fabs((double)mean[c] - want[c]) < 4.5 * sqrt(fabs(want[c] * (1 - want[c])) / ess[0]) + 1e-4,
                       "bit %d: mean %g, the states' %g", c, (double)mean[c], want[c]);
     o.draws = 40; /* the error of few draws: about 1 / draws */
     o.mean = 0;
@@ -235,7 +235,7 @@ static inline void density_imputes(gm_context *ctx, gm_model *model)
     for (int c = 0; c < BITS; c++) {
         double got = 0;
         for (int i = 0; i < N; i++) got += (double)rows[i * BITS + c] / N;
-        ck_assert_msg(fabs(got - want[c]) < 4.5 * sqrt(want[c] * (1 - want[c]) / N) + 0.02,
+        ck_assert_msg(fabs(got - want[c]) < 4.5 * sqrt(fabs(want[c] * (1 - want[c])) / N) + 0.02,
                       "bit %d imputed: %g, the states' %g", c, got, want[c]);
     }
     free(known);

@@ -19,6 +19,7 @@
 #include "gm/loss.h"
 #include "gm/mask.h"
 #include "gm/model.h"
+#include "gm/neural_ar.h"
 #include "gm/norm.h"
 #include "gm/ops.h"
 #include "gm/optimizer.h"

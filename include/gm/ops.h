@@ -121,17 +121,6 @@ GM_API gm_var gm_matmul(gm_tape *tape, gm_var a, gm_var b, int32_t transpose_a,
 GM_API gm_var gm_linear(gm_tape *tape, gm_var x, gm_var weight, gm_var bias, int32_t activation,
                         double slope);
 
-/* gm_linear for sequences of `positions` places, each of which sees only what comes before it: the block lower
- * triangular part of the weight alone is used. x [n, positions a], weight [positions b, positions a], bias [positions b] or
- * GM_NO_VAR give [n, positions b]; outputs i b .. i b + b - 1 depend on inputs j a .. j a + a - 1 of the places j < i, and with
- * diagonal not 0 also of j = i. The rest of the weight is not looked at and has gradient 0 (so an optimizer leaves it as it is), and
- * about half of the arithmetic of gm_linear is done. Activations and slope as in gm_activate.
- * GM_E_SHAPE: sizes do not fit, or positions does not divide them; GM_E_INVALID: positions below 1, unknown
- * activation, negative slope. */
-GM_API gm_var gm_triangular_linear(gm_tape *tape, gm_var x, gm_var weight, gm_var bias,
-                                   int64_t positions, int32_t diagonal, int32_t activation,
-                                   double slope);
-
 /* The same elements in another shape, without a copy. One size may be -1: it follows from the
  * others. GM_E_INVALID: shape NULL with rank above 0, rank out of range, a negative size other than
  * one -1; GM_E_SHAPE: not as many elements, or -1 cannot be told. */

@@ -21,7 +21,7 @@ extern const gm_op gm_op_batch_norm, gm_op_layer_norm, gm_op_instance_norm,
     gm_op_spectral_normalize;
 extern const gm_op gm_op_sum, gm_op_mean, gm_op_sum_axes, gm_op_mean_axes;
 extern const gm_op gm_op_broadcast;
-extern const gm_op gm_op_matmul, gm_op_linear, gm_op_masked_linear, gm_op_triangular_linear;
+extern const gm_op gm_op_matmul, gm_op_linear, gm_op_masked_linear;
 extern const gm_op gm_op_reshape, gm_op_transpose, gm_op_concat, gm_op_slice, gm_op_gather,
     gm_op_repeat_rows, gm_op_one_hot, gm_op_stop_gradient;
 /* Internal: what gradients need, recorded by gradient entries alone. */

@@ -219,25 +219,35 @@ static void forget(gm_model *model, float *filled, int64_t count)
         gm_context_free(model->ctx, filled, (size_t)(count * model->row_size) * sizeof *filled);
 }
 
-/* The column of a row whose given value is impossible after those before it: the first in the order. -1 if that cannot be told. */
-static int64_t impossible(gm_model *model, const float *row, const uint8_t *known, const float *labels)
+/* The failure of a row whose given values have probability zero; the line tells the first such column in the order. */
+static gm_status impossible(gm_model *model, int64_t place, const float *row, const uint8_t *known,
+                            const float *label)
 {
+    const int32_t kind = gm_autoregressive_kind(model);
     const int64_t size = model->row_size, width = gm_autoregressive_width(model);
     const size_t order_bytes = (size_t)size * sizeof(int64_t),
                  raw_bytes = (size_t)(size * width) * sizeof(float);
-    int64_t *order = gm_context_allocate(model->ctx, order_bytes), column = -1;
+    int64_t *order = gm_context_allocate(model->ctx, order_bytes), k = 0;
     float *raw = gm_context_allocate(model->ctx, raw_bytes);
-    const gm_batch batch = { row, labels, 1 };
-    if (order && raw && !entries(model)->order(model, order) && !entries(model)->raw(model, &batch, raw))
-        for (int64_t k = size - 1; k >= 0; k--) {
-            const int64_t c = order[k];
-            if (known[c] && !(gm_conditional_log_prob(gm_autoregressive_kind(model), width, raw + c * width,
-                                                      (double)row[c]) > -INFINITY))
-                column = c;
-        }
-    if (raw) gm_context_free(model->ctx, raw, raw_bytes);
-    if (order) gm_context_free(model->ctx, order, order_bytes);
-    return column;
+    const gm_batch batch = { row, label, 1 };
+    gm_status status;
+    if (!order || !raw)
+        GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "%s: sample_given: no memory for conditionals",
+                             model->family->name));
+    GM_TRY(entries(model)->order(model, order));
+    GM_TRY(entries(model)->raw(model, &batch, raw));
+    while (k < size - 1 &&
+           (!known[order[k]] || gm_conditional_log_prob(kind, width, raw + order[k] * width,
+                                                        (double)row[order[k]]) > -INFINITY))
+        k++;
+    status = gm_model_fail(model->ctx, GM_E_NUMERIC,
+                           "%s: sample_given: row %lld, column %lld is %g, which has probability zero",
+                           model->family->name, (long long)place, (long long)order[k],
+                           (double)row[order[k]]);
+out:
+    gm_context_free(model->ctx, raw, raw_bytes);
+    gm_context_free(model->ctx, order, order_bytes);
+    return status;
 }
 
 gm_status gm_autoregressive_sample_given(gm_model *model, float *rows, const uint8_t *known,
@@ -256,14 +266,9 @@ gm_status gm_autoregressive_sample_given(gm_model *model, float *rows, const uin
     GM_TRY(walk(model, "sample_given", rows, known, count, 1, &filled, logs));
     GM_TRY(gm_model_labels_for(model, "sample_given", count, &labels));
     for (int64_t i = 0; i < count; i++)
-        if (!(logs[i] > -INFINITY)) {
-            const int64_t at = i * model->row_size;
-            GM_TRY(gm_model_fail(model->ctx, GM_E_NUMERIC,
-                                 "%s: sample_given: row %lld, column %lld: what is given has probability zero",
-                                 model->family->name, (long long)i,
-                                 (long long)impossible(model, filled + at, known + at,
-                                                       labels ? labels + i : NULL)));
-        }
+        if (!(logs[i] > -INFINITY))
+            GM_TRY(impossible(model, i, filled + i * model->row_size, known + i * model->row_size,
+                              labels ? labels + i : NULL));
     memcpy(rows, filled, (size_t)(count * model->row_size) * sizeof *rows);
     if (log_known) memcpy(log_known, logs, bytes);
 out:

@@ -6,6 +6,7 @@
 
 #include "gm/layer_file.h"
 #include "gm/loss.h"
+#include "gm/mask.h"
 #include "gm/ops.h"
 #include "models/model.h"
 
@@ -16,6 +17,7 @@ struct gm_linear_ar {
     double weight_decay;
     gm_param *weight, *bias, *log_deviation; /* the last only for reals */
     gm_order order;
+    float *degrees;  /* of inputs and outputs: the place, counted from 1 */
     float *on_value; /* of the walk: inputs so far that are not zero, with their places among the inputs */
     int64_t *on;
     float *raw; /* of the walk: one conditional */
@@ -56,7 +58,7 @@ static gm_status check_options(gm_context *ctx, int64_t columns, const gm_linear
         return gm_model_fail(ctx, GM_E_INVALID, "linear_ar: weight_decay is %g, at least 0 is wanted",
                              o->weight_decay);
     const int64_t classes = o->kind == GM_CONDITIONAL_CATEGORICAL ? o->classes : 1;
-    if (columns > 1000000000 / classes)
+    if (columns >= 1 << 22 || columns > 1000000000 / classes)
         return gm_model_fail(ctx, GM_E_INVALID,
                              "linear_ar: %lld columns of %lld classes are too many weights",
                              (long long)columns, (long long)classes);
@@ -89,9 +91,11 @@ static gm_status build(gm_linear_ar *ar, const gm_linear_ar_options *o, int64_t 
     ar->on = gm_context_allocate(model->ctx, (size_t)columns * sizeof *ar->on);
     ar->on_value = gm_context_allocate(model->ctx, (size_t)columns * sizeof *ar->on_value);
     ar->raw = gm_context_allocate(model->ctx, (size_t)width_of(model) * sizeof *ar->raw);
-    if (!ar->on || !ar->on_value || !ar->raw)
+    ar->degrees = gm_context_allocate(model->ctx, (size_t)shape[0] * sizeof *ar->degrees);
+    if (!ar->on || !ar->on_value || !ar->raw || !ar->degrees)
         GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "linear_ar: no memory for %lld columns",
                              (long long)columns));
+    for (int64_t i = 0; i < shape[0]; i++) ar->degrees[i] = (float)(i / ar->classes + 1);
     GM_TRY(gm_model_bind(model, &model->optimizer, o->optimizer, model->params));
 out:
     return status;
@@ -123,6 +127,7 @@ static void destroy(gm_model *model)
     gm_linear_ar *ar = of(model);
     gm_context *ctx = model->ctx;
     const size_t columns = (size_t)model->row_size;
+    gm_context_free(ctx, ar->degrees, columns * (size_t)ar->classes * sizeof *ar->degrees);
     gm_context_free(ctx, ar->raw, (size_t)width_of(model) * sizeof *ar->raw);
     gm_context_free(ctx, ar->on_value, columns * sizeof *ar->on_value);
     gm_context_free(ctx, ar->on, columns * sizeof *ar->on);
@@ -171,8 +176,9 @@ static gm_status record(gm_linear_ar *ar, const gm_batch *batch, recorded *r)
     gm_var in = r->x;
     if (ar->kind == GM_CONDITIONAL_CATEGORICAL)
         in = gm_reshape(tape, gm_one_hot(tape, r->x, ar->classes), 2, flat);
-    r->y = gm_triangular_linear(tape, in, gm_parameter(tape, ar->weight),
-                                gm_parameter(tape, ar->bias), columns, 0, GM_ACTIVATION_NONE, 0);
+    gm_var degrees = gm_input_array(tape, 1, flat + 1, ar->degrees);
+    r->y = gm_masked_linear(tape, in, gm_parameter(tape, ar->weight), gm_parameter(tape, ar->bias),
+                            degrees, degrees, 1, GM_ACTIVATION_NONE, 0);
     status = gm_tape_status(tape);
 out:
     return status;

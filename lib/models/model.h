@@ -191,6 +191,7 @@ extern const gm_family gm_family_generator;
 extern const gm_family gm_family_vae;
 extern const gm_family gm_family_gan;
 extern const gm_family gm_family_linear_ar;
+extern const gm_family gm_family_neural_ar;
 extern const gm_family gm_family_pixelcnn;
 
 #endif

@@ -1,33 +1,20 @@
 /* order.c - the order of an autoregressive model's columns: rows in it, and its place in a file. */
 #include <string.h>
 
+#include "gm/mask.h"
 #include "models/model.h"
 
 gm_status gm_order_set(gm_order *order, gm_model *model, const int64_t *given)
 {
-    const int64_t size = model->row_size;
-    gm_status status = GM_OK;
+    const size_t bytes = (size_t)model->row_size * sizeof *given;
     if (!given) return GM_OK;
-    int64_t *column = gm_context_allocate(model->ctx, (size_t)size * sizeof *column);
-    uint8_t *seen = gm_model_allocate(model->ctx, (size_t)size);
-    if (!column || !seen)
-        GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "%s: no memory for the order", model->family->name));
-    for (int64_t k = 0; k < size; k++) {
-        if (given[k] < 0 || given[k] >= size || seen[given[k]])
-            GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID,
-                                 "%s: order: place %lld is %lld, %s; a permutation of 0 to %lld is wanted",
-                                 model->family->name, (long long)k, (long long)given[k],
-                                 given[k] < 0 || given[k] >= size ? "out of range" : "for the second time",
-                                 (long long)size - 1));
-        seen[given[k]] = 1;
-        column[k] = given[k];
-    }
-    order->column = column;
-    column = NULL;
-out:
-    gm_context_free(model->ctx, seen, (size_t)size);
-    gm_context_free(model->ctx, column, (size_t)size * sizeof *column);
-    return status;
+    const gm_status status = gm_mask_check_order(model->ctx, given, model->row_size);
+    if (status) return status;
+    order->column = gm_context_allocate(model->ctx, bytes);
+    if (!order->column)
+        return gm_model_fail(model->ctx, GM_E_NOMEM, "%s: no memory for the order", model->family->name);
+    memcpy(order->column, given, bytes);
+    return GM_OK;
 }
 
 void gm_order_forget(gm_order *order, gm_model *model)

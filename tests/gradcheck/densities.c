@@ -1,0 +1,50 @@
+/* densities.c - models with exact likelihoods in double precision: the probabilities of all states sum to 1 within 1e-12, and the
+ * walk along the order agrees with the products as closely. */
+#include "densities.h"
+
+static gm_model *linear(gm_context *ctx)
+{
+    gm_linear_ar_options o = GM_LINEAR_AR_OPTIONS_INIT;
+    static const int64_t order[BITS] = { 3, 9, 0, 7, 1, 8, 2, 6, 5, 4 };
+    gm_linear_ar *ar = NULL;
+    o.order = order;
+    support_ok(ctx, gm_linear_ar_create(&ar, ctx, BITS, &o));
+    return gm_linear_ar_model(ar);
+}
+
+static gm_model *neural(gm_context *ctx)
+{
+    gm_neural_ar_options o = GM_NEURAL_AR_OPTIONS_INIT;
+    gm_neural_ar *ar = NULL;
+    o.hidden = 11;
+    o.activation = GM_ACTIVATION_SOFTPLUS;
+    support_ok(ctx, gm_neural_ar_create(&ar, ctx, BITS, &o));
+    return gm_neural_ar_model(ar);
+}
+
+static const density_fn makers[] = { linear, neural };
+
+START_TEST(exact)
+{
+    ck_assert_uint_eq(sizeof(float), sizeof(double));
+    gm_context *ctx = support_context(61, 2);
+    gm_model *model = density_fitted(ctx, makers[_i]);
+    density_sums_to_one(ctx, model);
+    density_factors(ctx, model);
+    density_completes(ctx, model);
+    gm_model_release(model);
+    gm_context_release(ctx);
+}
+END_TEST
+
+Suite *gm_suite(void);
+
+Suite *gm_suite(void)
+{
+    Suite *s = suite_create("gradcheck: densities");
+    TCase *t = tcase_create("densities");
+    tcase_set_timeout(t, 120);
+    tcase_add_loop_test(t, exact, 0, (int)(sizeof makers / sizeof *makers));
+    suite_add_tcase(s, t);
+    return s;
+}
