@@ -111,7 +111,7 @@ static void backward(gm_call *c)
 
 const gm_op gm_op_conv2d_taps = { "conv2d_taps", -1, infer, forward, backward, NULL };
 
-static gm_var fail(gm_tape *tape, const char *what, int64_t value, const char *wanted)
+static gm_var refuse(gm_tape *tape, const char *what, int64_t value, const char *wanted)
 {
     return gm_tape_stick(tape, gm_fail(gm_tape_context(tape), GM_E_INVALID,
                                        "conv2d_taps: %s is %lld, %s is wanted", what, (long long)value,
@@ -127,9 +127,9 @@ gm_var gm_conv2d_taps(gm_tape *tape, gm_var x, gm_var weight, gm_var bias, gm_va
     gm_status s = gm_activation_check(gm_tape_context(tape), "conv2d_taps", activation, (float)slope);
     if (s) return gm_tape_stick(tape, s);
     if (!taps) return gm_tape_fail(tape, GM_E_INVALID, "conv2d_taps: taps is NULL");
-    if (count < 1 || count > GM_TAPS_MOST) return fail(tape, "the number of taps", count, "1 to 128");
+    if (count < 1 || count > GM_TAPS_MOST) return refuse(tape, "the number of taps", count, "1 to 128");
     if (skip.recording && activation != GM_ACTIVATION_NONE)
-        return fail(tape, "with a skip connection the activation", activation, "GM_ACTIVATION_NONE");
+        return refuse(tape, "with a skip connection the activation", activation, "GM_ACTIVATION_NONE");
     taps_attr a = { relu != 0,
                     bias.recording != 0,
                     skip.recording != 0,
@@ -139,7 +139,7 @@ gm_var gm_conv2d_taps(gm_tape *tape, gm_var x, gm_var weight, gm_var bias, gm_va
                     { 0 } };
     for (int64_t i = 0; i < 2 * count; i++) {
         if (taps[i] < -GM_TAPS_FARTHEST || taps[i] > GM_TAPS_FARTHEST)
-            return fail(tape, i % 2 ? "a tap's column" : "a tap's row", taps[i], "-1024 to 1024");
+            return refuse(tape, i % 2 ? "a tap's column" : "a tap's row", taps[i], "-1024 to 1024");
         a.taps[i] = taps[i];
     }
     gm_var inputs[4] = { x, weight };
