@@ -149,12 +149,24 @@ static gm_status make_linear_ar(gm_model **out, gm_context *context)
     return s;
 }
 
+/* 15 residual blocks of 16 channels (7 x 7 with mask A, 3 x 3 with mask B), Adam with rate 1e-3. */
+static gm_status make_pixelcnn(gm_model **out, gm_context *context)
+{
+    gm_pixelcnn_options o = GM_PIXELCNN_OPTIONS_INIT;
+    gm_pixelcnn *net = NULL;
+    o.blocks = 15;
+    const gm_status s = gm_pixelcnn_create(&net, context, 28, 28, &o);
+    *out = gm_pixelcnn_model(net); /* the same object, so this owner is passed on */
+    return s;
+}
+
 const struct row bench_rows[] = {
     { "vae", 128, 0, make_vae },
     { "conv_vae", 128, 0, make_conv_vae },
     { "gan", 128, 0, make_gan },
     { "dcgan", 64, -1, make_dcgan },
     { "linear_ar", 100, BENCH_BITS, make_linear_ar },
+    { "pixelcnn", 32, BENCH_BITS, make_pixelcnn },
 };
 const int bench_row_count = (int)(sizeof bench_rows / sizeof bench_rows[0]);
 

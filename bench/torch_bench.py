@@ -182,6 +182,49 @@ def linear_ar(foreach):
     return step
 
 
+class MaskedConv(torch.nn.Conv2d):
+    """Mask A hides the middle and all that follows, mask B what follows (van den Oord et al. 2016)."""
+
+    def __init__(self, kind, inputs, outputs, size):
+        super().__init__(inputs, outputs, size, padding=size // 2)
+        mask = torch.zeros(size, size)
+        mask[: size // 2] = 1
+        mask[size // 2, : size // 2 + (kind == "B")] = 1
+        self.register_buffer("mask", mask)
+
+    def forward(self, x):
+        return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding)
+
+
+class Residual(torch.nn.Module):
+    def __init__(self, h):
+        super().__init__()
+        self.net = torch.nn.Sequential(
+            torch.nn.ReLU(), torch.nn.Conv2d(2 * h, h, 1), torch.nn.ReLU(inplace=True),
+            MaskedConv("B", h, h, 3), torch.nn.ReLU(inplace=True), torch.nn.Conv2d(h, 2 * h, 1))
+
+    def forward(self, x):
+        return x + self.net(x)
+
+
+def pixelcnn(foreach, channels_last):
+    h = 16
+    model = laid_out(torch.nn.Sequential(
+        MaskedConv("A", 1, 2 * h, 7), *[Residual(h) for _ in range(15)], torch.nn.ReLU(),
+        torch.nn.Conv2d(2 * h, 32, 1), torch.nn.ReLU(inplace=True), torch.nn.Conv2d(32, 1, 1)),
+        channels_last)
+    optimizer = adam(model.parameters(), 1e-3, 0.9, foreach)
+
+    def step(x):
+        x = x.view(-1, 1, 28, 28)
+        optimizer.zero_grad(set_to_none=True)
+        loss = F.binary_cross_entropy_with_logits(model(x), x, reduction="sum")
+        (loss / len(x)).backward()
+        optimizer.step()
+
+    return step
+
+
 def laid_out(net, channels_last):
     return net.to(memory_format=torch.channels_last) if channels_last else net
 
@@ -206,6 +249,7 @@ ROWS = {
     "gan": (128, 0, gan, ways(2)),
     "dcgan": (64, -1, dcgan, ways(2)),
     "linear_ar": (100, BITS, linear_ar, ways(1)),
+    "pixelcnn": (32, BITS, pixelcnn, ways(2)),
 }
 
 
