@@ -201,7 +201,35 @@ out:
     return status;
 }
 
-/* The same with one spinning process on each processor, against without, in turns. */
+/* Drawing one image at a time, one thread on either side. */
+static int run_sampling(const struct settings *o, const struct row *row, struct torch *torch, int torches)
+{
+    double ours[MOST_ROUNDS], theirs[MOST_ROUNDS], rate;
+    char name[64];
+    int alive = torches > 0, status = 0;
+    struct work w;
+    (void)snprintf(name, sizeof name, "%s.sample", row->name);
+    gm_status s = work_begin(&w, row, 1, o->data);
+    if (!s) s = work_sample(&w, o->seconds / 4, &rate);
+    if (alive && !s) alive = torch_block(torch, name, o->seconds / 4, &rate) == 0;
+    for (int i = 0; i < o->rounds && !s; i++) {
+        s = work_sample(&w, o->seconds, &ours[i]);
+        if (alive && !s) alive = torch_block(torch, name, o->seconds, &theirs[i]) == 0;
+    }
+    if (s) {
+        status = failed(&w, s);
+    } else {
+        const double ms = 1e3 / median(ours, o->rounds);
+        printf("%-12s %12.3f", row->name, ms);
+        if (alive) printf(" %12.3f %7.1f\n", 1e3 / median(theirs, o->rounds), 1e3 / median(theirs, o->rounds) / ms);
+        else printf(" %12s %7s\n", "-", "-");
+        fflush(stdout);
+    }
+    work_end(&w);
+    return status;
+}
+
+/* Training with one spinning process on each processor, against without, in turns. */
 static int run_busy(const struct settings *o, const struct row *row, int threads, long processors)
 {
     double quiet[MOST_ROUNDS], loaded[MOST_ROUNDS];
@@ -287,6 +315,14 @@ int main(int argc, char **argv)
             const int choices = counts[k] > 1 ? torches : torches > 0;
             status = run_row(&o, &bench_rows[i], counts[k], sides, choices);
         }
+    }
+    for (int i = 0, first = 1; i < bench_row_count && status <= 0; i++) {
+        if (!bench_rows[i].bits || (o.row != NULL && strcmp(o.row, bench_rows[i].name) != 0)) continue;
+        if (first)
+            printf("\nsampling one image, one thread; medians, milliseconds\n%-12s %12s %12s %7s\n", "row",
+                   "libgm", "PyTorch", "ratio");
+        first = 0;
+        status = run_sampling(&o, &bench_rows[i], &sides[0], torches);
     }
     if (o.busy && status <= 0) {
         printf("\nwith %ld other busy process%s\n", processors, processors == 1 ? "" : "es");

@@ -9,14 +9,14 @@
 #include <sys/types.h>
 
 #define BENCH_PIXELS 784
-#define BENCH_BITS 2
 
 /* One family. Another row is one more entry in rows.c and a function of the same name in
  * torch_bench.py. */
 struct row {
     const char *name;
     int64_t batch;
-    double low; /* the darkest value, 0 or -1; BENCH_BITS: 0 or 1, which of them is nearer */
+    double low; /* the darkest value, 0 or -1 */
+    int bits;   /* pixels are 0 or 1, cut at one half, and one image's sampling is timed, too */
     /* A model that gm_model_step can train on rows of BENCH_PIXELS values in [low, 1]. */
     gm_status (*make)(gm_model **out, gm_context *context);
 };
@@ -33,6 +33,7 @@ struct work {
     gm_rng *order_rng;
     int64_t *order;
     float *rows;
+    gm_tensor *image; /* of work_sample */
     int64_t count, at, pass;
     int is_random; /* the digits were not there */
 };
@@ -41,6 +42,9 @@ struct work {
  * work_end. */
 gm_status work_begin(struct work *w, const struct row *row, int32_t threads, const char *folder);
 void work_end(struct work *w);
+
+/* Samples one image after the other for about so many seconds; images per second into *rate. */
+gm_status work_sample(struct work *w, double seconds, double *rate);
 
 /* Trains for about so many seconds; rows trained on per second into *rate. */
 gm_status work_block(struct work *w, double seconds, double *rate);
@@ -57,7 +61,7 @@ struct torch {
  * python3 and /usr/bin/python3 that can import torch. Returns 0, or -1 if there is none. */
 int torch_begin(struct torch *t, const char *python, const char *script, int threads,
                 const char *folder);
-/* One block; rate receives samples a second. -1 if it failed (then the process has been ended) or
+/* One block; rate receives samples a second; row "NAME.sample" draws images one by one instead. -1 if it failed (then the process has been ended) or
  * lacks the row. */
 int torch_block(struct torch *t, const char *row, double seconds, double *rate);
 void torch_end(struct torch *t);

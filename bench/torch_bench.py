@@ -11,6 +11,7 @@ fastest in a short trial is used.
 """
 import gzip
 import itertools
+import math
 import os
 import re
 import sys
@@ -160,6 +161,93 @@ def dcgan(foreach, channels_last):
     return train_gan(generator, discriminator, (-1, 1, 28, 28), foreach, False)
 
 
+def gmmn(foreach, by_cdist, by_squaring):
+    """10-64-256-256-1024-784, the root of MMD^2 under the sum of six Gaussians."""
+    relu = torch.nn.ReLU(inplace=True)
+    net = torch.nn.Sequential(
+        torch.nn.Linear(10, 64), relu, torch.nn.Linear(64, 256), relu,
+        torch.nn.Linear(256, 256), relu, torch.nn.Linear(256, 1024), relu,
+        torch.nn.Linear(1024, 784), torch.nn.Sigmoid())
+    optimizer = adam(net.parameters(), 1e-3, 0.9, foreach)
+    factors = [-0.5 / variance for variance in (2, 5, 10, 20, 40, 80)]
+
+    def kernel(a, b):
+        if by_cdist:
+            d = torch.cdist(a, b).square()
+        else:
+            norms = a.square().sum(1)[:, None] + b.square().sum(1)[None]
+            d = torch.addmm(norms, a, b.t(), alpha=-2).clamp(min=0)
+        if by_squaring:  # variances 40, 20, 10 and 5 are squares, one of the other
+            e80 = torch.exp(d * factors[5])
+            e40 = e80.square()
+            e20 = e40.square()
+            e10 = e20.square()
+            e5 = e10.square()
+            return e80 + e40 + e20 + e10 + e5 + torch.exp(d * factors[0])
+        return sum(torch.exp(d * factor) for factor in factors)
+
+    def step(x):
+        samples = net(torch.rand(len(x), 10) * 2 - 1)
+        with torch.no_grad():
+            of_data = kernel(x, x).mean()
+        mmd2 = kernel(samples, samples).mean() - 2 * kernel(samples, x).mean() + of_data
+        optimizer.zero_grad(set_to_none=True)
+        mmd2.clamp(min=0).sqrt().backward()
+        optimizer.step()
+
+    return step
+
+
+class NADE(torch.nn.Module):
+    """784 bits, 500 sigmoid units."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = torch.nn.Parameter(0.01 * torch.randn(784, 500))
+        self.c = torch.nn.Parameter(torch.zeros(500))
+        self.v = torch.nn.Parameter(0.01 * torch.randn(784, 500))
+        self.b = torch.nn.Parameter(torch.zeros(784))
+
+    def forward(self, x):
+        """The usual loop over the columns."""
+        a, logits = self.c.expand(len(x), -1), []
+        for d, (w, v) in enumerate(zip(self.w.unbind(), self.v.unbind())):
+            logits.append(torch.mv(torch.sigmoid(a), v))
+            a = torch.addr(a, x[:, d], w)
+        return torch.stack(logits, 1) + self.b
+
+    def whole(self, x):
+        """All columns at once, with the hidden units of every column in memory."""
+        a = torch.cumsum(x.unsqueeze(2) * self.w, 1)
+        a = torch.cat((torch.zeros_like(a[:, :1]), a[:, :-1]), 1) + self.c
+        return torch.einsum("ndh,dh->nd", torch.sigmoid(a), self.v) + self.b
+
+    @torch.no_grad()
+    def sample(self):
+        a, x, u = self.c.clone(), torch.zeros(784), torch.rand(784).tolist()
+        logits = self.b.tolist()
+        for d, (w, v) in enumerate(zip(self.w.unbind(), self.v.unbind())):
+            p = torch.dot(torch.sigmoid(a), v).item() + logits[d]
+            if u[d] < 1 / (1 + math.exp(-p)):
+                x[d] = 1
+                a += w
+        return x
+
+
+def nade(loop, foreach):
+    model = NADE()
+    optimizer = adam(model.parameters(), 1e-3, 0.9, foreach)
+    conditionals = model if loop else model.whole
+
+    def step(x):
+        optimizer.zero_grad(set_to_none=True)
+        loss = F.binary_cross_entropy_with_logits(conditionals(x), x, reduction="sum") / len(x)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
 class MaskedLinear(torch.nn.Linear):
     def __init__(self, size):
         super().__init__(size, size)
@@ -167,6 +255,14 @@ class MaskedLinear(torch.nn.Linear):
 
     def forward(self, x):
         return F.linear(x, self.weight * self.mask, self.bias)
+
+    @torch.no_grad()
+    def sample(self):
+        x, u, logits = torch.zeros(len(self.bias)), torch.rand(len(self.bias)).tolist(), self.bias.tolist()
+        for d, w in enumerate(self.weight.unbind()):
+            p = torch.dot(w[:d], x[:d]).item() + logits[d]
+            x[d] = u[d] < 1 / (1 + math.exp(-p))
+        return x
 
 
 def linear_ar(foreach):
@@ -207,12 +303,22 @@ class Residual(torch.nn.Module):
         return x + self.net(x)
 
 
+class PixelCNN(torch.nn.Sequential):
+    def __init__(self, h=16):
+        super().__init__(
+            MaskedConv("A", 1, 2 * h, 7), *[Residual(h) for _ in range(15)], torch.nn.ReLU(),
+            torch.nn.Conv2d(2 * h, 32, 1), torch.nn.ReLU(inplace=True), torch.nn.Conv2d(32, 1, 1))
+
+    @torch.no_grad()
+    def sample(self):
+        x = torch.zeros(1, 1, 28, 28)
+        for i in range(784):
+            x.view(-1)[i] = torch.bernoulli(torch.sigmoid(self(x).view(-1)[i]))
+        return x
+
+
 def pixelcnn(foreach, channels_last):
-    h = 16
-    model = laid_out(torch.nn.Sequential(
-        MaskedConv("A", 1, 2 * h, 7), *[Residual(h) for _ in range(15)], torch.nn.ReLU(),
-        torch.nn.Conv2d(2 * h, 32, 1), torch.nn.ReLU(inplace=True), torch.nn.Conv2d(32, 1, 1)),
-        channels_last)
+    model = laid_out(PixelCNN(), channels_last)
     optimizer = adam(model.parameters(), 1e-3, 0.9, foreach)
 
     def step(x):
@@ -240,23 +346,25 @@ def ways(count):
     return list(itertools.product((True, False), repeat=count))
 
 
-BITS = 2
-
-# name: (batch, darkest value or BITS, maker, the ways to try)
+# name: (batch, darkest value, maker, the ways to try); darkest value "bits": 0 or 1
 ROWS = {
     "vae": (128, 0, vae, ways(2)),
     "conv_vae": (128, 0, conv_vae, ways(3)),
     "gan": (128, 0, gan, ways(2)),
     "dcgan": (64, -1, dcgan, ways(2)),
-    "linear_ar": (100, BITS, linear_ar, ways(1)),
-    "pixelcnn": (32, BITS, pixelcnn, ways(2)),
+    "gmmn": (1000, 0, gmmn, ways(3)),
+    "nade": (100, "bits", nade, ways(2)),
+    "linear_ar": (100, "bits", linear_ar, ways(1)),
+    "pixelcnn": (32, "bits", pixelcnn, ways(2)),
 }
+# Models that draw one image when told.
+SAMPLERS = {"nade": NADE, "linear_ar": lambda: MaskedLinear(784), "pixelcnn": PixelCNN}
 
 
 class Work:
     def __init__(self, name):
         self.batch, low, maker, choices = ROWS[name]
-        self.data = (digits > 0.5).float() if low == BITS else digits * (1 - low) + low
+        self.data = (digits > 0.5).float() if low == "bits" else digits * (1 - low) + low
         self.order, self.at = torch.randperm(len(self.data)), 0
         best = 0.0
         for way in choices:
@@ -279,6 +387,20 @@ class Work:
                 return done / spent
 
 
+class Draws:
+    def __init__(self, name):
+        self.model = self.step = SAMPLERS[name]()
+
+    def block(self, model, seconds):
+        done, begin = 0, time.perf_counter()
+        while True:
+            model.sample()
+            done += 1
+            spent = time.perf_counter() - begin
+            if spent >= seconds:
+                return done / spent
+
+
 def blas():
     """The library that the process has loaded for its matrix products."""
     try:
@@ -296,9 +418,10 @@ print("PyTorch %s with %s" % (torch.__version__, blas()), flush=True)
 works = {}
 for line in sys.stdin:
     name, seconds = line.split()
-    if name not in ROWS:
+    row, _, draws = name.partition(".")
+    if row not in (SAMPLERS if draws else ROWS):
         print(0, flush=True)
         continue
     if name not in works:
-        works[name] = Work(name)
+        works[name] = (Draws if draws else Work)(row)
     print(works[name].block(works[name].step, float(seconds)), flush=True)

@@ -462,10 +462,11 @@ START_TEST(refused_scores)
 {
     const double good[2] = { 1, 2 }, bad[3] = { 1, 2, (double)NAN };
     gm_context *ctx = support_context(1, 1);
-    gm_result r = GM_RESULT_INIT, wrong = { 3, 0, 0, 0, 0, 0, "", 0 };
+    gm_result r = GM_RESULT_INIT, wrong = GM_RESULT_INIT;
     gm_roc_point p[8];
     int64_t count = 9;
     r.value = 7;
+    wrong.size = 3;
     ck_assert_int_eq(gm_auc(&r, NULL, good, 2, good, 2), GM_E_INVALID);
     ck_assert_int_eq(gm_roc(p, &count, NULL, good, 2, good, 2), GM_E_INVALID);
     support_fails(ctx, gm_auc(NULL, ctx, good, 2, good, 2), GM_E_INVALID, "auc: out is NULL");

@@ -25,43 +25,20 @@ static int load(struct fitted *f, const struct density *d, gm_status *s)
     return OPTIONS_GO_ON;
 }
 
-static gm_status make_net(gm_layer **out, gm_context *ctx, int64_t in, int64_t hidden, int64_t last)
-{
-    gm_status s = gm_sequence_create(out, ctx);
-    if (s) return s;
-    gm_sequence_add_linear(*out, in, hidden);
-    gm_sequence_add_tanh(*out);
-    gm_sequence_add_linear(*out, hidden, last);
-    return gm_sequence_status(*out);
-}
-
+/* A NADE in the rows' own order, from top to bottom. */
 static gm_status make(struct fitted *f, struct density *d)
 {
     gm_context *ctx = d->run->context;
-    const int64_t latent = 20;
-    gm_optimizer *adam = NULL;
-    gm_layer *encoder = NULL, *net = NULL;
-    gm_generator *decoder = NULL;
-    gm_vae *vae = NULL;
-    gm_generator_options head = GM_GENERATOR_OPTIONS_INIT;
+    gm_nade *nade = NULL;
     gm_adam_options how = GM_ADAM_OPTIONS_INIT;
-    gm_vae_options options = GM_VAE_OPTIONS_INIT;
-    gm_status s;
+    gm_nade_options options = GM_NADE_OPTIONS_INIT;
     how.rate = f->rate;
-    head.latent = latent;
-    head.output = GM_OUTPUT_BERNOULLI;
-    if ((s = gm_adam_create(&adam, ctx, &how))) goto out;
-    options.optimizer = adam;
-    if ((s = make_net(&encoder, ctx, d->width, f->hidden, 2 * latent))) goto out;
-    if ((s = make_net(&net, ctx, latent, f->hidden, d->width))) goto out;
-    if ((s = gm_generator_create(&decoder, ctx, net, &head))) goto out;
-    if ((s = gm_vae_create(&vae, ctx, encoder, decoder, &options))) goto out;
-    f->model = gm_vae_model(vae);
-out:
-    gm_generator_release(decoder);
-    gm_layer_release(net);
-    gm_layer_release(encoder);
-    gm_optimizer_release(adam);
+    options.hidden = f->hidden;
+    gm_status s = gm_adam_create(&options.optimizer, ctx, &how);
+    if (!s) s = gm_nade_create(&nade, ctx, d->width, &options);
+    if (!s) s = gm_nade_start(nade, d->train);
+    f->model = gm_nade_model(nade); /* the same object, so this owner is passed on */
+    gm_optimizer_release(options.optimizer);
     return s;
 }
 

@@ -167,6 +167,26 @@ GM_API gm_var gm_stop_gradient(gm_tape *tape, gm_var a);
  * reparameterisation trick). GM_E_SHAPE: the shapes differ. */
 GM_API gm_var gm_gaussian_sample(gm_tape *tape, gm_var mean, gm_var log_variance);
 
+/* The conditionals of NADE (Larochelle and Murray 2011; Uria et al. 2016), places in the order in
+ * which they stand:
+ *     a_1 = c,   h_d = activation(a_d),   y_d = b_d + V_d h_d,   a_(d+1) = a_d + x_d W_d.
+ * x [n, D]; w [D, H]; c [H]; v [D, H] and b [D] give [n, D], one number (a logit) for each place; v [D, P, H] and b
+ * [D, P] give [n, D, P]. w [D, K, H]: x are class numbers, and a_(d+1) = a_d + W_(d, x_d). y_d depends on x_1 .. x_(d-1) alone.
+ * w and v may be the same variable. Where x_d is 0 no hidden unit is touched, forwards or backwards,
+ * and no activations are kept but the last. activation: GM_ACTIVATION_RELU, _TANH, _SIGMOID (GM_E_INVALID).
+ * x is data: its gradient is 0. GM_E_SHAPE: sizes do not fit, or no places or units;
+ * GM_E_INVALID: a class out of range (row, column and value in the line). */
+GM_API gm_var gm_nade_conditionals(gm_tape *tape, gm_var x, gm_var w, gm_var c, gm_var v, gm_var b,
+                                   int32_t activation);
+
+/* The same place by place, while `choose` says what stands there: given the P numbers of the conditional at `place`
+ * of `row` it returns the value. The result is the values, [rows, D], a constant for gm_backward. Places come in
+ * order; rows may be walked at the same time on several threads of the context, so choose must write only what belongs
+ * to its row. It must not use the tape. Arguments and statuses as above; GM_E_INVALID also: rows < 1, choose NULL. */
+typedef float gm_nade_choose(void *user, int64_t row, int64_t place, const float *conditional);
+GM_API gm_var gm_nade_walk(gm_tape *tape, int64_t rows, gm_var w, gm_var c, gm_var v, gm_var b,
+                           int32_t activation, gm_nade_choose *choose, void *user);
+
 #ifdef __cplusplus
 }
 #endif

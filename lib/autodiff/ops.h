@@ -28,9 +28,10 @@ extern const gm_op gm_op_reshape, gm_op_transpose, gm_op_concat, gm_op_slice, gm
 extern const gm_op gm_op_slope, gm_op_scatter_rows;
 extern const gm_op gm_op_dropout, gm_op_gaussian_sample;
 extern const gm_op gm_op_bce_with_logits, gm_op_cross_entropy, gm_op_squared_error, gm_op_mse,
-    gm_op_gaussian_nll, gm_op_gaussian_kl;
+    gm_op_gaussian_nll, gm_op_gaussian_kl, gm_op_mmd2;
 extern const gm_op gm_op_conv2d, gm_op_conv_transpose2d, gm_op_conv2d_weight, gm_op_max_pool2d,
     gm_op_avg_pool2d, gm_op_upsample_nearest, gm_op_pixel_shuffle;
+extern const gm_op gm_op_nade, gm_op_nade_walk;
 extern const gm_op gm_op_conv2d_taps, gm_op_gate;
 
 /* The convolution family is closed under differentiation (kernels/conv.h has the map): with the

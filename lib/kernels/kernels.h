@@ -59,6 +59,37 @@ typedef struct gm_walk {
     int64_t images, stride, channels, inner;
 } gm_walk;
 
+/* One part of a positive definite kernel, a sum of weight k(.). Those of the first three kinds are
+ * functions of the squared distance d2, a polynomial is one of the inner product p. */
+#define GM_PAIR_RUN 256 /* pairs that a call takes, at most */
+enum {
+    GM_PART_GAUSSIAN = 0, /* e^(-a d2) */
+    GM_PART_LAPLACIAN,    /* e^(-a sqrt(d2)) */
+    GM_PART_QUADRATIC,    /* (1 + a d2)^-b */
+    GM_PART_POLYNOMIAL    /* (a p + b)^degree */
+};
+typedef struct gm_part {
+    int32_t kind;
+    int32_t degree;
+    int32_t square; /* a is twice that of the part before, also a Gaussian: its e squared is this one's */
+    float weight, a, b;
+} gm_part;
+
+/* What the way back of NADE needs for GM_NADE_LANES of its hidden units; all arrays of units have
+ * that many columns. The state [rows, lanes] is that of the last place at first: a, h = f(a), and da, dh
+ * = 0; at the end da is the gradient of the first place's a. dv and dw are added to. */
+#define GM_NADE_LANES 64
+typedef struct gm_nade_back {
+    int64_t rows, places, parts; /* numbers for each place */
+    int64_t classes;             /* 0: x is a value, which scales a row of w; else chooses one */
+    int32_t act;                 /* GM_UNARY_RELU, _TANH or _SIGMOID */
+    const float *x;              /* [rows, places] */
+    const float *dy;             /* [rows, places, parts] */
+    const float *v, *w;          /* [places, parts, lanes], [places, classes, lanes] */
+    float *dv, *dw;
+    float *a, *h, *da, *dh;
+} gm_nade_back;
+
 typedef struct gm_kernels {
     const char *name; /* "baseline", "x86-64-v3", "x86-64-v4" */
 
@@ -180,6 +211,15 @@ typedef struct gm_kernels {
     void (*dropout)(float *y, const float *x, float drop, uint64_t key, uint64_t stream,
                     uint64_t block, int64_t n, int add);
 
+    /* d2_i = a + b_i - 2 p_i, not below 0: the squared distance of two points from their norms and
+     * product. Not 0 when some d2_i is below near (a + b_i), where few digits are left of it. */
+    int64_t (*pair_distances)(float *d2, const float *p, float a, const float *b, float near,
+                              int64_t n);
+    /* The kernel of n <= GM_PAIR_RUN pairs, and its slope: 2 dk/d(d2), or dk/dp; `from` is d2 or p,
+     * parts are all of one sort. Returns the sum of the values. */
+    double (*pair_kernel)(float *value, float *slope, const float *from, const gm_part *parts,
+                          int32_t count, int64_t n);
+
     void (*bytes_to_float)(float *y, const uint8_t *x, float scale, float shift, int64_t n);
 
     /* A matrix product whose left operand is gathered: it is where it lies, at any offsets.
@@ -198,6 +238,14 @@ typedef struct gm_kernels {
     /* Where x[j stride] is above best[j], or NaN: best[j] becomes it, at[j] first + j stride. */
     void (*pool_max)(float *best, int32_t *at, const float *x, int64_t stride, int32_t first,
                      int64_t n);
+
+    /* y_r = start_r + sum_j v[r n + j] h_j; the same bits for any number of rows */
+    void (*nade_dots)(float *y, const float *start, const float *v, const float *h, int64_t rows,
+                      int64_t n);
+    /* a += x w (not if w is NULL); h = f(a) */
+    void (*nade_units)(float *h, float *a, const float *w, float x, int32_t act, int64_t n);
+    /* Places to - 1 down to from, of all rows */
+    void (*nade_back)(const gm_nade_back *p, int64_t from, int64_t to);
 
     /* Optimizer updates, one pass. prev, where not NULL, receives the weights as they were. */
     /* m NULL: no momentum */

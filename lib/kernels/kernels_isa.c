@@ -17,8 +17,10 @@
 #include "kernels/isa_maxout.inc"
 #include "kernels/isa_norm.inc"
 #include "kernels/isa_losses.inc"
+#include "kernels/isa_mmd.inc"
 #include "kernels/isa_updates.inc"
 #include "kernels/isa_conv.inc"
+#include "kernels/isa_nade.inc"
 
 extern const gm_kernels GM_ISA_NAME(gm_kernels_);
 
@@ -63,6 +65,8 @@ const gm_kernels GM_ISA_NAME(gm_kernels_) = {
     .gaussian_nll_rows_grad = gaussian_nll_rows_grad,
     .gaussian_kl_rows = gaussian_kl_rows,
     .gaussian_kl_rows_grad = gaussian_kl_rows_grad,
+    .pair_distances = pair_distances,
+    .pair_kernel = pair_kernel,
     .philox_words = GM_ISA_NAME(gm_philox_words_),
     .uniform = GM_ISA_NAME(gm_uniform_),
     .normal = GM_ISA_NAME(gm_normal_),
@@ -73,6 +77,9 @@ const gm_kernels GM_ISA_NAME(gm_kernels_) = {
     .transpose = transpose,
     .copy_rows = copy_rows,
     .pool_max = pool_max,
+    .nade_dots = nade_dots,
+    .nade_units = nade_units,
+    .nade_back = nade_back,
     .sgd = sgd,
     .adam = adam,
     .rmsprop = rmsprop,

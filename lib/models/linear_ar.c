@@ -408,4 +408,5 @@ const gm_family gm_family_linear_ar = {
     .load = load,
     .destroy = destroy,
     .autoregressive = &entries,
+    .protocol = "exact",
 };

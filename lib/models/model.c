@@ -83,6 +83,17 @@ out:
     return status;
 }
 
+gm_status gm_model_put_average(gm_model *model, int *in)
+{
+    *in = gm_optimizer_average_on(model->optimizer) == 1;
+    return *in ? gm_optimizer_swap_average(model->optimizer) : GM_OK;
+}
+
+gm_status gm_model_take_average(gm_model *model, int in)
+{
+    return in ? gm_optimizer_swap_average(model->optimizer) : GM_OK;
+}
+
 void gm_metrics_add(gm_metrics *metrics, const char *name, double value)
 {
     if (metrics->count >= GM_MAX_METRICS) return;

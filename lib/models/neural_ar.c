@@ -502,4 +502,5 @@ const gm_family gm_family_neural_ar = {
     .load = load,
     .destroy = destroy,
     .autoregressive = &entries,
+    .protocol = "exact",
 };

@@ -10,5 +10,7 @@
 #define COVERED_CONV                                                                               \
     "conv2d", "conv_transpose2d", "conv2d_weight", "max_pool2d", "avg_pool2d", "upsample_nearest", \
         "pixel_shuffle"
+#define COVERED_MMD "mmd2"
+#define COVERED_NADE "nade"
 
 #endif
