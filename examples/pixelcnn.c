@@ -45,7 +45,7 @@ int main(int argc, char **argv)
 {
     struct run r;
     struct density d = { .run = &r, .title = "PixelCNN", DENSITY_DEFAULTS };
-    struct settings set = { GM_PIXELCNN_OPTIONS_INIT, 2e-3, 0, 0 };
+    struct settings set = { GM_PIXELCNN_OPTIONS_INIT, 4e-3, 0, 0 };
     struct json json;
     gm_pixelcnn *net = NULL;
     gm_status s = GM_OK;
@@ -63,8 +63,9 @@ int main(int argc, char **argv)
     };
 
     options_init(&r.options, "pixelcnn", "Trains a PixelCNN.");
+    set.net.kernel = 5; /* 3 leaves a wider blind spot */
     r.options.epochs = 30;
-    r.options.batch = 32;
+    r.options.batch = 16;
     int status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;
     d.labels = set.conditional;

@@ -6,7 +6,8 @@
 #include "gm/layer_file.h"
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/pixelcnn_net.h"
+#include "gm/pixelcnn.h"
+#include "models/model.h"
 
 #define WALK_BYTES ((int64_t)32 << 20)  /* of activations that drawing keeps */
 #define SCORE_BYTES ((int64_t)64 << 20) /* of what scoring records at a time */
@@ -71,16 +72,25 @@ out:
     return status;
 }
 
-/* Weights uniform in +-1/sqrt(fan in), biases too; a label makes no difference at first. */
+/* Half the width of a layer's uniform weights. Inside they keep the variance of what passes the ReLU before them (He et al. 2015); the
+ * blocks' last layers share it out, so that depth does not add up; the gated network's stay at 1/sqrt(fan in), as the logits do. */
+static double bound_of(const gm_pixelcnn *net, const gm_pixel_layer *l)
+{
+    const double fan = (double)l->taps->count * (double)l->in;
+    if (net->o.gated || l == &net->layer[net->layers - 1]) return 1 / sqrt(fan);
+    if (l == net->layer) return sqrt(3 / fan);
+    return strstr(l->name, ".out") ? sqrt(6 / fan / (double)net->o.blocks) : sqrt(6 / fan);
+}
+
+/* Biases, and what a label adds to them, start at zero. */
 static gm_status add_layer(gm_pixelcnn *net, gm_pixel_layer *l)
 {
     const int64_t weight[3] = { l->taps->count, l->in, l->out }, label[2] = { net->o.labels, l->out };
-    const double bound = 1 / sqrt((double)l->taps->count * (double)l->in);
+    const double bound = bound_of(net, l);
     gm_status status;
     GM_TRY(add(net, l, &l->weight, "weight", 3, weight));
     GM_TRY(add(net, l, &l->bias, "bias", 1, &l->out));
     GM_TRY(gm_param_init(l->weight, GM_INIT_UNIFORM, -bound, bound, NULL));
-    GM_TRY(gm_param_init(l->bias, GM_INIT_UNIFORM, -bound, bound, NULL));
     if (net->o.labels) GM_TRY(add(net, l, &l->label, "label", 2, label));
 out:
     return status;

@@ -1,11 +1,11 @@
 /* pixelcnn_net.c - the networks of PixelCNN: which layers there are, and how an image, or a pixel, goes through them. */
-#include "models/pixelcnn_net.h"
-
 #include <stdio.h>
 #include <string.h>
 
 #include "gm/conv.h"
 #include "gm/ops.h"
+#include "gm/pixelcnn.h"
+#include "models/model.h"
 
 /* Layers of a block, in the order in which they are listed. */
 enum { IN, CONV, OUT, PLAIN };
