@@ -199,6 +199,17 @@ static gm_status make_made(gm_model **out, gm_context *context)
     return s;
 }
 
+/* 15 residual blocks of 16 channels (7 x 7 with mask A, 3 x 3 with mask B), Adam with rate 1e-3. */
+static gm_status make_pixelcnn(gm_model **out, gm_context *context)
+{
+    gm_pixelcnn_options o = GM_PIXELCNN_OPTIONS_INIT;
+    gm_pixelcnn *net = NULL;
+    o.blocks = 15;
+    const gm_status s = gm_pixelcnn_create(&net, context, 28, 28, &o);
+    *out = gm_pixelcnn_model(net); /* the same object, so this owner is passed on */
+    return s;
+}
+
 const struct row bench_rows[] = {
     { "vae", 128, 0, 0, make_vae },
     { "conv_vae", 128, 0, 0, make_conv_vae },
@@ -208,6 +219,7 @@ const struct row bench_rows[] = {
     { "gmmn", 1000, 0, 0, make_gmmn },
     { "linear_ar", 100, 0, 1, make_linear_ar },
     { "made", 100, 0, 1, make_made },
+    { "pixelcnn", 32, 0, 1, make_pixelcnn },
 };
 const int bench_row_count = (int)(sizeof bench_rows / sizeof bench_rows[0]);
 

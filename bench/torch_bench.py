@@ -327,6 +327,59 @@ def made(foreach):
     return step
 
 
+class MaskedConv(torch.nn.Conv2d):
+    """Mask A hides the middle and all that follows, mask B what follows (van den Oord et al. 2016)."""
+
+    def __init__(self, kind, inputs, outputs, size):
+        super().__init__(inputs, outputs, size, padding=size // 2)
+        mask = torch.zeros(size, size)
+        mask[: size // 2] = 1
+        mask[size // 2, : size // 2 + (kind == "B")] = 1
+        self.register_buffer("mask", mask)
+
+    def forward(self, x):
+        return F.conv2d(x, self.weight * self.mask, self.bias, padding=self.padding)
+
+
+class Residual(torch.nn.Module):
+    def __init__(self, h):
+        super().__init__()
+        self.net = torch.nn.Sequential(
+            torch.nn.ReLU(), torch.nn.Conv2d(2 * h, h, 1), torch.nn.ReLU(inplace=True),
+            MaskedConv("B", h, h, 3), torch.nn.ReLU(inplace=True), torch.nn.Conv2d(h, 2 * h, 1))
+
+    def forward(self, x):
+        return x + self.net(x)
+
+
+class PixelCNN(torch.nn.Sequential):
+    def __init__(self, h=16):
+        super().__init__(
+            MaskedConv("A", 1, 2 * h, 7), *[Residual(h) for _ in range(15)], torch.nn.ReLU(),
+            torch.nn.Conv2d(2 * h, 32, 1), torch.nn.ReLU(inplace=True), torch.nn.Conv2d(32, 1, 1))
+
+    @torch.no_grad()
+    def sample(self):
+        x = torch.zeros(1, 1, 28, 28)
+        for i in range(784):
+            x.view(-1)[i] = torch.bernoulli(torch.sigmoid(self(x).view(-1)[i]))
+        return x
+
+
+def pixelcnn(foreach, channels_last):
+    model = laid_out(PixelCNN(), channels_last)
+    optimizer = adam(model.parameters(), 1e-3, 0.9, foreach)
+
+    def step(x):
+        x = x.view(-1, 1, 28, 28)
+        optimizer.zero_grad(set_to_none=True)
+        loss = F.binary_cross_entropy_with_logits(model(x), x, reduction="sum")
+        (loss / len(x)).backward()
+        optimizer.step()
+
+    return step
+
+
 def laid_out(net, channels_last):
     return net.to(memory_format=torch.channels_last) if channels_last else net
 
@@ -352,9 +405,10 @@ ROWS = {
     "nade": (100, "bits", nade, ways(2)),
     "linear_ar": (100, "bits", linear_ar, ways(1)),
     "made": (100, "bits", made, ways(1)),
+    "pixelcnn": (32, "bits", pixelcnn, ways(2)),
 }
 # Models that draw one image when told.
-SAMPLERS = {"nade": NADE, "linear_ar": lambda: MaskedLinear(784), "made": MADE}
+SAMPLERS = {"nade": NADE, "linear_ar": lambda: MaskedLinear(784), "made": MADE, "pixelcnn": PixelCNN}
 
 
 class Work:

@@ -1,6 +1,6 @@
 /* gm/autoregressive.h - what models with p(x) = prod_k p(x_o(k) | x_o(1), ..., x_o(k-1)) can answer beside the shared verbs.
  *
- * The families linear_ar, neural_ar, nade and made factor the probability of a row along an order o of its
+ * The families linear_ar, neural_ar, nade, made and pixelcnn factor the probability of a row along an order o of its
  * columns (the chain rule; Frey 1998; Bengio and Bengio 2000), so log p is exact, each conditional can be looked at, and
  * values that follow given ones in the order can be drawn exactly. A model trained for all orders at once (the
  * order-agnostic NADE; Uria, Murray and Larochelle 2014) chooses the order so that what is given comes first: it

@@ -29,6 +29,7 @@
 #include "gm/ops.h"
 #include "gm/optimizer.h"
 #include "gm/params.h"
+#include "gm/pixelcnn.h"
 #include "gm/rng.h"
 #include "gm/schedule.h"
 #include "gm/score.h"

@@ -85,6 +85,11 @@ GM_API gm_var gm_logsumexp(gm_tape *tape, gm_var a);   /* [...], log sum e^a */
  * rank 0, or pieces does not divide the last axis. */
 GM_API gm_var gm_maxout(gm_tape *tape, gm_var x, int64_t pieces);
 
+/* tanh(a) sigmoid(b) of the halves of the last axis: [..., 2 d] gives [..., d], a the first d elements
+ * and b the others (the gate of van den Oord et al. 2016, "Conditional image generation with PixelCNN
+ * decoders", equation 2). GM_E_SHAPE: rank 0, a last axis that is odd or 0. */
+GM_API gm_var gm_gate(gm_tape *tape, gm_var x);
+
 /* Of all elements; the result has rank 0. The sum of nothing is 0. Accumulated in double.
  * gm_mean: GM_E_SHAPE: a has no elements. */
 GM_API gm_var gm_sum(gm_tape *tape, gm_var a);

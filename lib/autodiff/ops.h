@@ -32,6 +32,7 @@ extern const gm_op gm_op_bce_with_logits, gm_op_cross_entropy, gm_op_squared_err
 extern const gm_op gm_op_conv2d, gm_op_conv_transpose2d, gm_op_conv2d_weight, gm_op_max_pool2d,
     gm_op_avg_pool2d, gm_op_upsample_nearest, gm_op_pixel_shuffle;
 extern const gm_op gm_op_nade, gm_op_nade_walk;
+extern const gm_op gm_op_conv2d_taps, gm_op_gate;
 
 /* The convolution family is closed under differentiation (kernels/conv.h has the map): with the
  * same geometry,

@@ -12,6 +12,7 @@
 #include "gm/made.h"
 #include "gm/model.h"
 #include "gm/norm.h"
+#include "gm/pixelcnn.h"
 #include "gm/tape.h"
 
 #define GM_TRY(expr)                      \
@@ -368,6 +369,63 @@ gm_var gm_vae_log_weights(struct gm_vae *vae, const gm_batch *batch, int64_t k);
 gm_status gm_vae_estimate(struct gm_vae *vae, const gm_batch *batch, int64_t samples, double *out,
                           double *error, int32_t (*on_row)(void *user, int64_t done), void *user);
 
+/* --- PixelCNN (pixelcnn.c, pixelcnn_net.c): its layers, and the two ways through them: whole images, or what is new in a row. */
+#define GM_PIXELCNN_TAPS 128
+
+/* The positions that a masked kernel leaves. */
+typedef struct gm_pixel_taps {
+    int64_t count;
+    int64_t at[2 * GM_PIXELCNN_TAPS];
+} gm_pixel_taps;
+
+/* One convolution. */
+typedef struct gm_pixel_layer {
+    char name[32];
+    const gm_pixel_taps *taps;
+    int64_t in, out;
+    gm_param *weight, *bias, *label; /* label NULL: the model takes none */
+    float *cache; /* of the walk: its input at all positions, [images, height, width, in] */
+} gm_pixel_layer;
+
+struct gm_pixelcnn {
+    gm_model model; /* first */
+    gm_pixelcnn_options o;
+    int64_t height, width;
+    gm_pixel_taps one, first, inner;              /* plain: mask A, mask B */
+    gm_pixel_taps above, left, vertical, horizontal; /* gated */
+    int64_t layers;
+    gm_pixel_layer *layer;
+    gm_var *saw; /* gated: what the vertical stack gives each block */
+
+    /* The walk's memory, for `room` images. */
+    float *store, *image, *patch; /* image: the pixels as they enter; patch: of one layer */
+    float *across;                /* gated: the vertical stack's part of the present row, [blocks][images, width, 2 h] */
+    size_t store_bytes;
+    int64_t room;
+};
+
+/* Where the network is looked at. */
+typedef struct gm_pixel_look {
+    gm_pixelcnn *net;
+    gm_tape *tape;
+    gm_var labels; /* [n], GM_NO_VAR for none */
+    int64_t n;
+    int whole; /* whole images; else the `length` pixels of `row` from `column` on */
+    int64_t row, column, length;
+} gm_pixel_look;
+
+/* What layer i (of how many) of a network with these options is. */
+int64_t gm_pixelcnn_layers(const gm_pixelcnn_options *o);
+void gm_pixelcnn_describe(const gm_pixelcnn_options *o, int64_t i, gm_pixel_layer *layer,
+                          gm_pixelcnn *net);
+void gm_pixelcnn_fill_taps(gm_pixelcnn *net);
+
+/* Logits [n, height, width, K] of whole images x [n, height, width, 1] as they enter; or [n, 1, 1, K] of a pixel, x GM_NO_VAR:
+ * then the images and what was computed before are in the walk's memory. */
+gm_var gm_pixelcnn_logits(gm_pixel_look *look, gm_var x);
+/* Gated: the vertical stack of a row, into the walk's memory; before the row's first pixel. */
+void gm_pixelcnn_look_above(gm_pixel_look *look);
+
 extern const gm_family gm_family_generator;
 extern const gm_family gm_family_vae;
 extern const gm_family gm_family_gan;
@@ -378,5 +436,6 @@ extern const gm_family gm_family_linear_ar;
 extern const gm_family gm_family_neural_ar;
 extern const gm_family gm_family_made;
 extern const gm_family gm_family_nade;
+extern const gm_family gm_family_pixelcnn;
 
 #endif

@@ -36,7 +36,29 @@ static gm_model *masked(gm_context *ctx)
     return gm_made_model(made);
 }
 
-static const density_fn makers[] = { linear, neural, masked };
+/* Ten bits as an image of 2 x 5. */
+static gm_model *pixels(gm_context *ctx, int32_t gated)
+{
+    gm_pixelcnn_options o = GM_PIXELCNN_OPTIONS_INIT;
+    gm_pixelcnn *net = NULL;
+    o.gated = gated;
+    o.hidden = 5;
+    o.blocks = 2;
+    support_ok(ctx, gm_pixelcnn_create(&net, ctx, 2, 5, &o));
+    return gm_pixelcnn_model(net);
+}
+
+static gm_model *plain(gm_context *ctx)
+{
+    return pixels(ctx, 0);
+}
+
+static gm_model *gated(gm_context *ctx)
+{
+    return pixels(ctx, 1);
+}
+
+static const density_fn makers[] = { linear, neural, masked, plain, gated };
 
 START_TEST(exact)
 {

@@ -96,6 +96,7 @@ BUILD(linear_sigmoid, gm_linear(t, v[0], v[1], v[2], GM_ACTIVATION_SIGMOID, 0))
 BUILD(linear_softplus, gm_linear(t, v[0], v[1], v[2], GM_ACTIVATION_SOFTPLUS, 0))
 
 SQUARED(maxout, gm_maxout(t, v[0], 3))
+SQUARED(gate, gm_gate(t, v[0]))
 BUILD(layer_norm, gm_layer_norm(t, v[0], v[1], v[2], 1, 1e-3, GM_ACTIVATION_TANH, 0))
 BUILD(layer_norm_two, gm_layer_norm(t, v[0], v[1], GM_NO_VAR, 2, 0.1, GM_ACTIVATION_NONE, 0))
 BUILD(layer_norm_bare, gm_layer_norm(t, v[0], GM_NO_VAR, v[1], 1, 1e-3, GM_ACTIVATION_SOFTPLUS, 0))
@@ -269,6 +270,7 @@ static const second_case cases[] = {
       { { 2, { 3, 5 }, ANY }, { 2, { 4, 5 }, ANY }, { 1, { 4 }, ANY } } },
 
     { "maxout", "", build_maxout, 1, { { 3, { 2, 2, 6 }, ANY } } },
+    { "gate", "", build_gate, 1, { { 3, { 2, 2, 6 }, ANY } } },
     { "layer_norm", "", build_layer_norm, 3, { { 2, { 3, 6 }, ANY }, { 1, { 6 }, ANY }, { 1, { 6 }, ANY } } },
     { "layer_norm", "two axes", build_layer_norm_two, 2, { { 3, { 3, 2, 4 }, ANY }, { 2, { 2, 4 }, ANY } } },
     { "layer_norm", "bare", build_layer_norm_bare, 2, { { 3, { 2, 2, 5 }, ANY }, { 1, { 5 }, ANY } } },

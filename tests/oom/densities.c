@@ -70,13 +70,13 @@ static gm_status a_life(sweep *s, gm_model *model, int whole)
     gm_impute_options o = GM_IMPUTE_OPTIONS_INIT;
     snprintf(path, sizeof path, "%s/model.safetensors", s->folder);
     memcpy(rows, data, sizeof rows);
-    for (int i = 0; i < ROWS; i++) known[i * VALUES + order[0]] = 1;
     o.draws = 5;
     DO(s, gm_model_step(model, data, ROWS, NULL, 0, NULL));
     DO(s, gm_model_log_prob(model, data, ROWS, score));
     MAKE(s, samples, gm_model_sample(&samples, model, 3));
     if (!whole) goto out;
     DO(s, gm_autoregressive_order(model, places));
+    for (int i = 0; i < ROWS; i++) known[i * VALUES + places[0]] = 1;
     DO(s, gm_autoregressive_log_probs(model, data, ROWS, score));
     DO(s, gm_autoregressive_conditionals(model, data, ROWS, given));
     DO(s, gm_autoregressive_sample_given(model, rows, known, ROWS, score));
@@ -170,6 +170,38 @@ out:
     return status;
 }
 
+static gm_status make_pixelcnn(sweep *s, gm_model **model, int32_t gated, int64_t classes)
+{
+    gm_status status;
+    gm_pixelcnn_options o = GM_PIXELCNN_OPTIONS_INIT;
+    gm_pixelcnn *net = NULL;
+    o.gated = gated;
+    o.classes = classes;
+    o.hidden = 2;
+    o.blocks = 1;
+    o.first_kernel = 3;
+    o.head = 2;
+    MAKE(s, net, gm_pixelcnn_create(&net, s->ctx, 2, VALUES / 2, &o));
+    *model = gm_pixelcnn_model(net);
+out:
+    return status;
+}
+
+static gm_status pixelcnn(sweep *s)
+{
+    gm_status status = GM_OK;
+    gm_model *model = NULL;
+    for (int32_t gated = 0; gated < 2; gated++) {
+        gm_model_release(model);
+        model = NULL;
+        ONCE(make_pixelcnn(s, &model, gated, gated ? 2 : 3));
+        ONCE(a_life(s, model, gated));
+    }
+out:
+    gm_model_release(model);
+    return status;
+}
+
 /* Masks, layers that keep them, and the proof. */
 static gm_status masks(sweep *s)
 {
@@ -206,7 +238,7 @@ START_TEST(every_allocation_fails_once)
         scenario run;
         int sticky; /* a sequence keeps its first failure */
     } all[] = { { "linear_ar", linear, 0 }, { "the closed form", closed_form, 0 }, { "neural_ar", neural, 0 },
-              { "made", made, 0 }, { "masks", masks, 1 } };
+              { "made", made, 0 }, { "masks", masks, 1 }, { "pixelcnn", pixelcnn, 0 } };
     char folder[SUPPORT_PATH];
     int64_t failures = 0;
     for (int i = 0; i < ROWS * VALUES; i++) data[i] = (float)((i * 5 + i / 7) % 3 == 0);

@@ -1,0 +1,87 @@
+/* pixelcnn.c - PixelCNN on binarised digits, or on images of one channel: exact likelihoods from masked convolutions.
+ *
+ *     pixelcnn --data DIR                       MNIST's files in DIR, bits drawn once (static)
+ *     pixelcnn --data DIR --dynamic             training bits drawn anew in each epoch
+ *     pixelcnn --gated --conditional            the gated network, each digit given its class
+ *     pixelcnn --grey                           256 grey values instead of bits
+ *
+ * Adam, whose rate falls along half a cosine to zero over the epochs. Writes samples_first.png, samples_last.png, loss.png and
+ * model.safetensors.
+ */
+#include <gm/gm.h>
+
+#include "common/density.h"
+
+struct settings {
+    gm_pixelcnn_options net;
+    double rate;
+    int gated, conditional;
+};
+
+static gm_status make(gm_pixelcnn **out, const struct settings *set, const struct density *d)
+{
+    const struct options *o = &d->run->options;
+    const int64_t batches = (gm_dataset_rows(d->train) + o->batch - 1) / o->batch;
+    gm_pixelcnn_options net = set->net;
+    gm_adam_options adam = GM_ADAM_OPTIONS_INIT;
+    gm_schedule fall = GM_SCHEDULE_INIT;
+    gm_status s;
+    adam.rate = set->rate;
+    fall.kind = GM_SCHEDULE_COSINE;
+    fall.period = o->epochs * batches;
+    fall.warmup = fall.period / 100;
+    fall.floor = 0;
+    net.gated = set->gated;
+    net.classes = d->classes;
+    net.labels = set->conditional ? gm_dataset_classes(d->train) : 0;
+    if ((s = gm_adam_create(&net.optimizer, d->run->context, &adam))) return s;
+    s = gm_optimizer_set_schedule(net.optimizer, &fall);
+    if (!s) s = gm_pixelcnn_create(out, d->run->context, d->height, d->across, &net);
+    gm_optimizer_release(net.optimizer);
+    return s;
+}
+
+int main(int argc, char **argv)
+{
+    struct run r;
+    struct density d = { .run = &r, .title = "PixelCNN", DENSITY_DEFAULTS };
+    struct settings set = { GM_PIXELCNN_OPTIONS_INIT, 4e-3, 0, 0 };
+    struct json json;
+    gm_pixelcnn *net = NULL;
+    gm_status s = GM_OK;
+    const struct option own[] = {
+        OPTION_INT("hidden", &set.net.hidden, 1, 4096, "channels h of a layer"),
+        OPTION_INT("blocks", &set.net.blocks, 0, 1000, "residual blocks"),
+        OPTION_INT("first-kernel", &set.net.first_kernel, 3, 15, "size of the first convolution, odd"),
+        OPTION_INT("kernel", &set.net.kernel, 3, 15, "size of the others, odd"),
+        OPTION_INT("head", &set.net.head, 1, 65536, "channels before the logits"),
+        OPTION_FLAG("gated", &set.gated, "the gated network of two stacks"),
+        OPTION_FLAG("conditional", &set.conditional, "give the network each image's label"),
+        OPTION_REAL("rate", &set.rate, 1e-12, 1e3, "highest learning rate of Adam"),
+        DENSITY_OPTIONS(&d),
+        DENSITY_GREY_OPTION(&d),
+    };
+
+    options_init(&r.options, "pixelcnn", "Trains a PixelCNN.");
+    set.net.kernel = 5; /* 3 leaves a wider blind spot */
+    r.options.epochs = 30;
+    r.options.batch = 16;
+    int status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));
+    if (status != OPTIONS_GO_ON) return status;
+    d.labels = set.conditional;
+    status = density_open(&d);
+    if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);
+    status = 0;
+    if ((s = make(&net, &set, &d))) goto out;
+    if ((s = density_train(&d, gm_pixelcnn_model(net), &status))) goto out;
+    if ((s = density_report(&d, gm_pixelcnn_model(net), &json, "pixelcnn"))) goto out;
+    json_whole(&json, "hidden", set.net.hidden);
+    json_whole(&json, "blocks", set.net.blocks);
+    json_flag(&json, "gated", set.gated);
+    json_number(&json, "rate", set.rate);
+    if (json_end(&json)) status = 1;
+out:
+    gm_pixelcnn_release(net);
+    density_close(&d);
+    return run_end(&r, s, status);
+}
