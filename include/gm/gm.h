@@ -21,6 +21,7 @@
 #include "gm/optimizer.h"
 #include "gm/params.h"
 #include "gm/rng.h"
+#include "gm/sbn.h"
 #include "gm/schedule.h"
 #include "gm/tape.h"
 #include "gm/tensor.h"

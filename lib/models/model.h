@@ -124,8 +124,21 @@ gm_status gm_generator_get(struct gm_generator **out, gm_context *ctx, gm_archiv
 struct gm_vae;
 gm_var gm_vae_log_weights(struct gm_vae *vae, const gm_batch *batch, int64_t k);
 
+/* Of sigmoid belief networks, for the files that they fill: the options as given (arrays NULL) and the running statistics of NVIL's signals, three
+ * numbers for each hidden layer; the loss of the estimator; an ancestral sample of n rows on the model's tape, all layers; whether rows are bits. */
+struct gm_sbn;
+struct gm_sbn_options;
+void gm_sbn_settings(const struct gm_sbn *sbn, struct gm_sbn_options *out, float **statistics);
+gm_status gm_sbn_loss(gm_model *model, const gm_batch *batch, gm_var *loss, gm_metrics *metrics);
+/* Room for so many floats, kept from call to call; NULL without memory. */
+float *gm_sbn_scratch(struct gm_sbn *sbn, int64_t floats);
+gm_status gm_sbn_record_dream(struct gm_sbn *sbn, int64_t n, gm_var *layers);
+gm_status gm_sbn_check_bits(struct gm_sbn *sbn, const char *verb, const float *rows, int64_t n,
+                            int64_t width);
+
 extern const gm_family gm_family_generator;
 extern const gm_family gm_family_vae;
 extern const gm_family gm_family_gan;
+extern const gm_family gm_family_sbn;
 
 #endif
