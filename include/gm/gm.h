@@ -20,6 +20,7 @@
 #include "gm/ops.h"
 #include "gm/optimizer.h"
 #include "gm/params.h"
+#include "gm/rbm.h"
 #include "gm/rng.h"
 #include "gm/sbn.h"
 #include "gm/schedule.h"

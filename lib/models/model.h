@@ -140,5 +140,6 @@ extern const gm_family gm_family_generator;
 extern const gm_family gm_family_vae;
 extern const gm_family gm_family_gan;
 extern const gm_family gm_family_sbn;
+extern const gm_family gm_family_rbm;
 
 #endif
