@@ -5,8 +5,6 @@
  * The file holds the architecture, so nothing need be known about the model. Writes
  * samples_last.png.
  */
-#define _POSIX_C_SOURCE 200809L
-
 #include "common/grid.h"
 #include "common/json.h"
 #include "common/run.h"
@@ -14,32 +12,9 @@
 
 #include "gm/gm.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-/* A file that is not there is a mistake in the command (2); what is wrong inside is for the library
- * to say (1). */
-static int find_model(const char *path)
-{
-    struct stat info;
-    if (path == NULL) {
-        say("which model? name a .safetensors file; see --help");
-        return 2;
-    }
-    if (stat(path, &info) != 0 || access(path, R_OK) != 0) {
-        say("cannot open '%s': %s", path, strerror(errno));
-        return 2;
-    }
-    if (S_ISDIR(info.st_mode)) {
-        say("'%s' is a folder; name the .safetensors file in it", path);
-        return 2;
-    }
-    return OPTIONS_GO_ON;
-}
 
 /* How a row of values is drawn: a grey square, a square in colour, else a line of pixels. */
 static void picture_shape(int64_t size, int *channels, int *height, int *width)
@@ -72,7 +47,12 @@ int main(int argc, char **argv)
     int status = run_start(&r, argc, argv, own, 1);
     if (status != OPTIONS_GO_ON) return status;
     const struct options *o = &r.options;
-    if ((status = find_model(o->operand)) != OPTIONS_GO_ON) goto out;
+    if (o->operand == NULL) {
+        say("which model? name a .safetensors file; see --help");
+        status = 2;
+        goto out;
+    }
+    if ((status = run_find_file(o->operand, "model")) != OPTIONS_GO_ON) goto out;
     status = 0;
 
     if ((s = gm_model_load(&model, r.context, o->operand))) goto out;

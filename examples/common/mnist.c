@@ -62,7 +62,7 @@ static gm_status open_images(gm_dataset **out, gm_context *context, const char *
         if ((s = gm_dataset_attach_labels(raw, labels))) goto out;
     }
     if ((s = gm_dataset_reshape(&shaped, raw, images ? 3 : 1, images ? image : row))) goto out;
-    s = gm_dataset_scale(out, shaped, 1.0 / 255.0, 0.0);
+    s = gm_dataset_scale(out, shaped, wants & MNIST_BYTES ? 1.0 : 1.0 / 255.0, 0.0);
 out:
     gm_dataset_release(shaped);
     gm_dataset_release(labels);

@@ -30,6 +30,7 @@
 #define MNIST_ROWS 0   /* rows of shape [784] */
 #define MNIST_IMAGES 1 /* rows of shape [1, 28, 28] */
 #define MNIST_LABELS 2 /* added to one of these: labels are wanted, and attached */
+#define MNIST_BYTES 4  /* likewise: values are 0, 1, ... 255 */
 
 struct mnist {
     gm_dataset *train, *valid, *test;

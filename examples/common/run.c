@@ -1,11 +1,16 @@
 /* run.c - what the main of every example begins and ends with. */
+#define _POSIX_C_SOURCE 200809L
+
 #include "run.h"
 
 #include "progress.h"
 #include "say.h"
 #include "stop.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 int run_begin(struct run *r, const char *program, const char *summary, int argc, char **argv,
               const struct option *own, int own_count)
@@ -50,6 +55,20 @@ int run_open(struct run *r)
         return 1;
     }
     r->begin = progress_clock();
+    return OPTIONS_GO_ON;
+}
+
+int run_find_file(const char *path, const char *what)
+{
+    struct stat info;
+    if (stat(path, &info) != 0 || access(path, R_OK) != 0) {
+        say("cannot open %s '%s': %s", what, path, strerror(errno));
+        return 2;
+    }
+    if (S_ISDIR(info.st_mode)) {
+        say("%s '%s' is a folder; name the .safetensors file in it", what, path);
+        return 2;
+    }
     return OPTIONS_GO_ON;
 }
 

@@ -3,6 +3,7 @@
 #define GM_GM_H
 
 #include "gm/archive.h"
+#include "gm/autoregressive.h"
 #include "gm/context.h"
 #include "gm/conv.h"
 #include "gm/data.h"
@@ -24,6 +25,7 @@
 #include "gm/rng.h"
 #include "gm/sbn.h"
 #include "gm/schedule.h"
+#include "gm/score.h"
 #include "gm/tape.h"
 #include "gm/tensor.h"
 #include "gm/vae.h"

@@ -3,6 +3,7 @@
 #define GM_MODELS_MODEL_H
 
 #include "gm/archive.h"
+#include "gm/autoregressive.h"
 #include "gm/evaluate.h"
 #include "gm/extend.h"
 #include "gm/layer.h"
@@ -27,6 +28,22 @@ typedef struct gm_metrics {
     int32_t count;
 } gm_metrics;
 
+/* What an autoregressive family adds (gm/autoregressive.h). A raw conditional is `width` floats: the logit; K logits; mean and log
+ * deviation; or C weight logits, C means and C log deviations (or log scales). */
+typedef struct gm_autoregressive {
+    int32_t (*kind)(const gm_model *model);
+    int64_t (*width)(const gm_model *model);
+    int32_t (*any_order)(const gm_model *model); /* NULL: 0 */
+    gm_status (*order)(gm_model *model, int64_t *out);
+    /* Raw conditionals [count, row size, width] of rows with checked values, at most GM_MODEL_GROUP of them. */
+    gm_status (*raw)(gm_model *model, const gm_batch *batch, float *out);
+    /* Walks the order (known columns first, if any_order): keeps what is known, draws the rest. known NULL: nothing is. log_known
+     * NULL, or [count] to which log p(known value | before it) is added up. Any count; known values are checked. draw 0:
+     * only log_known is wanted, and known columns come first, so what follows the last of them may be left out. */
+    gm_status (*fill)(gm_model *model, float *rows, const float *labels, const uint8_t *known,
+                      int64_t count, double *log_known, int draw);
+} gm_autoregressive;
+
 typedef struct gm_family {
     const char *name;
     int32_t verbs; /* 1 << GM_VERB_* */
@@ -44,6 +61,7 @@ typedef struct gm_family {
                       gm_optimizer *optimizer);
     /* Releases the family's own parts and the memory; gm_model_close does the rest. */
     void (*destroy)(gm_model *model);
+    const gm_autoregressive *autoregressive; /* NULL: the family is not */
 } gm_family;
 
 /* The first member of every family's struct. */
@@ -110,6 +128,17 @@ gm_status gm_model_step_batch(gm_model *model, const gm_batch *batch, gm_metrics
 
 /* Rows that sampling and scoring take at a time, so that memory does not grow with how many are asked for. */
 #define GM_MODEL_GROUP 512
+
+/* One raw conditional of a kind (see gm_autoregressive above): log p(x), and the value that the uniform numbers u and v in (0, 1) choose
+ * (v is used by real values only). In double. */
+double gm_conditional_log_prob(int32_t kind, int64_t width, const float *raw, double x);
+float gm_conditional_draw(int32_t kind, int64_t width, const float *raw, double u, double v);
+/* The same as probabilities and deviations, for hosts. */
+void gm_conditional_describe(int32_t kind, int64_t width, const float *raw, float *out);
+/* Can an autoregressive model have these values? Binary: 0 and 1 only; class numbers: whole, below width; others: finite.
+ * known NULL: all are looked at. GM_E_INVALID with row, column and value. */
+gm_status gm_conditional_check(gm_model *model, const char *verb, int32_t kind, int64_t width,
+                               const float *rows, const uint8_t *known, int64_t count);
 
 /* Means of p(x | z) for `count` codes on a tape, into out. */
 struct gm_generator;
