@@ -154,7 +154,8 @@ static void follow(float *statistics, const float *values, int64_t n)
 /* Mnih and Gregor 2014. Layer l's signal is the part of f that it can change,
  *     f_l = log p(h_(l-1) | h_l) + ... + log p(h_L) - log q(h_l | h_(l-1)) - ... - log q(h_L | h_(L-1)),
  * (with skip connections all of log p), less its baseline of the layer below and its running mean, over its running
- * deviation where that is above 1. The baselines learn by squared error. */
+ * deviation where that is above 1. Both are those of the steps before, so that they hang on none of these draws and the gradient's
+ * direction is unbiased; only the very first step, which has none before it, takes its own. The baselines learn by squared error. */
 static gm_var nvil(gm_tape *tape, gm_sbn *sbn, const gm_sbn_options *o, const draws *d,
                    float *statistics, float *scratch, gm_metrics *metrics)
 {
@@ -172,10 +173,12 @@ static gm_var nvil(gm_tape *tape, gm_sbn *sbn, const gm_sbn_options *o, const dr
         if (!value || !expected) return GM_NO_VAR;
         float *own = statistics + 3 * (l - 1);
         for (int64_t i = 0; i < many; i++) scratch[i] = value[i] - expected[i];
-        if (gm_tape_mode(tape) & GM_TAPE_TRAIN) follow(own, scratch, many);
-        const double deviation = fmax(1, sqrt((double)own[1]));
+        const int train = (gm_tape_mode(tape) & GM_TAPE_TRAIN) != 0, first = !(own[2] > 0);
+        if (train && first) follow(own, scratch, many);
+        const double centre = (double)own[0], deviation = fmax(1, sqrt((double)own[1]));
+        if (train && !first) follow(own, scratch, many);
         spread += sqrt((double)own[1]) / top;
-        gm_var target = gm_shift(tape, gm_stop_gradient(tape, part), -(double)own[0]);
+        gm_var target = gm_shift(tape, gm_stop_gradient(tape, part), -centre);
         gm_var miss = gm_sub(tape, target, base);
         gm_var signal = gm_scale(tape, gm_stop_gradient(tape, miss), 1 / deviation);
         loss = gm_sub(tape, loss, gm_mean(tape, gm_mul(tape, signal, d->log_q[l])));
