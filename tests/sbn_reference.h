@@ -8,45 +8,79 @@
 #define REF_UNITS 32 /* of a layer */
 #define REF_LAYERS (GM_SBN_MAX_LAYERS + 1)
 
+/* What a layer hears from its neighbour, by way of tanh units where there are any (NULL: none). */
+typedef struct ref_link {
+    const double *w, *b, *tanh_w, *tanh_b;
+    int64_t in; /* columns of w */
+} ref_link;
+
 typedef struct ref {
-    gm_params *params;
     int top;
     int64_t size[REF_LAYERS];
     int64_t hidden, count;
     double *w;
+    const double *top_bias;
+    ref_link p[REF_LAYERS], q[REF_LAYERS];
+    const double *from[REF_LAYERS][REF_LAYERS], *lateral[REF_LAYERS]; /* NULL: none */
 } ref;
 
 /* States of all layers, visible first. */
 typedef double ref_state[REF_LAYERS][REF_UNITS];
 
+/* The values of a parameter; NULL: there is none of that name. */
+static inline const double *ref_find(const gm_params *params, const double *w, const char *format, int l, int m,
+                                     int64_t *columns)
+{
+    char name[64];
+    snprintf(name, sizeof name, format, l, m);
+    for (int64_t i = 0; i < gm_params_count(params); i++) {
+        gm_param *p = gm_params_get(params, i);
+        if (!strcmp(gm_params_name(params, i), name)) {
+            if (columns) *columns = gm_param_shape(p)[1];
+            return w;
+        }
+        w += gm_param_count(p);
+    }
+    return NULL;
+}
+
+static inline ref_link ref_find_link(const gm_params *params, const double *w, char kind, int l)
+{
+    const char *const names[2][4] = {
+        { "p%d.weight", "p%d.bias", "p%d.tanh.weight", "p%d.tanh.bias" },
+        { "q%d.weight", "q%d.bias", "q%d.tanh.weight", "q%d.tanh.bias" },
+    };
+    const char *const *name = names[kind == 'q'];
+    ref_link k = { NULL, NULL, NULL, NULL, 0 };
+    k.w = ref_find(params, w, name[0], l, 0, &k.in);
+    k.b = ref_find(params, w, name[1], l, 0, NULL);
+    k.tanh_w = ref_find(params, w, name[2], l, 0, NULL);
+    k.tanh_b = ref_find(params, w, name[3], l, 0, NULL);
+    return k;
+}
+
+/* free(r.w) when done. */
 static inline ref ref_make(gm_sbn *sbn)
 {
-    ref r = { gm_model_params(gm_sbn_model(sbn)), gm_sbn_layers(sbn), { 0 }, gm_sbn_hidden_units(sbn), 0, NULL };
+    ref r;
+    const gm_params *params = gm_model_params(gm_sbn_model(sbn));
+    memset(&r, 0, sizeof r);
+    r.top = gm_sbn_layers(sbn);
+    r.hidden = gm_sbn_hidden_units(sbn);
     for (int l = 0; l <= r.top; l++) r.size[l] = gm_sbn_layer_size(sbn, l);
     float *w = nets_weights(gm_sbn_model(sbn), &r.count);
     r.w = malloc((size_t)r.count * sizeof *r.w);
     ck_assert_ptr_nonnull(r.w);
     for (int64_t i = 0; i < r.count; i++) r.w[i] = (double)w[i];
     free(w);
-    return r;
-}
-
-/* The values of a parameter; NULL: there is none of that name. columns may be NULL. */
-static inline const double *ref_find(const ref *r, const char *format, int l, int m, int64_t *columns)
-{
-    char name[32];
-    int64_t at = 0;
-    if (m) snprintf(name, sizeof name, "p%d.from%d.weight", l, m);
-    else snprintf(name, sizeof name, format, l);
-    for (int64_t i = 0; i < gm_params_count(r->params); i++) {
-        gm_param *p = gm_params_get(r->params, i);
-        if (!strcmp(gm_params_name(r->params, i), name)) {
-            if (columns) *columns = gm_param_rank(p) == 2 ? gm_param_shape(p)[1] : 1;
-            return r->w + at;
-        }
-        at += gm_param_count(p);
+    r.top_bias = ref_find(params, r.w, "p.top", 0, 0, NULL);
+    for (int l = 0; l <= r.top; l++) {
+        r.p[l] = ref_find_link(params, r.w, 'p', l);
+        r.q[l] = ref_find_link(params, r.w, 'q', l);
+        r.lateral[l] = ref_find(params, r.w, "p%d.lateral", l, 0, NULL);
+        for (int m = l + 2; m <= r.top; m++) r.from[l][m] = ref_find(params, r.w, "p%d.from%d.weight", l, m, NULL);
     }
-    return NULL;
+    return r;
 }
 
 static inline double ref_dot(const double *w, const double *s, int64_t n)
@@ -56,17 +90,11 @@ static inline double ref_dot(const double *w, const double *s, int64_t n)
     return sum;
 }
 
-/* What a unit hears from the layer `from`, by way of tanh units where there are any. */
-static inline double ref_hear(const ref *r, char kind, int l, int64_t i, const double *from, int64_t n)
+static inline double ref_hear(const ref_link *k, int64_t i, const double *from, int64_t n)
 {
-    int64_t in = 0;
-    const double *w = ref_find(r, kind == 'p' ? "p%d.weight" : "q%d.weight", l, 0, &in);
-    const double *b = ref_find(r, kind == 'p' ? "p%d.bias" : "q%d.bias", l, 0, NULL);
-    const double *t = ref_find(r, kind == 'p' ? "p%d.tanh.weight" : "q%d.tanh.weight", l, 0, NULL);
-    const double *tb = ref_find(r, kind == 'p' ? "p%d.tanh.bias" : "q%d.tanh.bias", l, 0, NULL);
-    double a = b[i];
-    for (int64_t k = 0; k < in; k++)
-        a += w[i * in + k] * (t ? tanh(tb[k] + ref_dot(t + k * n, from, n)) : from[k]);
+    double a = k->b[i];
+    for (int64_t j = 0; j < k->in; j++)
+        a += k->w[i * k->in + j] * (k->tanh_w ? tanh(k->tanh_b[j] + ref_dot(k->tanh_w + j * n, from, n)) : from[j]);
     return a;
 }
 
@@ -81,14 +109,10 @@ static inline double ref_log_layer(const ref *r, int l, ref_state s)
 {
     double sum = 0;
     for (int64_t i = 0; i < r->size[l]; i++) {
-        double a = l == r->top ? ref_find(r, "p.top", 0, 0, NULL)[i]
-                               : ref_hear(r, 'p', l, i, s[l + 1], r->size[l + 1]);
-        for (int m = l + 2; m <= r->top; m++) {
-            const double *w = ref_find(r, "", l, m, NULL);
-            if (w) a += ref_dot(w + i * r->size[m], s[m], r->size[m]);
-        }
-        const double *own = ref_find(r, "p%d.lateral", l, 0, NULL);
-        if (own) a += ref_dot(own + i * r->size[l], s[l], i);
+        double a = l == r->top ? r->top_bias[i] : ref_hear(&r->p[l], i, s[l + 1], r->size[l + 1]);
+        for (int m = l + 2; m <= r->top; m++)
+            if (r->from[l][m]) a += ref_dot(r->from[l][m] + i * r->size[m], s[m], r->size[m]);
+        if (r->lateral[l]) a += ref_dot(r->lateral[l] + i * r->size[l], s[l], i);
         sum += ref_log_bit(a, s[l][i]);
     }
     return sum;
@@ -106,7 +130,7 @@ static inline double ref_log_q(const ref *r, ref_state s)
     double sum = 0;
     for (int l = 1; l <= r->top; l++)
         for (int64_t i = 0; i < r->size[l]; i++)
-            sum += ref_log_bit(ref_hear(r, 'q', l, i, s[l - 1], r->size[l - 1]), s[l][i]);
+            sum += ref_log_bit(ref_hear(&r->q[l], i, s[l - 1], r->size[l - 1]), s[l][i]);
     return sum;
 }
 
@@ -169,7 +193,7 @@ static inline gm_sbn *ref_net(gm_context *ctx, int shape, int64_t visible, int32
     o.baseline_units = 4;
     o.optimizer = optimizer;
     support_ok(ctx, gm_sbn_create(&sbn, ctx, visible, &o));
-    ref_shake(sbn, 0.9);
+    ref_shake(sbn, 0.6);
     return sbn;
 }
 
