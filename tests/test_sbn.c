@@ -257,7 +257,6 @@ START_TEST(refused_options)
     REFUSED(lateral, 2, "lateral is 2");
     REFUSED(skip, -1, "skip is -1");
     REFUSED(recognition, 2, "recognition is 2");
-    REFUSED(recognition, 0, "wants a recognition network, and recognition is 0");
     REFUSED(teach, 0, "teach is 0");
     REFUSED(samples, 0, "samples is 0");
     REFUSED(samples, 1, "samples is 1, 2 to");
@@ -331,6 +330,18 @@ START_TEST(refused_questions)
     support_ok(ctx, gm_sbn_create(&sbn, ctx, 4, &o));
     support_fails(ctx, gm_sbn_enumerate(sbn, x, 1, out, NULL), GM_E_UNSUPPORTED,
                   "21 hidden units have 2^21 states; at most 20");
+    gm_sbn_release(sbn);
+    /* Without q: what wants one, and what does not. */
+    o = options_of(layers, 2);
+    o.recognition = 0;
+    support_ok(ctx, gm_sbn_create(&sbn, ctx, 4, &o));
+    ck_assert_int_eq(gm_sbn_has_recognition(sbn), 0);
+    support_fails(ctx, gm_model_step(gm_sbn_model(sbn), x, 2, NULL, 0, NULL), GM_E_UNSUPPORTED,
+                  "estimator 3 wants a recognition network, and the net has none");
+    support_fails(ctx, gm_sbn_recognise(sbn, x, 2, h, NULL, NULL), GM_E_UNSUPPORTED, "no recognition network");
+    support_fails(ctx, gm_model_log_prob(gm_sbn_model(sbn), x, 2, out), GM_E_UNSUPPORTED, "no recognition network");
+    support_ok(ctx, gm_sbn_enumerate(sbn, x, 1, out, NULL));
+    support_ok(ctx, gm_sbn_sample(sbn, 1, -1, NULL, 0, h, NULL));
     gm_sbn_release(sbn);
     o = options_of(layers, 2);
     o.tanh_units = tanh_units;

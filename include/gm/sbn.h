@@ -20,8 +20,6 @@
  *   GM_SBN_VIMCO          the bound with K samples, each judged by the others (Mnih and Rezende 2016)
  *   GM_SBN_DISARM         the bound's gradient from antithetic pairs, layer by layer (Dong, Mnih and Tucker 2020; unbiased;
  *                         ARM of Yin and Zhou 2019 with its noise integrated out)
- *   GM_SBN_GIBBS_EM       Monte Carlo EM, h from Gibbs sampling (Neal 1992); needs no recognition network
- *   GM_SBN_MEAN_FIELD_EM  EM on the bound of Saul, Jaakkola and Jordan 1996; needs no recognition network
  *
  * States of hidden units are arrays [n, hidden units], layer 1 first; values are 0 and 1.
  */
@@ -44,8 +42,6 @@ typedef struct gm_sbn gm_sbn;
 #define GM_SBN_NVIL 2
 #define GM_SBN_VIMCO 3
 #define GM_SBN_DISARM 4
-#define GM_SBN_GIBBS_EM 5
-#define GM_SBN_MEAN_FIELD_EM 6
 
 /* How GM_SBN_RWS teaches q; bits. */
 #define GM_SBN_WAKE 1
@@ -60,30 +56,28 @@ typedef struct gm_sbn_options {
                                   and, upwards, in q. Copied */
     int32_t lateral;           /* default 0; 1: each unit of a layer hears the earlier ones */
     int32_t skip;              /* default 0; 1: each layer hears all higher ones */
-    int32_t recognition;       /* default 1; 0: no q (Gibbs and mean-field EM only) */
+    int32_t recognition;       /* default 1; 0: no q: nothing that wants one, fit among them, but the joint on a tape of yours */
     int32_t teach;             /* RWS: GM_SBN_WAKE, GM_SBN_SLEEP or both; default both */
     int64_t samples;           /* K of RWS and VIMCO, and draws for each row of the others; default 5, at least 1 (VIMCO: 2) */
     int64_t log_prob_samples;  /* K of gm_model_log_prob; default 100 */
     int64_t baseline_units;    /* NVIL: tanh units of each baseline; default 100 */
-    int64_t sweeps;            /* Gibbs EM: sweeps before the state counts; mean field: updates of all units; default 20 */
     gm_optimizer *optimizer;   /* of p, q and the baselines; retained and bound; NULL: Adam with its defaults */
 } gm_sbn_options;
 
 #define GM_SBN_OPTIONS_INIT                                                                             \
     { sizeof(gm_sbn_options), 0, GM_SBN_VIMCO, NULL, NULL, 0, 0, 1, GM_SBN_WAKE | GM_SBN_SLEEP, 5, 100, \
-      100, 20, NULL }
+      100, NULL }
 
 /* Makes a net over rows of `visible` bits. Weights start as Glorot and Bengio 2010 say, biases at 0.
- * GM_E_INVALID: NULL, an option out of range (named, with its value), a layer of size 0 (which one), VIMCO with one sample, an estimator that wants a
- * recognition network with recognition 0, tanh units with an EM estimator (their posteriors are for plain nets), more parameters than can be
- * addressed; GM_E_STATE: the optimizer is bound already; GM_E_NOMEM. */
+ * GM_E_INVALID: NULL, an option out of range (named, with its value), a layer of size 0 (which one), VIMCO with one
+ * sample, more parameters than can be addressed; GM_E_STATE: the optimizer is bound already; GM_E_NOMEM. */
 GM_API gm_status gm_sbn_create(gm_sbn **out, gm_context *context, int64_t visible,
                                const gm_sbn_options *options);
 GM_API void gm_sbn_retain(gm_sbn *sbn);
 GM_API void gm_sbn_release(gm_sbn *sbn);
 
 /* The view with the shared verbs: fit, step, sample (probabilities of the visible units), log_prob (importance estimate with
- * log_prob_samples draws from q, GM_E_UNSUPPORTED without q), save, load. Metrics: "loss" (minus the bound, in nats), "elbo", and with NVIL
+ * log_prob_samples draws from q), save, load. fit, step and log_prob are GM_E_UNSUPPORTED without q. Metrics: "loss" (minus the bound, in nats), "elbo", and with NVIL
  * "signal" (the deviation of the learning signal). Borrowed. */
 GM_API gm_model *gm_sbn_model(gm_sbn *sbn);
 GM_API gm_sbn *gm_sbn_from_model(gm_model *model);
@@ -105,7 +99,7 @@ GM_API gm_status gm_sbn_dense(gm_sbn *sbn, float *weight, float *bias);
 
 /* Ancestral sampling of all layers: hidden [n, hidden units] and visible [n, visible] (either may be NULL). clamp: -1, or the layer whose units are
  * set to `values` [n, its size] instead of being drawn; layers above it are then drawn from their prior, those below given it, so
- * this answers "what does the net make of this", not "what would have caused it" (gm_sbn_gibbs does). Draws from the model's generator.
+ * this answers "what does the net make of this", not "what would have caused it" (q does, and gm_sbn_enumerate). Draws from the model's generator.
  * GM_E_INVALID: NULL sbn, n < 1, no such layer, values NULL with a layer or not bits (row, column, value); GM_E_SHAPE: width is not that
  * layer's size; GM_E_NOMEM. */
 GM_API gm_status gm_sbn_sample(gm_sbn *sbn, int64_t n, int32_t clamp, const float *values,

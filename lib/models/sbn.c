@@ -37,11 +37,6 @@ static gm_sbn *of(gm_model *model)
     return (gm_sbn *)model;
 }
 
-static int needs_recognition(int32_t estimator)
-{
-    return estimator < GM_SBN_GIBBS_EM;
-}
-
 static gm_status check_layers(gm_context *ctx, int64_t visible, const gm_sbn_options *o)
 {
     if (visible < 1)
@@ -69,7 +64,7 @@ static gm_status check_numbers(gm_context *ctx, const gm_sbn_options *o)
         const char *name;
         int64_t value, least, most;
     } whole[] = {
-        { "estimator", o->estimator, GM_SBN_WAKE_SLEEP, GM_SBN_MEAN_FIELD_EM },
+        { "estimator", o->estimator, GM_SBN_WAKE_SLEEP, GM_SBN_DISARM },
         { "lateral", o->lateral, 0, 1 },
         { "skip", o->skip, 0, 1 },
         { "recognition", o->recognition, 0, 1 },
@@ -77,23 +72,12 @@ static gm_status check_numbers(gm_context *ctx, const gm_sbn_options *o)
         { "samples", o->samples, o->estimator == GM_SBN_VIMCO ? 2 : 1, 1000000 },
         { "log_prob_samples", o->log_prob_samples, 1, 1000000000 },
         { "baseline_units", o->baseline_units, 1, 1000000 },
-        { "sweeps", o->sweeps, 1, 1000000 },
     };
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
         if (whole[i].value < whole[i].least || whole[i].value > whole[i].most)
             return gm_model_fail(ctx, GM_E_INVALID, "sbn: %s is %lld, %lld to %lld is wanted",
                                  whole[i].name, (long long)whole[i].value, (long long)whole[i].least,
                                  (long long)whole[i].most);
-    if (needs_recognition(o->estimator) && !o->recognition)
-        return gm_model_fail(ctx, GM_E_INVALID,
-                             "sbn: estimator %d wants a recognition network, and recognition is 0",
-                             (int)o->estimator);
-    for (int32_t l = 0; o->tanh_units && l < o->layer_count; l++)
-        if (!needs_recognition(o->estimator) && o->tanh_units[l])
-            return gm_model_fail(ctx, GM_E_INVALID,
-                                 "sbn: estimator %d works on nets without tanh units, and tanh_units at "
-                                 "%d is %lld",
-                                 (int)o->estimator, (int)l, (long long)o->tanh_units[l]);
     return GM_OK;
 }
 
@@ -605,7 +589,6 @@ static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
         { "sbn.samples", sbn->o.samples },
         { "sbn.log_prob_samples", sbn->o.log_prob_samples },
         { "sbn.baseline_units", sbn->o.baseline_units },
-        { "sbn.sweeps", sbn->o.sweeps },
     };
     (void)checkpoint;
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
@@ -664,7 +647,6 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
         { "sbn.samples", &o.samples },
         { "sbn.log_prob_samples", &o.log_prob_samples },
         { "sbn.baseline_units", &o.baseline_units },
-        { "sbn.sweeps", &o.sweeps },
     };
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
         GM_TRY(gm_archive_get_int(archive, whole[i].name, whole[i].value));
@@ -680,7 +662,7 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
     o.layer_count = (int32_t)layers;
     o.layers = sizes;
     o.tanh_units = tanh;
-    o.estimator = estimator >= 0 && estimator <= GM_SBN_MEAN_FIELD_EM ? (int32_t)estimator : -1;
+    o.estimator = estimator >= 0 && estimator <= GM_SBN_DISARM ? (int32_t)estimator : -1;
     o.lateral = lateral == 0 || lateral == 1 ? (int32_t)lateral : -1;
     o.skip = skip == 0 || skip == 1 ? (int32_t)skip : -1;
     o.recognition = recognition == 0 || recognition == 1 ? (int32_t)recognition : -1;

@@ -274,9 +274,11 @@ gm_status gm_sbn_loss(gm_model *model, const gm_batch *batch, gm_var *loss, gm_m
     gm_status status;
     gm_sbn_settings(sbn, &o, &statistics);
     GM_TRY(gm_sbn_check_bits(sbn, "fit", batch->rows, batch->count, model->row_size));
-    if (o.estimator < GM_SBN_GIBBS_EM)
-        GM_TRY(recognised(model, sbn, &o, batch, statistics, loss, metrics));
-    else GM_TRY(gm_model_fail(model->ctx, GM_E_UNSUPPORTED, "sbn: estimator %d", (int)o.estimator));
+    if (!o.recognition)
+        GM_TRY(gm_model_fail(model->ctx, GM_E_UNSUPPORTED,
+                             "sbn: fit: estimator %d wants a recognition network, and the net has none",
+                             (int)o.estimator));
+    GM_TRY(recognised(model, sbn, &o, batch, statistics, loss, metrics));
 out:
     return status;
 }
