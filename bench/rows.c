@@ -140,11 +140,41 @@ out:
     return s;
 }
 
+/* The net of Li, Swersky and Zemel 2015, 10-64-256-256-1024-784, and their kernels; the root of MMD^2, Adam with rate 1e-3. */
+static gm_status make_gmmn(gm_model **out, gm_context *context)
+{
+    static const int64_t sizes[] = { 10, 64, 256, 256, 1024 };
+    gm_generator_options shape = GM_GENERATOR_OPTIONS_INIT;
+    gm_layer *net = NULL;
+    gm_generator *generator = NULL;
+    gm_gmmn *gmmn = NULL;
+    gm_status s;
+    *out = NULL;
+    shape.latent = sizes[0];
+    shape.prior = GM_PRIOR_UNIFORM;
+    shape.output = GM_OUTPUT_DIRECT;
+    if ((s = gm_sequence_create(&net, context))) goto out;
+    for (int i = 1; i < 5; i++) {
+        gm_sequence_add_linear(net, sizes[i - 1], sizes[i]);
+        gm_sequence_add_relu(net);
+    }
+    gm_sequence_add_linear(net, sizes[4], BENCH_PIXELS);
+    gm_sequence_add_sigmoid(net);
+    if ((s = gm_generator_create(&generator, context, net, &shape))) goto out;
+    if ((s = gm_gmmn_create(&gmmn, context, generator, NULL))) goto out;
+    *out = gm_gmmn_model(gmmn);
+out:
+    gm_generator_release(generator);
+    gm_layer_release(net);
+    return s;
+}
+
 const struct row bench_rows[] = {
     { "vae", 128, 0, make_vae },
     { "conv_vae", 128, 0, make_conv_vae },
     { "gan", 128, 0, make_gan },
     { "dcgan", 64, -1, make_dcgan },
+    { "gmmn", 1000, 0, make_gmmn },
 };
 const int bench_row_count = (int)(sizeof bench_rows / sizeof bench_rows[0]);
 

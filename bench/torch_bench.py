@@ -160,6 +160,43 @@ def dcgan(foreach, channels_last):
     return train_gan(generator, discriminator, (-1, 1, 28, 28), foreach, False)
 
 
+def gmmn(foreach, by_cdist, by_squaring):
+    """10-64-256-256-1024-784, the root of MMD^2 under the sum of six Gaussians."""
+    relu = torch.nn.ReLU(inplace=True)
+    net = torch.nn.Sequential(
+        torch.nn.Linear(10, 64), relu, torch.nn.Linear(64, 256), relu,
+        torch.nn.Linear(256, 256), relu, torch.nn.Linear(256, 1024), relu,
+        torch.nn.Linear(1024, 784), torch.nn.Sigmoid())
+    optimizer = adam(net.parameters(), 1e-3, 0.9, foreach)
+    factors = [-0.5 / variance for variance in (2, 5, 10, 20, 40, 80)]
+
+    def kernel(a, b):
+        if by_cdist:
+            d = torch.cdist(a, b).square()
+        else:
+            norms = a.square().sum(1)[:, None] + b.square().sum(1)[None]
+            d = torch.addmm(norms, a, b.t(), alpha=-2).clamp(min=0)
+        if by_squaring:  # variances 40, 20, 10 and 5 are squares, one of the other
+            e80 = torch.exp(d * factors[5])
+            e40 = e80.square()
+            e20 = e40.square()
+            e10 = e20.square()
+            e5 = e10.square()
+            return e80 + e40 + e20 + e10 + e5 + torch.exp(d * factors[0])
+        return sum(torch.exp(d * factor) for factor in factors)
+
+    def step(x):
+        samples = net(torch.rand(len(x), 10) * 2 - 1)
+        with torch.no_grad():
+            of_data = kernel(x, x).mean()
+        mmd2 = kernel(samples, samples).mean() - 2 * kernel(samples, x).mean() + of_data
+        optimizer.zero_grad(set_to_none=True)
+        mmd2.clamp(min=0).sqrt().backward()
+        optimizer.step()
+
+    return step
+
+
 def laid_out(net, channels_last):
     return net.to(memory_format=torch.channels_last) if channels_last else net
 
@@ -181,6 +218,7 @@ ROWS = {
     "conv_vae": (128, 0, conv_vae, ways(3)),
     "gan": (128, 0, gan, ways(2)),
     "dcgan": (64, -1, dcgan, ways(2)),
+    "gmmn": (1000, 0, gmmn, ways(3)),
 }
 
 

@@ -1,18 +1,21 @@
-/* evaluate.c - tells how good the samples of a saved model are, or those of no model at all.
+/* evaluate.c - tells how good saved models are, or what training digits themselves would get.
  *
- *     evaluate MODEL.safetensors --data DIR                    Parzen-window log-likelihood
- * (Goodfellow et al. 2014) evaluate MODEL.safetensors --classifier CLASSIFIER       also what 1000
- * samples show, as a classifier reads them evaluate --real --data DIR training digits in place of
- * samples: the ruler
+ *     evaluate MODEL.safetensors --data DIR             every number of gm/evaluate.h that applies
+ *     evaluate A.safetensors B.safetensors              a comparison
+ *     evaluate MODEL.safetensors --classifier PATH      features are the classifier's, not pixels;
+ *                                                       and what 1000 samples show, as it reads them
+ *     evaluate MODEL.safetensors --ais 100              log p(x) by annealing, for decoders
+ *     evaluate --real                                   training digits in place of samples: the ruler
  *
- * The ruler is what a perfect model would get: with all of MNIST 241 nats. See docs/evaluation.md
- * on how far such numbers can be trusted. CLASSIFIER is the model.safetensors that the program
- * classifier saves. Trains nothing and writes no file.
+ * The ruler is what a perfect model would get: with all of MNIST a Parzen log-likelihood of 241
+ * nats. See docs/evaluation.md on what each number means and how far it can be trusted. PATH is the
+ * model.safetensors that the program classifier saves. Trains nothing and writes no file.
  */
 #define _POSIX_C_SOURCE 200809L
 
 #include "common/classify.h"
 #include "common/json.h"
+#include "common/judge.h"
 #include "common/mnist.h"
 #include "common/parzen.h"
 #include "common/run.h"
@@ -22,6 +25,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -29,93 +33,174 @@
 #define GRID 20     /* sigmas of the GMMN paper: 0.10, 0.11, ... 0.29 */
 
 static const char *const lists[] = { "gan", "gmmn", NULL };
+static const char *const kinds[] = { "all", "likelihood", "parzen", "features", NULL };
+static const char *const pixels[] = { "binary", "grey", NULL };
+
+/* One model, or the training digits. */
+struct subject {
+    const char *file;
+    char name[64]; /* of its column */
+    gm_model *model;
+    struct judgement found;
+    struct classify_report report;
+    int64_t samples;
+};
 
 /* What is scored: samples of the model, or the first training digits that do not choose sigma. */
-static gm_status get_samples(gm_tensor **out, gm_model *model, const struct mnist *m,
-                             struct parzen *p)
+static gm_status get_samples(gm_tensor **out, struct subject *u, const struct mnist *m,
+                             struct judge *judge)
 {
-    if (model != NULL) return parzen_draw(out, model, p->samples, p);
+    struct parzen *p = &judge->windows;
+    if (u->model != NULL) return parzen_draw(out, u->model, p->samples, p);
     const int64_t room = m->valid != NULL ? m->train_rows : (m->train_rows + 1) / 2;
     if (p->samples > room) p->samples = room;
     return gm_dataset_read_tensor(out, m->train, 0, p->samples, 0);
+}
+
+/* Returns GM_OK with *status 2 when the classifier does not fit the samples. */
+static gm_status examine(struct subject *u, struct judge *judge, struct classifier *reader,
+                         const struct mnist *data, int *status)
+{
+    gm_tensor *samples = NULL;
+    gm_status s = GM_OK;
+    judge_clear(&u->found);
+    if (u->model != NULL && (s = judge_likelihood(judge, u->model, &u->found))) goto out;
+    if (u->model != NULL && !gm_model_supports(u->model, GM_VERB_SAMPLE)) goto out;
+    if (!judge->parzen && !judge->features && reader->net == NULL) goto out;
+    if ((s = get_samples(&samples, u, data, judge))) goto out;
+    u->samples = judge->windows.samples;
+    const int64_t size = gm_tensor_count(samples) / u->samples;
+    if (reader->net != NULL) {
+        const int64_t judged = u->samples < JUDGED ? u->samples : JUDGED;
+        if (reader->row_size != size) {
+            say("the classifier reads rows of %lld values, the samples have %lld",
+                (long long)reader->row_size, (long long)size);
+            *status = 2;
+            goto out;
+        }
+        if ((s = classify_report(reader, gm_tensor_read(samples), judged, &u->report))) goto out;
+    }
+    s = judge_samples(judge, gm_tensor_read(samples), u->samples, size, &u->found);
+out:
+    gm_tensor_release(samples);
+    return s;
+}
+
+static void tell(struct json *j, const struct subject *u, const struct judge *judge, int64_t seed,
+                 int read)
+{
+    judge_json(j, &u->found);
+    json_whole(j, "samples", u->samples);
+    json_whole(j, "rows", judge->test_rows);
+    json_whole(j, "seed", seed);
+    json_text(j, "features", !judge->features ? NULL : judge->reader ? "classifier" : "pixels");
+    json_text(j, "pixels", pixels[!judge->binary]);
+    if (read) classify_json(j, &u->report);
+}
+
+static int check_files(const struct options *o, int real)
+{
+    if (!o->operand == !real) {
+        say(real ? "either a model or --real, not both" : "name a model, or --real; see --help");
+        return 2;
+    }
+    for (int i = 0; i < o->operand_count; i++)
+        if (access(o->operands[i], R_OK) != 0) {
+            say("cannot open '%s': %s", o->operands[i], strerror(errno));
+            return 2;
+        }
+    return OPTIONS_GO_ON;
 }
 
 int main(int argc, char **argv)
 {
     struct run r;
     struct mnist data = { 0 };
-    struct classifier judge = { 0 };
-    struct classify_report report;
-    struct parzen p = PARZEN_INIT;
+    struct classifier reader = { 0 };
+    struct judge judge = JUDGE_INIT;
+    struct subject subjects[OPTIONS_OPERANDS] = { { 0 } };
+    struct judgement columns[OPTIONS_OPERANDS];
+    const char *names[OPTIONS_OPERANDS];
     struct json j;
-    gm_result result = GM_RESULT_INIT;
-    gm_model *model = NULL;
-    gm_tensor *samples = NULL;
     const char *classifier = NULL;
     double grid[GRID];
-    int list = 0, real = 0;
+    int list = 0, real = 0, kind = 0, pixel = 0, count = 1;
     gm_status s = GM_OK;
     const struct option own[] = {
         OPTION_FLAG("real", &real, "score training digits instead of a model's samples"),
-        OPTION_INT("samples", &p.samples, 1, 1000000, "samples to lay windows on"),
+        OPTION_INT("samples", &judge.windows.samples, 2, 1000000, "samples of each model"),
+        OPTION_CHOICE("metrics", &kind, kinds, "which numbers"),
+        OPTION_CHOICE("pixels", &pixel, pixels, "test digits of likelihoods: as bits, or grey"),
+        OPTION_INT("draws", &judge.draws, 0, 1000000,
+                   "draws for each digit of estimated likelihoods; 0: the model's own number"),
+        OPTION_INT("ais", &judge.ais, 0, 1000000, "test digits to anneal, and as many simulated"),
+        OPTION_INT("temperatures", &judge.temperatures, 1, 1000000, "of annealing"),
+        OPTION_INT("chains", &judge.chains, 1, 100000, "of annealing, for each digit"),
         OPTION_CHOICE("sigmas", &list, lists, "candidates: 10 from 0.1 to 1, or 0.10 ... 0.29"),
-        OPTION_FLAG("symmetric", &p.symmetric, "the model's pixels are in [-1, 1], not [0, 1]"),
-        OPTION_TEXT("classifier", &classifier, "PATH", "a saved classifier that reads samples"),
+        OPTION_FLAG("symmetric", &judge.windows.symmetric,
+                    "the model's pixels are in [-1, 1], not [0, 1]"),
+        OPTION_TEXT("classifier", &classifier, "PATH",
+                    "a saved classifier that reads samples, and whose last hidden layer gives the "
+                    "features"),
     };
 
-    options_init(&r.options, "evaluate", "Scores the samples of a saved model of any family.");
+    options_init(&r.options, "evaluate", "Tells how good saved models of any family are.");
     r.options.operand_name = "MODEL.safetensors";
+    r.options.operand_most = OPTIONS_OPERANDS;
     int status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;
     const struct options *o = &r.options;
-    status = 2;
-    if (!o->operand == !real) {
-        say(real ? "either a model or --real, not both" : "name a model, or --real; see --help");
-        goto out;
-    }
-    if (o->operand && access(o->operand, R_OK) != 0) {
-        say("cannot open '%s': %s", o->operand, strerror(errno));
-        goto out;
-    }
-    if (classifier && (status = classify_open(&judge, r.context, classifier)) != OPTIONS_GO_ON)
+    if ((status = check_files(o, real)) != OPTIONS_GO_ON) goto out;
+    if (classifier && (status = classify_open(&reader, r.context, classifier)) != OPTIONS_GO_ON)
         goto out;
     if ((status = mnist_open(&data, r.context, o, MNIST_ROWS)) != OPTIONS_GO_ON) goto out;
     status = 0;
 
-    if (o->operand && (s = gm_model_load(&model, r.context, o->operand))) goto out;
     for (int i = 0; i < GRID; i++) grid[i] = 0.10 + 0.01 * i;
-    if (list == 1) p.sigmas = grid, p.sigma_count = GRID;
-    p.seed = (uint64_t)o->seed;
-    p.quiet = o->quiet;
-    if ((s = get_samples(&samples, model, &data, &p))) goto out;
-    const int64_t size = gm_tensor_count(samples) / p.samples;
-    if (judge.net != NULL) {
-        const int64_t judged = p.samples < JUDGED ? p.samples : JUDGED;
-        if (judge.row_size != size) {
-            say("the classifier reads rows of %lld values, the samples have %lld",
-                (long long)judge.row_size, (long long)size);
-            status = 2;
-            goto out;
-        }
-        if ((s = classify_report(&judge, gm_tensor_read(samples), judged, &report))) goto out;
+    if (list == 1) judge.windows.sigmas = grid, judge.windows.sigma_count = GRID;
+    judge.windows.seed = (uint64_t)o->seed;
+    judge.windows.quiet = o->quiet;
+    judge.likelihood = kind == 0 || kind == 1;
+    judge.parzen = kind == 0 || kind == 2;
+    judge.features = kind == 0 || kind == 3;
+    judge.binary = pixel == 0;
+    if (o->operand_count > 1) count = o->operand_count;
+    for (int i = 0; i < o->operand_count; i++) {
+        subjects[i].file = o->operands[i];
+        if ((s = gm_model_load(&subjects[i].model, r.context, o->operands[i]))) goto out;
     }
-    if ((s = parzen_rows(&result, r.context, gm_tensor_read(samples), p.samples, size, &data, &p)))
-        goto out;
+    if ((s = judge_open(&judge, r.context, &data, reader.net ? &reader : NULL))) goto out;
+    for (int i = 0; i < count; i++) {
+        struct subject *u = &subjects[i];
+        snprintf(u->name, sizeof u->name, "%d: %s", i + 1,
+                 u->model ? gm_model_family(u->model) : "training digits");
+        if (u->file && !o->quiet) say("%s is '%s'", u->name, u->file);
+        if ((s = examine(u, &judge, &reader, &data, &status)) || status) goto out;
+        columns[i] = u->found;
+        names[i] = u->name;
+    }
+    if (!o->quiet) judge_table(names, columns, count);
 
-    json_begin(&j, model ? gm_model_family(model) : "real", data.name);
-    json_number(&j, "parzen", result.value);
-    json_number(&j, "parzen_error", result.standard_error);
-    json_number(&j, "sigma", result.sigma);
-    json_whole(&j, "samples", result.samples);
-    json_whole(&j, "rows", result.rows);
-    json_whole(&j, "seed", o->seed);
-    if (judge.net != NULL) classify_json(&j, &report);
+    const int one = count == 1;
+    json_begin(&j, !one ? "comparison" : real ? "real" : gm_model_family(subjects[0].model),
+               data.name);
+    for (int i = 0; i < count; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%d", i + 1);
+        if (!one) {
+            json_open(&j, key);
+            json_text(&j, "model", gm_model_family(subjects[i].model));
+            json_text(&j, "file", subjects[i].file);
+        }
+        tell(&j, &subjects[i], &judge, o->seed, reader.net != NULL && subjects[i].samples > 0);
+        if (!one) json_close(&j);
+    }
     json_number(&j, "seconds", run_seconds(&r));
     if (json_end(&j)) status = 1;
 out:
-    gm_tensor_release(samples);
-    gm_model_release(model);
-    classify_close(&judge);
+    judge_close(&judge);
+    for (int i = 0; i < OPTIONS_OPERANDS; i++) gm_model_release(subjects[i].model);
+    classify_close(&reader);
     mnist_close(&data);
     return run_end(&r, s, status);
 }

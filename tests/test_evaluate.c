@@ -319,7 +319,8 @@ START_TEST(refusals)
     o.sigmas = NULL;
     o.sigma_count = 3;
     REFUSED(gm_parzen_fit(&r, ctx, 2, good, 3, good, 3, good, 3, &o), "sigmas is NULL");
-    gm_result wrong = { 3, 0, 0, 0, 0, 0, "", 0 };
+    gm_result wrong = GM_RESULT_INIT;
+    wrong.size = 3;
     REFUSED(gm_parzen(&wrong, ctx, 2, good, 3, good, 3, 1, NULL, NULL, NULL), "out->size is 3");
     wrong.size = 4096;
     REFUSED(gm_parzen(&wrong, ctx, 2, good, 3, good, 3, 1, NULL, NULL, NULL), "out->size is 4096");

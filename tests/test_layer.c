@@ -7,6 +7,7 @@
 #include "gm/conv.h"
 #include "gm/layer.h"
 #include "gm/layer_file.h"
+#include "gm/mask.h"
 #include "gm/tape.h"
 #include "nn/layer.h"
 
@@ -178,6 +179,21 @@ static gm_status make_images(gm_layer **out, gm_context *c)
     return s;
 }
 
+static gm_status make_masked(gm_layer **out, gm_context *c)
+{
+    static const float mask[12] = { 1, 0, 0, 0, 1, 1, 0, 0, 1, 1, 1, 0 };
+    return gm_masked_linear_create(out, c, 4, 3, mask, NULL);
+}
+
+static gm_status make_masked_conv(gm_layer **out, gm_context *c)
+{
+    float mask[36];
+    gm_conv_options o = GM_CONV_OPTIONS_INIT;
+    o.padding_h = o.padding_w = 1;
+    gm_status s = gm_mask_conv(mask, c, GM_MASK_B, 2, 2, 3, 3, 2);
+    return s ? s : gm_masked_conv2d_create(out, c, 2, 2, 3, 3, mask, &o);
+}
+
 static const row rows[] = {
     NORM_ROWS
     { "linear", make_linear, "linear", 2, 2, { 6, 4 }, { 6, 3 }, 2, { 6, 5 }, "[6, 5]", "[3, 4]", 2,
@@ -214,6 +230,10 @@ static const row rows[] = {
       { 2, 3, 2, 3 }, "[2, 3, 2, 3]", "4 channels", 0, { 0 } },
     { "images", make_images, "sequence", 4, 4, { 2, 1, 7, 5 }, { 2, 2, 12, 8 }, 4, { 2, 2, 7, 5 },
       "[2, 2, 7, 5]", "[4, 1, 3, 3]", 4, { "0.weight", "0.bias", "6.weight", "6.bias" } },
+    { "masked_linear", make_masked, "masked_linear", 2, 2, { 6, 4 }, { 6, 3 }, 2, { 6, 5 }, "[6, 5]",
+      "[3, 4]", 2, { "weight", "bias" } },
+    { "masked_conv2d", make_masked_conv, "masked_conv2d", 4, 4, { 2, 2, 4, 3 }, { 2, 2, 4, 3 }, 4,
+      { 2, 3, 4, 3 }, "[2, 3, 4, 3]", "[2, 2, 3, 3]", 2, { "weight", "bias" } },
 };
 #define ROWS ((int)(sizeof rows / sizeof *rows))
 

@@ -171,6 +171,7 @@ static gm_status measure(struct adversary *a, struct json *json, const struct mn
     gm_status s = GM_OK;
     p.quiet = a->run->options.quiet;
     p.symmetric = a->symmetric;
+    if (a->fine) p.sigmas = parzen_grid, p.sigma_count = PARZEN_GRID;
     if (a->parzen_samples) {
         if (!p.quiet) say("Parzen windows on %lld samples", (long long)a->parzen_samples);
         if ((s = sample(a, a->parzen_samples, &samples))) goto out;

@@ -31,6 +31,7 @@ struct adversary {
     void (*on_epoch)(void *user, int64_t epoch);
     void *user;
     int64_t parzen_samples;  /* 0: no Parzen estimate */
+    int fine;                /* its deviation is one of 0.10, 0.11, ... 0.29, not of ten from 0.1 to 1 */
     const char *classifier;  /* file of a classifier that reads 1000 samples; NULL: none */
 
     gm_gan *gan;             /* borrowed */

@@ -6,12 +6,14 @@
 #include "say.h"
 
 #include "gm/archive.h"
+#include "gm/extend.h"
 #include "gm/layer_file.h"
 #include "gm/ops.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -165,6 +167,34 @@ gm_status classify_rows(struct classifier *c, const float *rows, int64_t count, 
         }
     }
     return GM_OK;
+}
+
+gm_status classify_features(struct classifier *c, const float *rows, int64_t count, float **out,
+                            int64_t *width)
+{
+    gm_context *context = gm_layer_context(c->net);
+    const int64_t parts = gm_sequence_count(c->net);
+    float *values = NULL;
+    gm_status s = GM_OK;
+    *out = NULL;
+    if (parts < 2)
+        return gm_context_fail(context, GM_E_UNSUPPORTED,
+                               "the classifier's network has no layer before its last one");
+    for (int64_t begin = 0; begin < count && !s; begin += GROUP) {
+        const int64_t n = count - begin < GROUP ? count - begin : GROUP;
+        const int64_t shape[2] = { n, c->row_size };
+        gm_tape_reset(c->tape);
+        gm_var x = gm_input_array(c->tape, 2, shape, rows + begin * c->row_size);
+        for (int64_t i = 0; i + 1 < parts; i++) x = gm_apply(c->tape, gm_sequence_get(c->net, i), x);
+        if ((s = gm_tape_status(c->tape))) break;
+        *width = gm_count(c->tape, x) / n;
+        if (values == NULL) values = malloc((size_t)(count * *width) * sizeof *values);
+        if (values == NULL) s = gm_context_fail(context, GM_E_NOMEM, "no memory for features");
+        else s = gm_read(c->tape, x, values + begin * *width, n * *width);
+    }
+    if (s) free(values);
+    else *out = values;
+    return s;
 }
 
 gm_status classify_report(struct classifier *c, const float *rows, int64_t count,

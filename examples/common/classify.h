@@ -44,6 +44,12 @@ gm_status classify_log_probs(struct classifier *c, const float *rows, int64_t co
 gm_status classify_rows(struct classifier *c, const float *rows, int64_t count, int *labels,
                         double *confidence);
 
+/* What the network makes of rows before its last layer, [count, *width], into a new array (free it):
+ * features that tell digits apart. GM_E_UNSUPPORTED: the network is no sequence of two parts or
+ * more. */
+gm_status classify_features(struct classifier *c, const float *rows, int64_t count, float **out,
+                            int64_t *width);
+
 struct classify_report {
     int64_t rows, classes;
     double share[CLASSIFY_MOST]; /* of the rows that fall to each class; they add up to 1 */

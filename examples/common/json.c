@@ -76,7 +76,7 @@ static void put_string(struct json *j, const char *text)
 
 static void put_key(struct json *j, const char *key)
 {
-    if (j->used > 1) put(j, ",", 1);
+    if (!j->failed && j->used > 0 && j->text[j->used - 1] != '{') put(j, ",", 1);
     put_string(j, key);
     put(j, ":", 1);
 }
@@ -134,6 +134,14 @@ void json_flag(struct json *j, const char *key, int value)
     put_key(j, key);
     put_text(j, value ? "true" : "false");
 }
+
+void json_open(struct json *j, const char *key)
+{
+    put_key(j, key);
+    put(j, "{", 1);
+}
+
+void json_close(struct json *j) { put(j, "}", 1); }
 
 int json_end(struct json *j)
 {

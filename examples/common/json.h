@@ -33,6 +33,10 @@ void json_whole(struct json *j, const char *key, int64_t value);
 void json_text(struct json *j, const char *key, const char *text);
 void json_flag(struct json *j, const char *key, int value);
 
+/* Members that follow are those of an object inside, until it is closed. */
+void json_open(struct json *j, const char *key);
+void json_close(struct json *j);
+
 /* Prints the line, flushes stdout and frees the memory. Returns 0, or -1 (reported on stderr). */
 int json_end(struct json *j);
 

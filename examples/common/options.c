@@ -124,8 +124,8 @@ static void help_line(const struct option *option)
 static void print_help(const struct options *o, const struct option *common,
                        const struct option *own, int own_count)
 {
-    printf("%s [options]%s%s\n", say_name(), o->operand_name != NULL ? " " : "",
-           o->operand_name != NULL ? o->operand_name : "");
+    printf("%s [options]%s%s%s\n", say_name(), o->operand_name != NULL ? " " : "",
+           o->operand_name != NULL ? o->operand_name : "", o->operand_most > 1 ? " ..." : "");
     if (o->summary != NULL) printf("%s\n", o->summary);
     printf("\n");
     for (int i = 0; i < own_count; i++) help_line(&own[i]);
@@ -265,11 +265,13 @@ int options_parse(struct options *o, int argc, char **argv, const struct option 
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i];
         if (only_operands || word[0] != '-' || word[1] == '\0') {
-            if (o->operand_name == NULL || o->operand != NULL) {
+            const int most = o->operand_most > 1 ? o->operand_most : o->operand_name != NULL;
+            if (o->operand_count >= most) {
                 say("unexpected argument '%s'; see --help", word);
                 return 2;
             }
-            o->operand = word;
+            if (o->operand == NULL) o->operand = word;
+            o->operands[o->operand_count++] = word;
             continue;
         }
         if (strcmp(word, "--") == 0) {

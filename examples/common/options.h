@@ -29,6 +29,7 @@
 #include <stdint.h>
 
 #define OPTIONS_GO_ON (-1)     /* nothing to exit for */
+#define OPTIONS_OPERANDS 8     /* words without dashes at most */
 #define OPTIONS_PATH_SIZE 4096 /* bytes of a path buffer, the closing zero included */
 
 /* Kinds and their targets. */
@@ -75,6 +76,10 @@ struct options {
     const char *operand_name; /* set before parsing when the program takes one word without dashes
                                  ("FILE") */
     const char *operand;      /* that word, or NULL if it was not given */
+    int operand_most;         /* set before parsing when it takes several such words, at most
+                                 OPTIONS_OPERANDS */
+    int operand_count;
+    const char *operands[OPTIONS_OPERANDS]; /* all of them; operand is the first */
 
     const char *data;
     int64_t

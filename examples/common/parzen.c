@@ -10,6 +10,10 @@
 #include <math.h>
 #include <stdlib.h>
 
+const double parzen_grid[PARZEN_GRID] = { 0.10, 0.11, 0.12, 0.13, 0.14, 0.15, 0.16,
+                                          0.17, 0.18, 0.19, 0.20, 0.21, 0.22, 0.23,
+                                          0.24, 0.25, 0.26, 0.27, 0.28, 0.29 };
+
 struct bar {
     struct progress progress;
     int64_t rows;

@@ -29,6 +29,10 @@ struct parzen {
         10000, 10000, 1, 0, NULL, 0, 0                                                             \
     }
 
+/* The finer list of Li, Swersky and Zemel 2015: 0.10, 0.11, ... 0.29. */
+#define PARZEN_GRID 20
+extern const double parzen_grid[PARZEN_GRID];
+
 /* Draws samples, then as parzen_rows; result->seed is the seed. Pixels of the model and of m in [0,
  * 1], but for `symmetric`. GM_E_CANCELLED after Ctrl-C. */
 gm_status parzen_score(gm_result *result, gm_model *model, const struct mnist *m,

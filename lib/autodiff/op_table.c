@@ -19,5 +19,6 @@ const gm_op *const gm_op_table[] = {
     &gm_op_avg_pool2d,  &gm_op_upsample_nearest, &gm_op_pixel_shuffle,
     &gm_op_batch_norm,  &gm_op_layer_norm,      &gm_op_instance_norm, &gm_op_spectral_normalize,
     &gm_op_bernoulli_sample,
+    &gm_op_mmd2,        &gm_op_masked_linear,
     NULL,
 };

@@ -1,4 +1,4 @@
-/* result.c - what all evaluations give back. */
+/* result.c - what all evaluations give back, and what they are given. */
 #include <string.h>
 
 #include "models/model.h"
@@ -16,4 +16,68 @@ void gm_result_give(gm_result *out, const gm_result *result)
     size_t size = out->size;
     memcpy(out, result, size);
     out->size = size;
+}
+
+void gm_result_mean(gm_result *result, const double *values, int64_t n)
+{
+    double mean = 0, squares = 0; /* Welford 1962 */
+    for (int64_t i = 0; i < n; i++) {
+        double away = values[i] - mean;
+        mean += away / (double)(i + 1);
+        squares += away * (values[i] - mean);
+    }
+    result->value = mean;
+    result->standard_error = n > 1 ? sqrt(squares / (double)(n - 1) / (double)n) : (double)NAN;
+}
+
+static gm_status check_sizes(gm_context *ctx, const char *what, const gm_table *t)
+{
+    if (!t->values) return gm_model_fail(ctx, GM_E_INVALID, "%s: %s is NULL", what, t->name);
+    if (t->rows < 1 || t->width < 1)
+        return gm_model_fail(ctx, GM_E_INVALID,
+                             "%s: %s is [%lld, %lld], at least one row of one value is wanted",
+                             what, t->name, (long long)t->rows, (long long)t->width);
+    if (t->width > INT64_MAX / 64 / t->rows)
+        return gm_model_fail(ctx, GM_E_INVALID,
+                             "%s: %s is [%lld, %lld], more than can be addressed", what, t->name,
+                             (long long)t->rows, (long long)t->width);
+    return GM_OK;
+}
+
+static gm_status check_values(gm_context *ctx, const char *what, const gm_table *t)
+{
+    for (int64_t i = 0; i < t->rows * t->width; i++)
+        if (!isfinite(t->values[i]))
+            return gm_model_fail(ctx, GM_E_INVALID,
+                                 "%s: %s: row %lld, column %lld is %g, finite values are wanted",
+                                 what, t->name, (long long)(i / t->width),
+                                 (long long)(i % t->width), (double)t->values[i]);
+    return GM_OK;
+}
+
+gm_status gm_table_check(gm_context *ctx, const char *what, const gm_table *tables, int count)
+{
+    gm_status status = GM_OK;
+    for (int i = 0; i < count; i++) GM_TRY(check_sizes(ctx, what, &tables[i]));
+    for (int i = 1; i < count; i++)
+        if (tables[i].width != tables[0].width)
+            GM_TRY(gm_model_fail(ctx, GM_E_SHAPE,
+                                 "%s: %s has rows of %lld values, %s of %lld; one width is wanted",
+                                 what, tables[0].name, (long long)tables[0].width, tables[i].name,
+                                 (long long)tables[i].width));
+    for (int i = 0; i < count; i++) GM_TRY(check_values(ctx, what, &tables[i]));
+out:
+    return status;
+}
+
+gm_status gm_features_check(gm_context *ctx, const char *what, const gm_features *samples,
+                            const gm_features *data, gm_table tables[2])
+{
+    const gm_features *given[2] = { samples, data };
+    static const char *const names[2] = { "samples", "data" };
+    for (int i = 0; i < 2; i++) {
+        if (!given[i]) return gm_model_fail(ctx, GM_E_INVALID, "%s: %s is NULL", what, names[i]);
+        tables[i] = (gm_table){ names[i], given[i]->values, given[i]->rows, given[i]->width };
+    }
+    return gm_table_check(ctx, what, tables, 2);
 }

@@ -207,6 +207,7 @@ static gm_status get_built_in(gm_layer **out, const walk *w, const char *path,
     GM_TRY(as_format(w->ctx, gm_layer_make(out, w->ctx, kind, &attrs)));
     GM_TRY(read_set(w, path, (*out)->params));
     GM_TRY(read_set(w, path, (*out)->state));
+    if (kind->settle) GM_TRY(as_format(w->ctx, kind->settle(*out)));
 out:
     return status;
 }

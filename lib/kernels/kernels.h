@@ -59,6 +59,22 @@ typedef struct gm_walk {
     int64_t images, stride, channels, inner;
 } gm_walk;
 
+/* One part of a positive definite kernel, a sum of weight k(.). Those of the first three kinds are
+ * functions of the squared distance d2, a polynomial is one of the inner product p. */
+#define GM_PAIR_RUN 256 /* pairs that a call takes, at most */
+enum {
+    GM_PART_GAUSSIAN = 0, /* e^(-a d2) */
+    GM_PART_LAPLACIAN,    /* e^(-a sqrt(d2)) */
+    GM_PART_QUADRATIC,    /* (1 + a d2)^-b */
+    GM_PART_POLYNOMIAL    /* (a p + b)^degree */
+};
+typedef struct gm_part {
+    int32_t kind;
+    int32_t degree;
+    int32_t square; /* a is twice that of the part before, also a Gaussian: its e squared is this one's */
+    float weight, a, b;
+} gm_part;
+
 typedef struct gm_kernels {
     const char *name; /* "baseline", "x86-64-v3", "x86-64-v4" */
 
@@ -81,6 +97,8 @@ typedef struct gm_kernels {
     void (*axpy)(float *y, float a, const float *x, int64_t n);           /* y += a x */
     void (*accumulate)(float *y, const float *x, int64_t n, int add);     /* y (+)= x */
     void (*mul_add)(float *y, const float *p, const float *q, int64_t n, int add); /* y (+)= p q */
+    /* y_i = x_i where degree_i <= limit, else 0; y may be x */
+    void (*mask_below)(float *y, const float *x, const float *degree, float limit, int64_t n);
     double (*sum)(const float *x, int64_t n);      /* fixed order, blocks accumulated in double */
     double (*sum_squares)(const float *x, int64_t n);
     double (*dot)(const float *x, const float *y, int64_t n);
@@ -177,6 +195,15 @@ typedef struct gm_kernels {
      * add */
     void (*dropout)(float *y, const float *x, float drop, uint64_t key, uint64_t stream,
                     uint64_t block, int64_t n, int add);
+
+    /* d2_i = a + b_i - 2 p_i, not below 0: the squared distance of two points from their norms and
+     * product. Not 0 when some d2_i is below near (a + b_i), where few digits are left of it. */
+    int64_t (*pair_distances)(float *d2, const float *p, float a, const float *b, float near,
+                              int64_t n);
+    /* The kernel of n <= GM_PAIR_RUN pairs, and its slope: 2 dk/d(d2), or dk/dp; `from` is d2 or p,
+     * parts are all of one sort. Returns the sum of the values. */
+    double (*pair_kernel)(float *value, float *slope, const float *from, const gm_part *parts,
+                          int32_t count, int64_t n);
 
     void (*bytes_to_float)(float *y, const uint8_t *x, float scale, float shift, int64_t n);
 

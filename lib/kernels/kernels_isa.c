@@ -17,6 +17,7 @@
 #include "kernels/isa_maxout.inc"
 #include "kernels/isa_norm.inc"
 #include "kernels/isa_losses.inc"
+#include "kernels/isa_mmd.inc"
 #include "kernels/isa_updates.inc"
 #include "kernels/isa_conv.inc"
 
@@ -32,6 +33,7 @@ const gm_kernels GM_ISA_NAME(gm_kernels_) = {
     .axpy = axpy,
     .accumulate = accumulate,
     .mul_add = mul_add,
+    .mask_below = mask_below,
     .sum = sum,
     .sum_squares = sum_squares,
     .dot = dot,
@@ -62,6 +64,8 @@ const gm_kernels GM_ISA_NAME(gm_kernels_) = {
     .gaussian_nll_rows_grad = gaussian_nll_rows_grad,
     .gaussian_kl_rows = gaussian_kl_rows,
     .gaussian_kl_rows_grad = gaussian_kl_rows_grad,
+    .pair_distances = pair_distances,
+    .pair_kernel = pair_kernel,
     .philox_words = GM_ISA_NAME(gm_philox_words_),
     .uniform = GM_ISA_NAME(gm_uniform_),
     .normal = GM_ISA_NAME(gm_normal_),

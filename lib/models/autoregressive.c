@@ -118,6 +118,29 @@ gm_status gm_autoregressive_conditionals(gm_model *model, const float *rows, int
     return visit(model, "conditionals", rows, count, give_conditionals, out);
 }
 
+static void give_sums(const gm_model *model, const float *raw, const float *rows, int64_t first,
+                      int64_t count, void *out)
+{
+    const int32_t kind = gm_autoregressive_kind(model);
+    const int64_t width = gm_autoregressive_width(model), size = model->row_size;
+    for (int64_t i = 0; i < count; i++) {
+        double sum = 0;
+        for (int64_t k = i * size; k < (i + 1) * size; k++)
+            sum += gm_conditional_log_prob(kind, width, raw + k * width, (double)rows[k]);
+        ((double *)out)[first + i] = sum;
+    }
+}
+
+gm_status gm_autoregressive_score(gm_model *model, const gm_batch *batch, double *out)
+{
+    return visit(model, "log_prob", batch->rows, batch->count, give_sums, out);
+}
+
+gm_status gm_autoregressive_draw(gm_model *model, float *out, const float *labels, int64_t count)
+{
+    return entries(model)->fill(model, out, labels, NULL, count, NULL, 1);
+}
+
 /* In each row, does every known column come before all others? *row and *column: the first that does not. */
 static int begins(const gm_model *model, const int64_t *order, const uint8_t *known, int64_t count,
                   int64_t *row, int64_t *column)
@@ -196,12 +219,34 @@ static void forget(gm_model *model, float *filled, int64_t count)
         gm_context_free(model->ctx, filled, (size_t)(count * model->row_size) * sizeof *filled);
 }
 
+/* The column of a row whose given value is impossible after those before it: the first in the order. -1 if that cannot be told. */
+static int64_t impossible(gm_model *model, const float *row, const uint8_t *known, const float *labels)
+{
+    const int64_t size = model->row_size, width = gm_autoregressive_width(model);
+    const size_t order_bytes = (size_t)size * sizeof(int64_t),
+                 raw_bytes = (size_t)(size * width) * sizeof(float);
+    int64_t *order = gm_context_allocate(model->ctx, order_bytes), column = -1;
+    float *raw = gm_context_allocate(model->ctx, raw_bytes);
+    const gm_batch batch = { row, labels, 1 };
+    if (order && raw && !entries(model)->order(model, order) && !entries(model)->raw(model, &batch, raw))
+        for (int64_t k = size - 1; k >= 0; k--) {
+            const int64_t c = order[k];
+            if (known[c] && !(gm_conditional_log_prob(gm_autoregressive_kind(model), width, raw + c * width,
+                                                      (double)row[c]) > -INFINITY))
+                column = c;
+        }
+    if (raw) gm_context_free(model->ctx, raw, raw_bytes);
+    if (order) gm_context_free(model->ctx, order, order_bytes);
+    return column;
+}
+
 gm_status gm_autoregressive_sample_given(gm_model *model, float *rows, const uint8_t *known,
                                          int64_t count, double *log_known)
 {
     float *filled = NULL;
     double *logs = NULL;
     gm_status status;
+    const float *labels;
     GM_TRY(check(model, "sample_given", rows, known, count));
     const size_t bytes = (size_t)count * sizeof *logs;
     logs = gm_context_allocate(model->ctx, bytes);
@@ -209,11 +254,16 @@ gm_status gm_autoregressive_sample_given(gm_model *model, float *rows, const uin
         GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "%s: sample_given: no memory for %lld rows",
                              model->family->name, (long long)count));
     GM_TRY(walk(model, "sample_given", rows, known, count, 1, &filled, logs));
+    GM_TRY(gm_model_labels_for(model, "sample_given", count, &labels));
     for (int64_t i = 0; i < count; i++)
-        if (!(logs[i] > -INFINITY))
+        if (!(logs[i] > -INFINITY)) {
+            const int64_t at = i * model->row_size;
             GM_TRY(gm_model_fail(model->ctx, GM_E_NUMERIC,
-                                 "%s: sample_given: what is given of row %lld has probability zero",
-                                 model->family->name, (long long)i));
+                                 "%s: sample_given: row %lld, column %lld: what is given has probability zero",
+                                 model->family->name, (long long)i,
+                                 (long long)impossible(model, filled + at, known + at,
+                                                       labels ? labels + i : NULL)));
+        }
     memcpy(rows, filled, (size_t)(count * model->row_size) * sizeof *rows);
     if (log_known) memcpy(log_known, logs, bytes);
 out:

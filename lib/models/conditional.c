@@ -97,6 +97,19 @@ float gm_conditional_draw(int32_t kind, int64_t width, const float *raw, double 
     }
 }
 
+/* Uniform on (0, 1): the generator's [0, 1), but for 0, whose logarithm is not finite. */
+static double inside(gm_rng *rng)
+{
+    const double u = gm_rng_double(rng);
+    return u > 0 ? u : 0x1p-54;
+}
+
+float gm_conditional_next(gm_rng *rng, int32_t kind, int64_t width, const float *raw)
+{
+    const double u = inside(rng), v = kind > GM_CONDITIONAL_CATEGORICAL ? inside(rng) : 0.5;
+    return gm_conditional_draw(kind, width, raw, u, v);
+}
+
 static void softmax(const float *logits, int64_t n, float *out)
 {
     const double total = log_sum_exp(logits, n);

@@ -615,19 +615,6 @@ out:
 
 /* --- Samples and files: with the averaged weights, if there are any. */
 
-/* Puts the averages into G, unless there are none or the host has them there; *in: to be taken out again. */
-static gm_status put_average(gm_gan *gan, int *in)
-{
-    gm_optimizer *o = gan->model.optimizer;
-    *in = gm_optimizer_average_on(o) == 1;
-    return *in ? gm_optimizer_swap_average(o) : GM_OK;
-}
-
-static gm_status take_average(gm_gan *gan, int in)
-{
-    return in ? gm_optimizer_swap_average(gan->model.optimizer) : GM_OK;
-}
-
 static gm_status draw(gm_gan *gan, float *out, const float *labels, int64_t count)
 {
     gm_model *model = &gan->model;
@@ -649,10 +636,10 @@ static gm_status sample(gm_model *model, float *out, const float *labels, int64_
 {
     gm_gan *gan = of(model);
     int in;
-    gm_status status = put_average(gan, &in);
+    gm_status status = gm_model_put_average(&gan->model, &in);
     if (status) return status;
     status = draw(gan, out, labels, count);
-    gm_status back = take_average(gan, in);
+    gm_status back = gm_model_take_average(&gan->model, in);
     return status ? status : back;
 }
 
@@ -734,9 +721,9 @@ static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
         GM_TRY(gm_generator_put(archive, "generator.", gan->generator));
     } else { /* what sample uses */
         int in;
-        GM_TRY(put_average(gan, &in));
+        GM_TRY(gm_model_put_average(&gan->model, &in));
         status = gm_generator_put(archive, "generator.", gan->generator);
-        gm_status back = take_average(gan, in);
+        gm_status back = gm_model_take_average(&gan->model, in);
         if (!status) status = back;
     }
 out:

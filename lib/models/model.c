@@ -83,6 +83,17 @@ out:
     return status;
 }
 
+gm_status gm_model_put_average(gm_model *model, int *in)
+{
+    *in = gm_optimizer_average_on(model->optimizer) == 1;
+    return *in ? gm_optimizer_swap_average(model->optimizer) : GM_OK;
+}
+
+gm_status gm_model_take_average(gm_model *model, int in)
+{
+    return in ? gm_optimizer_swap_average(model->optimizer) : GM_OK;
+}
+
 void gm_metrics_add(gm_metrics *metrics, const char *name, double value)
 {
     if (metrics->count >= GM_MAX_METRICS) return;
@@ -178,8 +189,7 @@ static gm_status step_back(gm_model *model, const char *what, double value)
                          undone ? "before the update that led there" : "as they are");
 }
 
-/* One step down the family's loss. */
-static gm_status descend(gm_model *model, const gm_batch *batch, gm_metrics *metrics)
+gm_status gm_model_descend(gm_model *model, const gm_batch *batch, gm_metrics *metrics)
 {
     gm_status status;
     gm_var loss;
@@ -214,7 +224,7 @@ gm_status gm_model_step_batch(gm_model *model, const gm_batch *batch, gm_metrics
     gm_status status = remember_state(model);
     if (status) return status;
     status = model->family->step ? model->family->step(model, batch, metrics)
-                                 : descend(model, batch, metrics);
+                                 : gm_model_descend(model, batch, metrics);
     if (!status) model->steps++;
     else if (model->before)
         (void)gm_params_write(model->state, model->before, gm_params_elements(model->state));

@@ -2,11 +2,14 @@
 #ifndef GM_MODELS_MODEL_H
 #define GM_MODELS_MODEL_H
 
+#include <math.h>
+
 #include "gm/archive.h"
 #include "gm/autoregressive.h"
 #include "gm/evaluate.h"
 #include "gm/extend.h"
 #include "gm/layer.h"
+#include "gm/made.h"
 #include "gm/model.h"
 #include "gm/norm.h"
 #include "gm/tape.h"
@@ -61,6 +64,14 @@ typedef struct gm_family {
                       gm_optimizer *optimizer);
     /* Releases the family's own parts and the memory; gm_model_close does the rest. */
     void (*destroy)(gm_model *model);
+    /* What log_prob gives, for gm_evaluate_nll: "exact", or the name of an estimate that the family's page documents. NULL:
+     * "log_prob", which promises neither. */
+    const char *protocol;
+    /* An estimate of log_prob from draws of latents; NULL: there is none. *samples: how many a row; 0: the family's own number,
+     * which is filled in. error: standard errors of the estimates, may be NULL. */
+    gm_status (*estimate)(gm_model *model, const gm_batch *batch, int64_t *samples, double *out,
+                          double *error);
+
     const gm_autoregressive *autoregressive; /* NULL: the family is not */
 } gm_family;
 
@@ -94,6 +105,11 @@ gm_status gm_model_add_state(gm_model *model, const char *prefix, const gm_layer
 gm_status gm_model_bind(gm_model *model, gm_optimizer **slot, gm_optimizer *optimizer,
                         const gm_params *params);
 
+/* Puts the optimizer's averaged weights into the parameters for sampling and saving, unless there are none or the host has
+ * them there; *in: gm_model_take_average takes them out again. */
+gm_status gm_model_put_average(gm_model *model, int *in);
+gm_status gm_model_take_average(gm_model *model, int in);
+
 /* A zeroed struct of a family, and its return; NULL without memory. */
 void *gm_model_allocate(gm_context *ctx, size_t size);
 
@@ -108,6 +124,100 @@ void gm_metrics_add(gm_metrics *metrics, const char *name, double value);
  * as much of the result as the caller's struct has room for. */
 gm_status gm_result_check(gm_context *ctx, const char *what, const gm_result *out);
 void gm_result_give(gm_result *out, const gm_result *result);
+/* The mean and its standard error, sd / sqrt(n); NaN for one value. */
+void gm_result_mean(gm_result *result, const double *values, int64_t n);
+
+/* Rows that an evaluation was given, by the name that its messages use. Are all of one width, not NULL, not empty, finite?
+ * GM_E_INVALID (array, row and column are in the line), GM_E_SHAPE: two widths. */
+typedef struct gm_table {
+    const char *name;
+    const float *values;
+    int64_t rows, width;
+} gm_table;
+gm_status gm_table_check(gm_context *ctx, const char *what, const gm_table *tables, int count);
+/* Features as two checked tables, "samples" and "data". */
+gm_status gm_features_check(gm_context *ctx, const char *what, const gm_features *samples,
+                            const gm_features *data, gm_table tables[2]);
+
+#define GM_DISTANCES_TILE 1024
+
+/* Squared distances between rows of a and rows of b, a tile at a time, by matrix products (distances.c). Memory: tiles, of a size
+ * that depends on the width alone. */
+typedef struct gm_distances {
+    gm_context *ctx;
+    const char *what;
+    gm_table a, b;
+    int64_t tile; /* rows at a time at most, of either; GM_DISTANCES_TILE or fewer */
+    int64_t first, count;
+    double *centre; /* [width]: the mean of b; what follows is less it */
+    double *half;   /* [tile]: |x|^2 / 2 */
+    float *x, *y;   /* [tile, width] */
+    float *bias;    /* [tile]: -|y|^2 / 2 */
+    gm_tape *tape;
+    void *block;
+    size_t block_size;
+} gm_distances;
+
+/* Takes checked tables. After a failure gm_distances_close is still due, as for a zeroed struct. */
+gm_status gm_distances_open(gm_distances *d, gm_context *ctx, const char *what, const gm_table *a,
+                            const gm_table *b);
+void gm_distances_close(gm_distances *d);
+/* Rows begin ... of a are the ones to measure. GM_E_NUMERIC: too far from the mean for floats. */
+gm_status gm_distances_rows(gm_distances *d, int64_t begin, int64_t count);
+/* From them to rows begin ... of b: x . y - |y|^2 / 2, [rows at hand, count], until the next call. */
+gm_status gm_distances_columns(gm_distances *d, int64_t begin, int64_t count, const float **product);
+/* |row i of a - row j of b|^2 of the tables, in double. */
+double gm_distances_exact(const gm_distances *d, int64_t i, int64_t j);
+/* The same from a product, where that has digits enough; else exactly. i counts in the rows at hand, j in all of b. */
+double gm_distances_squared(const gm_distances *d, int64_t i, int64_t j, float product);
+
+/* For each row of a the squared distance to its k-th nearest of b, and which that is (NULL: not wanted); same: a and b are one set, and
+ * no row is its own neighbour. on_row as in gm_parzen. */
+gm_status gm_neighbours(gm_distances *d, int64_t k, int same, double *squared, int64_t *index,
+                        int32_t (*on_row)(void *user, int64_t done), void *user, int64_t *done);
+
+/* Tr (A B)^(1/2) of two covariances [n, n], which may be singular and are overwritten (eigen.c). scratch: n n + 3 n. GM_E_NUMERIC, without a line. */
+gm_status gm_trace_sqrt_product(double *a, double *b, int64_t n, double *scratch, double *out);
+
+/* Chains that move through N(u; 0, I) p(x | s u)^b, z = s u, for `rows` rows x and `chains` chains each, row by row (hmc.c). */
+struct gm_generator;
+typedef struct gm_hmc {
+    gm_context *ctx;
+    struct gm_generator *g;
+    int64_t latent;
+    double scale;           /* s */
+    const float *x, *labels;
+    int64_t rows, chains;
+    double *nll;            /* -log p(x | z) of each chain */
+    double *new_nll, *energy;
+    float *u, *slope;       /* where each chain is, and the gradient of nll there */
+    float *new_u, *new_slope, *momentum, *step;
+    gm_tape *tape;
+    gm_rng *rng;
+    void *block;
+    size_t block_size;
+} gm_hmc;
+
+#define GM_HMC_SHORTEST 1e-7 /* leapfrog steps that tuning may come to */
+#define GM_HMC_LONGEST 1.6   /* of a standard normal, beyond 2 the orbit explodes */
+
+/* Room for `most` chains. After a failure gm_hmc_close is still due, as for a zeroed struct. */
+gm_status gm_hmc_open(gm_hmc *h, struct gm_generator *g, int64_t most, uint64_t seed);
+void gm_hmc_close(gm_hmc *h);
+/* Chains at the prior, or all chains of a row at its code. x and labels (NULL: none) are borrowed. */
+gm_status gm_hmc_start(gm_hmc *h, const float *x, const float *labels, int64_t rows, int64_t chains,
+                       const float *codes);
+/* One transition of every chain: so many leapfrog steps, of about steps[row]. accepted: for each row the mean chance. */
+gm_status gm_hmc_move(gm_hmc *h, double b, int32_t leapfrog, const double *steps, double *accepted);
+
+/* A running log-sum-exp of log weights and of their squares, relative to the largest so far. */
+typedef struct gm_log_mean {
+    double max, sum, squares;
+} gm_log_mean;
+#define GM_LOG_MEAN_INIT { -INFINITY, 0.0, 0.0 }
+void gm_log_mean_add(gm_log_mean *s, double log_weight);
+/* log of the mean of k weights; its deviation by the delta method, sd(w) / (mean(w) sqrt k), unless error is NULL. */
+double gm_log_mean_get(const gm_log_mean *s, int64_t k, double *error);
 
 /* Forgets the recording and sets the tape's mode. */
 void gm_model_record(gm_model *model, int32_t mode);
@@ -123,6 +233,8 @@ gm_var gm_model_label_var(gm_tape *tape, const float *labels, int64_t count);
 /* x with the label beside it, as one-hot values: after the row's own [n, d], or as planes after the channels of
  * images [n, c, h, w]. labels GM_NO_VAR: x itself. */
 gm_var gm_model_join_label(gm_tape *tape, gm_var x, gm_var labels, int64_t classes);
+/* One step down the family's loss, the whole of what a family without a `step` does. */
+gm_status gm_model_descend(gm_model *model, const gm_batch *batch, gm_metrics *metrics);
 /* One update and its count. After a failure state is as before, too. */
 gm_status gm_model_step_batch(gm_model *model, const gm_batch *batch, gm_metrics *metrics);
 
@@ -140,6 +252,60 @@ void gm_conditional_describe(int32_t kind, int64_t width, const float *raw, floa
 gm_status gm_conditional_check(gm_model *model, const char *verb, int32_t kind, int64_t width,
                                const float *rows, const uint8_t *known, int64_t count);
 
+/* The value that p(x_i | x_<i) takes next, from the generator's numbers: one, or two for real values. */
+float gm_conditional_next(gm_rng *rng, int32_t kind, int64_t width, const float *raw);
+
+/* `log_prob` and `sample` of a family, on its raw conditionals and its walk. */
+gm_status gm_autoregressive_score(gm_model *model, const gm_batch *batch, double *out);
+gm_status gm_autoregressive_draw(gm_model *model, float *out, const float *labels, int64_t count);
+
+/* The order of a model's columns. Zeroed: 0, 1, 2, ... */
+typedef struct gm_order {
+    int64_t *column; /* at each place; NULL: the place's own number */
+    float *rows;     /* of gm_order_rows, kept */
+    int64_t room;    /* rows */
+} gm_order;
+
+static inline int64_t gm_order_column(const gm_order *order, int64_t place)
+{
+    return order->column ? order->column[place] : place;
+}
+/* Takes a host's order (NULL: the zeroed one): GM_E_INVALID when it is no permutation of the row's columns. */
+gm_status gm_order_set(gm_order *order, gm_model *model, const int64_t *given);
+void gm_order_forget(gm_order *order, gm_model *model);
+/* The rows with their columns in the order: rows itself, or a copy that stays until the next call. */
+gm_status gm_order_rows(gm_order *order, gm_model *model, const float *rows, int64_t count,
+                        const float **out);
+/* Into an archive, and back: *out is NULL if there is none, else the caller's, `columns` numbers. */
+gm_status gm_order_put(const gm_order *order, gm_model *model, gm_archive *archive, const char *name);
+gm_status gm_order_get(int64_t **out, gm_context *ctx, gm_archive *archive, const char *name,
+                       int64_t columns);
+
+/* gm_linear_ar_solve (linear_ar_solve.c). */
+gm_status gm_linear_ar_fit_normal(gm_model *model, const gm_order *order, gm_dataset *data, double ridge);
+
+/* The walk of a MADE along its order (made_walk.c): what it knows of the model, and its own memory. weight, bias and units of
+ * `layers` hidden layers and then the outputs; degrees of the hidden layers. */
+#define GM_MADE_WALK 16 /* rows that walk together */
+typedef struct gm_made_walk {
+    gm_model *model;
+    int32_t kind, activation, layers;
+    int64_t columns, classes, width;
+    double slope, log_scale;
+    int64_t units[GM_MADE_MAX_LAYERS + 1];
+    const int64_t *degrees[GM_MADE_MAX_LAYERS + 1], *order;
+    const float *weight[GM_MADE_MAX_LAYERS + 1], *bias[GM_MADE_MAX_LAYERS + 1], *direct;
+    float *value;
+    int64_t *place;
+    int64_t values, places;
+} gm_made_walk;
+gm_status gm_made_walk_begin(gm_made_walk *w); /* takes the memory */
+void gm_made_walk_end(gm_made_walk *w);        /* zeroed: nothing */
+/* Up to GM_MADE_WALK rows: row r is rows + which[r] columns (which NULL: r); known and log_known are by r. The rest as fill in
+ * gm_autoregressive; with any_order all rows have the same columns known. */
+void gm_made_walk_rows(gm_made_walk *w, float *rows, const int64_t *which, int64_t n,
+                       const uint8_t *known, int any_order, double *log_known, int draw);
+
 /* Means of p(x | z) for `count` codes on a tape, into out. */
 struct gm_generator;
 gm_status gm_generator_emit(struct gm_generator *g, gm_tape *tape, gm_var z, gm_var labels,
@@ -149,9 +315,18 @@ gm_status gm_generator_put(gm_archive *archive, const char *prefix, struct gm_ge
 gm_status gm_generator_get(struct gm_generator **out, gm_context *ctx, gm_archive *archive,
                            const char *prefix);
 
+/* The same for an autoencoder; optimizer: NULL or the one that a checkpoint had. */
+struct gm_autoencoder;
+gm_status gm_autoencoder_put(gm_archive *archive, const char *prefix, struct gm_autoencoder *a);
+gm_status gm_autoencoder_get(struct gm_autoencoder **out, gm_context *ctx, gm_archive *archive,
+                             const char *prefix, gm_optimizer *optimizer);
+
 /* log p(x | z) + log p(z) - log q(z | x) of k draws of z for each row, row by row: [count k], recorded on the model's tape. */
 struct gm_vae;
 gm_var gm_vae_log_weights(struct gm_vae *vae, const gm_batch *batch, int64_t k);
+/* gm_vae_log_prob of a batch whose labels have been found. */
+gm_status gm_vae_estimate(struct gm_vae *vae, const gm_batch *batch, int64_t samples, double *out,
+                          double *error, int32_t (*on_row)(void *user, int64_t done), void *user);
 
 /* Of sigmoid belief networks, for the files that they fill: the options as given (arrays NULL) and the running statistics of NVIL's signals, three
  * numbers for each hidden layer; the loss of the estimator; an ancestral sample of n rows on the model's tape, all layers; whether rows are bits. */
@@ -170,5 +345,11 @@ extern const gm_family gm_family_vae;
 extern const gm_family gm_family_gan;
 extern const gm_family gm_family_sbn;
 extern const gm_family gm_family_rbm;
+extern const gm_family gm_family_autoencoder;
+extern const gm_family gm_family_gmmn;
+
+extern const gm_family gm_family_linear_ar;
+extern const gm_family gm_family_neural_ar;
+extern const gm_family gm_family_made;
 
 #endif

@@ -6,8 +6,11 @@
 
 #define FORMAT 1
 
-static const gm_family *const families[] = { &gm_family_generator, &gm_family_vae,
-                                           &gm_family_gan, &gm_family_sbn, &gm_family_rbm };
+static const gm_family *const families[] = {
+    &gm_family_generator, &gm_family_vae,       &gm_family_gan,       &gm_family_autoencoder,
+    &gm_family_gmmn,      &gm_family_linear_ar, &gm_family_neural_ar, &gm_family_made,
+    &gm_family_sbn,       &gm_family_rbm,
+};
 
 static gm_status put_rng(gm_archive *archive, const gm_rng *rng)
 {

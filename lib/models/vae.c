@@ -500,8 +500,15 @@ out:
 static gm_status log_prob(gm_model *model, const gm_batch *batch, double *out)
 {
     gm_vae *vae = of(model);
-    return gm_vae_log_prob(vae, batch->rows, batch->count, vae->o.log_prob_samples, out, NULL, NULL,
-                           NULL);
+    return gm_vae_estimate(vae, batch, vae->o.log_prob_samples, out, NULL, NULL, NULL);
+}
+
+static gm_status estimate(gm_model *model, const gm_batch *batch, int64_t *samples, double *out,
+                          double *error)
+{
+    gm_vae *vae = of(model);
+    if (!*samples) *samples = vae->o.log_prob_samples;
+    return gm_vae_estimate(vae, batch, *samples, out, error, NULL, NULL);
 }
 
 static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
@@ -552,4 +559,6 @@ const gm_family gm_family_vae = {
     .save = save,
     .load = load,
     .destroy = destroy,
+    .protocol = "importance",
+    .estimate = estimate,
 };

@@ -5,33 +5,6 @@
 #include "gm/vae.h"
 #include "models/model.h"
 
-/* A running log-sum-exp of weights and of their squares, relative to the largest so far. */
-typedef struct log_sum {
-    double max, sum, squares;
-} log_sum;
-
-static void log_sum_add(log_sum *s, double w)
-{
-    if (w > s->max) {
-        double shrink = exp(s->max - w);
-        s->sum *= shrink;
-        s->squares *= shrink * shrink;
-        s->max = w;
-    }
-    double e = exp(w - s->max);
-    s->sum += e;
-    s->squares += e * e;
-}
-
-/* log of the mean of k weights, and the deviation of that by the delta method: sd(w) / (mean(w) sqrt k). */
-static double log_sum_mean(const log_sum *s, int64_t k, double *error)
-{
-    double n = (double)k, mean = s->sum / n;
-    double variance = fmax(0, s->squares / n - mean * mean);
-    if (error) *error = sqrt(variance / n) / mean;
-    return s->max + log(mean);
-}
-
 #define ESTIMATE_ROWS 64
 #define ESTIMATE_DRAWS 1024
 
@@ -41,9 +14,9 @@ static gm_status estimate(gm_vae *vae, const gm_batch *batch, int64_t samples, d
 {
     gm_model *model = gm_vae_model(vae);
     int64_t n = batch->count;
-    log_sum sums[ESTIMATE_ROWS];
+    gm_log_mean sums[ESTIMATE_ROWS];
     gm_status status = GM_OK;
-    for (int64_t i = 0; i < n; i++) sums[i] = (log_sum){ -INFINITY, 0, 0 };
+    for (int64_t i = 0; i < n; i++) sums[i] = (gm_log_mean)GM_LOG_MEAN_INIT;
     for (int64_t done = 0; done < samples;) {
         int64_t most = ESTIMATE_DRAWS / n;
         int64_t k = samples - done < most ? samples - done : most;
@@ -52,11 +25,33 @@ static gm_status estimate(gm_vae *vae, const gm_batch *batch, int64_t samples, d
         GM_TRY(gm_tape_status(model->tape));
         const float *log_weight = gm_value(model->tape, w);
         for (int64_t i = 0; i < n; i++)
-            for (int64_t j = 0; j < k; j++) log_sum_add(&sums[i], (double)log_weight[i * k + j]);
+            for (int64_t j = 0; j < k; j++)
+                gm_log_mean_add(&sums[i], (double)log_weight[i * k + j]);
         done += k;
     }
     for (int64_t i = 0; i < n; i++)
-        out[i] = log_sum_mean(&sums[i], samples, error ? &error[i] : NULL);
+        out[i] = gm_log_mean_get(&sums[i], samples, error ? &error[i] : NULL);
+out:
+    return status;
+}
+
+gm_status gm_vae_estimate(gm_vae *vae, const gm_batch *batch, int64_t samples, double *out,
+                          double *error, int32_t (*on_row)(void *user, int64_t done), void *user)
+{
+    gm_model *model = gm_vae_model(vae);
+    const float *labels = batch->labels;
+    gm_status status = GM_OK;
+    for (int64_t done = 0; done < batch->count;) {
+        int64_t group = samples < ESTIMATE_DRAWS / 4 ? ESTIMATE_ROWS : 4;
+        int64_t n = batch->count - done < group ? batch->count - done : group;
+        gm_batch part = { batch->rows + done * model->row_size, labels ? labels + done : NULL, n };
+        GM_TRY(estimate(vae, &part, samples, out + done, error ? error + done : NULL));
+        done += n;
+        if (on_row && on_row(user, done))
+            GM_TRY(gm_model_fail(model->ctx, GM_E_CANCELLED,
+                                 "vae: log_prob: stopped by the host after %lld rows",
+                                 (long long)done));
+    }
 out:
     return status;
 }
@@ -67,6 +62,7 @@ gm_status gm_vae_log_prob(gm_vae *vae, const float *rows, int64_t count, int64_t
 {
     if (!vae) return GM_E_INVALID;
     gm_model *model = gm_vae_model(vae);
+    gm_batch batch = { rows, NULL, count };
     gm_status status;
     if (!rows || !out || count < 1)
         GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID,
@@ -77,19 +73,8 @@ gm_status gm_vae_log_prob(gm_vae *vae, const float *rows, int64_t count, int64_t
         GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID,
                              "vae: log_prob: samples is %lld, at least 1 is wanted",
                              (long long)samples));
-    const float *labels;
-    GM_TRY(gm_model_labels_for(model, "log_prob", count, &labels));
-    for (int64_t done = 0; done < count;) {
-        int64_t group = samples < ESTIMATE_DRAWS / 4 ? ESTIMATE_ROWS : 4;
-        int64_t n = count - done < group ? count - done : group;
-        gm_batch batch = { rows + done * model->row_size, labels ? labels + done : NULL, n };
-        GM_TRY(estimate(vae, &batch, samples, out + done, error ? error + done : NULL));
-        done += n;
-        if (on_row && on_row(user, done))
-            GM_TRY(gm_model_fail(model->ctx, GM_E_CANCELLED,
-                                 "vae: log_prob: stopped by the host after %lld rows",
-                                 (long long)done));
-    }
+    GM_TRY(gm_model_labels_for(model, "log_prob", count, &batch.labels));
+    GM_TRY(gm_vae_estimate(vae, &batch, samples, out, error, on_row, user));
 out:
     return status;
 }

@@ -112,9 +112,9 @@ static gm_var with_weight(gm_layer *layer, gm_tape *tape, gm_var weight, gm_var 
     const gm_params *p = layer->params;
     gm_conv_options o = options_of(layer);
     gm_var bias = p->count > 1 ? gm_parameter(tape, p->entries[1].param) : GM_NO_VAR;
-    return layer->kind == &gm_kind_conv2d
-               ? gm_conv2d(tape, x, weight, bias, &o, activation, slope)
-               : gm_conv_transpose2d(tape, x, weight, bias, &o, activation, slope);
+    return layer->kind == &gm_kind_conv_transpose2d
+               ? gm_conv_transpose2d(tape, x, weight, bias, &o, activation, slope)
+               : gm_conv2d(tape, x, weight, bias, &o, activation, slope);
 }
 
 static gm_var fused(gm_layer *layer, gm_tape *tape, gm_var x, int32_t activation, double slope)
@@ -148,9 +148,9 @@ const gm_layer_kind gm_kind_conv_transpose2d = {
     .with_weight = with_weight,
 };
 
-static gm_status create(gm_layer **out, gm_context *ctx, const gm_layer_kind *kind, int64_t in,
-                        int64_t channels, int64_t kernel_h, int64_t kernel_w,
-                        const gm_conv_options *options)
+gm_status gm_conv_make(gm_layer **out, gm_context *ctx, const gm_layer_kind *kind, int64_t in,
+                       int64_t channels, int64_t kernel_h, int64_t kernel_w,
+                       const gm_conv_options *options)
 {
     if (out) *out = NULL;
     gm_conv_options o = GM_CONV_OPTIONS_INIT;
@@ -181,14 +181,14 @@ out:
 gm_status gm_conv2d_create(gm_layer **out, gm_context *ctx, int64_t in, int64_t out_channels,
                            int64_t kernel_h, int64_t kernel_w, const gm_conv_options *options)
 {
-    return create(out, ctx, &gm_kind_conv2d, in, out_channels, kernel_h, kernel_w, options);
+    return gm_conv_make(out, ctx, &gm_kind_conv2d, in, out_channels, kernel_h, kernel_w, options);
 }
 
 gm_status gm_conv_transpose2d_create(gm_layer **out, gm_context *ctx, int64_t in,
                                      int64_t out_channels, int64_t kernel_h, int64_t kernel_w,
                                      const gm_conv_options *options)
 {
-    return create(out, ctx, &gm_kind_conv_transpose2d, in, out_channels, kernel_h, kernel_w,
+    return gm_conv_make(out, ctx, &gm_kind_conv_transpose2d, in, out_channels, kernel_h, kernel_w,
                   options);
 }
 
@@ -201,7 +201,7 @@ static gm_status add_conv(gm_layer *sequence, const gm_layer_kind *kind, int64_t
     gm_conv_options o = GM_CONV_OPTIONS_INIT;
     o.stride_h = o.stride_w = stride;
     o.padding_h = o.padding_w = padding;
-    status = create(&part, sequence->ctx, kind, in, channels, kernel, kernel, &o);
+    status = gm_conv_make(&part, sequence->ctx, kind, in, channels, kernel, kernel, &o);
     return gm_sequence_add_made(sequence, part, status);
 }
 

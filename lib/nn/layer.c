@@ -15,6 +15,7 @@ const gm_layer_kind *const gm_layer_kinds[] = {
     &gm_kind_conv_transpose2d, &gm_kind_max_pool2d,   &gm_kind_avg_pool2d,
     &gm_kind_upsample_nearest, &gm_kind_pixel_shuffle, &gm_kind_batch_norm,
     &gm_kind_layer_norm,      &gm_kind_instance_norm, &gm_kind_spectral_norm,
+    &gm_kind_masked_linear,   &gm_kind_masked_conv2d,
     NULL,
 };
 
@@ -161,6 +162,15 @@ out:
     return status;
 }
 
+/* Parts nest no deeper than GM_LAYER_DEPTH, so the recursion ends soon. */
+gm_status gm_layer_settle(gm_layer *layer)
+{
+    gm_status status = layer->kind->settle ? layer->kind->settle(layer) : GM_OK;
+    if (!status && layer->inner) status = gm_layer_settle(layer->inner);
+    for (int64_t i = 0; i < layer->count && !status; i++) status = gm_layer_settle(layer->parts[i]);
+    return status;
+}
+
 gm_status gm_layer_init(gm_layer *layer, int32_t kind, double a, double b, gm_rng *rng)
 {
     if (!layer) return GM_E_INVALID;
@@ -170,5 +180,5 @@ gm_status gm_layer_init(gm_layer *layer, int32_t kind, double a, double b, gm_rn
         status = p->rank >= 2 ? gm_param_init(p, kind, a, b, rng)
                               : gm_param_init(p, GM_INIT_CONSTANT, p->origin, 0, rng);
     }
-    return status;
+    return status ? status : gm_layer_settle(layer);
 }

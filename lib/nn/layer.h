@@ -10,6 +10,7 @@
 #include "autodiff/params.h"
 #include "base/context.h"
 #include "base/error.h"
+#include "gm/conv.h"
 #include "gm/layer.h"
 
 #define GM_LAYER_INTS 16
@@ -48,6 +49,9 @@ typedef struct gm_layer_kind {
      * it has none. */
     gm_var (*with_weight)(gm_layer *layer, gm_tape *tape, gm_var weight, gm_var x,
                           int32_t activation, double slope);
+    /* Puts arrays in order after they were filled from a file or anew. GM_E_INVALID: what they hold cannot be. NULL: they are in
+     * order as they come. */
+    gm_status (*settle)(gm_layer *layer);
     /* Arrays that start at 1 instead of 0, and that gm_layer_init puts back there. */
     const char *ones[GM_LAYER_ONES];
 } gm_layer_kind;
@@ -81,6 +85,7 @@ extern const gm_layer_kind gm_kind_conv2d, gm_kind_conv_transpose2d, gm_kind_max
     gm_kind_avg_pool2d, gm_kind_upsample_nearest, gm_kind_pixel_shuffle;
 extern const gm_layer_kind gm_kind_batch_norm, gm_kind_layer_norm, gm_kind_instance_norm,
     gm_kind_spectral_norm;
+extern const gm_layer_kind gm_kind_masked_linear, gm_kind_masked_conv2d;
 
 /* All kinds that files may name; NULL-terminated. The host's is not among them. */
 extern const gm_layer_kind *const gm_layer_kinds[];
@@ -96,6 +101,14 @@ gm_status gm_sequence_add_made(gm_layer *sequence, gm_layer *part, gm_status mad
 /* Puts the inner layer into a spectral norm that has none yet: for its constructor and for files.
  * GM_E_INVALID: it does not fit; GM_E_UNSUPPORTED: it has no weight. */
 gm_status gm_spectral_norm_hold(gm_layer *layer, gm_layer *inner);
+/* What settles of a layer and of all its parts. */
+gm_status gm_layer_settle(gm_layer *layer);
+/* What the constructors of linear layers and convolutions do, for a kind with the same attributes. */
+gm_status gm_linear_make(gm_layer **out_layer, gm_context *ctx, const gm_layer_kind *kind,
+                         int64_t in, int64_t out, const gm_linear_options *options);
+gm_status gm_conv_make(gm_layer **out, gm_context *ctx, const gm_layer_kind *kind, int64_t in,
+                       int64_t channels, int64_t kernel_h, int64_t kernel_w,
+                       const gm_conv_options *options);
 /* What follows a failed initialisation in a constructor: releases *out and sets it to NULL. */
 gm_status gm_layer_drop(gm_layer **out, gm_status status);
 

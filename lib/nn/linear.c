@@ -57,17 +57,18 @@ const gm_layer_kind gm_kind_linear = {
     .with_weight = linear_with_weight,
 };
 
-gm_status gm_linear_create(gm_layer **out_layer, gm_context *ctx, int64_t in, int64_t out,
-                           const gm_linear_options *options)
+gm_status gm_linear_make(gm_layer **out_layer, gm_context *ctx, const gm_layer_kind *kind,
+                         int64_t in, int64_t out, const gm_linear_options *options)
 {
     if (out_layer) *out_layer = NULL;
     gm_linear_options o = GM_LINEAR_OPTIONS_INIT;
-    gm_status status = gm_options_check(ctx, "linear", &o, sizeof o, options);
+    gm_status status = gm_options_check(ctx, kind->name, &o, sizeof o, options);
     if (status) return status;
     if (o.reserved)
-        return gm_fail(ctx, GM_E_INVALID, "linear: reserved is %d, 0 is wanted", (int)o.reserved);
+        return gm_fail(ctx, GM_E_INVALID, "%s: reserved is %d, 0 is wanted", kind->name,
+                       (int)o.reserved);
     gm_layer_attrs attrs = { { in, out, o.bias }, { 0 } };
-    status = gm_layer_make(out_layer, ctx, &gm_kind_linear, &attrs);
+    status = gm_layer_make(out_layer, ctx, kind, &attrs);
     if (status) return status;
     gm_params *p = (*out_layer)->params;
     GM_TRY(gm_param_init(p->entries[0].param, o.weight_init, o.weight_a, o.weight_b, NULL));
@@ -80,6 +81,12 @@ gm_status gm_linear_create(gm_layer **out_layer, gm_context *ctx, int64_t in, in
     return GM_OK;
 out:
     return gm_layer_drop(out_layer, status);
+}
+
+gm_status gm_linear_create(gm_layer **out_layer, gm_context *ctx, int64_t in, int64_t out,
+                           const gm_linear_options *options)
+{
+    return gm_linear_make(out_layer, ctx, &gm_kind_linear, in, out, options);
 }
 
 static gm_status check_embedding(gm_context *ctx, gm_layer_attrs *a)

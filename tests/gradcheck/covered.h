@@ -5,8 +5,10 @@
 #define GM_TESTS_GRADCHECK_COVERED_H
 
 #define COVERED_NORM "batch_norm", "layer_norm", "instance_norm", "spectral_normalize"
+#define COVERED_MASKED "masked_linear"
 #define COVERED_CONV                                                                               \
     "conv2d", "conv_transpose2d", "conv2d_weight", "max_pool2d", "avg_pool2d", "upsample_nearest", \
         "pixel_shuffle"
+#define COVERED_MMD "mmd2"
 
 #endif

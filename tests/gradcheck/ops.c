@@ -453,7 +453,7 @@ END_TEST
 
 START_TEST(test_every_operation_has_a_case)
 {
-    static const char *const elsewhere[] = { COVERED_NORM, COVERED_CONV };
+    static const char *const elsewhere[] = { COVERED_NORM, COVERED_CONV, COVERED_MMD, COVERED_MASKED };
     int operations = 0;
     for (const gm_op *const *op = gm_op_table; *op; op++, operations++) {
         int found = !(*op)->backward; /* a constant: one_hot; stop_gradient has a test of its own */

@@ -1,0 +1,309 @@
+/* judge.c - all numbers of gm/evaluate.h that apply to a model, or to samples at hand. */
+#include "judge.h"
+
+#include "say.h"
+#include "stop.h"
+
+#include "gm/extend.h"
+#include "gm/generator.h"
+#include "gm/vae.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHUNK 5000  /* rows read at a time */
+#define CLOSEST 0.01 /* share of test digits that sets what counts as close */
+
+static const struct {
+    const char *key, *title;
+} numbers[JUDGE_NUMBERS] = {
+    { "test_nll", "-log p(x), nats" },
+    { "ais", "-log p(x) by AIS, nats" },
+    { "ais_simulated_lower", "log p of own samples, from below" },
+    { "ais_simulated_upper", "                      from above" },
+    { "parzen", "Parzen log-likelihood, nats" },
+    { "kid", "kernel distance" },
+    { "frechet", "Frechet distance" },
+    { "precision", "precision" },
+    { "recall", "recall" },
+    { "nearest", "distance to the training set" },
+    { "nearest_test", "    that of test digits" },
+    { "duplicates", "nearer than 99 % of test digits" },
+    { "diversity", "diversity" },
+};
+
+static void note(const struct judge *j, const char *text)
+{
+    if (!j->windows.quiet) say("%s ...", text);
+}
+
+static int32_t on_rows(void *user, int64_t done)
+{
+    (void)user;
+    (void)done;
+    return stop_requested();
+}
+
+static int32_t on_step(void *user, int64_t done, int64_t total)
+{
+    (void)total;
+    return on_rows(user, done);
+}
+
+/* Features of rows, in a new array. */
+static gm_status make_features(struct judge *j, const float *rows, int64_t count, int64_t size,
+                               float **out, int64_t *width)
+{
+    if (j->reader != NULL && size != j->reader->row_size)
+        return gm_context_fail(j->context, GM_E_SHAPE,
+                               "the classifier reads rows of another size");
+    if (j->reader != NULL) return classify_features(j->reader, rows, count, out, width);
+    *width = size;
+    *out = malloc((size_t)(count * size) * sizeof **out);
+    if (*out == NULL) return gm_context_fail(j->context, GM_E_NOMEM, "no memory for features");
+    memcpy(*out, rows, (size_t)(count * size) * sizeof **out);
+    return GM_OK;
+}
+
+/* Features of the first `count` rows of a dataset, read in chunks. */
+static gm_status read_features(struct judge *j, gm_dataset *data, int64_t count, float **out)
+{
+    gm_status s = GM_OK;
+    *out = NULL;
+    for (int64_t begin = 0; begin < count && !s; begin += CHUNK) {
+        const int64_t n = count - begin < CHUNK ? count - begin : CHUNK;
+        gm_tensor *rows = NULL;
+        float *part = NULL;
+        if (!(s = gm_dataset_read_tensor(&rows, data, begin, n, 0)))
+            s = make_features(j, gm_tensor_read(rows), n, gm_dataset_row_size(data), &part,
+                              &j->width);
+        if (!s && *out == NULL) *out = malloc((size_t)(count * j->width) * sizeof **out);
+        if (!s && *out == NULL)
+            s = gm_context_fail(j->context, GM_E_NOMEM, "no memory for features");
+        if (!s)
+            memcpy(*out + begin * j->width, part, (size_t)(n * j->width) * sizeof **out);
+        free(part);
+        gm_tensor_release(rows);
+    }
+    return s;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* How near test digits come to training digits: what is usual. */
+static gm_status measure_usual(struct judge *j)
+{
+    const gm_features test = { j->test, j->test_rows, j->width };
+    const gm_features train = { j->train, j->train_rows, j->width };
+    gm_nearest_options o = GM_NEAREST_OPTIONS_INIT;
+    double *distance = malloc((size_t)j->test_rows * sizeof *distance);
+    if (distance == NULL) return gm_context_fail(j->context, GM_E_NOMEM, "no memory for distances");
+    o.distance = distance;
+    o.on_row = on_rows;
+    j->nearest = (gm_result)GM_RESULT_INIT;
+    const gm_status s = gm_nearest_data(&j->nearest, NULL, j->context, &test, &train, &o);
+    if (!s) {
+        qsort(distance, (size_t)j->test_rows, sizeof *distance, by_size);
+        j->close = distance[(int64_t)(CLOSEST * (double)j->test_rows)];
+    }
+    free(distance);
+    return s;
+}
+
+gm_status judge_open(struct judge *j, gm_context *context, const struct mnist *data,
+                     struct classifier *reader)
+{
+    gm_status s = GM_OK;
+    j->context = context;
+    j->data = data;
+    j->reader = reader;
+    j->test_rows = data->test_rows < j->windows.rows ? data->test_rows : j->windows.rows;
+    j->train_rows = data->train_rows;
+    if (j->likelihood && j->binary) {
+        if ((s = gm_dataset_binarise(&j->digits, data->test, 1, GM_BINARISE_STATIC))) return s;
+    } else {
+        gm_dataset_retain(data->test);
+        j->digits = data->test;
+    }
+    if (!j->features) return GM_OK;
+    note(j, "features of the digits");
+    if ((s = read_features(j, data->test, j->test_rows, &j->test))) return s;
+    if ((s = read_features(j, data->train, j->train_rows, &j->train))) return s;
+    return measure_usual(j);
+}
+
+void judge_close(struct judge *j)
+{
+    free(j->train);
+    free(j->test);
+    gm_dataset_release(j->digits);
+    j->train = j->test = NULL;
+    j->digits = NULL;
+}
+
+void judge_clear(struct judgement *found)
+{
+    memset(found, 0, sizeof *found);
+    for (int i = 0; i < JUDGE_NUMBERS; i++) found->number[i] = (gm_result)GM_RESULT_INIT;
+}
+
+/* A number that a model cannot have is left out, and why is told. */
+static gm_status take(struct judge *j, struct judgement *found, int which, gm_status s)
+{
+    const int cannot = s == GM_E_UNSUPPORTED || s == GM_E_INVALID;
+    found->have[which] = s == GM_OK;
+    if (cannot && !j->windows.quiet)
+        say("note: %s is left out: %s", numbers[which].key, gm_context_error(j->context));
+    return cannot ? GM_OK : s;
+}
+
+static gm_status anneal(struct judge *j, gm_generator *g, struct judgement *found)
+{
+    gm_ais_options o = GM_AIS_OPTIONS_INIT;
+    gm_tensor *rows = NULL;
+    gm_result *r = found->number;
+    const int64_t n = j->ais < j->test_rows ? j->ais : j->test_rows;
+    o.chains = j->chains;
+    o.temperatures = j->temperatures;
+    o.seed = j->windows.seed;
+    o.on_step = on_step;
+    note(j, "annealed importance sampling");
+    gm_status s = gm_dataset_read_tensor(&rows, j->digits, 0, n, 0);
+    if (!s)
+        s = take(j, found, JUDGE_AIS, gm_ais(&r[JUDGE_AIS], g, gm_tensor_read(rows), n, &o));
+    r[JUDGE_AIS].value = -r[JUDGE_AIS].value;
+    if (!s && found->have[JUDGE_AIS]) {
+        s = gm_ais_bracket(&r[JUDGE_AIS_LOWER], &r[JUDGE_AIS_UPPER], g, n, &o);
+        found->have[JUDGE_AIS_LOWER] = found->have[JUDGE_AIS_UPPER] = !s;
+    }
+    gm_tensor_release(rows);
+    return s;
+}
+
+gm_status judge_likelihood(struct judge *j, gm_model *model, struct judgement *found)
+{
+    gm_generator *g = gm_generator_from_model(model);
+    gm_status s = GM_OK;
+    if (j->likelihood && gm_model_supports(model, GM_VERB_LOG_PROB)) {
+        gm_nll_options o = GM_NLL_OPTIONS_INIT;
+        o.limit = j->test_rows;
+        o.samples = j->draws;
+        o.seed = j->windows.seed;
+        o.on_row = on_rows;
+        note(j, "log-likelihood");
+        s = take(j, found, JUDGE_NLL,
+                 gm_evaluate_nll(&found->number[JUDGE_NLL], model, j->digits, &o));
+    }
+    if (g == NULL) g = gm_vae_decoder(gm_vae_from_model(model));
+    if (!s && j->ais > 0 && g != NULL) s = anneal(j, g, found);
+    return s;
+}
+
+static gm_status compare(struct judge *j, const gm_features *own, struct judgement *found)
+{
+    const gm_features test = { j->test, j->test_rows, j->width };
+    const gm_features train = { j->train, j->train_rows, j->width };
+    const int64_t fewest = own->rows < test.rows ? own->rows : test.rows;
+    gm_result *r = found->number;
+    gm_kernel_distance_options k = GM_KERNEL_DISTANCE_OPTIONS_INIT;
+    gm_precision_recall_options p = GM_PRECISION_RECALL_OPTIONS_INIT;
+    gm_nearest_options n = GM_NEAREST_OPTIONS_INIT;
+    gm_status s;
+    k.on_subset = p.on_row = n.on_row = on_rows;
+    k.seed = j->windows.seed;
+    if (k.subset > fewest) k.subset = fewest;
+    n.threshold = j->close;
+    note(j, "kernel distance");
+    s = take(j, found, JUDGE_KID, gm_kernel_distance(&r[JUDGE_KID], j->context, own, &test, &k));
+    if (s) return s;
+    note(j, "Frechet distance");
+    s = take(j, found, JUDGE_FRECHET,
+             gm_frechet_distance(&r[JUDGE_FRECHET], j->context, own, &test, 0));
+    if (s) return s;
+    note(j, "precision and recall");
+    s = take(j, found, JUDGE_PRECISION,
+             gm_precision_recall(&r[JUDGE_PRECISION], &r[JUDGE_RECALL], j->context, own, &test, &p));
+    if (s) return s;
+    found->have[JUDGE_RECALL] = found->have[JUDGE_PRECISION];
+    note(j, "nearest training digits");
+    s = take(j, found, JUDGE_NEAREST,
+             gm_nearest_data(&r[JUDGE_NEAREST], &r[JUDGE_DUPLICATES], j->context, own, &train, &n));
+    if (s) return s;
+    found->have[JUDGE_DUPLICATES] = found->have[JUDGE_NEAREST];
+    r[JUDGE_USUAL] = j->nearest;
+    found->have[JUDGE_USUAL] = 1;
+    note(j, "diversity");
+    return take(j, found, JUDGE_DIVERSITY,
+                gm_diversity(&r[JUDGE_DIVERSITY], j->context, own, &test, on_rows, NULL));
+}
+
+gm_status judge_samples(struct judge *j, const float *samples, int64_t count, int64_t size,
+                        struct judgement *found)
+{
+    gm_status s = GM_OK;
+    if (j->parzen) {
+        s = parzen_rows(&found->number[JUDGE_PARZEN], j->context, samples, count, size, j->data,
+                        &j->windows);
+        found->have[JUDGE_PARZEN] = !s;
+    }
+    if (!s && j->features) {
+        gm_features own = { NULL, count, 0 };
+        float *values = NULL;
+        s = make_features(j, samples, count, size, &values, &own.width);
+        own.values = values;
+        if (!s) s = compare(j, &own, found);
+        free(values);
+    }
+    return s;
+}
+
+void judge_json(struct json *json, const struct judgement *found)
+{
+    for (int i = 0; i < JUDGE_NUMBERS; i++) {
+        const gm_result *r = &found->number[i];
+        char key[64];
+        if (!found->have[i]) continue;
+        json_number(json, numbers[i].key, r->value);
+        snprintf(key, sizeof key, "%s_error", numbers[i].key);
+        if (!isnan(r->standard_error)) json_number(json, key, r->standard_error);
+        snprintf(key, sizeof key, "%s_protocol", numbers[i].key);
+        if (i == JUDGE_NLL) json_text(json, key, r->protocol);
+        if (i == JUDGE_NLL && r->k > 0) json_whole(json, "test_nll_draws", r->k);
+        if (i == JUDGE_AIS) json_number(json, "ais_acceptance", r->acceptance);
+        if (i == JUDGE_PARZEN) json_number(json, "sigma", r->sigma);
+    }
+}
+
+void judge_table(const char *const *names, const struct judgement *found, int count)
+{
+    char cell[64];
+    say_inside_line(0);
+    fprintf(stderr, "\n%-34s", "");
+    for (int m = 0; m < count; m++) fprintf(stderr, " %22.22s", names[m]);
+    fprintf(stderr, "\n");
+    for (int i = 0; i < JUDGE_NUMBERS; i++) {
+        int any = 0;
+        for (int m = 0; m < count; m++) any |= found[m].have[i];
+        if (!any) continue;
+        fprintf(stderr, "%-34s", numbers[i].title);
+        for (int m = 0; m < count; m++) {
+            const gm_result *r = &found[m].number[i];
+            if (!found[m].have[i])
+                snprintf(cell, sizeof cell, "-");
+            else if (isnan(r->standard_error))
+                snprintf(cell, sizeof cell, "%.5g", r->value);
+            else
+                snprintf(cell, sizeof cell, "%.5g +- %.2g", r->value, r->standard_error);
+            fprintf(stderr, " %22s", cell);
+        }
+        fprintf(stderr, "\n");
+    }
+    fprintf(stderr, "\n");
+}

@@ -1,0 +1,67 @@
+/* linear_ar.c - a linear autoregressive network: for bits the fully visible belief network (Frey 1998).
+ *
+ *     linear_ar --dataset dna --weight-decay 3e-3 --epochs 600 --patience 20
+ *     linear_ar --dataset mushrooms --batch 20 --rate 3e-3 --epochs 600 --patience 20
+ *     linear_ar --dataset NAME --data DIR --ridge 1e-3     real values, in closed form
+ */
+#include <gm/gm.h>
+
+#include "common/density.h"
+
+static gm_status make(gm_linear_ar **out, const struct density *d, double rate, double weight_decay)
+{
+    gm_linear_ar_options o = GM_LINEAR_AR_OPTIONS_INIT;
+    gm_adam_options adam = GM_ADAM_OPTIONS_INIT;
+    gm_status s;
+    adam.rate = rate;
+    o.weight_decay = weight_decay;
+    if (d->classes == 0) o.kind = GM_CONDITIONAL_GAUSSIAN;
+    if (d->classes > 2) {
+        o.kind = GM_CONDITIONAL_CATEGORICAL;
+        o.classes = d->classes;
+    }
+    if ((s = gm_adam_create(&o.optimizer, d->run->context, &adam))) return s;
+    s = gm_linear_ar_create(out, d->run->context, d->width, &o);
+    gm_optimizer_release(o.optimizer);
+    return s;
+}
+
+int main(int argc, char **argv)
+{
+    struct run r;
+    struct density d = { .run = &r, .title = "Linear autoregressive network", DENSITY_DEFAULTS };
+    struct json json;
+    double rate = 1e-3, weight_decay = 0, ridge = -1, gradient;
+    int status;
+    gm_linear_ar *ar = NULL;
+    gm_status s = GM_OK;
+    const struct option own[] = {
+        OPTION_REAL("rate", &rate, 1e-12, 1e30, "learning rate of Adam"),
+        OPTION_REAL("weight-decay", &weight_decay, 0, 1e30, "adds half of it times the sum of squared weights to the loss"),
+        OPTION_REAL("ridge", &ridge, -1, 1e30, "real values start from the closed form with this ridge; -1: from zero"),
+        DENSITY_OPTIONS(&d),
+    };
+
+    options_init(&r.options, "linear_ar", "Trains a linear autoregressive network on bits or real values.");
+    r.options.epochs = 40;
+    r.options.batch = 100;
+    status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));
+    if (status != OPTIONS_GO_ON) return status;
+    status = density_open(&d);
+    if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);
+    status = 0;
+
+    if ((s = make(&ar, &d, rate, weight_decay))) goto out;
+    if (ridge >= 0 && (s = gm_linear_ar_solve(ar, d.train, ridge))) goto out;
+    if ((s = density_train(&d, gm_linear_ar_model(ar), &status))) goto out;
+    if ((s = gm_linear_ar_gradient_norm(ar, d.train, &gradient))) goto out;
+    if ((s = density_report(&d, gm_linear_ar_model(ar), &json, "linear_ar"))) goto out;
+    json_number(&json, "rate", rate);
+    json_number(&json, "weight_decay", weight_decay);
+    json_number(&json, "gradient_norm", gradient);
+    if (json_end(&json)) status = 1;
+out:
+    gm_linear_ar_release(ar);
+    density_close(&d);
+    return run_end(&r, s, status);
+}

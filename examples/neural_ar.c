@@ -1,0 +1,64 @@
+/* neural_ar.c - a neural autoregressive network: a hidden group for each column (Bengio and Bengio 2000).
+ *
+ *     neural_ar --dataset dna --hidden 2 --weight-decay 3e-3 --epochs 600 --patience 20
+ *     neural_ar --dataset mushrooms
+ *     neural_ar --dataset mnist --data DIR
+ */
+#include <gm/gm.h>
+
+#include "common/density.h"
+
+static const char *const functions[] = { "relu", "tanh", "sigmoid", NULL };
+static const int32_t activations[] = { GM_ACTIVATION_RELU, GM_ACTIVATION_TANH, GM_ACTIVATION_SIGMOID };
+
+int main(int argc, char **argv)
+{
+    struct run r;
+    struct density d = { .run = &r, .title = "Neural autoregressive network", DENSITY_DEFAULTS };
+    struct json json;
+    gm_neural_ar_options o = GM_NEURAL_AR_OPTIONS_INIT;
+    gm_adam_options adam = GM_ADAM_OPTIONS_INIT;
+    int function = 1, bare = 0, status;
+    gm_neural_ar *ar = NULL;
+    gm_status s = GM_OK;
+    const struct option own[] = {
+        OPTION_INT("hidden", &o.hidden, 1, 1000000, "hidden units for each column"),
+        OPTION_CHOICE("activation", &function, functions, "of the hidden units"),
+        OPTION_FLAG("no-direct", &bare, "leave out the direct connections"),
+        OPTION_REAL("rate", &adam.rate, 1e-12, 1e30, "learning rate of Adam"),
+        OPTION_REAL("weight-decay", &o.weight_decay, 0, 1e30, "adds half of it times the sum of squared weights to the loss"),
+        DENSITY_OPTIONS(&d),
+    };
+
+    options_init(&r.options, "neural_ar", "Trains a neural autoregressive network on bits or real values.");
+    r.options.epochs = 40;
+    r.options.batch = 100;
+    status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));
+    if (status != OPTIONS_GO_ON) return status;
+    status = density_open(&d);
+    if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);
+    status = 0;
+
+    o.activation = activations[function];
+    o.direct = !bare;
+    if (d.classes == 0) o.kind = GM_CONDITIONAL_GAUSSIAN;
+    if (d.classes > 2) {
+        o.kind = GM_CONDITIONAL_CATEGORICAL;
+        o.classes = d.classes;
+    }
+    if ((s = gm_adam_create(&o.optimizer, r.context, &adam))) goto out;
+    if ((s = gm_neural_ar_create(&ar, r.context, d.width, &o))) goto out;
+    if ((s = density_train(&d, gm_neural_ar_model(ar), &status))) goto out;
+    if ((s = density_report(&d, gm_neural_ar_model(ar), &json, "neural_ar"))) goto out;
+    json_whole(&json, "hidden", o.hidden);
+    json_text(&json, "activation", functions[function]);
+    json_whole(&json, "direct", o.direct);
+    json_number(&json, "rate", adam.rate);
+    json_number(&json, "weight_decay", o.weight_decay);
+    if (json_end(&json)) status = 1;
+out:
+    gm_optimizer_release(o.optimizer);
+    gm_neural_ar_release(ar);
+    density_close(&d);
+    return run_end(&r, s, status);
+}
