@@ -462,7 +462,7 @@ START_TEST(refused_scores)
 {
     const double good[2] = { 1, 2 }, bad[3] = { 1, 2, (double)NAN };
     gm_context *ctx = support_context(1, 1);
-    gm_result r = GM_RESULT_INIT, wrong = { 3, 0, 0, 0, 0, 0, "", 0 };
+    gm_result r = GM_RESULT_INIT, wrong = { 3, 0, 0, 0, 0, 0, "", 0, 0, 0 };
     gm_roc_point p[8];
     int64_t count = 9;
     r.value = 7;
