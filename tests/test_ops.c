@@ -544,6 +544,28 @@ START_TEST(test_gaussian_sample)
 END_TEST
 
 /* What is drawn is the tape's generator's own sequence, also across the cuts of a long array. */
+/* Frequencies, certain bits, and that no gradient passes. */
+START_TEST(test_bernoulli_sample)
+{
+    int64_t shape[2] = { 400, 100 };
+    gm_var logits = gm_constant(t, 2, shape, log(3));
+    gm_var y = gm_bernoulli_sample(t, logits);
+    for (int64_t i = 0; i < 40000; i++)
+        ck_assert(gm_value(t, y)[i] == 0 || gm_value(t, y)[i] == 1);
+    ck_assert_double_eq_tol(gm_scalar(t, gm_mean(t, y)), 0.75, 4 * sqrt(0.75 * 0.25 / 40000));
+    gm_var again = gm_bernoulli_sample(t, logits);
+    ck_assert(memcmp(gm_value(t, y), gm_value(t, again), 40000 * sizeof(float)) != 0);
+    float sure[4] = { 1000, -1000, 1000, -1000 };
+    gm_var a = gm_variable(t, SHAPE(2, 2), sure);
+    expect(gm_bernoulli_sample(t, a), SHAPE(2, 2), FLOATS(1, 0, 1, 0));
+    /* y = sum s(a) + sum a: only the second has a gradient. */
+    gm_var loss = gm_add(t, gm_sum(t, gm_bernoulli_sample(t, a)), gm_sum(t, a));
+    ck_assert_int_eq(gm_backward(t, loss, NULL), GM_OK);
+    for (int i = 0; i < 4; i++) ck_assert_float_eq(gm_gradient_of(t, a)[i], 1);
+    ck_assert_int_eq(gm_bernoulli_sample(NULL, a).recording, 0);
+}
+END_TEST
+
 START_TEST(test_draws)
 {
     int64_t n = 40003;
@@ -721,6 +743,7 @@ Suite *gm_suite(void)
     tcase_add_test(tc, test_gather_repeat);
     tcase_add_test(tc, test_dropout);
     tcase_add_test(tc, test_gaussian_sample);
+    tcase_add_test(tc, test_bernoulli_sample);
     tcase_add_test(tc, test_draws);
     tcase_add_test(tc, test_stop_gradient);
     tcase_add_test(tc, test_sticks);

@@ -79,7 +79,8 @@ static void draw_curves(const struct density *d)
     const struct plot plot = { .title = d->title,
                                .x_label = "epoch",
                                .panels = 1,
-                               .panel = { { .y_label = "negative log-likelihood, nats per row" } },
+                               .panel = { { .y_label = d->measure ? d->measure
+                                                                   : "negative log-likelihood, nats per row" } },
                                .series = series,
                                .series_count = 2 };
     plot_write(options_out_path(&d->run->options, "loss.png", path), &plot);

@@ -37,6 +37,7 @@ struct density {
     struct run *run;
     const char *title;  /* of the plot */
     int labels;         /* set before density_open: labels are wanted (MNIST's files only) */
+    const char *measure; /* likewise: what the loss is; NULL: negative log-likelihood */
     const char *folder; /* likewise: opened instead of --data; NULL: --data */
 
     const char *dataset; /* options */

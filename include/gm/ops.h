@@ -167,6 +167,10 @@ GM_API gm_var gm_stop_gradient(gm_tape *tape, gm_var a);
  * reparameterisation trick). GM_E_SHAPE: the shapes differ. */
 GM_API gm_var gm_gaussian_sample(gm_tape *tape, gm_var mean, gm_var log_variance);
 
+/* 1 with probability 1 / (1 + e^-logit), else 0, for each element, drawn from the tape's rng. A
+ * constant for gm_backward: no gradient passes a draw (gm/sbn.h has what is done about that). */
+GM_API gm_var gm_bernoulli_sample(gm_tape *tape, gm_var logits);
+
 /* The conditionals of NADE (Larochelle and Murray 2011; Uria et al. 2016), places in the order in
  * which they stand:
  *     a_1 = c,   h_d = activation(a_d),   y_d = b_d + V_d h_d,   a_(d+1) = a_d + x_d W_d.

@@ -18,6 +18,7 @@ const gm_op *const gm_op_table[] = {
     &gm_op_conv2d,      &gm_op_conv_transpose2d, &gm_op_conv2d_weight, &gm_op_max_pool2d,
     &gm_op_avg_pool2d,  &gm_op_upsample_nearest, &gm_op_pixel_shuffle,
     &gm_op_batch_norm,  &gm_op_layer_norm,      &gm_op_instance_norm, &gm_op_spectral_normalize,
+    &gm_op_bernoulli_sample,
     &gm_op_mmd2,        &gm_op_masked_linear,   &gm_op_nade,
     &gm_op_nade_walk,   &gm_op_conv2d_taps,     &gm_op_gate,
     NULL,

@@ -1,4 +1,4 @@
-/* ops_random.c - operations that draw: dropout, samples of a Gaussian.
+/* ops_random.c - operations that draw: dropout, samples of a Gaussian, bits.
  *
  * Each takes its blocks of the tape's random stream when it is recorded, so its numbers depend on
  * the recording's order, not on threads. Four numbers a block; GM_GRAIN is a multiple of four, so
@@ -167,4 +167,36 @@ const gm_op gm_op_gaussian_sample = { "gaussian_sample", 2,
 gm_var gm_gaussian_sample(gm_tape *tape, gm_var mean, gm_var log_variance)
 {
     return gm_record2(tape, &gm_op_gaussian_sample, mean, log_variance, NULL, 0);
+}
+
+static gm_status bernoulli_infer(gm_call *c)
+{
+    gm_infer_same(c);
+    return GM_OK;
+}
+
+static void bernoulli_range(void *arg, int64_t begin, int64_t end)
+{
+    const sample_job *job = arg;
+    const gm_call *c = job->c;
+    float *y = c->out->value + begin;
+    c->k->unary(GM_UNARY_SIGMOID, y, c->in[0]->value + begin, 0, 0, end - begin);
+    c->k->bernoulli(y, y, job->at.key, job->at.stream, job->at.block + (uint64_t)begin / 4,
+                    end - begin);
+}
+
+static gm_status bernoulli_forward(gm_call *c)
+{
+    sample_job job = { .c = c };
+    gm_tape_draw(c->tape, c->out->count, &job.at.key, &job.at.stream, &job.at.block);
+    gm_team_range(c->team, c->out->count, GM_GRAIN, bernoulli_range, &job);
+    return GM_OK;
+}
+
+const gm_op gm_op_bernoulli_sample = { "bernoulli_sample", 1,    bernoulli_infer,
+                                       bernoulli_forward,  NULL, NULL };
+
+gm_var gm_bernoulli_sample(gm_tape *tape, gm_var logits)
+{
+    return gm_record1(tape, &gm_op_bernoulli_sample, logits, NULL, 0);
 }

@@ -426,9 +426,23 @@ gm_var gm_pixelcnn_logits(gm_pixel_look *look, gm_var x);
 /* Gated: the vertical stack of a row, into the walk's memory; before the row's first pixel. */
 void gm_pixelcnn_look_above(gm_pixel_look *look);
 
+/* Of sigmoid belief networks, for the files that they fill: the options as given (arrays NULL) and the running statistics of NVIL's signals, three
+ * numbers for each hidden layer; the loss of the estimator; an ancestral sample of n rows on the model's tape, all layers; whether rows are bits. */
+struct gm_sbn;
+struct gm_sbn_options;
+void gm_sbn_settings(const struct gm_sbn *sbn, struct gm_sbn_options *out, float **statistics);
+gm_status gm_sbn_loss(gm_model *model, const gm_batch *batch, gm_var *loss, gm_metrics *metrics);
+/* Room for so many floats, kept from call to call; NULL without memory. */
+float *gm_sbn_scratch(struct gm_sbn *sbn, int64_t floats);
+gm_status gm_sbn_record_dream(struct gm_sbn *sbn, int64_t n, gm_var *layers);
+gm_status gm_sbn_check_bits(struct gm_sbn *sbn, const char *verb, const float *rows, int64_t n,
+                            int64_t width);
+
 extern const gm_family gm_family_generator;
 extern const gm_family gm_family_vae;
 extern const gm_family gm_family_gan;
+extern const gm_family gm_family_sbn;
+extern const gm_family gm_family_rbm;
 extern const gm_family gm_family_autoencoder;
 extern const gm_family gm_family_gmmn;
 

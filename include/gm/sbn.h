@@ -1,0 +1,142 @@
+/* gm/sbn.h - sigmoid belief networks: directed nets of binary units (Neal 1992; Goodfellow, Bengio and Courville 2016, section
+ * 20.10.1).
+ *
+ *     p(s_i = 1 | ancestors) = sigmoid(sum_(j < i) W_ji s_j + b_i)
+ *
+ * Units stand in layers: layer 0 is visible, 1 .. L are hidden, L is the top, whose units are independent (but for lateral
+ * connections) with learned biases. Layer l always hears layer l + 1; options add connections from every higher layer (skip),
+ * from earlier units of the same layer (lateral: with both, the graph is the general one of the definition), and a layer of
+ * deterministic tanh units on the way from l + 1 down to l.
+ *
+ * A recognition network q(h | x) with the same layer shapes, upwards, q(h_l | h_(l-1)) factorial, is learnt beside it unless
+ * the option says no. It gives the bound E_q [log p(x, h) - log q(h | x)], proposals for the importance estimate of log p(x), and the
+ * posteriors that most ways of training want:
+ *
+ *   GM_SBN_WAKE_SLEEP     p on h ~ q(h | x), q on dreams (x, h) ~ p (Hinton, Dayan, Frey and Neal 1995)
+ *   GM_SBN_RWS            reweighted wake-sleep, K samples weighted by p / q; wake and sleep updates of q (Bornschein and
+ *                         Bengio 2015)
+ *   GM_SBN_NVIL           the bound's gradient, signals centred by learned baselines of the layer below and divided by their
+ *                         running deviation (Mnih and Gregor 2014); each layer sees only the terms that it can change
+ *   GM_SBN_VIMCO          the bound with K samples, each judged by the others (Mnih and Rezende 2016)
+ *   GM_SBN_DISARM         the bound's gradient from antithetic pairs, layer by layer (Dong, Mnih and Tucker 2020; unbiased;
+ *                         ARM of Yin and Zhou 2019 with its noise integrated out)
+ *
+ * States of hidden units are arrays [n, hidden units], layer 1 first; values are 0 and 1.
+ */
+#ifndef GM_SBN_H
+#define GM_SBN_H
+
+#include "gm/model.h"
+#include "gm/tape.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct gm_sbn gm_sbn;
+
+#define GM_SBN_MAX_LAYERS 8 /* hidden layers */
+
+#define GM_SBN_WAKE_SLEEP 0
+#define GM_SBN_RWS 1
+#define GM_SBN_NVIL 2
+#define GM_SBN_VIMCO 3
+#define GM_SBN_DISARM 4
+
+/* How GM_SBN_RWS teaches q; bits. */
+#define GM_SBN_WAKE 1
+#define GM_SBN_SLEEP 2
+
+typedef struct gm_sbn_options {
+    size_t size;
+    int32_t layer_count;       /* hidden layers, 1 to GM_SBN_MAX_LAYERS; no default */
+    int32_t estimator;         /* GM_SBN_*; default VIMCO */
+    const int64_t *layers;     /* their sizes, the one above the visible first; at least 1 each. Copied */
+    const int64_t *tanh_units; /* NULL: none; else layer_count widths: tanh_units[l] > 0 tanh units between layers l + 1 and l, in p
+                                  and, upwards, in q. Copied */
+    int32_t lateral;           /* default 0; 1: each unit of a layer hears the earlier ones */
+    int32_t skip;              /* default 0; 1: each layer hears all higher ones */
+    int32_t recognition;       /* default 1; 0: no q: nothing that wants one, fit among them, but the joint on a tape of yours */
+    int32_t teach;             /* RWS: GM_SBN_WAKE, GM_SBN_SLEEP or both; default both */
+    int64_t samples;           /* K of RWS and VIMCO, and draws for each row of the others; default 5, at least 1 (VIMCO: 2) */
+    int64_t log_prob_samples;  /* K of gm_model_log_prob; default 100 */
+    int64_t baseline_units;    /* NVIL: tanh units of each baseline; default 100 */
+    gm_optimizer *optimizer;   /* of p, q and the baselines; retained and bound; NULL: Adam with its defaults */
+} gm_sbn_options;
+
+#define GM_SBN_OPTIONS_INIT                                                                             \
+    { sizeof(gm_sbn_options), 0, GM_SBN_VIMCO, NULL, NULL, 0, 0, 1, GM_SBN_WAKE | GM_SBN_SLEEP, 5, 100, \
+      100, NULL }
+
+/* Makes a net over rows of `visible` bits. Weights start as Glorot and Bengio 2010 say, biases at 0.
+ * GM_E_INVALID: NULL, an option out of range (named, with its value), a layer of size 0 (which one), VIMCO with one
+ * sample, more parameters than can be addressed; GM_E_STATE: the optimizer is bound already; GM_E_NOMEM. */
+GM_API gm_status gm_sbn_create(gm_sbn **out, gm_context *context, int64_t visible,
+                               const gm_sbn_options *options);
+GM_API void gm_sbn_retain(gm_sbn *sbn);
+GM_API void gm_sbn_release(gm_sbn *sbn);
+
+/* The view with the shared verbs: fit, step, sample (probabilities of the visible units), log_prob (importance estimate with
+ * log_prob_samples draws from q), save, load. fit, step and log_prob are GM_E_UNSUPPORTED without q. Metrics: "loss" (minus the bound, in nats), "elbo", and with NVIL
+ * "signal" (the deviation of the learning signal). Borrowed. */
+GM_API gm_model *gm_sbn_model(gm_sbn *sbn);
+GM_API gm_sbn *gm_sbn_from_model(gm_model *model);
+
+GM_API int32_t gm_sbn_layers(const gm_sbn *sbn);                     /* hidden ones */
+GM_API int64_t gm_sbn_layer_size(const gm_sbn *sbn, int32_t layer);  /* 0: visible; 0 out of range */
+GM_API int64_t gm_sbn_hidden_units(const gm_sbn *sbn);               /* of all hidden layers */
+GM_API int32_t gm_sbn_has_recognition(const gm_sbn *sbn);
+GM_API int32_t gm_sbn_has_tanh(const gm_sbn *sbn);
+
+/* Visible biases at the logits of the data's means (kept 0.001 away from 0 and 1), and the recognition network's input centred by the means:
+ * call it before the fit. GM_E_INVALID: NULL, not bits; GM_E_SHAPE: rows of another size; what the dataset returned. */
+GM_API gm_status gm_sbn_start(gm_sbn *sbn, gm_dataset *data);
+
+/* The whole net as one matrix: units hidden + visible, in the order of ancestral sampling: the top layer first, the visible last, and within
+ * a layer by number. weight[i * units + j], j < i, is what unit i hears from unit j; 0 where nothing is connected. Both arrays are
+ * the caller's: units * units and units floats, units = hidden + visible. GM_E_UNSUPPORTED: the net has tanh units; GM_E_INVALID: NULL. */
+GM_API gm_status gm_sbn_dense(gm_sbn *sbn, float *weight, float *bias);
+
+/* Ancestral sampling of all layers: hidden [n, hidden units] and visible [n, visible] (either may be NULL). clamp: -1, or the layer whose units are
+ * set to `values` [n, its size] instead of being drawn; layers above it are then drawn from their prior, those below given it, so
+ * this answers "what does the net make of this", not "what would have caused it" (q does, and gm_sbn_enumerate). Draws from the model's generator.
+ * GM_E_INVALID: NULL sbn, n < 1, no such layer, values NULL with a layer or not bits (row, column, value); GM_E_SHAPE: width is not that
+ * layer's size; GM_E_NOMEM. */
+GM_API gm_status gm_sbn_sample(gm_sbn *sbn, int64_t n, int32_t clamp, const float *values,
+                               int64_t width, float *hidden, float *visible);
+
+/* log p(x, h), in nats, of each pair of rows. GM_E_INVALID: NULL, n < 1, values that are not bits; GM_E_NOMEM. */
+GM_API gm_status gm_sbn_log_joint(gm_sbn *sbn, const float *rows, const float *hidden, int64_t n,
+                                  double *out);
+
+/* h ~ q(h | x) and, if not NULL, log q(h | x) [n] and the probabilities with which each unit was drawn [n, hidden units]. GM_E_UNSUPPORTED: no
+ * recognition network; else as gm_sbn_log_joint. */
+GM_API gm_status gm_sbn_recognise(gm_sbn *sbn, const float *rows, int64_t n, float *hidden,
+                                  float *probabilities, double *log_q);
+
+/* Importance estimate of log p(x) with `samples` draws from q for each row, log-mean-exp in double, and if not NULL its standard error by the
+ * delta method, and the mean of the log weights (the bound). Memory does not grow with samples. GM_E_INVALID: samples < 1;
+ * GM_E_UNSUPPORTED: no recognition network; else as gm_sbn_log_joint. */
+GM_API gm_status gm_sbn_log_prob(gm_sbn *sbn, const float *rows, int64_t n, int64_t samples,
+                                 double *out, double *standard_error, double *elbo);
+
+/* By enumeration of all 2^H states of the hidden units, H <= 20: log p(x) of each row, and if not NULL the posterior's means
+ * p(h_j = 1 | x) [n, hidden units]. GM_E_UNSUPPORTED: more than 20 hidden units (the line says how many states that is);
+ * else as gm_sbn_log_joint. */
+GM_API gm_status gm_sbn_enumerate(gm_sbn *sbn, const float *rows, int64_t n, double *log_prob,
+                                  double *posterior);
+
+/* On a tape: log p of a whole state, one value a row. layers: L + 1 variables, visible first, each [n, its size] (the visible
+ * one may have n / k rows, then each serves k consecutive ones). parts, if not NULL: L + 1 variables that receive log p of each layer given
+ * those above. And the logits [n, size] of q(h_layer | the layer below). */
+GM_API gm_var gm_sbn_record_joint(gm_tape *tape, gm_sbn *sbn, const gm_var *layers, gm_var *parts);
+GM_API gm_var gm_sbn_record_logits(gm_tape *tape, gm_sbn *sbn, int32_t layer, const gm_var *layers);
+GM_API gm_var gm_sbn_record_recognition(gm_tape *tape, gm_sbn *sbn, int32_t layer, gm_var below);
+/* The baseline [n] of a layer's NVIL signal, from the layer below. GM_E_UNSUPPORTED: the net is trained otherwise. */
+GM_API gm_var gm_sbn_record_baseline(gm_tape *tape, gm_sbn *sbn, int32_t layer, gm_var below);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

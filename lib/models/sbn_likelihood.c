@@ -1,0 +1,227 @@
+/* sbn_likelihood.c - what a sigmoid belief network says of given rows: log p(x, h), draws of q, the importance estimate of log p(x),
+ * and its exact value by enumeration. */
+#include <math.h>
+#include <string.h>
+
+#include "gm/loss.h"
+#include "gm/ops.h"
+#include "gm/sbn.h"
+#include "models/model.h"
+
+#define MAX_LAYERS GM_SBN_MAX_LAYERS
+#define MOST_UNITS 20
+#define DRAWS_AT_ONCE 2048
+
+static gm_status check(gm_sbn *sbn, const char *verb, const float *rows, int64_t n, const void *out)
+{
+    gm_model *model = gm_sbn_model(sbn);
+    if (!rows || !out || n < 1)
+        return gm_model_fail(model->ctx, GM_E_INVALID,
+                             "sbn: %s: an array is NULL, or n is %lld (at least 1 is wanted)", verb,
+                             (long long)n);
+    return gm_sbn_check_bits(sbn, verb, rows, n, model->row_size);
+}
+
+/* Columns of hidden [m, hidden units], cut into layers on the tape. */
+static void record_hidden(gm_sbn *sbn, const float *hidden, int64_t m, gm_var *layers)
+{
+    gm_tape *tape = gm_sbn_model(sbn)->tape;
+    const int64_t shape[2] = { m, gm_sbn_hidden_units(sbn) };
+    gm_var all = gm_input_array(tape, 2, shape, hidden);
+    int64_t at = 0;
+    for (int32_t l = 1; l <= gm_sbn_layers(sbn); l++) {
+        layers[l] = gm_slice(tape, all, 1, at, at + gm_sbn_layer_size(sbn, l));
+        at += gm_sbn_layer_size(sbn, l);
+    }
+}
+
+static gm_var record_visible(gm_sbn *sbn, const float *rows, int64_t m)
+{
+    const int64_t shape[2] = { m, gm_sbn_layer_size(sbn, 0) };
+    return gm_input_array(gm_sbn_model(sbn)->tape, 2, shape, rows);
+}
+
+gm_status gm_sbn_log_joint(gm_sbn *sbn, const float *rows, const float *hidden, int64_t n, double *out)
+{
+    if (!sbn) return GM_E_INVALID;
+    gm_model *model = gm_sbn_model(sbn);
+    const int64_t units = gm_sbn_hidden_units(sbn);
+    gm_status status;
+    GM_TRY(check(sbn, "log_joint", rows, n, out));
+    if (!hidden) GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID, "sbn: log_joint: hidden is NULL"));
+    GM_TRY(gm_sbn_check_bits(sbn, "log_joint: hidden", hidden, n, units));
+    for (int64_t done = 0; done < n;) {
+        const int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
+        gm_var layers[MAX_LAYERS + 1];
+        gm_model_record(model, GM_TAPE_CONSTANT);
+        layers[0] = record_visible(sbn, rows + done * model->row_size, m);
+        record_hidden(sbn, hidden + done * units, m, layers);
+        gm_var joint = gm_sbn_record_joint(model->tape, sbn, layers, NULL);
+        GM_TRY(gm_tape_status(model->tape));
+        for (int64_t i = 0; i < m; i++) out[done + i] = (double)gm_value(model->tape, joint)[i];
+        done += m;
+    }
+out:
+    return status;
+}
+
+/* k draws of h ~ q for each row of x; log q of each draw [n k], and the logits if wanted. */
+static gm_var record_draws(gm_sbn *sbn, gm_var x, int64_t k, gm_var *layers, gm_var *logits)
+{
+    gm_tape *tape = gm_sbn_model(sbn)->tape;
+    gm_var sum = GM_NO_VAR;
+    layers[0] = x;
+    for (int32_t l = 1; l <= gm_sbn_layers(sbn); l++) {
+        gm_var a = gm_sbn_record_recognition(tape, sbn, l, layers[l - 1]);
+        if (l == 1 && k > 1) a = gm_repeat_rows(tape, a, k);
+        layers[l] = gm_bernoulli_sample(tape, a);
+        gm_var part = gm_neg(tape, gm_bce_with_logits(tape, a, layers[l]));
+        sum = l == 1 ? part : gm_add(tape, sum, part);
+        if (logits) logits[l] = a;
+    }
+    return sum;
+}
+
+gm_status gm_sbn_recognise(gm_sbn *sbn, const float *rows, int64_t n, float *hidden,
+                           float *probabilities, double *log_q)
+{
+    if (!sbn) return GM_E_INVALID;
+    gm_model *model = gm_sbn_model(sbn);
+    gm_tape *tape = model->tape;
+    const int64_t units = gm_sbn_hidden_units(sbn);
+    gm_status status;
+    GM_TRY(check(sbn, "recognise", rows, n, hidden));
+    for (int64_t done = 0; done < n;) {
+        const int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
+        gm_var layers[MAX_LAYERS + 1], logits[MAX_LAYERS + 1];
+        int64_t at = 0;
+        gm_model_record(model, GM_TAPE_CONSTANT);
+        gm_var q = record_draws(sbn, record_visible(sbn, rows + done * model->row_size, m), 1, layers, logits);
+        for (int32_t l = 1; l <= gm_sbn_layers(sbn); l++) {
+            const int64_t size = gm_sbn_layer_size(sbn, l);
+            gm_var chance = gm_sigmoid(tape, logits[l]);
+            GM_TRY(gm_tape_status(tape));
+            for (int64_t r = 0; r < m; r++) {
+                const int64_t to = (done + r) * units + at;
+                memcpy(hidden + to, gm_value(tape, layers[l]) + r * size, (size_t)size * sizeof *hidden);
+                if (probabilities)
+                    memcpy(probabilities + to, gm_value(tape, chance) + r * size, (size_t)size * sizeof *hidden);
+            }
+            at += size;
+        }
+        for (int64_t r = 0; log_q && r < m; r++) log_q[done + r] = (double)gm_value(tape, q)[r];
+        done += m;
+    }
+out:
+    return status;
+}
+
+/* sum of e^x, and of its square, kept relative to the largest x so far. */
+typedef struct running_sum {
+    double most, sum, squares, plain;
+} running_sum;
+
+static void take(running_sum *s, double x)
+{
+    if (x > s->most) {
+        const double shrink = exp(s->most - x);
+        s->sum *= shrink;
+        s->squares *= shrink * shrink;
+        s->most = x;
+    }
+    const double e = exp(x - s->most);
+    s->sum += e;
+    s->squares += e * e;
+    s->plain += x;
+}
+
+gm_status gm_sbn_log_prob(gm_sbn *sbn, const float *rows, int64_t n, int64_t samples, double *out,
+                          double *standard_error, double *elbo)
+{
+    if (!sbn) return GM_E_INVALID;
+    gm_model *model = gm_sbn_model(sbn);
+    gm_status status;
+    GM_TRY(check(sbn, "log_prob", rows, n, out));
+    if (samples < 1)
+        GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID, "sbn: log_prob: samples is %lld, at least 1 is wanted",
+                             (long long)samples));
+    for (int64_t r = 0; r < n; r++) {
+        running_sum s = { -INFINITY, 0, 0, 0 };
+        for (int64_t done = 0; done < samples;) {
+            const int64_t k = samples - done < DRAWS_AT_ONCE ? samples - done : DRAWS_AT_ONCE;
+            gm_var layers[MAX_LAYERS + 1];
+            gm_model_record(model, GM_TAPE_CONSTANT);
+            gm_var x = record_visible(sbn, rows + r * model->row_size, 1);
+            gm_var q = record_draws(sbn, x, k, layers, NULL);
+            gm_var f = gm_sub(model->tape, gm_sbn_record_joint(model->tape, sbn, layers, NULL), q);
+            GM_TRY(gm_tape_status(model->tape));
+            for (int64_t i = 0; i < k; i++) take(&s, (double)gm_value(model->tape, f)[i]);
+            done += k;
+        }
+        const double k = (double)samples, mean = s.sum / k;
+        out[r] = s.most + log(mean);
+        /* The deviation of a mean of weights, over that mean. */
+        if (standard_error)
+            standard_error[r] = samples < 2 ? NAN
+                                            : sqrt(fmax(0, s.squares / k - mean * mean) / (k - 1)) / mean;
+        if (elbo) elbo[r] = s.plain / k;
+    }
+out:
+    return status;
+}
+
+/* States first .. first + m - 1 of the hidden units: unit j is bit j of the state's number. */
+static void spell(float *hidden, int64_t first, int64_t m, int64_t units)
+{
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < units; j++) hidden[i * units + j] = (float)((first + i) >> j & 1);
+}
+
+gm_status gm_sbn_enumerate(gm_sbn *sbn, const float *rows, int64_t n, double *log_prob, double *posterior)
+{
+    if (!sbn) return GM_E_INVALID;
+    gm_model *model = gm_sbn_model(sbn);
+    const int64_t units = gm_sbn_hidden_units(sbn);
+    gm_status status;
+    float *hidden;
+    GM_TRY(check(sbn, "enumerate", rows, n, log_prob));
+    if (units > MOST_UNITS)
+        GM_TRY(gm_model_fail(model->ctx, GM_E_UNSUPPORTED,
+                             "sbn: enumerate: %lld hidden units have 2^%lld states; at most %d units are "
+                             "enumerated (2^%d states a row)",
+                             (long long)units, (long long)units, MOST_UNITS, MOST_UNITS));
+    const int64_t states = (int64_t)1 << units;
+    const int64_t group = states < DRAWS_AT_ONCE ? states : DRAWS_AT_ONCE;
+    hidden = gm_sbn_scratch(sbn, group * units);
+    if (!hidden) GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "sbn: enumerate: no memory for states"));
+    for (int64_t r = 0; r < n; r++) {
+        double most = -INFINITY, sum = 0, *mean = posterior ? posterior + r * units : NULL;
+        for (int64_t j = 0; mean && j < units; j++) mean[j] = 0;
+        for (int64_t first = 0; first < states; first += group) {
+            gm_var layers[MAX_LAYERS + 1];
+            spell(hidden, first, group, units);
+            gm_model_record(model, GM_TAPE_CONSTANT);
+            layers[0] = record_visible(sbn, rows + r * model->row_size, 1);
+            record_hidden(sbn, hidden, group, layers);
+            gm_var joint = gm_sbn_record_joint(model->tape, sbn, layers, NULL);
+            GM_TRY(gm_tape_status(model->tape));
+            for (int64_t i = 0; i < group; i++) {
+                const double f = (double)gm_value(model->tape, joint)[i];
+                if (f > most) {
+                    const double shrink = exp(most - f);
+                    sum *= shrink;
+                    for (int64_t j = 0; mean && j < units; j++) mean[j] *= shrink;
+                    most = f;
+                }
+                const double e = exp(f - most);
+                sum += e;
+                for (int64_t j = 0; mean && j < units; j++)
+                    if ((first + i) >> j & 1) mean[j] += e;
+            }
+        }
+        log_prob[r] = most + log(sum);
+        for (int64_t j = 0; mean && j < units; j++) mean[j] /= sum;
+    }
+out:
+    return status;
+}
