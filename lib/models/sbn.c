@@ -300,6 +300,41 @@ void gm_sbn_settings(const gm_sbn *sbn, gm_sbn_options *out, float **statistics)
     *statistics = gm_param_value(sbn->statistics);
 }
 
+void gm_sbn_describe(const gm_sbn *sbn, gm_sbn_graph *out)
+{
+    int64_t at = 0;
+    *out = (gm_sbn_graph){ sbn->hidden + sbn->size[0], sbn->hidden, sbn->top, sbn->o.lateral, sbn->o.skip,
+                           { 0 }, { 0 }, { 0 } };
+    for (int32_t l = sbn->top; l >= 0; l--) {
+        out->size[l] = sbn->size[l];
+        out->place[l] = at;
+        at += sbn->size[l];
+    }
+    for (int32_t l = 2; l <= sbn->top; l++) out->column[l] = out->column[l - 1] + sbn->size[l - 1];
+}
+
+gm_sbn_range gm_sbn_parents(const gm_sbn_graph *g, int32_t l, int64_t i)
+{
+    const int64_t first = l < g->top && !g->skip ? g->place[l + 1] : 0;
+    return (gm_sbn_range){ first, g->place[l] + (g->lateral ? i : 0) };
+}
+
+gm_sbn_range gm_sbn_children(const gm_sbn_graph *g, int32_t l, int64_t i)
+{
+    const int64_t first = g->lateral ? g->place[l] + i + 1 : g->place[l] + g->size[l];
+    return (gm_sbn_range){ first, g->skip ? g->units : g->place[l - 1] + g->size[l - 1] };
+}
+
+gm_status gm_sbn_finite(gm_sbn *sbn, const char *verb, float *weight, float *bias)
+{
+    const int64_t units = sbn->hidden + sbn->size[0];
+    gm_status status = gm_sbn_dense(sbn, weight, bias);
+    for (int64_t i = 0; !status && i < units * units; i++)
+        if (!isfinite(weight[i]) || !isfinite(bias[i / units]))
+            status = gm_model_fail(sbn->model.ctx, GM_E_NUMERIC, "sbn: %s: a weight of the net is not finite", verb);
+    return status;
+}
+
 /* What the units of layer l hear from above, for n rows; not from each other. */
 static gm_var record_above(gm_tape *tape, gm_sbn *sbn, int32_t l, const gm_var *layers, int64_t n)
 {
@@ -541,12 +576,9 @@ gm_status gm_sbn_dense(gm_sbn *sbn, float *weight, float *bias)
     if (gm_sbn_has_tanh(sbn))
         return gm_model_fail(sbn->model.ctx, GM_E_UNSUPPORTED,
                              "sbn: dense: a net with tanh units is not one matrix");
-    const int64_t units = sbn->hidden + sbn->size[0];
-    int64_t place[MAX_LAYERS + 1], at = 0;
-    for (int32_t l = sbn->top; l >= 0; l--) {
-        place[l] = at;
-        at += sbn->size[l];
-    }
+    gm_sbn_graph g;
+    gm_sbn_describe(sbn, &g);
+    const int64_t units = g.units, *place = g.place;
     memset(weight, 0, (size_t)(units * units) * sizeof *weight);
     for (int32_t l = sbn->top; l >= 0; l--) {
         const gm_params *own = l < sbn->top ? gm_layer_params(sbn->down[l]) : NULL;
