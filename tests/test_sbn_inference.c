@@ -292,6 +292,182 @@ START_TEST(refused_chains)
 }
 END_TEST
 
+/* --- mean field --- */
+
+typedef struct rising {
+    double last, exact[ROWS];
+    int64_t row, updates, units;
+} rising;
+
+static int32_t must_rise(void *user, int64_t row, int64_t updates, double bound)
+{
+    rising *r = user;
+    if (row != r->row) r->last = -INFINITY;
+    r->row = row;
+    ck_assert_msg(bound >= r->last - 1e-10 * (1 + fabs(bound)), "row %d, update %d: the bound falls from %.15g to %.15g",
+                  (int)row, (int)updates, r->last, bound);
+    ck_assert_msg(bound <= r->exact[row] + 1e-5, "row %d, update %d: bound %g, log p %g", (int)row, (int)updates, bound,
+                  r->exact[row]);
+    r->last = bound;
+    r->updates++;
+    return 0;
+}
+
+/* No update lowers the bound, none brings it above log p(x), for nets from nearly linear to nearly deterministic. */
+START_TEST(mean_field_rises)
+{
+    static const double spreads[4] = { 0.1, 1, 3, 20 };
+    gm_context *ctx = support_context(11, 1);
+    double mean[ROWS * 12], bound[ROWS], posterior[ROWS * 12], gap = 0;
+    int64_t iterations[ROWS];
+    for (int k = 0; k < 8; k++) {
+        gm_sbn *sbn = make_net(ctx, k % 2, spreads[k / 2]);
+        const int64_t hidden = gm_sbn_hidden_units(sbn);
+        gm_sbn_mean_field_options o = GM_SBN_MEAN_FIELD_OPTIONS_INIT;
+        rising r = { -INFINITY, { 0 }, -1, 0, hidden + VISIBLE };
+        support_ok(ctx, gm_sbn_enumerate(sbn, rows, ROWS, r.exact, posterior));
+        o.on_update = must_rise, o.user = &r;
+        o.iterations = 1000;
+        support_ok(ctx, gm_sbn_mean_field(sbn, rows, ROWS, &o, mean, bound, iterations));
+        int64_t made = 0;
+        for (int i = 0; i < ROWS; i++) {
+            made += iterations[i];
+            ck_assert(iterations[i] > 1 && iterations[i] < 1000);
+            ck_assert(bound[i] < r.exact[i] + 1e-5);
+            if (k < 2) ck_assert(r.exact[i] - bound[i] < 0.01); /* nearly linear: nearly exact */
+            gap = fmax(gap, r.exact[i] - bound[i]);
+        }
+        ck_assert_double_eq(bound[ROWS - 1], r.last);
+        ck_assert_int_eq(r.updates, made * (2 * hidden + VISIBLE));
+        for (int64_t i = 0; i < ROWS * hidden; i++) {
+            ck_assert(mean[i] >= 0 && mean[i] <= 1);
+            if (k < 2) ck_assert(fabs(mean[i] - posterior[i]) < 0.005);
+        }
+        /* Where it ended nothing is to be gained; from the posterior's means it rises, too. */
+        o.go_on = 1, o.iterations = 1;
+        double again[ROWS];
+        r.row = -1;
+        support_ok(ctx, gm_sbn_mean_field(sbn, rows, ROWS, &o, mean, again, iterations));
+        for (int i = 0; i < ROWS; i++) ck_assert_double_eq_tol(again[i], bound[i], 1e-4);
+        r.row = -1;
+        o.iterations = 50;
+        support_ok(ctx, gm_sbn_mean_field(sbn, rows, ROWS, &o, posterior, again, NULL));
+        gm_sbn_release(sbn);
+    }
+    printf("mean field is below log p by at most %.3f nats\n", gap);
+    gm_context_release(ctx);
+}
+END_TEST
+
+/* The bound of any mu and xi, written out: expectations over all states. */
+START_TEST(mean_field_is_its_bound)
+{
+    enum { H = 5, UNITS = H + VISIBLE };
+    static const int64_t layers[2] = { 3, 2 };
+    gm_context *ctx = support_context(12, 1);
+    gm_sbn_options o = GM_SBN_OPTIONS_INIT;
+    gm_sbn *sbn = NULL;
+    float weight[UNITS * UNITS], bias[UNITS];
+    o.layer_count = 2, o.layers = layers, o.lateral = o.skip = 1;
+    support_ok(ctx, gm_sbn_create(&sbn, ctx, VISIBLE, &o));
+    ref_shake(sbn, 2);
+    support_ok(ctx, gm_sbn_dense(sbn, weight, bias));
+    gm_sbn_mean_field_options f = GM_SBN_MEAN_FIELD_OPTIONS_INIT;
+    double mean[H], bound;
+    f.iterations = 2000, f.tolerance = 0;
+    support_ok(ctx, gm_sbn_mean_field(sbn, rows, 1, &f, mean, &bound, NULL));
+    double sum = 0;
+    const double mu[H] = { mean[3], mean[4], mean[0], mean[1], mean[2] }; /* in the matrix' order */
+    for (int i = 0; i < UNITS; i++) {
+        double least = INFINITY, m = i < H ? mu[i] : (double)rows[i - H];
+        for (int step = 0; step <= 2000; step++) { /* xi on a grid: what the minimum is near to */
+            const double xi = step / 2000.0;
+            double z_mean = 0, log_e = 0;
+            for (int n = 0; n < 1 << H; n++) {
+                double p = 1, z = (double)bias[i];
+                for (int j = 0; j < H; j++) {
+                    const int on = n >> j & 1;
+                    p *= on ? mu[j] : 1 - mu[j];
+                    if (on) z += (double)weight[i * UNITS + j];
+                }
+                for (int j = H; j < UNITS; j++) z += (double)weight[i * UNITS + j] * (double)rows[j - H];
+                z_mean += p * z;
+                log_e += p * (exp(-xi * z) + exp((1 - xi) * z));
+            }
+            if (step == 0) sum += m * z_mean;
+            least = fmin(least, xi * z_mean + log(log_e));
+        }
+        sum -= least;
+        if (i < H) sum -= mu[i] * log(mu[i]) + (1 - mu[i]) * log1p(-mu[i]);
+    }
+    ck_assert_msg(sum <= bound + 1e-9 && bound - sum < 1e-4, "bound %.9g, by hand %.9g", bound, sum);
+    /* Stationary in each mean. */
+    for (int j = 0; j < H; j++) {
+        for (int side = -1; side <= 1; side += 2) {
+            double moved[H], other;
+            gm_sbn_mean_field_options g = GM_SBN_MEAN_FIELD_OPTIONS_INIT;
+            memcpy(moved, mean, sizeof moved);
+            moved[j] += side * 1e-3 * fmin(mean[j], 1 - mean[j]);
+            g.go_on = 1, g.iterations = 1;
+            support_ok(ctx, gm_sbn_mean_field(sbn, rows, 1, &g, moved, &other, NULL));
+            ck_assert(other < bound + 1e-9);
+        }
+    }
+    gm_sbn_release(sbn);
+    gm_context_release(ctx);
+}
+END_TEST
+
+static int32_t stop(void *user, int64_t row, int64_t updates, double bound)
+{
+    (void)user;
+    (void)bound;
+    return row == 1 && updates == 5;
+}
+
+START_TEST(refused_mean_fields)
+{
+    gm_context *ctx = support_context(13, 1);
+    gm_sbn *sbn = make_net(ctx, 0, 1), *deep = make_net(ctx, 2, 1);
+    gm_sbn_mean_field_options o = GM_SBN_MEAN_FIELD_OPTIONS_INIT;
+    double mean[2 * 12] = { 0 }, bound[2];
+    float x[2 * VISIBLE] = { 0 };
+    o.iterations = 0;
+    support_fails(ctx, gm_sbn_mean_field(sbn, x, 2, &o, mean, bound, NULL), GM_E_INVALID, "iterations is 0");
+    o = (gm_sbn_mean_field_options)GM_SBN_MEAN_FIELD_OPTIONS_INIT;
+    o.tolerance = -1;
+    support_fails(ctx, gm_sbn_mean_field(sbn, x, 2, &o, mean, bound, NULL), GM_E_INVALID, "tolerance is -1");
+    o.tolerance = NAN;
+    support_fails(ctx, gm_sbn_mean_field(sbn, x, 2, &o, mean, bound, NULL), GM_E_INVALID, "tolerance is");
+    o = (gm_sbn_mean_field_options)GM_SBN_MEAN_FIELD_OPTIONS_INIT;
+    o.go_on = 2;
+    support_fails(ctx, gm_sbn_mean_field(sbn, x, 2, &o, mean, bound, NULL), GM_E_INVALID, "go_on is 2");
+    o.go_on = 1;
+    mean[12 + 3] = 1.5;
+    support_fails(ctx, gm_sbn_mean_field(sbn, x, 2, &o, mean, bound, NULL), GM_E_INVALID,
+                  "means: row 1, column 3 is 1.5");
+    o = (gm_sbn_mean_field_options)GM_SBN_MEAN_FIELD_OPTIONS_INIT;
+    o.on_update = stop;
+    support_fails(ctx, gm_sbn_mean_field(sbn, x, 2, &o, mean, bound, NULL), GM_E_CANCELLED, "row 1, update 5");
+    support_fails(ctx, gm_sbn_mean_field(deep, x, 2, NULL, mean, bound, NULL), GM_E_UNSUPPORTED, "tanh units");
+    support_fails(ctx, gm_sbn_mean_field(sbn, NULL, 2, NULL, mean, bound, NULL), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_sbn_mean_field(sbn, x, 2, NULL, NULL, bound, NULL), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_sbn_mean_field(sbn, x, 2, NULL, mean, NULL, NULL), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_sbn_mean_field(sbn, x, 0, NULL, mean, bound, NULL), GM_E_INVALID, "n is 0");
+    ck_assert_int_eq(gm_sbn_mean_field(NULL, x, 1, NULL, mean, bound, NULL), GM_E_INVALID);
+    gm_param *w = gm_params_find(gm_model_params(gm_sbn_model(sbn)), "p1.weight");
+    gm_param_value(w)[1] = -1000;
+    support_fails(ctx, gm_sbn_mean_field(sbn, x, 2, NULL, mean, bound, NULL), GM_E_NUMERIC, "is -1000; up to 400");
+    gm_param_value(w)[1] = INFINITY;
+    support_fails(ctx, gm_sbn_mean_field(sbn, x, 2, NULL, mean, bound, NULL), GM_E_NUMERIC, "not finite");
+    x[VISIBLE + 1] = -1;
+    support_fails(ctx, gm_sbn_mean_field(sbn, x, 2, NULL, mean, bound, NULL), GM_E_INVALID, "row 1, column 1 is -1");
+    gm_sbn_release(sbn);
+    gm_sbn_release(deep);
+    gm_context_release(ctx);
+}
+END_TEST
+
 Suite *gm_suite(void);
 
 Suite *gm_suite(void)
@@ -305,6 +481,9 @@ Suite *gm_suite(void)
     tcase_add_test(t, seeds_and_threads);
     tcase_add_test(t, effective_samples_and_r_hat);
     tcase_add_test(t, refused_chains);
+    tcase_add_test(t, mean_field_rises);
+    tcase_add_test(t, mean_field_is_its_bound);
+    tcase_add_test(t, refused_mean_fields);
     suite_add_tcase(s, t);
     return s;
 }

@@ -196,7 +196,7 @@ typedef struct gm_sbn_mean_field_options {
     double tolerance;   /* ends when one raises the bound by less; default 1e-6 nats, at least 0 */
     int32_t go_on;      /* default 0: from means of 1/2; 1: from those in `means` */
     int32_t reserved;   /* 0 */
-    /* After each single update of a mean or a xi, with the bound, computed anew for it (which is slow); non-zero stops. May be NULL. */
+    /* After each single update of a xi or a mean, with the bound (which takes time); non-zero stops. May be NULL. */
     int32_t (*on_update)(void *user, int64_t row, int64_t updates, double bound);
     void *user;
 } gm_sbn_mean_field_options;
@@ -214,7 +214,7 @@ typedef struct gm_sbn_mean_field_options {
  *
  * means [n, hidden units] (first read, with go_on); bound [n], in nats; iterations [n] (may be NULL): how many were made. A mean field stays with one of
  * several modes; which one, the beginning decides. options NULL: all defaults. GM_E_UNSUPPORTED: the net has tanh units; GM_E_INVALID: NULL, n < 1, an option
- * out of range, rows that are not bits, means outside [0, 1] (row, column, value); GM_E_NUMERIC: a weight is not finite; GM_E_CANCELLED;
+ * out of range, rows that are not bits, means outside [0, 1] (row, column, value); GM_E_NUMERIC: a weight is not finite, or beyond 400; GM_E_CANCELLED;
  * GM_E_NOMEM. */
 GM_API gm_status gm_sbn_mean_field(gm_sbn *sbn, const float *rows, int64_t n,
                                    const gm_sbn_mean_field_options *options, double *means,

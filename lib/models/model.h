@@ -459,6 +459,16 @@ int64_t gm_sbn_move_room(const struct gm_sbn *sbn);
 gm_status gm_sbn_move(struct gm_sbn *sbn, const float *rows, int64_t n, int64_t chains, float *states,
                       int64_t sweeps, float *room);
 
+/* gm_sbn_mean_field of checked rows; slopes, if not NULL: [units, units] and [units], to which the bounds' slopes in all weights and biases of the
+ * matrix are added. room: gm_sbn_field_room floats, an even number, 64-byte aligned. */
+int64_t gm_sbn_field_room(const struct gm_sbn *sbn);
+gm_status gm_sbn_field(struct gm_sbn *sbn, const float *rows, int64_t n,
+                       const struct gm_sbn_mean_field_options *options, double *means, double *bound,
+                       int64_t *iterations, double *slopes, float *room);
+/* What Gibbs sampling and mean field learn (sbn_em.c). */
+gm_status gm_sbn_em_loss(gm_model *model, const struct gm_sbn_options *o, const gm_batch *batch, gm_var *loss,
+                         gm_metrics *metrics);
+
 /* Split R-hat and effective sample size of draws [chains, samples], each `stride` bytes from the last; bits (mixing.c). */
 void gm_mixing(const uint8_t *draws, int64_t chains, int64_t samples, int64_t stride, double *r_hat,
                double *ess);
