@@ -35,7 +35,7 @@ START_TEST(chains_find_the_posterior)
     for (int32_t start = GM_SBN_START_RECOGNITION; start <= GM_SBN_START_COINS; start++) {
         gm_sbn_gibbs_options o = GM_SBN_GIBBS_OPTIONS_INIT;
         gm_sbn_gibbs_result r = GM_SBN_GIBBS_RESULT_INIT;
-        o.samples = _i == 2 ? 5000 : 8000;
+        o.samples = 4000;
         o.start = start;
         o.thin = start == GM_SBN_START_PRIOR && _i < 2 ? 2 : 1;
         support_ok(ctx, gm_sbn_gibbs(&r, sbn, rows, ROWS, &o, mean, hat, ess, states));

@@ -64,7 +64,7 @@ static gm_status check_numbers(gm_context *ctx, const gm_sbn_options *o)
         const char *name;
         int64_t value, least, most;
     } whole[] = {
-        { "estimator", o->estimator, GM_SBN_WAKE_SLEEP, GM_SBN_DISARM },
+        { "estimator", o->estimator, GM_SBN_WAKE_SLEEP, GM_SBN_MEAN_FIELD_EM },
         { "lateral", o->lateral, 0, 1 },
         { "skip", o->skip, 0, 1 },
         { "recognition", o->recognition, 0, 1 },
@@ -72,7 +72,12 @@ static gm_status check_numbers(gm_context *ctx, const gm_sbn_options *o)
         { "samples", o->samples, o->estimator == GM_SBN_VIMCO ? 2 : 1, 1000000 },
         { "log_prob_samples", o->log_prob_samples, 1, 1000000000 },
         { "baseline_units", o->baseline_units, 1, 1000000 },
+        { "sweeps", o->sweeps, 1, 1000000000 },
     };
+    for (int32_t l = 0; o->estimator == GM_SBN_MEAN_FIELD_EM && o->tanh_units && l < o->layer_count; l++)
+        if (o->tanh_units[l])
+            return gm_model_fail(ctx, GM_E_UNSUPPORTED, "sbn: estimator %d is mean field, which goes with no tanh units",
+                                 (int)o->estimator);
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
         if (whole[i].value < whole[i].least || whole[i].value > whole[i].most)
             return gm_model_fail(ctx, GM_E_INVALID, "sbn: %s is %lld, %lld to %lld is wanted",
@@ -599,6 +604,8 @@ gm_status gm_sbn_dense(gm_sbn *sbn, float *weight, float *bias)
 static gm_status log_prob(gm_model *model, const gm_batch *batch, double *out)
 {
     gm_sbn *sbn = of(model);
+    if (!sbn->o.recognition && sbn->hidden <= GM_SBN_MOST_ENUMERATED)
+        return gm_sbn_enumerate(sbn, batch->rows, batch->count, out, NULL);
     return gm_sbn_log_prob(sbn, batch->rows, batch->count, sbn->o.log_prob_samples, out, NULL, NULL);
 }
 
@@ -625,6 +632,7 @@ static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
     (void)checkpoint;
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
         GM_TRY(gm_archive_set_int(archive, whole[i].name, whole[i].value));
+    if (sbn->o.estimator >= GM_SBN_GIBBS_EM) GM_TRY(gm_archive_set_int(archive, "sbn.sweeps", sbn->o.sweeps));
     for (int32_t l = 0; l < sbn->top; l++) {
         (void)snprintf(key, sizeof key, "sbn.layer%d", (int)l + 1);
         GM_TRY(gm_archive_set_int(archive, key, sbn->size[l + 1]));
@@ -694,7 +702,8 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
     o.layer_count = (int32_t)layers;
     o.layers = sizes;
     o.tanh_units = tanh;
-    o.estimator = estimator >= 0 && estimator <= GM_SBN_DISARM ? (int32_t)estimator : -1;
+    o.estimator = estimator >= 0 && estimator <= GM_SBN_MEAN_FIELD_EM ? (int32_t)estimator : -1;
+    if (o.estimator >= GM_SBN_GIBBS_EM) GM_TRY(gm_archive_get_int(archive, "sbn.sweeps", &o.sweeps));
     o.lateral = lateral == 0 || lateral == 1 ? (int32_t)lateral : -1;
     o.skip = skip == 0 || skip == 1 ? (int32_t)skip : -1;
     o.recognition = recognition == 0 || recognition == 1 ? (int32_t)recognition : -1;
