@@ -222,7 +222,7 @@ START_TEST(bars_are_recovered_by_chains)
     gm_sbn_options o = GM_SBN_OPTIONS_INIT;
     gm_optimizer *adam = NULL;
     gm_sbn *sbn = NULL;
-    a.rate = 0.02;
+    a.rate = 0.1;
     support_ok(ctx, gm_adam_create(&adam, ctx, &a));
     o.layer_count = 2, o.layers = layers, o.optimizer = adam;
     o.estimator = GM_SBN_GIBBS_EM, o.samples = 2, o.sweeps = 4;
@@ -231,7 +231,7 @@ START_TEST(bars_are_recovered_by_chains)
     double after = before;
     int steps = 0;
     while (after > 0.15 && steps < 20000) {
-        for (int i = 0; i < 500; i++, steps++)
+        for (int i = 0; i < 300; i++, steps++)
             support_ok(ctx, gm_model_step(gm_sbn_model(sbn), bars, 32, NULL, 0, NULL));
         after = bars_divergence(ctx, sbn, bars);
     }

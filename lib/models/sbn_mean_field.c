@@ -17,7 +17,7 @@
 
 #define MOST_WEIGHT 400.0
 #define XI_STEPS 60
-#define XI_EXACT 1e-13
+#define XI_EXACT 1e-15 /* nats that a better xi would bring */
 
 /* What is kept of a unit: its connections are [edge, edge + to - from), its parents from <= j < to. */
 typedef struct unit {
@@ -155,7 +155,7 @@ static void update_xi(field *f, unit *u)
     if (u->parents.to == u->parents.from) return; /* exact for any xi */
     set_xi(f, u, first, &slope, &curve);
     const double before = first * u->mean + log_sum(u->a, u->b);
-    for (int step = 0; step < XI_STEPS && fabs(slope) > XI_EXACT && high - low > XI_EXACT; step++) {
+    for (int step = 0; step < XI_STEPS && slope * slope > XI_EXACT * curve && high - low > XI_EXACT; step++) {
         if (slope > 0) high = u->xi;
         else low = u->xi;
         double next = u->xi - slope / curve;
