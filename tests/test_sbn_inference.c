@@ -64,6 +64,24 @@ START_TEST(chains_find_the_posterior)
 }
 END_TEST
 
+/* log p(x) by draws of q, on the same nets with up to 12 units. */
+START_TEST(importance_estimate)
+{
+    gm_context *ctx = support_context(9, 1);
+    gm_sbn *sbn = make_net(ctx, _i, 0.7);
+    double exact[ROWS], got[ROWS], error[ROWS], bound[ROWS];
+    support_ok(ctx, gm_sbn_enumerate(sbn, rows, ROWS, exact, NULL));
+    support_ok(ctx, gm_sbn_log_prob(sbn, rows, ROWS, 20000, got, error, bound));
+    for (int k = 0; k < ROWS; k++) {
+        ck_assert(error[k] > 0 && error[k] < 0.1 && bound[k] < exact[k]);
+        ck_assert_msg(fabs(got[k] - exact[k]) < 3 * error[k], "net %d, row %d: %g, exactly %g, error %g", _i, k, got[k],
+                      exact[k], error[k]);
+    }
+    gm_sbn_release(sbn);
+    gm_context_release(ctx);
+}
+END_TEST
+
 /* One hidden unit: then every sweep gives its exact probability, with inputs far from 0 too, where 1 - p is all rounding. */
 START_TEST(saturated_units)
 {
@@ -476,6 +494,7 @@ Suite *gm_suite(void)
     TCase *t = tcase_create("sbn inference");
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, chains_find_the_posterior, 0, NETS);
+    tcase_add_loop_test(t, importance_estimate, 0, NETS);
     tcase_add_test(t, saturated_units);
     tcase_add_test(t, chains_that_do_not_mix);
     tcase_add_test(t, seeds_and_threads);

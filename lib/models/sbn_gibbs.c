@@ -9,6 +9,8 @@
 #include "models/model.h"
 
 #define MOST_LOG 400.0        /* |weights| beyond that decide all the same */
+#define TAME 40.0             /* up to here four factors and 1e100 are far from overflow */
+#define SMALL 1e-250          /* p and q above it are followed by factors, else by exponentials */
 #define CHAINS_AT_ONCE 2048   /* on the tape */
 #define DRAWS_AT_ONCE 1.6e7   /* bytes */
 #define MOST_VALUES 1e13      /* of any array asked for */
@@ -21,6 +23,7 @@ typedef struct walker {
     double *w, *up, *down;    /* of all connections, by the unit that is heard */
     double *s, *a, *p, *q, *chance;
     float *weight, *bias;     /* gm_sbn_dense */
+    int tame;                 /* no weight is beyond TAME */
     int tape;                 /* tanh units: by the joint on the tape */
 } walker;
 
@@ -77,12 +80,14 @@ static gm_status open_walker(walker *w, gm_sbn *sbn, float *room)
     w->bias = w->weight + units * units;
     GM_TRY(gm_sbn_finite(sbn, "gibbs", w->weight, w->bias));
     int64_t edge = 0, j = 0;
+    w->tame = 1;
     for (int32_t l = w->g.top; l >= 1; l--)
         for (int64_t i = 0; i < w->g.size[l]; i++, j++) {
             const gm_sbn_range c = gm_sbn_children(&w->g, l, i);
             for (int64_t child = c.from; child < c.to; child++, edge++) {
                 w->w[edge] = (double)w->weight[child * units + j];
                 const double bounded = fmax(-MOST_LOG, fmin(MOST_LOG, w->w[edge]));
+                w->tame &= fabs(bounded) <= TAME;
                 w->up[edge] = exp(bounded);
                 w->down[edge] = exp(-bounded);
             }
@@ -126,18 +131,44 @@ static void give_states(const walker *w, float *hidden)
 static double log_odds(const walker *w, int64_t j, gm_sbn_range c, int64_t edge)
 {
     const int on = w->s[j] > 0;
+    const int64_t n = c.to - c.from;
     const double *e = (on ? w->down : w->up) + edge, *weight = w->w + edge;
+    const double *s = w->s + c.from, *p = w->p + c.from, *q = w->q + c.from;
     double slope = w->a[j], product = 1, log_sum = 0;
-    for (int64_t i = c.from, k = 0; i < c.to; i++, k++) {
-        slope += w->s[i] * weight[k];
-        product *= w->q[i] + w->p[i] * e[k];
-        if (!(product > 1e-100 && product < 1e100)) {
-            log_sum += log(product);
-            product = 1;
+    for (int64_t i = 0; i < n;) {
+        if (w->tame && i + 4 <= n) {
+            slope += (s[i] * weight[i] + s[i + 1] * weight[i + 1]) + (s[i + 2] * weight[i + 2] + s[i + 3] * weight[i + 3]);
+            product *= ((q[i] + p[i] * e[i]) * (q[i + 1] + p[i + 1] * e[i + 1])) *
+                       ((q[i + 2] + p[i + 2] * e[i + 2]) * (q[i + 3] + p[i + 3] * e[i + 3]));
+            i += 4;
+        } else {
+            slope += s[i] * weight[i];
+            product *= q[i] + p[i] * e[i];
+            i++;
         }
+        if (product > 1e-100 && product < 1e100) continue;
+        log_sum += log(product);
+        product = 1;
     }
     log_sum += log(product);
     return on ? slope + log_sum : slope - log_sum;
+}
+
+/* The children hear that the unit flipped: p' = p e^w / (q + p e^w), q' = q / (q + p e^w). */
+static void tell_children(walker *w, gm_sbn_range c, int64_t edge, double change)
+{
+    const double *e = (change > 0 ? w->up : w->down) + edge, *weight = w->w + edge;
+    for (int64_t i = c.from, k = 0; i < c.to; i++, k++) {
+        const double up = w->p[i] * e[k], whole = 1 / (w->q[i] + up), p = up * whole, q = w->q[i] * whole;
+        const double a = w->a[i] + change * weight[k];
+        if (w->tame && p > SMALL && q > SMALL) {
+            w->a[i] = a;
+            w->p[i] = p;
+            w->q[i] = q;
+        } else {
+            hear(w, i, a);
+        }
+    }
 }
 
 /* One sweep of the chain at hand. */
@@ -152,8 +183,7 @@ static void sweep(walker *w, gm_rng *rng)
             const double bit = gm_rng_double(rng) < chance ? 1 : 0, change = bit - w->s[j];
             w->chance[g->column[l] + i] = chance;
             w->s[j] = bit;
-            for (int64_t child = c.from; change != 0 && child < c.to; child++)
-                hear(w, child, w->a[child] + change * w->w[edge + child - c.from]);
+            if (change != 0) tell_children(w, c, edge, change);
             edge += c.to - c.from;
         }
 }
