@@ -176,7 +176,7 @@ typedef struct gm_sbn_gibbs_result {
  *     log odds of s_j = a_j + sum_i log [p(s_i | s_j = 1, the rest) / p(s_i | s_j = 0, the rest)],  i: the units that hear j,
  *
  * a_j what it hears. Inputs are kept up to date as units flip, so a sweep costs about as much as one pass through the net (with tanh units
- * the whole joint is computed anew for each unit: correct, but slow).
+ * the whole joint is computed anew for each unit).
  *
  * means [n, hidden units]: the posterior's means, averages of p(s_j = 1 | the rest) over all that counts. If not NULL: r_hat and ess [n, hidden
  * units], split R-hat (Gelman et al. 2013) and the effective sample size with Geyer's initial monotone sequence (Vehtari et al.
