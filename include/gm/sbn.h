@@ -163,13 +163,12 @@ typedef struct gm_sbn_gibbs_result {
     size_t size;
     double r_hat;       /* the largest of all rows and units; infinite: chains stand still in different states */
     int64_t row, unit;  /* where that is */
-    int64_t unmixed;    /* rows with a unit above GM_SBN_MIXED */
+    int64_t unmixed;    /* rows with a unit above 1.1 (Gelman et al. 2013) */
     double ess;         /* the smallest effective sample size */
     int64_t sweeps;     /* of each chain */
 } gm_sbn_gibbs_result;
 
 #define GM_SBN_GIBBS_RESULT_INIT { sizeof(gm_sbn_gibbs_result), 0, 0, 0, 0, 0, 0 }
-#define GM_SBN_MIXED 1.1 /* Gelman et al. 2013 */
 
 /* Gibbs sampling of p(h | x) (Neal 1992): a sweep draws each hidden unit once, the top layer first, from
  *
@@ -183,7 +182,7 @@ typedef struct gm_sbn_gibbs_result {
  * 2021; their ranks change nothing for two values) of each unit's states; a unit that never moved in any chain has 1 and all samples.
  * states [n, chains, hidden units]: the last states, and with START_STATES those to begin from; NULL: not wanted.
  *
- * Chains that did not mix (a largest R-hat above GM_SBN_MIXED) are a warning in the context's log, not a failure. options NULL: all
+ * Chains that did not mix (a largest R-hat above 1.1) are a warning in the context's log, not a failure. options NULL: all
  * defaults. GM_E_INVALID: NULL, n < 1, an option out of range (named, with its value), rows or states that are not bits (row, column, value), states NULL
  * with START_STATES; GM_E_NUMERIC: a weight is not finite; GM_E_NOMEM. *out is as before after a failure. */
 GM_API gm_status gm_sbn_gibbs(gm_sbn_gibbs_result *out, gm_sbn *sbn, const float *rows, int64_t n,

@@ -434,6 +434,7 @@ struct gm_sbn_options;
 void gm_sbn_settings(const struct gm_sbn *sbn, struct gm_sbn_options *out, float **statistics);
 gm_status gm_sbn_loss(gm_model *model, const gm_batch *batch, gm_var *loss, gm_metrics *metrics);
 #define GM_SBN_MOST_ENUMERATED 20 /* hidden units */
+#define GM_SBN_MIXED 1.1 /* R-hat up to which chains have mixed (Gelman et al. 2013) */
 /* Room for so many floats, kept from call to call; NULL without memory. */
 float *gm_sbn_scratch(struct gm_sbn *sbn, int64_t floats);
 gm_status gm_sbn_record_dream(struct gm_sbn *sbn, int64_t n, gm_var *layers);
