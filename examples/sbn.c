@@ -65,10 +65,8 @@ int main(int argc, char **argv)
     const char *layers = "200,200";
     int64_t sizes[GM_SBN_MAX_LAYERS];
     int estimator = GM_SBN_NVIL, lateral = 0, skip = 0, status;
-    double rate = 1e-3;
+    double rate = 1e-3, last = 0, decay = 0;
     gm_sbn_options o = GM_SBN_OPTIONS_INIT;
-    gm_adam_options a = GM_ADAM_OPTIONS_INIT;
-    gm_optimizer *adam = NULL;
     gm_sbn *sbn = NULL;
     gm_status s = GM_OK;
     o.samples = 0;
@@ -79,7 +77,9 @@ int main(int argc, char **argv)
                    "draws of the hidden units for each row; 0: 5 for rws and vimco, 1 for the others"),
         OPTION_INT("nll-samples", &o.log_prob_samples, 1, 100000000,
                    "draws of the estimate of log p(x) for each row"),
-        OPTION_REAL("rate", &rate, 1e-12, 1e3, "learning rate of Adam"),
+        OPTION_REAL("rate", &rate, 1e-12, 1e3, "first learning rate of Adam"),
+        OPTION_REAL("last-rate", &last, 0, 1, "what is left of the rate after the last epoch"),
+        OPTION_REAL("weight-decay", &decay, 0, 1e3, "L2 penalty's gradient, for each weight"),
         OPTION_FLAG("lateral", &lateral, "units hear the earlier ones of their layer"),
         OPTION_FLAG("skip", &skip, "layers hear all higher ones"),
         DENSITY_OPTIONS(&d),
@@ -102,9 +102,7 @@ int main(int argc, char **argv)
     if (!o.samples) o.samples = estimator == GM_SBN_RWS || estimator == GM_SBN_VIMCO ? 5 : 1;
     o.lateral = lateral;
     o.skip = skip;
-    a.rate = rate;
-    if ((s = gm_adam_create(&adam, r.context, &a))) goto out;
-    o.optimizer = adam;
+    if ((s = density_adam(&o.optimizer, &d, rate, last, decay))) goto out;
     if ((s = gm_sbn_create(&sbn, r.context, d.width, &o))) goto out;
     if ((s = gm_sbn_start(sbn, d.train))) goto out;
     if ((s = density_train(&d, gm_sbn_model(sbn), &status))) goto out;
@@ -117,7 +115,7 @@ int main(int argc, char **argv)
     if (json_end(&json)) status = 1;
 out:
     density_close(&d);
-    gm_optimizer_release(adam);
+    gm_optimizer_release(o.optimizer);
     gm_sbn_release(sbn);
     return run_end(&r, s, status);
 }
