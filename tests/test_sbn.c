@@ -262,6 +262,7 @@ START_TEST(refused_options)
     REFUSED(samples, 1, "samples is 1, 2 to");
     REFUSED(log_prob_samples, 0, "log_prob_samples is 0");
     REFUSED(baseline_units, 0, "baseline_units is 0");
+    REFUSED(sweeps, 0, "sweeps is 0");
     o = options_of(layers, 2);
     support_ok(ctx, gm_sbn_create(&sbn, ctx, 4, &o));
     o.optimizer = gm_model_optimizer(gm_sbn_model(sbn));
@@ -339,12 +340,22 @@ START_TEST(refused_questions)
     support_fails(ctx, gm_model_step(gm_sbn_model(sbn), x, 2, NULL, 0, NULL), GM_E_UNSUPPORTED,
                   "estimator 3 wants a recognition network, and the net has none");
     support_fails(ctx, gm_sbn_recognise(sbn, x, 2, h, NULL, NULL), GM_E_UNSUPPORTED, "no recognition network");
-    support_fails(ctx, gm_model_log_prob(gm_sbn_model(sbn), x, 2, out), GM_E_UNSUPPORTED, "no recognition network");
+    support_fails(ctx, gm_sbn_log_prob(sbn, x, 2, 5, out, NULL, NULL), GM_E_UNSUPPORTED, "no recognition network");
     support_ok(ctx, gm_sbn_enumerate(sbn, x, 1, out, NULL));
+    support_ok(ctx, gm_model_log_prob(gm_sbn_model(sbn), x, 1, out + 1)); /* few units: exact */
+    ck_assert_double_eq(out[0], out[1]);
     support_ok(ctx, gm_sbn_sample(sbn, 1, -1, NULL, 0, h, NULL));
+    gm_sbn_release(sbn);
+    o = options_of(many, 2);
+    o.recognition = 0;
+    support_ok(ctx, gm_sbn_create(&sbn, ctx, 4, &o));
+    support_fails(ctx, gm_model_log_prob(gm_sbn_model(sbn), x, 2, out), GM_E_UNSUPPORTED, "no recognition network");
     gm_sbn_release(sbn);
     o = options_of(layers, 2);
     o.tanh_units = tanh_units;
+    o.estimator = GM_SBN_MEAN_FIELD_EM;
+    support_fails(ctx, gm_sbn_create(&sbn, ctx, 4, &o), GM_E_UNSUPPORTED, "mean field, which goes with no tanh");
+    o.estimator = GM_SBN_VIMCO;
     support_ok(ctx, gm_sbn_create(&sbn, ctx, 4, &o));
     support_fails(ctx, gm_sbn_dense(sbn, weight, bias), GM_E_UNSUPPORTED, "tanh");
     gm_sbn_release(sbn);

@@ -13,6 +13,7 @@
 #include "gm/model.h"
 #include "gm/norm.h"
 #include "gm/pixelcnn.h"
+#include "gm/sbn.h"
 #include "gm/tape.h"
 
 #define GM_TRY(expr)                      \
@@ -432,11 +433,47 @@ struct gm_sbn;
 struct gm_sbn_options;
 void gm_sbn_settings(const struct gm_sbn *sbn, struct gm_sbn_options *out, float **statistics);
 gm_status gm_sbn_loss(gm_model *model, const gm_batch *batch, gm_var *loss, gm_metrics *metrics);
+#define GM_SBN_MOST_ENUMERATED 20 /* hidden units */
+#define GM_SBN_MIXED 1.1 /* R-hat up to which chains have mixed (Gelman et al. 2013) */
 /* Room for so many floats, kept from call to call; NULL without memory. */
 float *gm_sbn_scratch(struct gm_sbn *sbn, int64_t floats);
 gm_status gm_sbn_record_dream(struct gm_sbn *sbn, int64_t n, gm_var *layers);
 gm_status gm_sbn_check_bits(struct gm_sbn *sbn, const char *verb, const float *rows, int64_t n,
                             int64_t width);
+/* The net as a graph over the units of gm_sbn_dense: where each layer begins there and in rows of hidden states, and which units unit i of
+ * layer l may hear (from <= j < to), or may be heard by. */
+typedef struct gm_sbn_graph {
+    int64_t units, hidden;
+    int32_t top, lateral, skip;
+    int64_t size[GM_SBN_MAX_LAYERS + 1], place[GM_SBN_MAX_LAYERS + 1], column[GM_SBN_MAX_LAYERS + 1];
+} gm_sbn_graph;
+typedef struct gm_sbn_range {
+    int64_t from, to;
+} gm_sbn_range;
+void gm_sbn_describe(const struct gm_sbn *sbn, gm_sbn_graph *out);
+gm_sbn_range gm_sbn_parents(const gm_sbn_graph *g, int32_t l, int64_t i);
+gm_sbn_range gm_sbn_children(const gm_sbn_graph *g, int32_t l, int64_t i);
+/* gm_sbn_dense, all of it finite: GM_E_NUMERIC. */
+gm_status gm_sbn_finite(struct gm_sbn *sbn, const char *verb, float *weight, float *bias);
+/* `sweeps` sweeps of Gibbs sampling of states [n, chains, hidden] given rows [n, visible]. room: gm_sbn_move_room floats, 64-byte
+ * aligned. May use the model's tape. */
+int64_t gm_sbn_move_room(const struct gm_sbn *sbn);
+gm_status gm_sbn_move(struct gm_sbn *sbn, const float *rows, int64_t n, int64_t chains, float *states,
+                      int64_t sweeps, float *room);
+
+/* gm_sbn_mean_field of checked rows; slopes, if not NULL: [units, units] and [units], to which the bounds' slopes in all weights and biases of the
+ * matrix are added. room: gm_sbn_field_room floats, an even number, 64-byte aligned. */
+int64_t gm_sbn_field_room(const struct gm_sbn *sbn);
+gm_status gm_sbn_field(struct gm_sbn *sbn, const float *rows, int64_t n,
+                       const struct gm_sbn_mean_field_options *options, double *means, double *bound,
+                       int64_t *iterations, double *slopes, float *room);
+/* What Gibbs sampling and mean field learn (sbn_em.c). */
+gm_status gm_sbn_em_loss(gm_model *model, const struct gm_sbn_options *o, const gm_batch *batch, gm_var *loss,
+                         gm_metrics *metrics);
+
+/* Split R-hat and effective sample size of draws [chains, samples], each `stride` bytes from the last; bits (mixing.c). */
+void gm_mixing(const uint8_t *draws, int64_t chains, int64_t samples, int64_t stride, double *r_hat,
+               double *ess);
 
 extern const gm_family gm_family_generator;
 extern const gm_family gm_family_vae;

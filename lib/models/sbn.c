@@ -64,7 +64,7 @@ static gm_status check_numbers(gm_context *ctx, const gm_sbn_options *o)
         const char *name;
         int64_t value, least, most;
     } whole[] = {
-        { "estimator", o->estimator, GM_SBN_WAKE_SLEEP, GM_SBN_DISARM },
+        { "estimator", o->estimator, GM_SBN_WAKE_SLEEP, GM_SBN_MEAN_FIELD_EM },
         { "lateral", o->lateral, 0, 1 },
         { "skip", o->skip, 0, 1 },
         { "recognition", o->recognition, 0, 1 },
@@ -72,7 +72,12 @@ static gm_status check_numbers(gm_context *ctx, const gm_sbn_options *o)
         { "samples", o->samples, o->estimator == GM_SBN_VIMCO ? 2 : 1, 1000000 },
         { "log_prob_samples", o->log_prob_samples, 1, 1000000000 },
         { "baseline_units", o->baseline_units, 1, 1000000 },
+        { "sweeps", o->sweeps, 1, 1000000000 },
     };
+    for (int32_t l = 0; o->estimator == GM_SBN_MEAN_FIELD_EM && o->tanh_units && l < o->layer_count; l++)
+        if (o->tanh_units[l])
+            return gm_model_fail(ctx, GM_E_UNSUPPORTED, "sbn: estimator %d is mean field, which goes with no tanh units",
+                                 (int)o->estimator);
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
         if (whole[i].value < whole[i].least || whole[i].value > whole[i].most)
             return gm_model_fail(ctx, GM_E_INVALID, "sbn: %s is %lld, %lld to %lld is wanted",
@@ -298,6 +303,41 @@ void gm_sbn_settings(const gm_sbn *sbn, gm_sbn_options *out, float **statistics)
 {
     *out = sbn->o;
     *statistics = gm_param_value(sbn->statistics);
+}
+
+void gm_sbn_describe(const gm_sbn *sbn, gm_sbn_graph *out)
+{
+    int64_t at = 0;
+    *out = (gm_sbn_graph){ sbn->hidden + sbn->size[0], sbn->hidden, sbn->top, sbn->o.lateral, sbn->o.skip,
+                           { 0 }, { 0 }, { 0 } };
+    for (int32_t l = sbn->top; l >= 0; l--) {
+        out->size[l] = sbn->size[l];
+        out->place[l] = at;
+        at += sbn->size[l];
+    }
+    for (int32_t l = 2; l <= sbn->top; l++) out->column[l] = out->column[l - 1] + sbn->size[l - 1];
+}
+
+gm_sbn_range gm_sbn_parents(const gm_sbn_graph *g, int32_t l, int64_t i)
+{
+    const int64_t first = l < g->top && !g->skip ? g->place[l + 1] : 0;
+    return (gm_sbn_range){ first, g->place[l] + (g->lateral ? i : 0) };
+}
+
+gm_sbn_range gm_sbn_children(const gm_sbn_graph *g, int32_t l, int64_t i)
+{
+    const int64_t first = g->lateral ? g->place[l] + i + 1 : g->place[l] + g->size[l];
+    return (gm_sbn_range){ first, g->skip ? g->units : g->place[l - 1] + g->size[l - 1] };
+}
+
+gm_status gm_sbn_finite(gm_sbn *sbn, const char *verb, float *weight, float *bias)
+{
+    const int64_t units = sbn->hidden + sbn->size[0];
+    gm_status status = gm_sbn_dense(sbn, weight, bias);
+    for (int64_t i = 0; !status && i < units * units; i++)
+        if (!isfinite(weight[i]) || !isfinite(bias[i / units]))
+            status = gm_model_fail(sbn->model.ctx, GM_E_NUMERIC, "sbn: %s: a weight of the net is not finite", verb);
+    return status;
 }
 
 /* What the units of layer l hear from above, for n rows; not from each other. */
@@ -541,12 +581,9 @@ gm_status gm_sbn_dense(gm_sbn *sbn, float *weight, float *bias)
     if (gm_sbn_has_tanh(sbn))
         return gm_model_fail(sbn->model.ctx, GM_E_UNSUPPORTED,
                              "sbn: dense: a net with tanh units is not one matrix");
-    const int64_t units = sbn->hidden + sbn->size[0];
-    int64_t place[MAX_LAYERS + 1], at = 0;
-    for (int32_t l = sbn->top; l >= 0; l--) {
-        place[l] = at;
-        at += sbn->size[l];
-    }
+    gm_sbn_graph g;
+    gm_sbn_describe(sbn, &g);
+    const int64_t units = g.units, *place = g.place;
     memset(weight, 0, (size_t)(units * units) * sizeof *weight);
     for (int32_t l = sbn->top; l >= 0; l--) {
         const gm_params *own = l < sbn->top ? gm_layer_params(sbn->down[l]) : NULL;
@@ -567,6 +604,8 @@ gm_status gm_sbn_dense(gm_sbn *sbn, float *weight, float *bias)
 static gm_status log_prob(gm_model *model, const gm_batch *batch, double *out)
 {
     gm_sbn *sbn = of(model);
+    if (!sbn->o.recognition && sbn->hidden <= GM_SBN_MOST_ENUMERATED)
+        return gm_sbn_enumerate(sbn, batch->rows, batch->count, out, NULL);
     return gm_sbn_log_prob(sbn, batch->rows, batch->count, sbn->o.log_prob_samples, out, NULL, NULL);
 }
 
@@ -593,6 +632,7 @@ static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
     (void)checkpoint;
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
         GM_TRY(gm_archive_set_int(archive, whole[i].name, whole[i].value));
+    if (sbn->o.estimator >= GM_SBN_GIBBS_EM) GM_TRY(gm_archive_set_int(archive, "sbn.sweeps", sbn->o.sweeps));
     for (int32_t l = 0; l < sbn->top; l++) {
         (void)snprintf(key, sizeof key, "sbn.layer%d", (int)l + 1);
         GM_TRY(gm_archive_set_int(archive, key, sbn->size[l + 1]));
@@ -662,7 +702,8 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
     o.layer_count = (int32_t)layers;
     o.layers = sizes;
     o.tanh_units = tanh;
-    o.estimator = estimator >= 0 && estimator <= GM_SBN_DISARM ? (int32_t)estimator : -1;
+    o.estimator = estimator >= 0 && estimator <= GM_SBN_MEAN_FIELD_EM ? (int32_t)estimator : -1;
+    if (o.estimator >= GM_SBN_GIBBS_EM) GM_TRY(gm_archive_get_int(archive, "sbn.sweeps", &o.sweeps));
     o.lateral = lateral == 0 || lateral == 1 ? (int32_t)lateral : -1;
     o.skip = skip == 0 || skip == 1 ? (int32_t)skip : -1;
     o.recognition = recognition == 0 || recognition == 1 ? (int32_t)recognition : -1;

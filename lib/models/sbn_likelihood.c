@@ -9,7 +9,7 @@
 #include "models/model.h"
 
 #define MAX_LAYERS GM_SBN_MAX_LAYERS
-#define MOST_UNITS 20
+#define MOST_UNITS GM_SBN_MOST_ENUMERATED
 #define DRAWS_AT_ONCE 2048
 
 static gm_status check(gm_sbn *sbn, const char *verb, const float *rows, int64_t n, const void *out)

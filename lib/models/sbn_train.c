@@ -274,6 +274,9 @@ gm_status gm_sbn_loss(gm_model *model, const gm_batch *batch, gm_var *loss, gm_m
     gm_status status;
     gm_sbn_settings(sbn, &o, &statistics);
     GM_TRY(gm_sbn_check_bits(sbn, "fit", batch->rows, batch->count, model->row_size));
+    const int by_em = o.estimator == GM_SBN_GIBBS_EM || o.estimator == GM_SBN_MEAN_FIELD_EM;
+    const int judge = o.estimator == GM_SBN_GIBBS_EM && o.recognition && gm_tape_mode(model->tape) & GM_TAPE_CONSTANT;
+    if (by_em && !judge) return gm_sbn_em_loss(model, &o, batch, loss, metrics);
     if (!o.recognition)
         GM_TRY(gm_model_fail(model->ctx, GM_E_UNSUPPORTED,
                              "sbn: fit: estimator %d wants a recognition network, and the net has none",

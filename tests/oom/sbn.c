@@ -24,7 +24,9 @@ static gm_status a_nets_life(sweep *s, int32_t estimator)
     o.layers = layers, o.layer_count = 2, o.estimator = estimator, o.samples = 2, o.log_prob_samples = 3;
     o.baseline_units = 2;
     if (estimator == GM_SBN_DISARM) o.tanh_units = tanh_units;
-    o.lateral = o.skip = estimator == GM_SBN_RWS;
+    o.lateral = o.skip = estimator == GM_SBN_RWS || estimator == GM_SBN_GIBBS_EM;
+    o.recognition = estimator != GM_SBN_GIBBS_EM;
+    o.sweeps = 2;
     MAKE(s, data, gm_dataset_from_memory(&data, s->ctx, 2, shape, rows));
     MAKE(s, sbn, gm_sbn_create(&sbn, s->ctx, VISIBLE, &o));
     DO(s, gm_sbn_start(sbn, data));
@@ -36,6 +38,13 @@ static gm_status a_nets_life(sweep *s, int32_t estimator)
         DO(s, gm_sbn_enumerate(sbn, rows, ROWS, lp, mean));
         DO(s, gm_sbn_log_prob(sbn, rows, ROWS, 5, lp, error, NULL));
         MAKE(s, samples, gm_model_sample(&samples, gm_sbn_model(sbn), 3));
+    }
+    if (estimator == GM_SBN_MEAN_FIELD_EM) {
+        gm_sbn_gibbs_options g = GM_SBN_GIBBS_OPTIONS_INIT;
+        gm_sbn_gibbs_result r = GM_SBN_GIBBS_RESULT_INIT;
+        g.samples = 4, g.burn_in = 1, g.chains = 2;
+        DO(s, gm_sbn_gibbs(&r, sbn, rows, ROWS, &g, mean, NULL, NULL, NULL));
+        DO(s, gm_sbn_mean_field(sbn, rows, ROWS, NULL, mean, lp, NULL));
     }
     if (estimator == GM_SBN_NVIL) {
         DO(s, gm_model_save_checkpoint(gm_sbn_model(sbn), path));
@@ -53,7 +62,7 @@ out:
 static gm_status nets(sweep *s)
 {
     gm_status status = GM_OK;
-    for (int32_t e = GM_SBN_RWS; e <= GM_SBN_DISARM; e++) ONCE(a_nets_life(s, e));
+    for (int32_t e = GM_SBN_RWS; e <= GM_SBN_MEAN_FIELD_EM; e++) ONCE(a_nets_life(s, e));
 out:
     return status;
 }

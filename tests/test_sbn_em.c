@@ -1,0 +1,334 @@
+/* test_sbn_em.c - sigmoid belief networks that learn by Markov chains and by mean field: the gradients, the bars, files, threads,
+ * memory. */
+#include "sbn_reference.h"
+
+#define VISIBLE 4
+#define ROWS 3
+#define STATES 32
+#define COPIES 67 /* of each row in a batch */
+#define STEPS 100
+
+static const float rows[ROWS * VISIBLE] = { 1, 0, 0, 1, 0, 0, 1, 1, 1, 1, 1, 0 };
+
+/* A step that moves nothing. */
+static gm_optimizer *standing_still(gm_context *ctx)
+{
+    gm_sgd_options o = GM_SGD_OPTIONS_INIT;
+    gm_optimizer *sgd = NULL;
+    o.rate = 1e-30;
+    support_ok(ctx, gm_sgd_create(&sgd, ctx, &o));
+    return sgd;
+}
+
+/* Three kinds of nets of 5 hidden units: 0 plain, 1 with everything, 2 with everything but tanh units. */
+static gm_sbn *make_net(gm_context *ctx, int kind, int32_t estimator, int32_t recognition, int64_t sweeps,
+                        gm_optimizer *optimizer)
+{
+    static const int64_t plain[2] = { 3, 2 }, deep[3] = { 2, 2, 1 }, tanh_units[3] = { 3, 0, 2 };
+    gm_sbn_options o = GM_SBN_OPTIONS_INIT;
+    gm_sbn *sbn = NULL;
+    o.layer_count = kind ? 3 : 2;
+    o.layers = kind ? deep : plain;
+    o.tanh_units = kind == 1 ? tanh_units : NULL;
+    o.lateral = o.skip = kind > 0;
+    o.estimator = estimator;
+    o.recognition = recognition;
+    o.samples = 1;
+    o.sweeps = sweeps;
+    o.optimizer = optimizer;
+    support_ok(ctx, gm_sbn_create(&sbn, ctx, VISIBLE, &o));
+    ref_shake(sbn, 0.6);
+    return sbn;
+}
+
+/* Mean over the rows of log p(x); or with weights `of` 'q', of E log q(h | x) under the posterior `chance`. */
+static double objective(const ref *r, char of, double chance[ROWS][STATES])
+{
+    double sum = 0;
+    for (int k = 0; k < ROWS; k++) {
+        double f[STATES];
+        ref_state s = { { 0 } };
+        ref_row(r, rows + k * VISIBLE, s);
+        for (int n = 0; n < STATES; n++) {
+            ref_spell(r, n, s, NULL);
+            if (of == 'p') f[n] = ref_log_p(r, s);
+            else sum += chance[k][n] * ref_log_q(r, s);
+        }
+        if (of == 'p') sum += ref_log_sum(f, STATES);
+    }
+    return sum / ROWS;
+}
+
+/* The largest deviation of the mean gradient from the exact one, in standard errors and as such, over 20 100 draws. */
+static void compare_chains(int kind, double spread, int64_t sweeps, double *errors, double *most, double *size)
+{
+    gm_context *ctx = support_context(36, 2); /* among some 70 weights one seed in six or so has a chance 3 sigma */
+    gm_optimizer *sgd = standing_still(ctx);
+    gm_sbn *sbn = make_net(ctx, kind, GM_SBN_GIBBS_EM, 1, sweeps, sgd);
+    ref_shake(sbn, spread);
+    gm_params *params = gm_model_params(gm_sbn_model(sbn));
+    ref r = ref_make(sbn);
+    double *mean = calloc((size_t)r.count, sizeof *mean), *square = calloc((size_t)r.count, sizeof *square);
+    double chance[ROWS][STATES];
+    float batch[ROWS * COPIES * VISIBLE];
+    int64_t at;
+    ck_assert(mean && square);
+    for (int k = 0; k < ROWS; k++) {
+        ref_state s = { { 0 } };
+        ref_row(&r, rows + k * VISIBLE, s);
+        for (int n = 0; n < STATES; n++) {
+            ref_spell(&r, n, s, NULL);
+            chance[k][n] = ref_log_p(&r, s);
+        }
+        const double whole = ref_log_sum(chance[k], STATES);
+        for (int n = 0; n < STATES; n++) chance[k][n] = exp(chance[k][n] - whole);
+    }
+    for (int i = 0; i < COPIES; i++) memcpy(batch + i * ROWS * VISIBLE, rows, sizeof rows);
+    for (int t = 0; t < STEPS; t++) {
+        support_ok(ctx, gm_model_step(gm_sbn_model(sbn), batch, ROWS * COPIES, NULL, 0, NULL));
+        at = 0;
+        for (int64_t p = 0; p < gm_params_count(params); p++) {
+            gm_param *w = gm_params_get(params, p);
+            for (int64_t i = 0; i < gm_param_count(w); i++, at++) {
+                const double g = (double)gm_param_gradient(w)[i];
+                mean[at] += g / STEPS;
+                square[at] += g * g / STEPS;
+            }
+        }
+    }
+    at = 0;
+    int moved = 0;
+    *errors = *most = *size = 0;
+    for (int64_t p = 0; p < gm_params_count(params); p++) {
+        const char of = gm_params_name(params, p)[0];
+        for (int64_t i = 0; i < gm_param_count(gm_params_get(params, p)); i++, at++) {
+            const double kept = r.w[at], step = 1e-4;
+            r.w[at] = kept + step;
+            double want = -objective(&r, of, chance);
+            r.w[at] = kept - step;
+            want = (want + objective(&r, of, chance)) / (2 * step);
+            r.w[at] = kept;
+            const double error = sqrt(fmax(0, square[at] - mean[at] * mean[at]) / (STEPS - 1)) + 1e-6;
+            *errors = fmax(*errors, fabs(mean[at] - want) / error);
+            *most = fmax(*most, fabs(mean[at] - want));
+            *size = fmax(*size, fabs(want));
+            moved += fabs(want) > 4 * error;
+        }
+    }
+    ck_assert_int_eq(at, r.count);
+    ck_assert_msg(moved > at / 4, "%d of %d weights have a gradient that shows", moved, (int)at);
+    free(mean);
+    free(square);
+    free(r.w);
+    gm_sbn_release(sbn);
+    gm_optimizer_release(sgd);
+    gm_context_release(ctx);
+}
+
+/* Long chains: the exact gradient of - log p(x), and of q's lesson. A single sweep from q shows where it began. */
+START_TEST(gradient_of_chains)
+{
+    static const struct {
+        int kind;
+        double spread;
+        int64_t sweeps;
+    } runs[] = { { 0, 1.5, 20 }, { 1, 0.6, 10 }, { 0, 1.5, 5 }, { 0, 1.5, 2 }, { 0, 1.5, 1 } };
+    for (int i = 0; i < 5; i++) {
+        double errors, most, size;
+        compare_chains(runs[i].kind, runs[i].spread, runs[i].sweeps, &errors, &most, &size);
+        printf("net %d, %d sweeps: off by %.4f of %.3f, %.2f standard errors\n", runs[i].kind, (int)runs[i].sweeps, most,
+               size, errors);
+        if (i < 2) ck_assert_msg(errors < 3, "net %d: %g standard errors", runs[i].kind, errors);
+        if (i == 4) ck_assert_msg(errors > 5, "the bias of one sweep should show: %g standard errors", errors);
+    }
+}
+END_TEST
+
+static double field_bound(gm_context *ctx, gm_sbn *sbn, const double *from)
+{
+    gm_sbn_mean_field_options o = GM_SBN_MEAN_FIELD_OPTIONS_INIT;
+    double mean[ROWS * 5], bound[ROWS];
+    memcpy(mean, from, sizeof mean);
+    o.go_on = 1, o.iterations = 5000, o.tolerance = 0;
+    support_ok(ctx, gm_sbn_mean_field(sbn, rows, ROWS, &o, mean, bound, NULL));
+    return (bound[0] + bound[1] + bound[2]) / ROWS;
+}
+
+/* The gradient of mean field's bound: means and xi are at their best, so their own change does not count. */
+START_TEST(gradient_of_mean_field)
+{
+    for (int kind = 0; kind <= 2; kind += 2) {
+        gm_context *ctx = support_context(36, 2);
+        gm_optimizer *sgd = standing_still(ctx);
+        gm_sbn *sbn = make_net(ctx, kind, GM_SBN_MEAN_FIELD_EM, 0, 5000, sgd);
+        gm_params *params = gm_model_params(gm_sbn_model(sbn));
+        double mean[ROWS * 5], bound[ROWS], exact[ROWS], worst = 0;
+        gm_metric m[GM_MAX_METRICS];
+        int32_t count;
+        ref_shake(sbn, 1.5);
+        support_ok(ctx, gm_sbn_mean_field(sbn, rows, ROWS, NULL, mean, bound, NULL));
+        support_ok(ctx, gm_model_step(gm_sbn_model(sbn), rows, ROWS, m, GM_MAX_METRICS, &count));
+        ck_assert_double_eq_tol(nets_metric(m, count, "elbo"), (bound[0] + bound[1] + bound[2]) / ROWS, 1e-4);
+        ck_assert_double_eq(nets_metric(m, count, "loss"), -nets_metric(m, count, "elbo"));
+        support_ok(ctx, gm_model_log_prob(gm_sbn_model(sbn), rows, ROWS, exact));
+        ck_assert(exact[0] > bound[0] && exact[1] > bound[1] && exact[2] > bound[2]);
+        int checked = 0, moved = 0;
+        for (int64_t p = 0; p < gm_params_count(params); p++) {
+            gm_param *w = gm_params_get(params, p);
+            const int lateral = strstr(gm_params_name(params, p), "lateral") != NULL;
+            for (int64_t i = 0; i < gm_param_count(w); i++) {
+                if (lateral && i % gm_param_shape(w)[1] >= i / gm_param_shape(w)[1]) continue;
+                float *value = gm_param_value(w) + i;
+                const float kept = *value, up = kept + 1e-3f, down = kept - 1e-3f;
+                *value = up;
+                double want = -field_bound(ctx, sbn, mean);
+                *value = down;
+                want = (want + field_bound(ctx, sbn, mean)) / ((double)up - (double)down);
+                *value = kept;
+                const double got = (double)gm_param_gradient(w)[i];
+                ck_assert_msg(fabs(got - want) < 1e-4, "net %d, %s[%d]: %g, by differences %g", kind,
+                              gm_params_name(params, p), (int)i, got, want);
+                worst = fmax(worst, fabs(got - want));
+                checked++;
+                moved += fabs(want) > 0.01;
+            }
+        }
+        printf("net %d: %d weights, off by at most %.2g\n", kind, checked, worst);
+        ck_assert(checked > 25 && moved > checked / 2);
+        gm_sbn_release(sbn);
+        gm_optimizer_release(sgd);
+        gm_context_release(ctx);
+    }
+}
+END_TEST
+
+/* 4 x 4 bars: all lines across or all lines down, each on or off by a fair coin. */
+static double bars_divergence(gm_context *ctx, gm_sbn *sbn, const float *bars)
+{
+    double lp[32], sum = 0;
+    support_ok(ctx, gm_sbn_enumerate(sbn, bars, 32, lp, NULL));
+    for (int n = 0; n < 32; n++) sum += ((n % 16 == 0 || n % 16 == 15 ? log(2) : 0) - log(32) - lp[n]) / 32;
+    return sum;
+}
+
+START_TEST(bars_are_recovered_by_chains)
+{
+    static const int64_t layers[2] = { 8, 4 };
+    float bars[32 * 16];
+    for (int n = 0; n < 32; n++)
+        for (int i = 0; i < 16; i++) bars[16 * n + i] = (float)(n >> (n < 16 ? i / 4 : i % 4) & 1);
+    gm_context *ctx = support_context(41, 1);
+    gm_adam_options a = GM_ADAM_OPTIONS_INIT;
+    gm_sbn_options o = GM_SBN_OPTIONS_INIT;
+    gm_optimizer *adam = NULL;
+    gm_sbn *sbn = NULL;
+    a.rate = 0.1;
+    support_ok(ctx, gm_adam_create(&adam, ctx, &a));
+    o.layer_count = 2, o.layers = layers, o.optimizer = adam;
+    o.estimator = GM_SBN_GIBBS_EM, o.samples = 2, o.sweeps = 4;
+    support_ok(ctx, gm_sbn_create(&sbn, ctx, 16, &o));
+    const double before = bars_divergence(ctx, sbn, bars);
+    double after = before;
+    int steps = 0;
+    while (after > 0.15 && steps < 20000) {
+        for (int i = 0; i < 300; i++, steps++)
+            support_ok(ctx, gm_model_step(gm_sbn_model(sbn), bars, 32, NULL, 0, NULL));
+        after = bars_divergence(ctx, sbn, bars);
+    }
+    printf("bars by chains: %g nats, then %g after %d steps\n", before, after, steps);
+    ck_assert_msg(after > -1e-4 && after <= 0.15, "KL %g, then %g", before, after);
+    gm_sbn_release(sbn);
+    gm_optimizer_release(adam);
+    gm_context_release(ctx);
+}
+END_TEST
+
+/* Five steps with any number of threads; three, a checkpoint, and two by what it holds: the same bytes, and no allocation on the way. */
+START_TEST(files_threads_and_memory)
+{
+    char folder[SUPPORT_PATH], path[SUPPORT_PATH + 16];
+    support_folder_make(folder);
+    snprintf(path, sizeof path, "%s/model", folder);
+    for (int kind = 0; kind < 3; kind++)
+        for (int32_t recognition = 0; recognition <= 1; recognition++) {
+            gm_context *ctx[4];
+            gm_model *model[4], *rest = NULL;
+            float *w[4];
+            int64_t n;
+            if (kind == 1 && _i == GM_SBN_MEAN_FIELD_EM) continue; /* tanh units */
+            for (int i = 0; i < 4; i++) {
+                gm_memory_counters before, after;
+                ctx[i] = support_context(51, i % 3 + 1);
+                model[i] = gm_sbn_model(make_net(ctx[i], kind, _i, recognition, 3, NULL));
+                support_ok(ctx[i], gm_model_step(model[i], rows, ROWS, NULL, 0, NULL));
+                support_ok(ctx[i], gm_model_step(model[i], rows, ROWS, NULL, 0, NULL));
+                gm_context_memory(ctx[i], &before);
+                for (int t = 2; t < (i < 3 ? 5 : 3); t++)
+                    support_ok(ctx[i], gm_model_step(model[i], rows, ROWS, NULL, 0, NULL));
+                gm_context_memory(ctx[i], &after);
+                ck_assert_uint_eq(before.allocations, after.allocations);
+            }
+            support_ok(ctx[3], gm_model_save_checkpoint(model[3], path));
+            support_ok(ctx[1], gm_model_load(&rest, ctx[1], path));
+            for (int t = 0; t < 2; t++) support_ok(ctx[1], gm_model_step(rest, rows, ROWS, NULL, 0, NULL));
+            for (int i = 0; i < 4; i++) w[i] = nets_weights(i < 3 ? model[i] : rest, &n);
+            for (int i = 1; i < 4; i++) ck_assert_mem_eq(w[0], w[i], (size_t)n * sizeof **w);
+            ck_assert_int_eq(gm_sbn_has_recognition(gm_sbn_from_model(rest)), recognition);
+            gm_model_release(rest);
+            for (int i = 0; i < 4; i++) {
+                free(w[i]);
+                gm_model_release(model[i]);
+                gm_context_release(ctx[i]);
+            }
+        }
+    support_folder_remove(folder);
+}
+END_TEST
+
+/* Evaluation moves nothing and names what it can. */
+START_TEST(evaluation)
+{
+    for (int32_t recognition = 0; recognition <= 1; recognition++) {
+        gm_context *ctx = support_context(71, 1);
+        gm_sbn *sbn = make_net(ctx, 0, _i, recognition, 3, NULL);
+        gm_dataset *data = NULL;
+        const int64_t shape[2] = { ROWS, VISIBLE };
+        gm_metric m[GM_MAX_METRICS];
+        int32_t count;
+        int64_t n;
+        double exact[ROWS];
+        support_ok(ctx, gm_dataset_from_memory(&data, ctx, 2, shape, rows));
+        float *before = nets_weights(gm_sbn_model(sbn), &n);
+        support_ok(ctx, gm_sbn_enumerate(sbn, rows, ROWS, exact, NULL));
+        support_ok(ctx, gm_model_evaluate(gm_sbn_model(sbn), data, 2, 0, m, GM_MAX_METRICS, &count));
+        ck_assert_str_eq(m[0].name, "loss");
+        const double chains = _i == GM_SBN_GIBBS_EM && !recognition;
+        ck_assert_int_eq(count, chains ? 1 : 2);
+        ck_assert(m[0].value > 0 && m[0].value < 20);
+        if (_i == GM_SBN_MEAN_FIELD_EM) ck_assert(m[0].value > -(exact[0] + exact[1] + exact[2]) / 3);
+        float *after = nets_weights(gm_sbn_model(sbn), &n);
+        ck_assert_mem_eq(before, after, (size_t)n * sizeof *after);
+        free(before);
+        free(after);
+        gm_dataset_release(data);
+        gm_sbn_release(sbn);
+        gm_context_release(ctx);
+    }
+}
+END_TEST
+
+Suite *gm_suite(void);
+
+Suite *gm_suite(void)
+{
+    Suite *s = suite_create("sbn em");
+    TCase *t = tcase_create("sbn em");
+    tcase_set_timeout(t, 120);
+    tcase_add_test(t, gradient_of_chains);
+    tcase_add_test(t, gradient_of_mean_field);
+    tcase_add_test(t, bars_are_recovered_by_chains);
+    tcase_add_loop_test(t, files_threads_and_memory, GM_SBN_GIBBS_EM, GM_SBN_MEAN_FIELD_EM + 1);
+    tcase_add_loop_test(t, evaluation, GM_SBN_GIBBS_EM, GM_SBN_MEAN_FIELD_EM + 1);
+    suite_add_tcase(s, t);
+    return s;
+}
