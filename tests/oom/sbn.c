@@ -143,7 +143,7 @@ START_TEST(every_allocation_fails_once)
     support_folder_make(folder);
     failures += sweep_run("sigmoid belief networks", nets, folder, 2, 1);
     failures += sweep_run("a Boltzmann machine", machine, folder, 2, 0);
-    failures += sweep_run("a deep belief network", tower, folder, 2, 0);
+    failures += sweep_run("a deep belief network", tower, folder, 1, 0);
     support_folder_remove(folder);
     printf("failures: %lld survived in 3 scenarios\n", (long long)failures);
 }
