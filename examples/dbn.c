@@ -29,7 +29,7 @@ struct program {
     gm_dbn *dbn;
     gm_rbm_options machine;
     int64_t runs, ais_steps, draws;
-    double rate;
+    double rate, last, decay; /* of Adam */
     struct stage stage[GM_DBN_MAX_LAYERS];
 };
 
@@ -85,15 +85,11 @@ out:
 /* Each machine has an optimizer of its own. */
 static gm_status begin_stage(struct program *p, const gm_dbn_options *options)
 {
-    gm_adam_options a = GM_ADAM_OPTIONS_INIT;
-    gm_optimizer *adam = NULL;
-    gm_status s;
-    a.rate = p->rate;
-    if ((s = gm_adam_create(&adam, p->d.run->context, &a))) return s;
-    p->machine.optimizer = adam;
+    gm_status s = density_adam(&p->machine.optimizer, &p->d, p->rate, p->last, p->decay);
+    if (s) return s;
     if (options) s = gm_dbn_create(&p->dbn, p->d.run->context, p->d.width, options);
     else s = gm_dbn_grow(p->dbn, &p->machine);
-    gm_optimizer_release(adam);
+    gm_optimizer_release(p->machine.optimizer);
     const int32_t now = gm_dbn_stage(p->dbn);
     const int copy = now > 1 && gm_dbn_layer_size(p->dbn, now) == gm_dbn_layer_size(p->dbn, now - 2);
     return s || copy ? s : gm_dbn_start(p->dbn, p->d.train);
@@ -143,7 +139,9 @@ int main(int argc, char **argv)
         OPTION_FLAG("persistent", &persistent, "chains go on from update to update"),
         OPTION_INT("chains", &p.machine.chains, 1, 1000000, "how many, with --persistent"),
         OPTION_INT("sample-steps", &p.machine.sample_steps, 1, 1000000000, "Gibbs steps behind each sample"),
-        OPTION_REAL("rate", &p.rate, 1e-12, 1e3, "learning rate of Adam"),
+        OPTION_REAL("rate", &p.rate, 1e-12, 1e3, "first learning rate of Adam"),
+        OPTION_REAL("last-rate", &p.last, 0, 1, "what is left of the rate after the last epoch of a layer"),
+        OPTION_REAL("weight-decay", &p.decay, 0, 1e3, "L2 penalty's gradient, for each weight"),
         OPTION_INT("draws", &p.draws, 1, 1000000, "draws of the bound for each test row"),
         OPTION_INT("nll-samples", &o.log_prob_samples, 1, 100000000,
                    "draws of the estimate of log p(x) for each row"),

@@ -16,16 +16,14 @@ int main(int argc, char **argv)
 {
     struct run r;
     struct density d = { .run = &r, .title = "Restricted Boltzmann machine",
-                         .measure = "free energy of the data less that of the chains" };
+                         .measure = "free energy of the data less that of the chains" }; /* no measure to stop by: patience 0 */
     struct json json;
     struct binary_z z = { 0 };
     int64_t hidden = 500, runs = 100, ais_steps = 0;
     int persistent = 0, status;
-    double rate = 1e-3;
+    double rate = 1e-3, last = 0, decay = 0;
     float *means = NULL;
     gm_rbm_options o = GM_RBM_OPTIONS_INIT;
-    gm_adam_options a = GM_ADAM_OPTIONS_INIT;
-    gm_optimizer *adam = NULL;
     gm_rbm *rbm = NULL;
     gm_status s = GM_OK;
     const struct option own[] = {
@@ -34,7 +32,9 @@ int main(int argc, char **argv)
         OPTION_FLAG("persistent", &persistent, "chains go on from update to update"),
         OPTION_INT("chains", &o.chains, 1, 1000000, "how many, with --persistent"),
         OPTION_INT("sample-steps", &o.sample_steps, 1, 1000000000, "Gibbs steps behind each sample"),
-        OPTION_REAL("rate", &rate, 1e-12, 1e3, "learning rate of Adam"),
+        OPTION_REAL("rate", &rate, 1e-12, 1e3, "first learning rate of Adam"),
+        OPTION_REAL("last-rate", &last, 0, 1, "what is left of the rate after the last epoch"),
+        OPTION_REAL("weight-decay", &decay, 0, 1e3, "L2 penalty's gradient, for each weight"),
         OPTION_INT("ais-runs", &runs, 2, 1000000, "runs of annealed importance sampling"),
         OPTION_INT("ais-steps", &ais_steps, 0, 100000000,
                    "equal steps of each; 0: the 14 500 of Salakhutdinov and Murray 2008"),
@@ -48,10 +48,8 @@ int main(int argc, char **argv)
     if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);
     status = 0;
 
-    a.rate = rate;
     o.persistent = persistent;
-    if ((s = gm_adam_create(&adam, r.context, &a))) goto out;
-    o.optimizer = adam;
+    if ((s = density_adam(&o.optimizer, &d, rate, last, decay))) goto out;
     if ((s = gm_rbm_create(&rbm, r.context, d.width, hidden, &o))) goto out;
     if ((s = gm_rbm_start(rbm, d.train))) goto out;
     if ((s = density_train(&d, gm_rbm_model(rbm), &status))) goto out;
@@ -75,7 +73,7 @@ int main(int argc, char **argv)
 out:
     free(means);
     density_close(&d);
-    gm_optimizer_release(adam);
+    gm_optimizer_release(o.optimizer);
     gm_rbm_release(rbm);
     return run_end(&r, s, status);
 }

@@ -58,19 +58,15 @@ static int32_t on_progress(void *user, const gm_progress *p)
     return c->failed != GM_OK || stop_requested();
 }
 
-/* One estimator for the epochs of the options, from the same seed; its curve into *c. */
-static gm_status follow(struct density *d, const gm_sbn_options *options, double rate, struct curve *c)
+/* One estimator for the epochs of the options, from the same seed; its curve into *c. adam: rate, what is left of it, weight decay. */
+static gm_status follow(struct density *d, const gm_sbn_options *options, const double adam[3], struct curve *c)
 {
     const struct options *from = &d->run->options;
-    gm_adam_options a = GM_ADAM_OPTIONS_INIT;
     gm_sbn_options o = *options;
     gm_fit_options fit = GM_FIT_OPTIONS_INIT;
-    gm_optimizer *adam = NULL;
     gm_sbn *sbn = NULL;
     gm_status s;
-    a.rate = rate;
-    if ((s = gm_adam_create(&adam, d->run->context, &a))) goto out;
-    o.optimizer = adam;
+    if ((s = density_adam(&o.optimizer, d, adam[0], adam[1], adam[2]))) goto out;
     if ((s = gm_sbn_create(&sbn, d->run->context, d->width, &o))) goto out;
     if ((s = gm_sbn_start(sbn, d->train))) goto out;
     c->model = gm_sbn_model(sbn);
@@ -85,7 +81,7 @@ static gm_status follow(struct density *d, const gm_sbn_options *options, double
     progress_end(&c->progress);
     if (c->failed) s = c->failed;
 out:
-    gm_optimizer_release(adam);
+    gm_optimizer_release(o.optimizer);
     gm_sbn_release(sbn);
     return s;
 }
@@ -103,7 +99,7 @@ static void draw_curves(const struct density *d, const struct curve *curves)
 }
 
 /* All estimators, one after the other, in one plot; the bound is E_q [log p(x, h) - log q(h | x)] for each of them. */
-static gm_status compare(struct density *d, gm_sbn_options o, double rate, int *status)
+static gm_status compare(struct density *d, gm_sbn_options o, const double adam[3], int *status)
 {
     struct curve curves[ESTIMATORS] = { { 0 } };
     struct json json;
@@ -118,7 +114,7 @@ static gm_status compare(struct density *d, gm_sbn_options o, double rate, int *
         if (!d->run->options.quiet) say("%s", estimators[i]);
         o.estimator = (int32_t)i;
         o.samples = draws_of(i, asked);
-        s = follow(d, &o, rate, &curves[i]);
+        s = follow(d, &o, adam, &curves[i]);
     }
     d->stopped = s == GM_E_CANCELLED;
     if (s && !d->stopped) goto out;
@@ -150,10 +146,8 @@ int main(int argc, char **argv)
     const char *layers = "200,200";
     int64_t sizes[GM_SBN_MAX_LAYERS];
     int estimator = GM_SBN_NVIL, lateral = 0, skip = 0, all = 0, status;
-    double rate = 1e-3;
+    double rate = 1e-3, last = 0, decay = 0;
     gm_sbn_options o = GM_SBN_OPTIONS_INIT;
-    gm_adam_options a = GM_ADAM_OPTIONS_INIT;
-    gm_optimizer *adam = NULL;
     gm_sbn *sbn = NULL;
     gm_status s = GM_OK;
     o.samples = 0;
@@ -164,7 +158,9 @@ int main(int argc, char **argv)
                    "draws of the hidden units for each row; 0: 5 for rws and vimco, 1 for the others"),
         OPTION_INT("nll-samples", &o.log_prob_samples, 1, 100000000,
                    "draws of the estimate of log p(x) for each row"),
-        OPTION_REAL("rate", &rate, 1e-12, 1e3, "learning rate of Adam"),
+        OPTION_REAL("rate", &rate, 1e-12, 1e3, "first learning rate of Adam"),
+        OPTION_REAL("last-rate", &last, 0, 1, "what is left of the rate after the last epoch"),
+        OPTION_REAL("weight-decay", &decay, 0, 1e3, "L2 penalty's gradient, for each weight"),
         OPTION_FLAG("lateral", &lateral, "units hear the earlier ones of their layer"),
         OPTION_FLAG("skip", &skip, "layers hear all higher ones"),
         OPTION_FLAG("compare", &all, "trains with each estimator and plots their bounds, nothing else"),
@@ -184,14 +180,12 @@ int main(int argc, char **argv)
     o.lateral = lateral;
     o.skip = skip;
     if (all) {
-        s = compare(&d, o, rate, &status);
+        s = compare(&d, o, (const double[]){ rate, last, decay }, &status);
         goto out;
     }
     o.estimator = (int32_t)estimator;
     o.samples = draws_of(estimator, o.samples);
-    a.rate = rate;
-    if ((s = gm_adam_create(&adam, r.context, &a))) goto out;
-    o.optimizer = adam;
+    if ((s = density_adam(&o.optimizer, &d, rate, last, decay))) goto out;
     if ((s = gm_sbn_create(&sbn, r.context, d.width, &o))) goto out;
     if ((s = gm_sbn_start(sbn, d.train))) goto out;
     if ((s = density_train(&d, gm_sbn_model(sbn), &status))) goto out;
@@ -206,7 +200,7 @@ int main(int argc, char **argv)
     if (json_end(&json)) status = 1;
 out:
     density_close(&d);
-    gm_optimizer_release(adam);
+    gm_optimizer_release(o.optimizer);
     gm_sbn_release(sbn);
     return run_end(&r, s, status);
 }
