@@ -210,6 +210,21 @@ static gm_status make_pixelcnn(gm_model **out, gm_context *context)
     return s;
 }
 
+/* Layers 784-200-200, NVIL with one draw a row and baselines of 100 units, Adam with rate 1e-3. */
+static gm_status make_sbn(gm_model **out, gm_context *context)
+{
+    static const int64_t layers[] = { 200, 200 };
+    gm_sbn_options o = GM_SBN_OPTIONS_INIT;
+    gm_sbn *sbn = NULL;
+    o.layers = layers;
+    o.layer_count = 2;
+    o.estimator = GM_SBN_NVIL;
+    o.samples = 1;
+    const gm_status s = gm_sbn_create(&sbn, context, BENCH_PIXELS, &o);
+    *out = gm_sbn_model(sbn); /* the same object, so this owner is passed on */
+    return s;
+}
+
 const struct row bench_rows[] = {
     { "vae", 128, 0, 0, make_vae },
     { "conv_vae", 128, 0, 0, make_conv_vae },
@@ -220,6 +235,7 @@ const struct row bench_rows[] = {
     { "linear_ar", 100, 0, 1, make_linear_ar },
     { "made", 100, 0, 1, make_made },
     { "pixelcnn", 32, 0, 1, make_pixelcnn },
+    { "sbn", 100, 0, 1, make_sbn },
 };
 const int bench_row_count = (int)(sizeof bench_rows / sizeof bench_rows[0]);
 

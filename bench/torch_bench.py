@@ -380,6 +380,65 @@ def pixelcnn(foreach, channels_last):
     return step
 
 
+class SBN(torch.nn.Module):
+    """784-200-200 with its recognition network and, for NVIL, baselines of 100 tanh units."""
+
+    def __init__(self):
+        super().__init__()
+        linear = torch.nn.Linear
+        self.down = torch.nn.ModuleList([linear(200, 784), linear(200, 200)])
+        self.top = torch.nn.Parameter(torch.zeros(200))
+        self.up = torch.nn.ModuleList([linear(784, 200), linear(200, 200)])
+        self.baselines = torch.nn.ModuleList([
+            torch.nn.Sequential(linear(n, 100), torch.nn.Tanh(), linear(100, 1)) for n in (784, 200)])
+
+    @torch.no_grad()
+    def sample(self):
+        h = torch.bernoulli(torch.sigmoid(self.top))
+        for layer in (self.down[1], self.down[0]):
+            h = torch.bernoulli(torch.sigmoid(layer(h)))
+        return h
+
+
+def sbn(fused_loss, foreach):
+    """Mnih and Gregor 2014: one draw a row, signals less baselines and running means, over running deviations."""
+    model = SBN()
+    optimizer = adam(model.parameters(), 1e-3, 0.9, foreach)
+    centre, variance = [0.0, 0.0], [0.0, 0.0]
+    seen = [False, False]
+
+    def log_p(logits, bits):
+        if fused_loss:
+            return -F.binary_cross_entropy_with_logits(logits, bits, reduction="none").sum(1)
+        return (bits * logits - F.softplus(logits)).sum(1)
+
+    def step(x):
+        layers, q = [x], []
+        for up in model.up:
+            logits = up(layers[-1])
+            with torch.no_grad():
+                layers.append(torch.bernoulli(torch.sigmoid(logits)))
+            q.append(log_p(logits, layers[-1]))
+        p = [log_p(down(layers[i + 1]), layers[i]) for i, down in enumerate(model.down)]
+        p.append(log_p(model.top.expand(len(x), -1), layers[2]))
+        loss, signal = -(p[0] + p[1] + p[2]).mean(), p[2].detach()
+        for i in (1, 0):
+            signal = signal + p[i].detach() - q[i].detach()
+            base = model.baselines[i](layers[i]).squeeze(1)
+            v, m = torch.var_mean(signal - base.detach(), unbiased=False)
+            keep = 0.9 if seen[i] else 0.0
+            fresh = keep * centre[i] + (1 - keep) * m.item(), keep * variance[i] + (1 - keep) * v.item()
+            c, s = (centre[i], variance[i]) if seen[i] else fresh
+            centre[i], variance[i], seen[i] = fresh[0], fresh[1], True
+            miss = signal - c - base
+            loss = loss - (miss.detach() / max(1, math.sqrt(s)) * q[i]).mean() + miss.square().mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
 def laid_out(net, channels_last):
     return net.to(memory_format=torch.channels_last) if channels_last else net
 
@@ -406,9 +465,11 @@ ROWS = {
     "linear_ar": (100, "bits", linear_ar, ways(1)),
     "made": (100, "bits", made, ways(1)),
     "pixelcnn": (32, "bits", pixelcnn, ways(2)),
+    "sbn": (100, "bits", sbn, ways(2)),
 }
 # Models that draw one image when told.
-SAMPLERS = {"nade": NADE, "linear_ar": lambda: MaskedLinear(784), "made": MADE, "pixelcnn": PixelCNN}
+SAMPLERS = {"nade": NADE, "linear_ar": lambda: MaskedLinear(784), "made": MADE, "pixelcnn": PixelCNN,
+            "sbn": SBN}
 
 
 class Work:

@@ -4,56 +4,137 @@
  *     sbn --estimator nvil --layers 200,200         the deep nets of Mnih and Gregor 2014
  *     sbn --estimator vimco --layers 200 --samples 50
  *     sbn --dataset dna --layers 50 --nll-samples 1000
+ *     sbn --compare --epochs 5 --limit 5000         all estimators side by side: estimators.png
  *
- * Writes samples, the curves, and the weights of the lowest layer as pictures.
+ * Writes samples as probabilities and as bits, the curves, and the weights of the lowest layer as pictures.
  */
 #include <gm/gm.h>
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "common/density.h"
-#include "common/grid.h"
+#include "common/binary.h"
+#include "common/plot.h"
 #include "common/say.h"
-
-#define SHOWN 100
+#include "common/stop.h"
 
 static const char *const estimators[] = { "wake-sleep", "rws", "nvil", "vimco", "disarm", NULL };
+#define ESTIMATORS 5
 
-/* "200,200" into sizes; how many, or 0 if it is no such list. */
-static int32_t read_layers(const char *text, int64_t sizes[GM_SBN_MAX_LAYERS])
+/* Draws for each row; 0: what is usual for the estimator. */
+static int64_t draws_of(int estimator, int64_t asked)
 {
-    int32_t count = 0;
-    for (const char *at = text; count < GM_SBN_MAX_LAYERS; at++) {
-        char *end;
-        const long long n = *at >= '0' && *at <= '9' ? strtoll(at, &end, 10) : 0;
-        if (n < 1 || n > 1000000) return 0;
-        sizes[count++] = n;
-        if (!*end) return count;
-        if (*end != ',') return 0;
-        at = end;
-    }
-    return 0;
+    if (asked) return asked;
+    return estimator == GM_SBN_RWS || estimator == GM_SBN_VIMCO ? 5 : 1;
 }
 
-/* What each of the first units of layer 1 says to the visible ones: black -, white +. */
-static int draw_weights(const struct density *d, gm_sbn *sbn)
+struct curve {
+    double *bound; /* of the validation rows, after each epoch */
+    int64_t limit;
+    int count, room;
+    gm_model *model;
+    gm_dataset *valid;
+    gm_status failed;
+    struct progress progress;
+};
+
+static int32_t on_progress(void *user, const gm_progress *p)
+{
+    struct curve *c = user;
+    gm_metric m[GM_MAX_METRICS];
+    int32_t count = 0;
+    const double loss = p->metric_count ? p->metrics[0].value : NAN; /* the estimator's own */
+    if (!p->epoch_end) {
+        progress_step(&c->progress, p->epoch + 1, p->row, p->rows, loss);
+        return stop_requested();
+    }
+    c->failed = gm_model_evaluate(c->model, c->valid, 500, c->limit, m, GM_MAX_METRICS, &count);
+    double bound = NAN;
+    for (int32_t i = 0; i < count; i++)
+        if (!strcmp(m[i].name, "elbo")) bound = -m[i].value;
+    if (c->count < c->room) c->bound[c->count++] = bound;
+    progress_epoch(&c->progress, p->epoch + 1, loss, bound);
+    return c->failed != GM_OK || stop_requested();
+}
+
+/* One estimator for the epochs of the options, from the same seed; its curve into *c. adam: rate, what is left of it, weight decay. */
+static gm_status follow(struct density *d, const gm_sbn_options *options, const double adam[3], struct curve *c)
+{
+    const struct options *from = &d->run->options;
+    gm_sbn_options o = *options;
+    gm_fit_options fit = GM_FIT_OPTIONS_INIT;
+    gm_sbn *sbn = NULL;
+    gm_status s;
+    if ((s = density_adam(&o.optimizer, d, adam[0], adam[1], adam[2]))) goto out;
+    if ((s = gm_sbn_create(&sbn, d->run->context, d->width, &o))) goto out;
+    if ((s = gm_sbn_start(sbn, d->train))) goto out;
+    c->model = gm_sbn_model(sbn);
+    c->valid = d->valid;
+    c->limit = d->valid_rows;
+    fit.epochs = from->epochs;
+    fit.batch = from->batch;
+    fit.on_progress = on_progress;
+    fit.user = c;
+    progress_begin(&c->progress, from->epochs, from->quiet);
+    s = gm_model_fit(c->model, d->train, &fit);
+    progress_end(&c->progress);
+    if (c->failed) s = c->failed;
+out:
+    gm_optimizer_release(o.optimizer);
+    gm_sbn_release(sbn);
+    return s;
+}
+
+static void draw_curves(const struct density *d, const struct curve *curves)
 {
     char path[OPTIONS_PATH_SIZE];
-    gm_param *w = gm_params_find(gm_model_params(gm_sbn_model(sbn)), "p0.weight");
-    const int64_t units = gm_sbn_layer_size(sbn, 1), count = units < SHOWN ? units : SHOWN;
-    if (d->height < 2) return 0;
-    float *images = malloc((size_t)(count * d->width) * sizeof *images);
-    double most = 1e-9;
-    if (!images) return -1;
-    for (int64_t i = 0; i < d->width * units; i++) most = fmax(most, fabs((double)gm_param_value(w)[i]));
-    for (int64_t u = 0; u < count; u++)
-        for (int64_t i = 0; i < d->width; i++)
-            images[u * d->width + i] = (float)(0.5 + (double)gm_param_value(w)[i * units + u] / (2 * most));
-    const int failed = grid_write(options_out_path(&d->run->options, "weights.png", path), images, (int)count,
-                                  1, (int)d->height, (int)d->across, 10, "Weights from layer 1");
-    free(images);
-    return failed;
+    struct plot_series series[ESTIMATORS];
+    for (int i = 0; i < ESTIMATORS; i++)
+        series[i] = (struct plot_series){ .label = estimators[i], .y = curves[i].bound, .count = curves[i].count };
+    const struct plot plot = { .title = d->title, .x_label = "epoch", .panels = 1,
+                               .panel = { { .y_label = "minus the bound, nats per validation row" } },
+                               .series = series, .series_count = ESTIMATORS };
+    plot_write(options_out_path(&d->run->options, "estimators.png", path), &plot);
+}
+
+/* All estimators, one after the other, in one plot; the bound is E_q [log p(x, h) - log q(h | x)] for each of them. */
+static gm_status compare(struct density *d, gm_sbn_options o, const double adam[3], int *status)
+{
+    struct curve curves[ESTIMATORS] = { { 0 } };
+    struct json json;
+    const int64_t asked = o.samples;
+    gm_status s = GM_OK;
+    for (int i = 0; i < ESTIMATORS; i++) {
+        curves[i].room = (int)d->run->options.epochs;
+        curves[i].bound = calloc((size_t)curves[i].room, sizeof(double));
+        if (!curves[i].bound) s = GM_E_NOMEM;
+    }
+    for (int i = 0; !s && i < ESTIMATORS; i++) {
+        if (!d->run->options.quiet) say("%s", estimators[i]);
+        o.estimator = (int32_t)i;
+        o.samples = draws_of(i, asked);
+        s = follow(d, &o, adam, &curves[i]);
+    }
+    d->stopped = s == GM_E_CANCELLED;
+    if (s && !d->stopped) goto out;
+    s = GM_OK;
+    draw_curves(d, curves);
+    json_begin(&json, "sbn", d->name);
+    json_whole(&json, "epochs", d->run->options.epochs);
+    json_number(&json, "seconds", run_seconds(d->run));
+    if (d->stopped) json_flag(&json, "stopped", 1);
+    json_open(&json, "bound");
+    for (int i = 0; i < ESTIMATORS; i++)
+        json_number(&json, estimators[i], curves[i].count ? curves[i].bound[curves[i].count - 1] : NAN);
+    json_close(&json);
+    json_open(&json, "rows_per_second");
+    for (int i = 0; i < ESTIMATORS; i++) json_number(&json, estimators[i], progress_rate(&curves[i].progress));
+    json_close(&json);
+    if (json_end(&json)) *status = 1;
+out:
+    for (int i = 0; i < ESTIMATORS; i++) free(curves[i].bound);
+    return s;
 }
 
 int main(int argc, char **argv)
@@ -64,7 +145,7 @@ int main(int argc, char **argv)
     struct json json;
     const char *layers = "200,200";
     int64_t sizes[GM_SBN_MAX_LAYERS];
-    int estimator = GM_SBN_NVIL, lateral = 0, skip = 0, status;
+    int estimator = GM_SBN_NVIL, lateral = 0, skip = 0, all = 0, status;
     double rate = 1e-3, last = 0, decay = 0;
     gm_sbn_options o = GM_SBN_OPTIONS_INIT;
     gm_sbn *sbn = NULL;
@@ -82,31 +163,35 @@ int main(int argc, char **argv)
         OPTION_REAL("weight-decay", &decay, 0, 1e3, "L2 penalty's gradient, for each weight"),
         OPTION_FLAG("lateral", &lateral, "units hear the earlier ones of their layer"),
         OPTION_FLAG("skip", &skip, "layers hear all higher ones"),
+        OPTION_FLAG("compare", &all, "trains with each estimator and plots their bounds, nothing else"),
         DENSITY_OPTIONS(&d),
     };
 
     status = run_begin(&r, "sbn", "Trains a sigmoid belief network on bits.", argc, argv, own,
                        (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;
-    o.layer_count = read_layers(layers, sizes);
-    if (!o.layer_count) {
-        say("--layers %s: 1 to %d sizes with commas between them are wanted", layers, GM_SBN_MAX_LAYERS);
-        return run_end(&r, GM_OK, 2);
-    }
+    o.layer_count = binary_layers(layers, sizes, GM_SBN_MAX_LAYERS);
+    if (!o.layer_count) return run_end(&r, GM_OK, 2);
     status = density_open(&d);
     if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);
     status = 0;
 
     o.layers = sizes;
-    o.estimator = (int32_t)estimator;
-    if (!o.samples) o.samples = estimator == GM_SBN_RWS || estimator == GM_SBN_VIMCO ? 5 : 1;
     o.lateral = lateral;
     o.skip = skip;
+    if (all) {
+        s = compare(&d, o, (const double[]){ rate, last, decay }, &status);
+        goto out;
+    }
+    o.estimator = (int32_t)estimator;
+    o.samples = draws_of(estimator, o.samples);
     if ((s = density_adam(&o.optimizer, &d, rate, last, decay))) goto out;
     if ((s = gm_sbn_create(&sbn, r.context, d.width, &o))) goto out;
     if ((s = gm_sbn_start(sbn, d.train))) goto out;
     if ((s = density_train(&d, gm_sbn_model(sbn), &status))) goto out;
-    if (draw_weights(&d, sbn)) status = 1;
+    const float *weight = gm_param_value(gm_params_find(gm_model_params(gm_sbn_model(sbn)), "p0.weight"));
+    if (binary_weights(&d, "weights.png", weight, sizes[0], 1, sizes[0])) status = 1;
+    if ((s = binary_bits(&d, gm_sbn_model(sbn), "samples_bits.png"))) goto out;
     if ((s = density_report(&d, gm_sbn_model(sbn), &json, "sbn"))) goto out;
     json_text(&json, "estimator", estimators[estimator]);
     json_text(&json, "layers", layers);

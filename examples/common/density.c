@@ -26,21 +26,28 @@ static double metric(const gm_metric *metrics, int32_t count, const char *name)
 
 /* --- Curves. */
 
+static int widen(double **curve, int room)
+{
+    double *wider = realloc(*curve, (size_t)room * sizeof *wider);
+    if (wider) *curve = wider;
+    return wider != NULL;
+}
+
 static int begin_curves(struct density *d, int64_t epochs)
 {
-    d->epoch_room = (int)epochs;
-    d->room = (int)epochs * POINTS;
-    d->x = calloc((size_t)d->room, sizeof *d->x);
-    d->loss = calloc((size_t)d->room, sizeof *d->loss);
-    d->epoch = calloc((size_t)d->epoch_room, sizeof *d->epoch);
-    d->check = calloc((size_t)d->epoch_room, sizeof *d->check);
-    return d->x && d->loss && d->epoch && d->check;
+    d->before = d->epochs;
+    d->best_epoch = d->seen = 0;
+    d->sum = 0;
+    d->epoch_room = d->before + (int)epochs;
+    d->room = d->epoch_room * POINTS;
+    return widen(&d->x, d->room) && widen(&d->loss, d->room) && widen(&d->epoch, d->epoch_room) &&
+           widen(&d->check, d->epoch_room);
 }
 
 /* A point is the mean since the point before. */
 static void add_point(struct density *d, const gm_progress *p, double loss)
 {
-    const double place = (double)p->epoch + (double)p->row / (double)p->rows;
+    const double place = d->before + (double)p->epoch + (double)p->row / (double)p->rows;
     if (p->row < d->seen) d->seen = 0, d->sum = 0; /* a new epoch */
     if (place < (double)(d->count + 1) / POINTS || d->count >= d->room) return;
     const double sum = loss * (double)p->row;
@@ -58,7 +65,7 @@ static int32_t on_progress(void *user, const gm_progress *p)
         const double check = metric(p->validation, p->validation_count, "loss");
         progress_epoch(&d->progress, p->epoch + 1, loss, check);
         if (d->epochs < d->epoch_room) {
-            d->epoch[d->epochs] = (double)p->epoch + 1;
+            d->epoch[d->epochs] = d->before + (double)p->epoch + 1;
             d->check[d->epochs++] = check;
             if (!d->best_epoch || check < d->check[d->best_epoch - 1]) d->best_epoch = d->epochs;
         }
@@ -172,7 +179,8 @@ gm_status density_train(struct density *d, gm_model *model, int *status)
     const int64_t rows = gm_dataset_rows(d->valid);
     const int64_t used = d->valid_rows && d->valid_rows < rows ? d->valid_rows : rows;
     gm_status s = gm_dataset_range(&valid, d->valid, 0, used);
-    if (s || (s = draw_samples(d, model, "samples_first.png", "Samples before training"))) goto out;
+    if (s) goto out;
+    if (!d->epochs && (s = draw_samples(d, model, "samples_first.png", "Samples before training"))) goto out;
     progress_begin(&d->progress, o->epochs, o->quiet);
     if (!begin_curves(d, o->epochs)) {
         s = GM_E_NOMEM;
@@ -191,7 +199,7 @@ gm_status density_train(struct density *d, gm_model *model, int *status)
     if (s == GM_E_NUMERIC) run_failed(d->run, s), *status = 1; /* the last good weights are still worth keeping */
     else if (s && !d->stopped) goto out;
     if ((s = gm_model_save(model, options_out_path(o, "model.safetensors", path)))) goto out;
-    if ((s = draw_samples(d, model, "samples_last.png", "Samples after training"))) goto out;
+    if ((s = draw_samples(d, model, d->samples ? d->samples : "samples_last.png", "Samples after training"))) goto out;
     draw_curves(d);
 out:
     gm_dataset_release(valid);

@@ -38,6 +38,7 @@ struct density {
     const char *title;  /* of the plot */
     int labels;         /* set before density_open: labels are wanted (MNIST's files only) */
     const char *measure; /* likewise: what the loss is; NULL: negative log-likelihood */
+    const char *samples; /* before density_train: the file for samples after training; NULL: samples_last.png */
     const char *folder; /* likewise: opened instead of --data; NULL: --data */
 
     const char *dataset; /* options */
@@ -55,6 +56,7 @@ struct density {
     struct progress progress;
     double *x, *loss, *epoch, *check; /* points of the curves */
     int count, room, epochs, epoch_room;
+    int before; /* epochs of earlier calls */
     int64_t seen; /* rows of this epoch up to the latest point */
     double sum;   /* and their loss */
     int64_t best_epoch;
@@ -85,7 +87,8 @@ int density_open(struct density *d);
 gm_status density_adam(gm_optimizer **out, const struct density *d, double rate, double last,
                        double weight_decay);
 
-/* Draws samples, fits (with --epochs, --batch, --patience), saves the model, draws samples and curves. GM_OK also after
+/* Draws samples, fits (with --epochs, --batch, --patience), saves the model, draws samples and curves. Called again, it goes on with the
+ * curves, and best_epoch is that of the last call. GM_OK also after
  * Ctrl-C (d->stopped) and when the loss was not finite (reported; *status is 1). */
 gm_status density_train(struct density *d, gm_model *model, int *status);
 

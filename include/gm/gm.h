@@ -8,6 +8,7 @@
 #include "gm/context.h"
 #include "gm/conv.h"
 #include "gm/data.h"
+#include "gm/dbn.h"
 #include "gm/dcgan.h"
 #include "gm/evaluate.h"
 #include "gm/extend.h"

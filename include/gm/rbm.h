@@ -63,6 +63,12 @@ GM_API gm_status gm_rbm_hidden_probabilities(gm_rbm *rbm, const float *rows, int
  * last step. Draws from the model's generator. Statuses as gm_rbm_free_energy; GM_E_INVALID also: steps < 1. */
 GM_API gm_status gm_rbm_gibbs(gm_rbm *rbm, float *rows, int64_t n, int64_t steps, float *means);
 
+/* On a tape: logits of the hidden units [n, hidden] given the visible ones [n, visible], logits of the visible ones given the hidden
+ * ones, and F of each row, [n]. */
+GM_API gm_var gm_rbm_record_hidden(gm_tape *tape, gm_rbm *rbm, gm_var visible);
+GM_API gm_var gm_rbm_record_visible(gm_tape *tape, gm_rbm *rbm, gm_var hidden);
+GM_API gm_var gm_rbm_record_free_energy(gm_tape *tape, gm_rbm *rbm, gm_var visible);
+
 /* log Z by summing over all states of the smaller side. GM_E_UNSUPPORTED: both sides have more than 20 units (the line tells what it would
  * cost); GM_E_INVALID: NULL. */
 GM_API gm_status gm_rbm_log_z(gm_rbm *rbm, double *out);

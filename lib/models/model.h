@@ -475,11 +475,31 @@ gm_status gm_sbn_em_loss(gm_model *model, const struct gm_sbn_options *o, const 
 void gm_mixing(const uint8_t *draws, int64_t chains, int64_t samples, int64_t stride, double *r_hat,
                double *ess);
 
+/* A Boltzmann machine inside another family, its host (NULL: none): it draws from the host's generator, has no optimizer until the host binds one, and its part of a file has names under
+ * `prefix`. The log Z that the machine was given, NaN for none; and that or the exact one, else GM_E_STATE for `verb`. */
+struct gm_rbm;
+struct gm_rbm_options;
+gm_status gm_rbm_create_in(struct gm_rbm **out, gm_context *ctx, int64_t visible, int64_t hidden,
+                           const struct gm_rbm_options *options, const gm_model *host);
+/* Samples: n rows of visible states that began at fair coins, and if not NULL p(v = 1 | h) of their last step. */
+gm_status gm_rbm_draw(struct gm_rbm *rbm, int64_t n, float *states, float *means);
+gm_status gm_rbm_put(gm_archive *archive, const char *prefix, struct gm_rbm *rbm);
+gm_status gm_rbm_get(struct gm_rbm **out, gm_context *ctx, gm_archive *archive, const char *prefix,
+                     gm_optimizer *optimizer, const gm_model *host);
+double gm_rbm_given_log_z(const struct gm_rbm *rbm);
+gm_status gm_rbm_find_log_z(struct gm_rbm *rbm, const char *verb, double *out);
+
+/* Are rows values from 0 to 1, or bits? GM_E_INVALID with row, column and value; or out or rows NULL. */
+struct gm_dbn;
+gm_status gm_dbn_check_rows(struct gm_dbn *dbn, const char *verb, int bits, const float *rows, int64_t n,
+                            const void *out);
+
 extern const gm_family gm_family_generator;
 extern const gm_family gm_family_vae;
 extern const gm_family gm_family_gan;
 extern const gm_family gm_family_sbn;
 extern const gm_family gm_family_rbm;
+extern const gm_family gm_family_dbn;
 extern const gm_family gm_family_autoencoder;
 extern const gm_family gm_family_gmmn;
 

@@ -10,6 +10,7 @@ static const gm_family *const families[] = {
     &gm_family_generator, &gm_family_vae,       &gm_family_gan,       &gm_family_autoencoder,
     &gm_family_gmmn,      &gm_family_linear_ar, &gm_family_neural_ar, &gm_family_made,
     &gm_family_nade,      &gm_family_pixelcnn,  &gm_family_sbn,       &gm_family_rbm,
+    &gm_family_dbn,
 };
 
 gm_status gm_model_get_small(gm_archive *archive, const char *key, int32_t *out)

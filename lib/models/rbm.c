@@ -3,6 +3,7 @@
 #include "gm/rbm.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "gm/layer_file.h"
@@ -63,8 +64,29 @@ static void toss(gm_rng *rng, float *bits, int64_t n)
     for (int64_t i = 0; i < n; i++) bits[i] = gm_rng_double(rng) < 0.5;
 }
 
+/* The machine draws from its host's generator, on a tape of its own. */
+static gm_status follow(gm_model *model, const gm_model *host)
+{
+    gm_status status;
+    gm_tape *tape = NULL;
+    GM_TRY(gm_tape_create(&tape, model->ctx, host->rng));
+    gm_tape_release(model->tape);
+    model->tape = tape;
+    gm_rng_release(model->rng);
+    model->rng = host->rng;
+    gm_rng_retain(model->rng);
+out:
+    return status;
+}
+
 gm_status gm_rbm_create(gm_rbm **out, gm_context *ctx, int64_t visible, int64_t hidden,
                         const gm_rbm_options *options)
+{
+    return gm_rbm_create_in(out, ctx, visible, hidden, options, NULL);
+}
+
+gm_status gm_rbm_create_in(gm_rbm **out, gm_context *ctx, int64_t visible, int64_t hidden,
+                           const gm_rbm_options *options, const gm_model *host)
 {
     if (out) *out = NULL;
     if (!out || !ctx) return gm_model_fail(ctx, GM_E_INVALID, "rbm: context or out is NULL");
@@ -80,17 +102,18 @@ gm_status gm_rbm_create(gm_rbm **out, gm_context *ctx, int64_t visible, int64_t 
     rbm->hidden = hidden;
     rbm->log_z = NAN;
     GM_TRY(gm_model_open(&rbm->model, &gm_family_rbm, ctx));
+    if (host) GM_TRY(follow(&rbm->model, host));
     gm_model *model = &rbm->model;
     model->row_size = visible;
     GM_TRY(make_param(rbm, &rbm->weight, model->params, "weight", 2, hidden, visible));
     GM_TRY(make_param(rbm, &rbm->bias, model->params, "hidden_bias", 1, hidden, 0));
     GM_TRY(make_param(rbm, &rbm->visible_bias, model->params, "visible_bias", 1, visible, 0));
-    GM_TRY(gm_param_init(rbm->weight, GM_INIT_NORMAL, 0, 0.01, NULL));
+    GM_TRY(gm_param_init(rbm->weight, GM_INIT_NORMAL, 0, 0.01, host ? host->rng : NULL));
     if (o.persistent) {
         GM_TRY(make_param(rbm, &rbm->chains, model->state, "chains", 2, o.chains, visible));
         toss(model->rng, gm_param_value(rbm->chains), o.chains * visible);
     }
-    GM_TRY(gm_model_bind(model, &model->optimizer, o.optimizer, model->params));
+    if (!host) GM_TRY(gm_model_bind(model, &model->optimizer, o.optimizer, model->params));
     *out = rbm;
     return GM_OK;
 out:
@@ -205,27 +228,30 @@ static gm_status check_rows(gm_rbm *rbm, const char *verb, const float *rows, in
     return GM_OK;
 }
 
-/* b + v W^T, [n, hidden]. */
-static gm_var record_inputs(gm_rbm *rbm, gm_tape *tape, gm_var v)
+gm_var gm_rbm_record_hidden(gm_tape *tape, gm_rbm *rbm, gm_var v)
 {
+    if (!tape) return GM_NO_VAR;
+    if (!rbm) return gm_tape_fail(tape, GM_E_INVALID, "rbm: hidden: rbm is NULL");
     return gm_linear(tape, v, gm_parameter(tape, rbm->weight), gm_parameter(tape, rbm->bias),
                      GM_ACTIVATION_NONE, 0);
 }
 
-/* a + h W, [n, visible]. */
-static gm_var record_down(gm_rbm *rbm, gm_tape *tape, gm_var h)
+gm_var gm_rbm_record_visible(gm_tape *tape, gm_rbm *rbm, gm_var h)
 {
+    if (!tape) return GM_NO_VAR;
+    if (!rbm) return gm_tape_fail(tape, GM_E_INVALID, "rbm: visible: rbm is NULL");
     return gm_add(tape, gm_matmul(tape, h, gm_parameter(tape, rbm->weight), 0, 0),
                   gm_parameter(tape, rbm->visible_bias));
 }
 
-/* F of each row, [n]. */
-static gm_var record_free_energy(gm_rbm *rbm, gm_tape *tape, gm_var v)
+gm_var gm_rbm_record_free_energy(gm_tape *tape, gm_rbm *rbm, gm_var v)
 {
     static const int32_t columns[1] = { 1 };
     static const int64_t flat[1] = { -1 };
+    if (!tape) return GM_NO_VAR;
+    if (!rbm) return gm_tape_fail(tape, GM_E_INVALID, "rbm: free_energy: rbm is NULL");
     const int64_t shape[2] = { rbm->model.row_size, 1 };
-    gm_var soft = gm_sum_axes(tape, gm_softplus(tape, record_inputs(rbm, tape, v)), columns, 1, 0);
+    gm_var soft = gm_sum_axes(tape, gm_softplus(tape, gm_rbm_record_hidden(tape, rbm, v)), columns, 1, 0);
     gm_var a = gm_reshape(tape, gm_parameter(tape, rbm->visible_bias), 2, shape);
     gm_var linear = gm_reshape(tape, gm_matmul(tape, v, a, 0, 0), 1, flat);
     return gm_neg(tape, gm_add(tape, soft, linear));
@@ -246,7 +272,7 @@ gm_status gm_rbm_free_energy(gm_rbm *rbm, const float *rows, int64_t n, double *
     for (int64_t done = 0; done < n;) {
         const int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
         gm_model_record(model, GM_TAPE_CONSTANT);
-        gm_var f = record_free_energy(rbm, model->tape, record_rows(rbm, rows + done * model->row_size, m));
+        gm_var f = gm_rbm_record_free_energy(model->tape, rbm, record_rows(rbm, rows + done * model->row_size, m));
         GM_TRY(gm_tape_status(model->tape));
         for (int64_t i = 0; i < m; i++) out[done + i] = (double)gm_value(model->tape, f)[i];
         done += m;
@@ -265,7 +291,7 @@ gm_status gm_rbm_hidden_probabilities(gm_rbm *rbm, const float *rows, int64_t n,
         const int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
         gm_model_record(model, GM_TAPE_CONSTANT);
         gm_var x = record_rows(rbm, rows + done * model->row_size, m);
-        gm_var p = gm_sigmoid(model->tape, record_inputs(rbm, model->tape, x));
+        gm_var p = gm_sigmoid(model->tape, gm_rbm_record_hidden(model->tape, rbm, x));
         GM_TRY(gm_tape_status(model->tape));
         memcpy(out + done * rbm->hidden, gm_value(model->tape, p),
                (size_t)(m * rbm->hidden) * sizeof *out);
@@ -284,8 +310,8 @@ static gm_status walk(gm_rbm *rbm, float *states, int64_t n, int64_t steps, floa
     gm_status status = GM_OK;
     for (int64_t k = 0; k < steps; k++) {
         gm_model_record(&rbm->model, GM_TAPE_CONSTANT);
-        gm_var h = gm_bernoulli_sample(tape, record_inputs(rbm, tape, record_rows(rbm, states, n)));
-        gm_var logits = record_down(rbm, tape, h);
+        gm_var h = gm_bernoulli_sample(tape, gm_rbm_record_hidden(tape, rbm, record_rows(rbm, states, n)));
+        gm_var logits = gm_rbm_record_visible(tape, rbm, h);
         gm_var v = gm_bernoulli_sample(tape, logits);
         gm_var mean = means && k == steps - 1 ? gm_sigmoid(tape, logits) : GM_NO_VAR;
         GM_TRY(gm_tape_status(tape));
@@ -336,6 +362,8 @@ static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_me
     const int persistent = rbm->chains && mode & GM_TAPE_TRAIN;
     const int64_t n = persistent ? rbm->o.chains : batch->count;
     gm_status status;
+    if (!model->optimizer && mode & GM_TAPE_TRAIN)
+        GM_TRY(gm_model_fail(model->ctx, GM_E_STATE, "rbm: fit: a frozen layer of a deep belief network"));
     GM_TRY(check_rows(rbm, "fit", batch->rows, batch->count, out));
     GM_TRY(reserve(rbm, n));
     memcpy(rbm->states, persistent ? gm_param_value(rbm->chains) : batch->rows,
@@ -345,9 +373,9 @@ static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_me
         memcpy(gm_param_value(rbm->chains), rbm->states, (size_t)(n * model->row_size) * sizeof *rbm->states);
     gm_model_record(model, mode);
     gm_var x = record_rows(rbm, batch->rows, batch->count);
-    gm_var data = gm_mean(tape, record_free_energy(rbm, tape, x));
-    gm_var chain = gm_mean(tape, record_free_energy(rbm, tape, record_rows(rbm, rbm->states, n)));
-    gm_var again = gm_sigmoid(tape, record_down(rbm, tape, gm_sigmoid(tape, record_inputs(rbm, tape, x))));
+    gm_var data = gm_mean(tape, gm_rbm_record_free_energy(tape, rbm, x));
+    gm_var chain = gm_mean(tape, gm_rbm_record_free_energy(tape, rbm, record_rows(rbm, rbm->states, n)));
+    gm_var again = gm_sigmoid(tape, gm_rbm_record_visible(tape, rbm, gm_sigmoid(tape, gm_rbm_record_hidden(tape, rbm, x))));
     gm_var error = gm_mean(tape, gm_square(tape, gm_sub(tape, again, x)));
     *out = gm_sub(tape, data, chain);
     gm_metrics_add(metrics, "loss", gm_scalar(tape, *out));
@@ -358,6 +386,12 @@ out:
     return status;
 }
 
+gm_status gm_rbm_draw(gm_rbm *rbm, int64_t n, float *states, float *means)
+{
+    toss(rbm->model.rng, states, n * rbm->model.row_size);
+    return walk(rbm, states, n, rbm->o.sample_steps, means);
+}
+
 static gm_status sample(gm_model *model, float *out, const float *labels, int64_t count)
 {
     gm_rbm *rbm = of(model);
@@ -366,48 +400,70 @@ static gm_status sample(gm_model *model, float *out, const float *labels, int64_
     for (int64_t done = 0; done < count;) {
         const int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
         GM_TRY(reserve(rbm, m));
-        toss(model->rng, rbm->states, m * model->row_size);
-        GM_TRY(walk(rbm, rbm->states, m, rbm->o.sample_steps, out + done * model->row_size));
+        GM_TRY(gm_rbm_draw(rbm, m, rbm->states, out + done * model->row_size));
         done += m;
     }
 out:
     return status;
 }
 
+double gm_rbm_given_log_z(const gm_rbm *rbm)
+{
+    return rbm->log_z_at == rbm->model.steps ? rbm->log_z : NAN;
+}
+
+gm_status gm_rbm_find_log_z(gm_rbm *rbm, const char *verb, double *out)
+{
+    gm_status status = GM_OK;
+    *out = gm_rbm_given_log_z(rbm);
+    if (isnan(*out)) status = gm_rbm_log_z(rbm, out);
+    if (status == GM_E_UNSUPPORTED)
+        return gm_model_fail(rbm->model.ctx, GM_E_STATE,
+                             "%s: log Z of %lld by %lld units is not known; give one with "
+                             "gm_rbm_set_log_z (gm_rbm_ais estimates it)",
+                             verb, (long long)rbm->model.row_size, (long long)rbm->hidden);
+    return status;
+}
+
 static gm_status log_prob(gm_model *model, const gm_batch *batch, double *out)
 {
     gm_rbm *rbm = of(model);
-    double log_z = rbm->log_z_at == model->steps ? rbm->log_z : NAN;
+    double log_z;
     gm_status status;
-    if (isnan(log_z)) {
-        status = gm_rbm_log_z(rbm, &log_z);
-        if (status == GM_E_UNSUPPORTED)
-            GM_TRY(gm_model_fail(model->ctx, GM_E_STATE,
-                                 "rbm: log_prob: log Z of %lld by %lld units is not known; give one with "
-                                 "gm_rbm_set_log_z (gm_rbm_ais estimates it)",
-                                 (long long)model->row_size, (long long)rbm->hidden));
-        GM_TRY(status);
-    }
+    GM_TRY(gm_rbm_find_log_z(rbm, "rbm: log_prob", &log_z));
     GM_TRY(gm_rbm_free_energy(rbm, batch->rows, batch->count, out));
     for (int64_t i = 0; i < batch->count; i++) out[i] = -out[i] - log_z;
 out:
     return status;
 }
 
-static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
+/* What is told of a machine in a file, by name. */
+static const char *key_of(char key[64], const char *prefix, const char *name)
 {
-    gm_rbm *rbm = of(model);
+    (void)snprintf(key, 64, "%s%s", prefix, name);
+    return key;
+}
+
+gm_status gm_rbm_put(gm_archive *archive, const char *prefix, gm_rbm *rbm)
+{
+    const struct {
+        const char *name;
+        int64_t value;
+    } whole[] = {
+        { "rbm.visible", rbm->model.row_size },
+        { "rbm.hidden", rbm->hidden },
+        { "rbm.steps", rbm->o.steps },
+        { "rbm.persistent", rbm->o.persistent },
+        { "rbm.chains", rbm->o.chains },
+        { "rbm.sample_steps", rbm->o.sample_steps },
+    };
+    char key[64];
     gm_status status;
-    (void)checkpoint;
-    GM_TRY(gm_archive_set_int(archive, "rbm.visible", model->row_size));
-    GM_TRY(gm_archive_set_int(archive, "rbm.hidden", rbm->hidden));
-    GM_TRY(gm_archive_set_int(archive, "rbm.steps", rbm->o.steps));
-    GM_TRY(gm_archive_set_int(archive, "rbm.persistent", rbm->o.persistent));
-    GM_TRY(gm_archive_set_int(archive, "rbm.chains", rbm->o.chains));
-    GM_TRY(gm_archive_set_int(archive, "rbm.sample_steps", rbm->o.sample_steps));
-    GM_TRY(gm_archive_set_real(archive, "rbm.log_z", rbm->log_z_at == model->steps ? rbm->log_z : NAN));
-    GM_TRY(gm_archive_put_params(archive, "", model->params));
-    GM_TRY(gm_archive_put_params(archive, "state.", model->state));
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
+        GM_TRY(gm_archive_set_int(archive, key_of(key, prefix, whole[i].name), whole[i].value));
+    GM_TRY(gm_archive_set_real(archive, key_of(key, prefix, "rbm.log_z"), gm_rbm_given_log_z(rbm)));
+    GM_TRY(gm_archive_put_params(archive, prefix, rbm->model.params));
+    GM_TRY(gm_archive_put_params(archive, key_of(key, prefix, "state."), rbm->model.state));
 out:
     return status;
 }
@@ -428,34 +484,53 @@ out:
     return status;
 }
 
-static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_optimizer *optimizer)
+gm_status gm_rbm_get(gm_rbm **out, gm_context *ctx, gm_archive *archive, const char *prefix,
+                     gm_optimizer *optimizer, const gm_model *host)
 {
     gm_rbm_options o = GM_RBM_OPTIONS_INIT;
     gm_rbm *rbm = NULL;
-    int64_t visible, hidden, persistent, steps;
+    int64_t visible, hidden;
     double log_z;
+    char key[64];
     gm_status status;
-    GM_TRY(gm_archive_get_int(archive, "rbm.visible", &visible));
-    GM_TRY(gm_archive_get_int(archive, "rbm.hidden", &hidden));
-    GM_TRY(gm_archive_get_int(archive, "rbm.steps", &o.steps));
-    GM_TRY(gm_archive_get_int(archive, "rbm.persistent", &persistent));
-    GM_TRY(gm_archive_get_int(archive, "rbm.chains", &o.chains));
-    GM_TRY(gm_archive_get_int(archive, "rbm.sample_steps", &o.sample_steps));
-    GM_TRY(gm_archive_get_real(archive, "rbm.log_z", &log_z));
-    GM_TRY(gm_archive_get_int(archive, "gm.steps", &steps));
-    o.persistent = persistent == 0 || persistent == 1 ? (int32_t)persistent : -1;
+    GM_TRY(gm_archive_get_int(archive, key_of(key, prefix, "rbm.visible"), &visible));
+    GM_TRY(gm_archive_get_int(archive, key_of(key, prefix, "rbm.hidden"), &hidden));
+    GM_TRY(gm_archive_get_int(archive, key_of(key, prefix, "rbm.steps"), &o.steps));
+    GM_TRY(gm_model_get_small(archive, key_of(key, prefix, "rbm.persistent"), &o.persistent));
+    GM_TRY(gm_archive_get_int(archive, key_of(key, prefix, "rbm.chains"), &o.chains));
+    GM_TRY(gm_archive_get_int(archive, key_of(key, prefix, "rbm.sample_steps"), &o.sample_steps));
+    GM_TRY(gm_archive_get_real(archive, key_of(key, prefix, "rbm.log_z"), &log_z));
     o.optimizer = optimizer;
-    GM_TRY(check_stored(archive, "weight", hidden, visible));
-    if (o.persistent == 1) GM_TRY(check_stored(archive, "state.chains", o.chains, visible));
-    GM_TRY(gm_rbm_create(&rbm, ctx, visible, hidden, &o));
-    GM_TRY(gm_archive_get_params(archive, "", rbm->model.params));
-    GM_TRY(gm_archive_get_params(archive, "state.", rbm->model.state));
-    rbm->log_z = log_z;
-    rbm->log_z_at = steps;
-    *out = &rbm->model;
+    GM_TRY(check_stored(archive, key_of(key, prefix, "weight"), hidden, visible));
+    if (o.persistent == 1)
+        GM_TRY(check_stored(archive, key_of(key, prefix, "state.chains"), o.chains, visible));
+    GM_TRY(gm_rbm_create_in(&rbm, ctx, visible, hidden, &o, host));
+    GM_TRY(gm_archive_get_params(archive, prefix, rbm->model.params));
+    GM_TRY(gm_archive_get_params(archive, key_of(key, prefix, "state."), rbm->model.state));
+    rbm->log_z = log_z; /* of as many updates as the caller says */
+    *out = rbm;
     return GM_OK;
 out:
     gm_rbm_release(rbm);
+    return status;
+}
+
+static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
+{
+    (void)checkpoint;
+    return gm_rbm_put(archive, "", of(model));
+}
+
+static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_optimizer *optimizer)
+{
+    gm_rbm *rbm = NULL;
+    int64_t steps;
+    gm_status status;
+    GM_TRY(gm_archive_get_int(archive, "gm.steps", &steps));
+    GM_TRY(gm_rbm_get(&rbm, ctx, archive, "", optimizer, NULL));
+    rbm->log_z_at = steps;
+    *out = &rbm->model;
+out:
     return status;
 }
 

@@ -1,4 +1,4 @@
-/* sbn.c - every allocation fails once: the lives of a sigmoid belief network and of a Boltzmann machine. */
+/* sbn.c - every allocation fails once: the lives of a sigmoid belief network of a Boltzmann machine, and of a deep belief network. */
 #include "gm/gm.h"
 #include "sweep.h"
 
@@ -106,6 +106,44 @@ out:
     return status;
 }
 
+static gm_status tower(sweep *s)
+{
+    static const int64_t layers[2] = { 2, VISIBLE };
+    gm_status status;
+    gm_rbm_options r = GM_RBM_OPTIONS_INIT;
+    gm_dbn_options o = GM_DBN_OPTIONS_INIT;
+    gm_dbn *dbn = NULL;
+    gm_model *loaded = NULL;
+    gm_dataset *data = NULL;
+    gm_tensor *samples = NULL;
+    const int64_t shape[2] = { ROWS, VISIBLE };
+    float features[ROWS * VISIBLE];
+    double lp[ROWS], error[ROWS];
+    char path[SUPPORT_PATH + 64];
+    snprintf(path, sizeof path, "%s/dbn.safetensors", s->folder);
+    r.persistent = 1, r.chains = 3, r.sample_steps = 2;
+    o.layers = layers, o.layer_count = 2, o.rbm = &r;
+    MAKE(s, data, gm_dataset_from_memory(&data, s->ctx, 2, shape, rows));
+    MAKE(s, dbn, gm_dbn_create(&dbn, s->ctx, VISIBLE, &o));
+    DO(s, gm_model_step(gm_dbn_model(dbn), rows, ROWS, NULL, 0, NULL));
+    DO(s, gm_dbn_grow(dbn, &r));
+    DO(s, gm_dbn_start(dbn, data));
+    DO(s, gm_model_step(gm_dbn_model(dbn), rows, ROWS, NULL, 0, NULL));
+    DO(s, gm_dbn_features(dbn, rows, ROWS, 2, features));
+    DO(s, gm_dbn_bound(dbn, rows, ROWS, 2, lp, error));
+    DO(s, gm_model_log_prob(gm_dbn_model(dbn), rows, ROWS, lp));
+    MAKE(s, samples, gm_model_sample(&samples, gm_dbn_model(dbn), 3));
+    DO(s, gm_model_save_checkpoint(gm_dbn_model(dbn), path));
+    MAKE(s, loaded, gm_model_load(&loaded, s->ctx, path));
+    DO(s, gm_model_step(loaded, rows, ROWS, NULL, 0, NULL));
+out:
+    gm_dbn_release(dbn);
+    gm_model_release(loaded);
+    gm_dataset_release(data);
+    gm_tensor_release(samples);
+    return status;
+}
+
 START_TEST(every_allocation_fails_once)
 {
     char folder[SUPPORT_PATH];
@@ -114,8 +152,9 @@ START_TEST(every_allocation_fails_once)
     support_folder_make(folder);
     failures += sweep_run("sigmoid belief networks", nets, folder, 2, 1);
     failures += sweep_run("a Boltzmann machine", machine, folder, 2, 0);
+    failures += sweep_run("a deep belief network", tower, folder, 1, 0);
     support_folder_remove(folder);
-    printf("failures: %lld survived in 2 scenarios\n", (long long)failures);
+    printf("failures: %lld survived in 3 scenarios\n", (long long)failures);
 }
 END_TEST
 
