@@ -7,7 +7,9 @@
 #include "base/rng.h"
 #include "tensor/tensor.h"
 
-#define CHUNK ((size_t)1 << 20)
+/* Of the arenas' chunks: small models stay small, large ones get few chunks. */
+#define FIRST_CHUNK ((size_t)64 << 10)
+#define LARGEST_CHUNK ((size_t)1 << 20)
 
 static const gm_var none = { 0, 0 };
 
@@ -29,8 +31,8 @@ gm_status gm_tape_create(gm_tape **out, gm_context *ctx, gm_rng *rng)
     tape->owners = 1;
     tape->mode = GM_TAPE_TRAIN;
     tape->recording = new_recording(ctx);
-    gm_arena_init(&tape->values, &ctx->memory, CHUNK);
-    gm_arena_init(&tape->gradients, &ctx->memory, CHUNK);
+    gm_arena_init(&tape->values, &ctx->memory, FIRST_CHUNK, LARGEST_CHUNK);
+    gm_arena_init(&tape->gradients, &ctx->memory, FIRST_CHUNK, LARGEST_CHUNK);
     if (rng) {
         gm_rng_retain(rng);
         tape->rng = rng;

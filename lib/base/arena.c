@@ -14,11 +14,12 @@ struct gm_chunk {
 #define HEADER ALIGN
 _Static_assert(sizeof(gm_chunk) <= HEADER, "chunk header fits its slot");
 
-void gm_arena_init(gm_arena *a, gm_memory *memory, size_t chunk)
+void gm_arena_init(gm_arena *a, gm_memory *memory, size_t first, size_t most)
 {
     memset(a, 0, sizeof *a);
     a->memory = memory;
-    a->chunk = chunk;
+    a->chunk = first;
+    a->most = most;
 }
 
 void gm_arena_free(gm_arena *a)
@@ -61,6 +62,7 @@ void *gm_arena_get(gm_arena *a, size_t size)
     if (!c) return NULL;
     c->next = NULL;
     c->size = payload;
+    if (a->chunk <= a->most / 2) a->chunk *= 2;
     if (a->current) a->current->next = c;
     else a->first = c;
     a->current = c;

@@ -30,7 +30,8 @@ typedef struct gm_arena {
     gm_memory *memory;
     gm_chunk *first, *current;
     size_t used;  /* bytes used of the current chunk */
-    size_t chunk; /* least size of a new chunk */
+    size_t chunk; /* least size of the next chunk; doubles up to `most` */
+    size_t most;
 } gm_arena;
 
 typedef struct gm_arena_mark {
@@ -38,7 +39,7 @@ typedef struct gm_arena_mark {
     size_t used;
 } gm_arena_mark;
 
-void gm_arena_init(gm_arena *a, gm_memory *memory, size_t chunk);
+void gm_arena_init(gm_arena *a, gm_memory *memory, size_t first, size_t most);
 void gm_arena_free(gm_arena *a);
 void gm_arena_reset(gm_arena *a);
 void *gm_arena_get(gm_arena *a, size_t size); /* 64-byte aligned, NULL on failure */
