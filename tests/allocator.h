@@ -20,7 +20,6 @@ typedef struct watched {
 } watched;
 
 #define WATCHED_LARGEST ((size_t)1 << 40)
-#define WATCHED_FILL ((size_t)64 << 10) /* as much of a block; chunks of a megabyte are made thousands of times */
 #define WATCHED_MARK UINT64_C(0x67657665696c6574)
 
 /* In front of every block, one alignment unit before it. */
@@ -40,7 +39,7 @@ static inline void *watched_allocate(void *user, size_t size, size_t align)
     if (posix_memalign(&block, 64, 64 + size)) return NULL;
     watched_head head = { WATCHED_MARK, size };
     memcpy(block, &head, sizeof head);
-    memset((char *)block + 64, 0xa5, size < WATCHED_FILL ? size : WATCHED_FILL); /* nobody may count on zeros */
+    memset((char *)block + 64, 0xa5, size); /* nobody may count on zeros */
     w->live++;
     w->bytes += size;
     return (char *)block + 64;

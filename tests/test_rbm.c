@@ -312,6 +312,8 @@ START_TEST(log_z_of_large_machines)
 {
     gm_context *ctx = support_context(8, 1);
     gm_rbm *rbm = make(ctx, 21, 22, 0.1, NULL);
+    static const int64_t shape[2] = { 1, 21 };
+    gm_dataset *data;
     float rows[21] = { 0 };
     double z = 5, lp, f;
     support_fails(ctx, gm_rbm_log_z(rbm, &z), GM_E_UNSUPPORTED, "2^21 states is wanted; at most 2^20");
@@ -323,6 +325,11 @@ START_TEST(log_z_of_large_machines)
     ck_assert_double_eq_tol(lp, -f - 30, 1e-9);
     support_ok(ctx, gm_model_step(gm_rbm_model(rbm), rows, 1, NULL, 0, NULL)); /* an update ends its truth */
     support_fails(ctx, gm_model_log_prob(gm_rbm_model(rbm), rows, 1, &lp), GM_E_STATE, "not known");
+    gm_rbm_set_log_z(rbm, 30);
+    support_ok(ctx, gm_dataset_from_memory(&data, ctx, 2, shape, rows));
+    support_ok(ctx, gm_rbm_start(rbm, data)); /* so do other biases */
+    support_fails(ctx, gm_model_log_prob(gm_rbm_model(rbm), rows, 1, &lp), GM_E_STATE, "not known");
+    gm_dataset_release(data);
     gm_rbm_release(rbm);
     gm_context_release(ctx);
 }

@@ -65,7 +65,8 @@ GM_API int32_t gm_dbn_stage(const gm_dbn *dbn);
 GM_API gm_rbm *gm_dbn_layer(gm_dbn *dbn, int32_t layer);
 
 /* Freezes the uppermost machine and puts the next on it. options: of the new one, with its optimizer; NULL: defaults. Its weights are those of the machine
- * below turned over, or small random ones with biases 0 (see `transpose`). The model's optimizer is the new one's from now on.
+ * below turned over, or small random ones with biases 0 (see `transpose`). The model's optimizer is the new one's from now on,
+ * and gm_model_params gives a new set: one that was borrowed before is gone.
  * GM_E_STATE: fully grown, in the middle of a fit, or the optimizer is bound already; what gm_rbm_create returns. The net is as before after a
  * failure. */
 GM_API gm_status gm_dbn_grow(gm_dbn *dbn, const gm_rbm_options *options);

@@ -102,7 +102,7 @@ typedef struct gm_rbm_ais_result {
 /* options NULL: all defaults. The model's own generator is not used. GM_E_INVALID: NULL, an option out of range, betas that do not rise from 0 to
  * 1; GM_E_CANCELLED; GM_E_NOMEM. *out is as before after a failure. */
 GM_API gm_status gm_rbm_ais(gm_rbm_ais_result *out, gm_rbm *rbm, const gm_rbm_ais_options *options);
-/* The log Z that log_prob uses from now on, until the next update; NaN: none. */
+/* The log Z that log_prob uses from now on, until the next update or gm_rbm_start; NaN: none. */
 GM_API void gm_rbm_set_log_z(gm_rbm *rbm, double log_z);
 
 #ifdef __cplusplus

@@ -184,7 +184,7 @@ typedef struct gm_sbn_gibbs_result {
  *
  * Chains that did not mix (a largest R-hat above 1.1) are a warning in the context's log, not a failure. options NULL: all
  * defaults. GM_E_INVALID: NULL, n < 1, an option out of range (named, with its value), rows or states that are not bits (row, column, value), states NULL
- * with START_STATES; GM_E_NUMERIC: a weight is not finite; GM_E_NOMEM. *out is as before after a failure. */
+ * with START_STATES; GM_E_UNSUPPORTED: more than 2048 chains with tanh units; GM_E_NUMERIC: a weight is not finite; GM_E_NOMEM. *out is as before after a failure. */
 GM_API gm_status gm_sbn_gibbs(gm_sbn_gibbs_result *out, gm_sbn *sbn, const float *rows, int64_t n,
                               const gm_sbn_gibbs_options *options, double *means, double *r_hat,
                               double *ess, float *states);

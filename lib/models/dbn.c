@@ -26,21 +26,15 @@ static gm_dbn *of(gm_model *model)
 
 static gm_status check_options(gm_context *ctx, int64_t visible, const gm_dbn_options *o)
 {
-    const struct {
-        const char *name;
-        int64_t value, least, most;
-    } whole[] = {
+    const gm_model_range whole[] = {
         { "visible", visible, 1, INT32_MAX },
         { "layer_count", o->layer_count, 1, GM_DBN_MAX_LAYERS },
         { "transpose", o->transpose, 0, 1 },
         { "draws", o->draws, 0, 1 },
         { "log_prob_samples", o->log_prob_samples, 1, 1000000000 },
     };
-    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-        if (whole[i].value < whole[i].least || whole[i].value > whole[i].most)
-            return gm_model_fail(ctx, GM_E_INVALID, "dbn: %s is %lld, %lld to %lld is wanted",
-                                 whole[i].name, (long long)whole[i].value, (long long)whole[i].least,
-                                 (long long)whole[i].most);
+    const gm_status status = gm_model_check_ranges(ctx, "dbn", whole, sizeof whole / sizeof *whole);
+    if (status) return status;
     if (!o->layers) return gm_model_fail(ctx, GM_E_INVALID, "dbn: layers is NULL");
     for (int32_t l = 0; l < o->layer_count; l++)
         if (o->layers[l] < 1 || o->layers[l] > INT32_MAX)
@@ -230,17 +224,8 @@ gm_rbm *gm_dbn_layer(gm_dbn *dbn, int32_t layer)
 gm_status gm_dbn_check_rows(gm_dbn *dbn, const char *verb, int bits, const float *rows, int64_t n,
                             const void *out)
 {
-    gm_context *ctx = dbn->model.ctx;
-    const int64_t size = dbn->model.row_size;
-    if (!rows || !out || n < 1)
-        return gm_model_fail(ctx, GM_E_INVALID, "dbn: %s: an array is NULL, or n is %lld (at least 1)",
-                             verb, (long long)n);
-    for (int64_t i = 0; i < n * size; i++)
-        if (bits ? rows[i] != 0 && rows[i] != 1 : !(rows[i] >= 0 && rows[i] <= 1))
-            return gm_model_fail(ctx, GM_E_INVALID, "dbn: %s: row %lld, column %lld is %g; 0 %s 1 is wanted",
-                                 verb, (long long)(i / size), (long long)(i % size), (double)rows[i],
-                                 bits ? "or" : "to");
-    return GM_OK;
+    const gm_status status = gm_model_check_arrays(&dbn->model, verb, rows, n, out);
+    return status ? status : gm_model_check_bits(&dbn->model, verb, bits, rows, n, dbn->model.row_size);
 }
 
 /* Layer `to` of m rows, each layer drawn from q or as its probabilities; soft: the last as probabilities in any case. */
@@ -278,16 +263,6 @@ out:
     return status;
 }
 
-static gm_status check_data(gm_dbn *dbn, const char *verb, gm_dataset *data)
-{
-    gm_model *model = &dbn->model;
-    if (!data) return gm_model_fail(model->ctx, GM_E_INVALID, "dbn: %s: data is NULL", verb);
-    if (gm_dataset_row_size(data) != model->row_size)
-        return gm_model_fail(model->ctx, GM_E_SHAPE, "dbn: %s: rows have %lld values, the model's have %lld",
-                             verb, (long long)gm_dataset_row_size(data), (long long)model->row_size);
-    return GM_OK;
-}
-
 static gm_status mean_of(gm_dbn *dbn, const char *verb, gm_dataset *data, float *out)
 {
     gm_model *model = &dbn->model;
@@ -323,7 +298,7 @@ gm_status gm_dbn_mean(gm_dbn *dbn, gm_dataset *data, float *out)
 {
     if (!dbn) return GM_E_INVALID;
     gm_status status;
-    GM_TRY(check_data(dbn, "mean", data));
+    GM_TRY(gm_model_check_start(&dbn->model, "mean", data));
     if (!out) GM_TRY(gm_model_fail(dbn->model.ctx, GM_E_INVALID, "dbn: mean: out is NULL"));
     GM_TRY(mean_of(dbn, "mean", data, out));
 out:
@@ -338,14 +313,11 @@ gm_status gm_dbn_start(gm_dbn *dbn, gm_dataset *data)
     const size_t bytes = (size_t)size * sizeof(float);
     float *mean = NULL, *bias = gm_param_value(gm_rbm_visible_bias(dbn->machine[dbn->stage]));
     gm_status status;
-    GM_TRY(check_data(dbn, "start", data));
+    GM_TRY(gm_model_check_start(&dbn->model, "start", data));
     mean = gm_context_allocate(ctx, bytes);
     if (!mean) return gm_model_fail(ctx, GM_E_NOMEM, "dbn: start: no memory for %lld means", (long long)size);
     GM_TRY(mean_of(dbn, "start", data, mean));
-    for (int64_t i = 0; i < size; i++) {
-        const double p = fmin(fmax((double)mean[i], 0.001), 0.999);
-        bias[i] = (float)log(p / (1 - p));
-    }
+    for (int64_t i = 0; i < size; i++) bias[i] = gm_model_bias_of_mean(mean[i]);
     gm_rbm_set_log_z(dbn->machine[dbn->stage], NAN);
 out:
     if (mean) gm_context_free(ctx, mean, bytes);
@@ -393,19 +365,6 @@ out:
     return status;
 }
 
-static gm_status reserve(gm_dbn *dbn, int64_t floats)
-{
-    const size_t bytes = (size_t)floats * sizeof *dbn->states;
-    if (bytes <= dbn->states_bytes) return GM_OK;
-    float *states = gm_context_allocate(dbn->model.ctx, bytes);
-    if (!states)
-        return gm_model_fail(dbn->model.ctx, GM_E_NOMEM, "dbn: no memory for %lld states", (long long)floats);
-    gm_context_free(dbn->model.ctx, dbn->states, dbn->states_bytes);
-    dbn->states = states;
-    dbn->states_bytes = bytes;
-    return GM_OK;
-}
-
 /* Visible states of the top machine from its chains, then ancestral sampling downwards; the lowest layer as probabilities. With one machine
  * its own way of sampling is all. */
 static gm_status sample(gm_model *model, float *out, const float *labels, int64_t count)
@@ -419,7 +378,8 @@ static gm_status sample(gm_model *model, float *out, const float *labels, int64_
     for (int64_t done = 0; done < count;) {
         const int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
         const int64_t shape[2] = { m, dbn->size[under] };
-        GM_TRY(reserve(dbn, m * dbn->size[under]));
+        if (!gm_model_room(model->ctx, &dbn->states, &dbn->states_bytes, m * dbn->size[under]))
+            GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "dbn: no memory for %lld chains", (long long)m));
         GM_TRY(gm_rbm_draw(top, m, dbn->states, NULL));
         gm_model_record(model, GM_TAPE_CONSTANT);
         gm_var h = gm_input_array(tape, 2, shape, dbn->states);

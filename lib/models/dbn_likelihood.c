@@ -92,23 +92,23 @@ out:
     return status;
 }
 
-gm_status gm_dbn_bound(gm_dbn *dbn, const float *rows, int64_t n, int64_t samples, double *out,
-                       double *standard_error)
+/* The bound (a mean of logs), or the log of the mean weight, of every row. */
+static gm_status estimate(call *c, int bound, double *out, double *standard_error)
 {
-    if (!dbn) return GM_E_INVALID;
-    call c = { dbn, "bound", rows, n, samples, 0 };
+    const int exact = gm_dbn_stage(c->dbn) == 1;
     tally tallies[GM_MODEL_GROUP];
     gm_status status;
-    GM_TRY(check(&c, out));
-    for (int64_t done = 0; done < n;) {
-        const int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
-        GM_TRY(weigh(&c, done, m, tallies));
+    GM_TRY(check(c, out));
+    for (int64_t done = 0; done < c->n;) {
+        const int64_t m = c->n - done < GM_MODEL_GROUP ? c->n - done : GM_MODEL_GROUP;
+        GM_TRY(weigh(c, done, m, tallies));
         for (int64_t r = 0; r < m; r++) {
             const tally *t = &tallies[r];
-            out[done + r] = t->mean - c.log_z;
-            if (!standard_error) continue;
-            if (gm_dbn_stage(dbn) == 1) standard_error[done + r] = 0;
-            else standard_error[done + r] = t->count > 1 ? sqrt(t->squares / (t->count - 1) / t->count) : NAN;
+            double error;
+            const double log_mean = gm_log_mean_get(&t->weights, (int64_t)t->count, &error);
+            if (bound) error = sqrt(t->squares / (t->count - 1) / t->count);
+            out[done + r] = (bound ? t->mean : log_mean) - c->log_z;
+            if (standard_error) standard_error[done + r] = exact ? 0 : t->count > 1 ? error : NAN;
         }
         done += m;
     }
@@ -116,27 +116,18 @@ out:
     return status;
 }
 
+gm_status gm_dbn_bound(gm_dbn *dbn, const float *rows, int64_t n, int64_t samples, double *out,
+                       double *standard_error)
+{
+    if (!dbn) return GM_E_INVALID;
+    call c = { dbn, "bound", rows, n, samples, 0 };
+    return estimate(&c, 1, out, standard_error);
+}
+
 gm_status gm_dbn_log_prob(gm_dbn *dbn, const float *rows, int64_t n, int64_t samples, double *out,
                           double *standard_error)
 {
     if (!dbn) return GM_E_INVALID;
     call c = { dbn, "log_prob", rows, n, samples, 0 };
-    tally tallies[GM_MODEL_GROUP];
-    gm_status status;
-    GM_TRY(check(&c, out));
-    for (int64_t done = 0; done < n;) {
-        const int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
-        GM_TRY(weigh(&c, done, m, tallies));
-        for (int64_t r = 0; r < m; r++) {
-            const tally *t = &tallies[r];
-            double error;
-            out[done + r] = gm_log_mean_get(&t->weights, (int64_t)t->count, &error) - c.log_z;
-            if (!standard_error) continue;
-            if (gm_dbn_stage(dbn) == 1) standard_error[done + r] = 0;
-            else standard_error[done + r] = t->count > 1 ? error : NAN;
-        }
-        done += m;
-    }
-out:
-    return status;
+    return estimate(&c, 0, out, standard_error);
 }

@@ -427,6 +427,25 @@ gm_var gm_pixelcnn_logits(gm_pixel_look *look, gm_var x);
 /* Gated: the vertical stack of a row, into the walk's memory; before the row's first pixel. */
 void gm_pixelcnn_look_above(gm_pixel_look *look);
 
+/* --- Nets of binary units (bits.c). Lines begin with the family's name and the verb. */
+
+/* An option that is a whole number. GM_E_INVALID names the first outside its range, with its value. */
+typedef struct gm_model_range {
+    const char *name;
+    int64_t value, least, most;
+} gm_model_range;
+gm_status gm_model_check_ranges(gm_context *ctx, const char *who, const gm_model_range *ranges, size_t count);
+/* Are rows [n, width] bits, or else from 0 to 1? Are both arrays there, and n at least 1? Is there a dataset of the model's rows? */
+gm_status gm_model_check_bits(gm_model *model, const char *verb, int bits, const float *rows, int64_t n, int64_t width);
+gm_status gm_model_check_arrays(gm_model *model, const char *verb, const void *rows, int64_t n, const void *out);
+gm_status gm_model_check_start(gm_model *model, const char *verb, gm_dataset *data);
+/* The means of a dataset's columns, for `start`: [row_size], the caller's to free. */
+gm_status gm_model_bit_means(gm_model *model, gm_dataset *data, float **out);
+/* The logit of a mean that is kept 0.001 away from 0 and 1 (Hinton 2012). */
+float gm_model_bias_of_mean(float mean);
+/* Room for so many floats, kept from call to call and not copied when it grows; NULL without memory, and the old stays. */
+float *gm_model_room(gm_context *ctx, float **room, size_t *bytes, int64_t floats);
+
 /* Of sigmoid belief networks, for the files that they fill: the options as given (arrays NULL) and the running statistics of NVIL's signals, three
  * numbers for each hidden layer; the loss of the estimator; an ancestral sample of n rows on the model's tape, all layers; whether rows are bits. */
 struct gm_sbn;
@@ -438,8 +457,6 @@ gm_status gm_sbn_loss(gm_model *model, const gm_batch *batch, gm_var *loss, gm_m
 /* Room for so many floats, kept from call to call; NULL without memory. */
 float *gm_sbn_scratch(struct gm_sbn *sbn, int64_t floats);
 gm_status gm_sbn_record_dream(struct gm_sbn *sbn, int64_t n, gm_var *layers);
-gm_status gm_sbn_check_bits(struct gm_sbn *sbn, const char *verb, const float *rows, int64_t n,
-                            int64_t width);
 /* The net as a graph over the units of gm_sbn_dense: where each layer begins there and in rows of hidden states, and which units unit i of
  * layer l may hear (from <= j < to), or may be heard by. */
 typedef struct gm_sbn_graph {
@@ -453,6 +470,7 @@ typedef struct gm_sbn_range {
 void gm_sbn_describe(const struct gm_sbn *sbn, gm_sbn_graph *out);
 gm_sbn_range gm_sbn_parents(const gm_sbn_graph *g, int32_t l, int64_t i);
 gm_sbn_range gm_sbn_children(const gm_sbn_graph *g, int32_t l, int64_t i);
+int64_t gm_sbn_edges(const gm_sbn_graph *g); /* parents of all units, or children: as many */
 /* gm_sbn_dense, all of it finite: GM_E_NUMERIC. */
 gm_status gm_sbn_finite(struct gm_sbn *sbn, const char *verb, float *weight, float *bias);
 /* `sweeps` sweeps of Gibbs sampling of states [n, chains, hidden] given rows [n, visible]. room: gm_sbn_move_room floats, 64-byte

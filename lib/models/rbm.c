@@ -29,10 +29,7 @@ static gm_rbm *of(gm_model *model)
 
 static gm_status check_options(gm_context *ctx, int64_t visible, int64_t hidden, const gm_rbm_options *o)
 {
-    const struct {
-        const char *name;
-        int64_t value, least, most;
-    } whole[] = {
+    const gm_model_range whole[] = {
         { "visible", visible, 1, INT32_MAX },
         { "hidden", hidden, 1, INT32_MAX },
         { "steps", o->steps, 1, 1000000000 },
@@ -40,12 +37,7 @@ static gm_status check_options(gm_context *ctx, int64_t visible, int64_t hidden,
         { "chains", o->chains, 1, 1000000000 },
         { "sample_steps", o->sample_steps, 1, 1000000000 },
     };
-    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-        if (whole[i].value < whole[i].least || whole[i].value > whole[i].most)
-            return gm_model_fail(ctx, GM_E_INVALID, "rbm: %s is %lld, %lld to %lld is wanted",
-                                 whole[i].name, (long long)whole[i].value, (long long)whole[i].least,
-                                 (long long)whole[i].most);
-    return GM_OK;
+    return gm_model_check_ranges(ctx, "rbm", whole, sizeof whole / sizeof *whole);
 }
 
 static gm_status make_param(gm_rbm *rbm, gm_param **out, gm_params *set, const char *name, int32_t rank,
@@ -189,43 +181,22 @@ void gm_rbm_set_log_z(gm_rbm *rbm, double log_z)
 gm_status gm_rbm_start(gm_rbm *rbm, gm_dataset *data)
 {
     if (!rbm) return GM_E_INVALID;
-    gm_context *ctx = rbm->model.ctx;
     const int64_t n = rbm->model.row_size;
-    if (!data) return gm_model_fail(ctx, GM_E_INVALID, "rbm: start: data is NULL");
-    if (gm_dataset_row_size(data) != n)
-        return gm_model_fail(ctx, GM_E_SHAPE, "rbm: start: rows have %lld values, the model's have %lld",
-                             (long long)gm_dataset_row_size(data), (long long)n);
-    const size_t bytes = (size_t)n * sizeof(float);
+    float *mean, *bias = gm_param_value(rbm->visible_bias);
     gm_status status;
-    float *mean = gm_context_allocate(ctx, bytes);
-    if (!mean) return gm_model_fail(ctx, GM_E_NOMEM, "rbm: start: no memory for %lld means", (long long)n);
-    GM_TRY(gm_dataset_mean(data, mean));
-    for (int64_t i = 0; i < n; i++)
-        if (!(mean[i] >= 0 && mean[i] <= 1))
-            GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "rbm: start: column %lld has mean %g; bits are wanted",
-                                 (long long)i, (double)mean[i]));
-    for (int64_t i = 0; i < n; i++) {
-        const double p = fmin(fmax((double)mean[i], 0.001), 0.999);
-        gm_param_value(rbm->visible_bias)[i] = (float)log(p / (1 - p));
-    }
+    GM_TRY(gm_model_bit_means(&rbm->model, data, &mean));
+    for (int64_t i = 0; i < n; i++) bias[i] = gm_model_bias_of_mean(mean[i]);
+    rbm->log_z = NAN;
+    gm_context_free(rbm->model.ctx, mean, (size_t)n * sizeof *mean);
 out:
-    gm_context_free(ctx, mean, bytes);
     return status;
 }
 
 /* Values from 0 to 1: bits, or probabilities in their place. */
 static gm_status check_rows(gm_rbm *rbm, const char *verb, const float *rows, int64_t n, const void *out)
 {
-    gm_context *ctx = rbm->model.ctx;
-    const int64_t size = rbm->model.row_size;
-    if (!rows || !out || n < 1)
-        return gm_model_fail(ctx, GM_E_INVALID, "rbm: %s: an array is NULL, or n is %lld (at least 1)",
-                             verb, (long long)n);
-    for (int64_t i = 0; i < n * size; i++)
-        if (!(rows[i] >= 0 && rows[i] <= 1))
-            return gm_model_fail(ctx, GM_E_INVALID, "rbm: %s: row %lld, column %lld is %g; 0 to 1 is wanted",
-                                 verb, (long long)(i / size), (long long)(i % size), (double)rows[i]);
-    return GM_OK;
+    const gm_status status = gm_model_check_arrays(&rbm->model, verb, rows, n, out);
+    return status ? status : gm_model_check_bits(&rbm->model, verb, 0, rows, n, rbm->model.row_size);
 }
 
 gm_var gm_rbm_record_hidden(gm_tape *tape, gm_rbm *rbm, gm_var v)
@@ -342,15 +313,8 @@ out:
 
 static gm_status reserve(gm_rbm *rbm, int64_t n)
 {
-    const size_t bytes = (size_t)(n * rbm->model.row_size) * sizeof *rbm->states;
-    if (bytes <= rbm->states_bytes) return GM_OK;
-    float *states = gm_context_allocate(rbm->model.ctx, bytes);
-    if (!states)
-        return gm_model_fail(rbm->model.ctx, GM_E_NOMEM, "rbm: no memory for %lld chains", (long long)n);
-    gm_context_free(rbm->model.ctx, rbm->states, rbm->states_bytes);
-    rbm->states = states;
-    rbm->states_bytes = bytes;
-    return GM_OK;
+    if (gm_model_room(rbm->model.ctx, &rbm->states, &rbm->states_bytes, n * rbm->model.row_size)) return GM_OK;
+    return gm_model_fail(rbm->model.ctx, GM_E_NOMEM, "rbm: no memory for %lld chains", (long long)n);
 }
 
 /* Hinton 2002: the gradient of the data's mean free energy less that of the chains' after k steps. */

@@ -158,8 +158,7 @@ static double begin(annealing *t)
     const int64_t visible = gm_rbm_visible(t->rbm);
     double log_z = (double)gm_rbm_hidden(t->rbm) * log(2);
     for (int64_t i = 0; i < visible; i++) {
-        const double p = t->o.means ? fmin(fmax((double)t->o.means[i], 0.001), 0.999) : 0.5;
-        t->base[i] = (float)log(p / (1 - p));
+        t->base[i] = t->o.means ? gm_model_bias_of_mean(t->o.means[i]) : 0;
         t->slope[i] = gm_param_value(gm_rbm_visible_bias(t->rbm))[i] - t->base[i];
         log_z += softplus((double)t->base[i]);
     }

@@ -60,10 +60,7 @@ static gm_status check_layers(gm_context *ctx, int64_t visible, const gm_sbn_opt
 
 static gm_status check_numbers(gm_context *ctx, const gm_sbn_options *o)
 {
-    const struct {
-        const char *name;
-        int64_t value, least, most;
-    } whole[] = {
+    const gm_model_range whole[] = {
         { "estimator", o->estimator, GM_SBN_WAKE_SLEEP, GM_SBN_MEAN_FIELD_EM },
         { "lateral", o->lateral, 0, 1 },
         { "skip", o->skip, 0, 1 },
@@ -78,12 +75,7 @@ static gm_status check_numbers(gm_context *ctx, const gm_sbn_options *o)
         if (o->tanh_units[l])
             return gm_model_fail(ctx, GM_E_UNSUPPORTED, "sbn: estimator %d is mean field, which goes with no tanh units",
                                  (int)o->estimator);
-    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-        if (whole[i].value < whole[i].least || whole[i].value > whole[i].most)
-            return gm_model_fail(ctx, GM_E_INVALID, "sbn: %s is %lld, %lld to %lld is wanted",
-                                 whole[i].name, (long long)whole[i].value, (long long)whole[i].least,
-                                 (long long)whole[i].most);
-    return GM_OK;
+    return gm_model_check_ranges(ctx, "sbn", whole, sizeof whole / sizeof *whole);
 }
 
 /* Glorot and Bengio 2010; biases 0. */
@@ -330,6 +322,17 @@ gm_sbn_range gm_sbn_children(const gm_sbn_graph *g, int32_t l, int64_t i)
     return (gm_sbn_range){ first, g->skip ? g->units : g->place[l - 1] + g->size[l - 1] };
 }
 
+int64_t gm_sbn_edges(const gm_sbn_graph *g)
+{
+    int64_t sum = 0;
+    for (int32_t l = g->top; l >= 0; l--)
+        for (int64_t i = 0; i < g->size[l]; i++) {
+            const gm_sbn_range p = gm_sbn_parents(g, l, i);
+            sum += p.to - p.from;
+        }
+    return sum;
+}
+
 gm_status gm_sbn_finite(gm_sbn *sbn, const char *verb, float *weight, float *bias)
 {
     const int64_t units = sbn->hidden + sbn->size[0];
@@ -412,15 +415,7 @@ gm_var gm_sbn_record_baseline(gm_tape *tape, gm_sbn *sbn, int32_t layer, gm_var 
 
 float *gm_sbn_scratch(gm_sbn *sbn, int64_t floats)
 {
-    gm_context *ctx = sbn->model.ctx;
-    const size_t bytes = (size_t)floats * sizeof(float);
-    if (bytes <= sbn->scratch_bytes) return sbn->scratch;
-    float *scratch = gm_context_allocate(ctx, bytes);
-    if (!scratch) return NULL;
-    gm_context_free(ctx, sbn->scratch, sbn->scratch_bytes);
-    sbn->scratch = scratch;
-    sbn->scratch_bytes = bytes;
-    return scratch;
+    return gm_model_room(sbn->model.ctx, &sbn->scratch, &sbn->scratch_bytes, floats);
 }
 
 /* Units of a layer with lateral connections, one after the other; `above` is what they hear from the other layers. */
@@ -477,17 +472,7 @@ static gm_status check_clamp(gm_sbn *sbn, int64_t n, int32_t clamp, const float 
     if (width != sbn->size[clamp])
         return gm_model_fail(ctx, GM_E_SHAPE, "sbn: sample: values have %lld columns, layer %d has %lld units",
                              (long long)width, (int)clamp, (long long)sbn->size[clamp]);
-    return gm_sbn_check_bits(sbn, "sample", values, n, width);
-}
-
-gm_status gm_sbn_check_bits(gm_sbn *sbn, const char *verb, const float *rows, int64_t n, int64_t width)
-{
-    for (int64_t i = 0; i < n * width; i++)
-        if (rows[i] != 0 && rows[i] != 1)
-            return gm_model_fail(sbn->model.ctx, GM_E_INVALID,
-                                 "sbn: %s: row %lld, column %lld is %g; 0 or 1 is wanted", verb,
-                                 (long long)(i / width), (long long)(i % width), (double)rows[i]);
-    return GM_OK;
+    return gm_model_check_bits(&sbn->model, "sample", 1, values, n, width);
 }
 
 gm_status gm_sbn_sample(gm_sbn *sbn, int64_t n, int32_t clamp, const float *values, int64_t width,
@@ -547,29 +532,16 @@ out:
 gm_status gm_sbn_start(gm_sbn *sbn, gm_dataset *data)
 {
     if (!sbn) return GM_E_INVALID;
-    gm_context *ctx = sbn->model.ctx;
     const int64_t n = sbn->size[0];
-    if (!data) return gm_model_fail(ctx, GM_E_INVALID, "sbn: start: data is NULL");
-    if (gm_dataset_row_size(data) != n)
-        return gm_model_fail(ctx, GM_E_SHAPE, "sbn: start: rows have %lld values, the model's have %lld",
-                             (long long)gm_dataset_row_size(data), (long long)n);
-    const size_t bytes = (size_t)n * sizeof(float);
+    float *mean, *bias = gm_param_value(gm_params_find(gm_layer_params(sbn->down[0]), "bias"));
     gm_status status;
-    float *mean = gm_context_allocate(ctx, bytes);
-    float *bias = gm_param_value(gm_params_find(gm_layer_params(sbn->down[0]), "bias"));
-    if (!mean) return gm_model_fail(ctx, GM_E_NOMEM, "sbn: start: no memory for %lld means", (long long)n);
-    GM_TRY(gm_dataset_mean(data, mean));
-    for (int64_t i = 0; i < n; i++)
-        if (!(mean[i] >= 0 && mean[i] <= 1))
-            GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "sbn: start: column %lld has mean %g; bits are wanted",
-                                 (long long)i, (double)mean[i]));
+    GM_TRY(gm_model_bit_means(&sbn->model, data, &mean));
     for (int64_t i = 0; i < n; i++) {
-        const double p = fmin(fmax((double)mean[i], 0.001), 0.999);
-        bias[i] = (float)log(p / (1 - p));
+        bias[i] = gm_model_bias_of_mean(mean[i]);
         gm_param_value(sbn->centre)[i] = mean[i];
     }
+    gm_context_free(sbn->model.ctx, mean, (size_t)n * sizeof *mean);
 out:
-    gm_context_free(ctx, mean, bytes);
     return status;
 }
 
@@ -670,44 +642,34 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
 {
     gm_sbn_options o = GM_SBN_OPTIONS_INIT;
     gm_sbn *sbn = NULL;
-    int64_t visible, layers, estimator, lateral, skip, recognition, teach, sizes[MAX_LAYERS], tanh[MAX_LAYERS];
+    int64_t sizes[MAX_LAYERS], tanh[MAX_LAYERS], visible;
     char key[32];
     gm_status status;
     const struct {
         const char *name;
-        int64_t *value;
-    } whole[] = {
-        { "sbn.visible", &visible },
-        { "sbn.layers", &layers },
-        { "sbn.estimator", &estimator },
-        { "sbn.lateral", &lateral },
-        { "sbn.skip", &skip },
-        { "sbn.recognition", &recognition },
-        { "sbn.teach", &teach },
-        { "sbn.samples", &o.samples },
-        { "sbn.log_prob_samples", &o.log_prob_samples },
-        { "sbn.baseline_units", &o.baseline_units },
+        int32_t *value;
+    } small[] = {
+        { "sbn.layers", &o.layer_count },      { "sbn.estimator", &o.estimator }, { "sbn.lateral", &o.lateral },
+        { "sbn.skip", &o.skip },               { "sbn.recognition", &o.recognition }, { "sbn.teach", &o.teach },
     };
-    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-        GM_TRY(gm_archive_get_int(archive, whole[i].name, whole[i].value));
-    if (layers < 1 || layers > MAX_LAYERS)
-        GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "sbn: layer_count is %lld, 1 to %d is wanted",
-                             (long long)layers, MAX_LAYERS));
-    for (int32_t l = 0; l < (int32_t)layers; l++) {
+    for (size_t i = 0; i < sizeof small / sizeof *small; i++)
+        GM_TRY(gm_model_get_small(archive, small[i].name, small[i].value));
+    GM_TRY(gm_archive_get_int(archive, "sbn.visible", &visible));
+    GM_TRY(gm_archive_get_int(archive, "sbn.samples", &o.samples));
+    GM_TRY(gm_archive_get_int(archive, "sbn.log_prob_samples", &o.log_prob_samples));
+    GM_TRY(gm_archive_get_int(archive, "sbn.baseline_units", &o.baseline_units));
+    if (o.layer_count < 1 || o.layer_count > MAX_LAYERS)
+        GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "sbn: layer_count is %d, 1 to %d is wanted",
+                             (int)o.layer_count, MAX_LAYERS));
+    for (int32_t l = 0; l < o.layer_count; l++) {
         (void)snprintf(key, sizeof key, "sbn.layer%d", (int)l + 1);
         GM_TRY(gm_archive_get_int(archive, key, &sizes[l]));
         (void)snprintf(key, sizeof key, "sbn.tanh%d", (int)l);
         GM_TRY(gm_archive_get_int(archive, key, &tanh[l]));
     }
-    o.layer_count = (int32_t)layers;
     o.layers = sizes;
     o.tanh_units = tanh;
-    o.estimator = estimator >= 0 && estimator <= GM_SBN_MEAN_FIELD_EM ? (int32_t)estimator : -1;
     if (o.estimator >= GM_SBN_GIBBS_EM) GM_TRY(gm_archive_get_int(archive, "sbn.sweeps", &o.sweeps));
-    o.lateral = lateral == 0 || lateral == 1 ? (int32_t)lateral : -1;
-    o.skip = skip == 0 || skip == 1 ? (int32_t)skip : -1;
-    o.recognition = recognition == 0 || recognition == 1 ? (int32_t)recognition : -1;
-    o.teach = teach >= 1 && teach <= 3 ? (int32_t)teach : -1;
     o.optimizer = optimizer;
     GM_TRY(check_stored(archive, visible, &o));
     GM_TRY(gm_sbn_create(&sbn, ctx, visible, &o));

@@ -39,22 +39,11 @@ static double logistic(double a)
     return 1 / (1 + exp(-a));
 }
 
-static int64_t edges(const gm_sbn_graph *g)
-{
-    int64_t sum = 0;
-    for (int32_t l = g->top; l >= 1; l--)
-        for (int64_t i = 0; i < g->size[l]; i++) {
-            const gm_sbn_range c = gm_sbn_children(g, l, i);
-            sum += c.to - c.from;
-        }
-    return sum;
-}
-
 int64_t gm_sbn_move_room(const gm_sbn *sbn)
 {
     gm_sbn_graph g;
     gm_sbn_describe(sbn, &g);
-    const int64_t doubles = gm_sbn_has_tanh(sbn) ? g.hidden : 3 * edges(&g) + 4 * g.units + g.hidden;
+    const int64_t doubles = gm_sbn_has_tanh(sbn) ? g.hidden : 3 * gm_sbn_edges(&g) + 4 * g.units + g.hidden;
     const int64_t floats = gm_sbn_has_tanh(sbn) ? 0 : g.units * g.units + g.units;
     return doubles * (int64_t)(sizeof(double) / sizeof(float)) + floats;
 }
@@ -70,7 +59,7 @@ static gm_status open_walker(walker *w, gm_sbn *sbn, float *room)
     w->chance = at;
     at += w->g.hidden;
     if (w->tape) return GM_OK;
-    const int64_t count = edges(&w->g), units = w->g.units;
+    const int64_t count = gm_sbn_edges(&w->g), units = w->g.units;
     double **const parts[] = { &w->s, &w->a, &w->p, &w->q };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++, at += units) *parts[i] = at;
     w->w = at;
@@ -314,22 +303,14 @@ typedef struct run {
 
 static gm_status check_options(gm_context *ctx, const gm_sbn_gibbs_options *o)
 {
-    const struct {
-        const char *name;
-        int64_t value, least, most;
-    } whole[] = {
+    const gm_model_range whole[] = {
         { "chains", o->chains, 2, 10000 },
         { "burn_in", o->burn_in, 0, INT64_MAX / 4 },
         { "samples", o->samples, 4, INT64_C(1) << 31 },
         { "thin", o->thin, 1, INT64_C(1) << 30 },
         { "start", o->start, GM_SBN_START_RECOGNITION, GM_SBN_START_STATES },
     };
-    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-        if (whole[i].value < whole[i].least || whole[i].value > whole[i].most)
-            return gm_model_fail(ctx, GM_E_INVALID, "sbn: gibbs: %s is %lld, %lld to %lld is wanted",
-                                 whole[i].name, (long long)whole[i].value, (long long)whole[i].least,
-                                 (long long)whole[i].most);
-    return GM_OK;
+    return gm_model_check_ranges(ctx, "sbn: gibbs", whole, sizeof whole / sizeof *whole);
 }
 
 static gm_status check(run *r, const gm_sbn_gibbs_result *out, const double *means)
@@ -342,14 +323,17 @@ static gm_status check(run *r, const gm_sbn_gibbs_result *out, const double *mea
         GM_TRY(gm_model_fail(r->ctx, GM_E_INVALID,
                              "sbn: gibbs: an array is NULL, or n is %lld (at least 1 is wanted)", (long long)r->n));
     GM_TRY(check_options(r->ctx, o));
-    GM_TRY(gm_sbn_check_bits(r->sbn, "gibbs", r->rows, r->n, gm_sbn_layer_size(r->sbn, 0)));
+    if (gm_sbn_has_tanh(r->sbn) && o->chains > CHAINS_AT_ONCE)
+        GM_TRY(gm_model_fail(r->ctx, GM_E_UNSUPPORTED, "sbn: gibbs: chains is %lld; a net with tanh units goes to %d",
+                             (long long)o->chains, CHAINS_AT_ONCE));
+    GM_TRY(gm_model_check_bits(gm_sbn_model(r->sbn), "gibbs", 1, r->rows, r->n, gm_sbn_layer_size(r->sbn, 0)));
     const double each = (double)o->chains * (double)r->hidden;
     if (each * (double)r->n > MOST_VALUES || each * (double)o->samples > MOST_VALUES)
         GM_TRY(gm_model_fail(r->ctx, GM_E_NOMEM, "sbn: gibbs: no memory for %lld rows, %lld chains and %lld samples",
                              (long long)r->n, (long long)o->chains, (long long)o->samples));
     if (o->start != GM_SBN_START_STATES) return GM_OK;
     if (!r->states) GM_TRY(gm_model_fail(r->ctx, GM_E_INVALID, "sbn: gibbs: states is NULL, and chains begin there"));
-    GM_TRY(gm_sbn_check_bits(r->sbn, "gibbs: states", r->states, r->n * o->chains, r->hidden));
+    GM_TRY(gm_model_check_bits(gm_sbn_model(r->sbn), "gibbs: states", 1, r->states, r->n * o->chains, r->hidden));
 out:
     return status;
 }
@@ -445,11 +429,7 @@ static gm_status sample_rows(run *r, double *means, double *r_hat, double *ess)
         const float *rows = r->rows + done * visible;
         memset(r->k.sums, 0, r->sum_bytes);
         if (!w.tape) run_plain(&w, rows, m, chains, states, &r->k);
-        else if (m * chains <= CHAINS_AT_ONCE) GM_TRY(run_tape(&w, rows, m, chains, states, &r->k));
-        else
-            GM_TRY(gm_model_fail(r->ctx, GM_E_UNSUPPORTED,
-                                 "sbn: gibbs: chains is %lld; a net with tanh units goes to %d",
-                                 (long long)chains, CHAINS_AT_ONCE));
+        else GM_TRY(run_tape(&w, rows, m, chains, states, &r->k));
         conclude(r, done, m, means, r_hat, ess);
         done += m;
     }

@@ -15,11 +15,9 @@
 static gm_status check(gm_sbn *sbn, const char *verb, const float *rows, int64_t n, const void *out)
 {
     gm_model *model = gm_sbn_model(sbn);
-    if (!rows || !out || n < 1)
-        return gm_model_fail(model->ctx, GM_E_INVALID,
-                             "sbn: %s: an array is NULL, or n is %lld (at least 1 is wanted)", verb,
-                             (long long)n);
-    return gm_sbn_check_bits(sbn, verb, rows, n, model->row_size);
+    const gm_status status = gm_model_check_arrays(model, verb, rows, n, out);
+    if (status) return status;
+    return gm_model_check_bits(gm_sbn_model(sbn), verb, 1, rows, n, model->row_size);
 }
 
 /* Columns of hidden [m, hidden units], cut into layers on the tape. */
@@ -49,7 +47,7 @@ gm_status gm_sbn_log_joint(gm_sbn *sbn, const float *rows, const float *hidden, 
     gm_status status;
     GM_TRY(check(sbn, "log_joint", rows, n, out));
     if (!hidden) GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID, "sbn: log_joint: hidden is NULL"));
-    GM_TRY(gm_sbn_check_bits(sbn, "log_joint: hidden", hidden, n, units));
+    GM_TRY(gm_model_check_bits(gm_sbn_model(sbn), "log_joint: hidden", 1, hidden, n, units));
     for (int64_t done = 0; done < n;) {
         const int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
         gm_var layers[MAX_LAYERS + 1];
@@ -116,25 +114,6 @@ out:
     return status;
 }
 
-/* sum of e^x, and of its square, kept relative to the largest x so far. */
-typedef struct running_sum {
-    double most, sum, squares, plain;
-} running_sum;
-
-static void take(running_sum *s, double x)
-{
-    if (x > s->most) {
-        const double shrink = exp(s->most - x);
-        s->sum *= shrink;
-        s->squares *= shrink * shrink;
-        s->most = x;
-    }
-    const double e = exp(x - s->most);
-    s->sum += e;
-    s->squares += e * e;
-    s->plain += x;
-}
-
 gm_status gm_sbn_log_prob(gm_sbn *sbn, const float *rows, int64_t n, int64_t samples, double *out,
                           double *standard_error, double *elbo)
 {
@@ -146,7 +125,8 @@ gm_status gm_sbn_log_prob(gm_sbn *sbn, const float *rows, int64_t n, int64_t sam
         GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID, "sbn: log_prob: samples is %lld, at least 1 is wanted",
                              (long long)samples));
     for (int64_t r = 0; r < n; r++) {
-        running_sum s = { -INFINITY, 0, 0, 0 };
+        gm_log_mean weights = GM_LOG_MEAN_INIT;
+        double sum = 0, error;
         for (int64_t done = 0; done < samples;) {
             const int64_t k = samples - done < DRAWS_AT_ONCE ? samples - done : DRAWS_AT_ONCE;
             gm_var layers[MAX_LAYERS + 1];
@@ -155,16 +135,16 @@ gm_status gm_sbn_log_prob(gm_sbn *sbn, const float *rows, int64_t n, int64_t sam
             gm_var q = record_draws(sbn, x, k, layers, NULL);
             gm_var f = gm_sub(model->tape, gm_sbn_record_joint(model->tape, sbn, layers, NULL), q);
             GM_TRY(gm_tape_status(model->tape));
-            for (int64_t i = 0; i < k; i++) take(&s, (double)gm_value(model->tape, f)[i]);
+            for (int64_t i = 0; i < k; i++) {
+                const double log_weight = (double)gm_value(model->tape, f)[i];
+                gm_log_mean_add(&weights, log_weight);
+                sum += log_weight;
+            }
             done += k;
         }
-        const double k = (double)samples, mean = s.sum / k;
-        out[r] = s.most + log(mean);
-        /* The deviation of a mean of weights, over that mean. */
-        if (standard_error)
-            standard_error[r] = samples < 2 ? NAN
-                                            : sqrt(fmax(0, s.squares / k - mean * mean) / (k - 1)) / mean;
-        if (elbo) elbo[r] = s.plain / k;
+        out[r] = gm_log_mean_get(&weights, samples, &error);
+        if (standard_error) standard_error[r] = samples < 2 ? NAN : error;
+        if (elbo) elbo[r] = sum / (double)samples;
     }
 out:
     return status;

@@ -37,23 +37,12 @@ typedef struct field {
     int64_t row, updates;
 } field;
 
-static int64_t edges(const gm_sbn_graph *g)
-{
-    int64_t sum = 0;
-    for (int32_t l = g->top; l >= 0; l--)
-        for (int64_t i = 0; i < g->size[l]; i++) {
-            const gm_sbn_range p = gm_sbn_parents(g, l, i);
-            sum += p.to - p.from;
-        }
-    return sum;
-}
-
 int64_t gm_sbn_field_room(const gm_sbn *sbn)
 {
     gm_sbn_graph g;
     gm_sbn_describe(sbn, &g);
     const int64_t wide = (int64_t)(sizeof(double) / sizeof(float));
-    const int64_t units = g.units * (int64_t)(sizeof(unit) / sizeof(double)) + 3 * edges(&g);
+    const int64_t units = g.units * (int64_t)(sizeof(unit) / sizeof(double)) + 3 * gm_sbn_edges(&g);
     return units * wide + (g.units * g.units + g.units + 1) / 2 * 2;
 }
 
@@ -62,7 +51,7 @@ static gm_status open_field(field *f, gm_sbn *sbn, float *room)
     gm_sbn_graph *g = &f->g;
     gm_status status = GM_OK;
     gm_sbn_describe(sbn, g);
-    const int64_t count = edges(g), units = g->units;
+    const int64_t count = gm_sbn_edges(g), units = g->units;
     f->sbn = sbn;
     f->unit = (unit *)(void *)room;
     f->w = (double *)(void *)(f->unit + units);
@@ -323,7 +312,7 @@ static gm_status check(gm_sbn *sbn, const float *rows, int64_t n, const gm_sbn_m
         if (!(means[i] >= 0 && means[i] <= 1))
             return gm_model_fail(ctx, GM_E_INVALID, "sbn: mean_field: means: row %lld, column %lld is %g; 0 to 1 is wanted",
                                  (long long)(i / hidden), (long long)(i % hidden), means[i]);
-    return gm_sbn_check_bits(sbn, "mean_field", rows, n, gm_sbn_layer_size(sbn, 0));
+    return gm_model_check_bits(gm_sbn_model(sbn), "mean_field", 1, rows, n, gm_sbn_layer_size(sbn, 0));
 }
 
 gm_status gm_sbn_mean_field(gm_sbn *sbn, const float *rows, int64_t n, const gm_sbn_mean_field_options *options,

@@ -273,7 +273,7 @@ gm_status gm_sbn_loss(gm_model *model, const gm_batch *batch, gm_var *loss, gm_m
     float *statistics;
     gm_status status;
     gm_sbn_settings(sbn, &o, &statistics);
-    GM_TRY(gm_sbn_check_bits(sbn, "fit", batch->rows, batch->count, model->row_size));
+    GM_TRY(gm_model_check_bits(gm_sbn_model(sbn), "fit", 1, batch->rows, batch->count, model->row_size));
     const int by_em = o.estimator == GM_SBN_GIBBS_EM || o.estimator == GM_SBN_MEAN_FIELD_EM;
     const int judge = o.estimator == GM_SBN_GIBBS_EM && o.recognition && gm_tape_mode(model->tape) & GM_TAPE_CONSTANT;
     if (by_em && !judge) return gm_sbn_em_loss(model, &o, batch, loss, metrics);
