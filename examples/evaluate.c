@@ -153,7 +153,13 @@ int main(int argc, char **argv)
     if ((status = check_files(o, real)) != OPTIONS_GO_ON) goto out;
     if (classifier && (status = classify_open(&reader, r.context, classifier)) != OPTIONS_GO_ON)
         goto out;
-    if ((status = mnist_open(&data, r.context, o, MNIST_ROWS)) != OPTIONS_GO_ON) goto out;
+    int wants = MNIST_ROWS;
+    for (int i = 0; i < o->operand_count; i++) {
+        subjects[i].file = o->operands[i];
+        if ((s = gm_model_load(&subjects[i].model, r.context, o->operands[i]))) goto out;
+        if (gm_model_labels(subjects[i].model)) wants |= MNIST_LABELS;
+    }
+    if ((status = mnist_open(&data, r.context, o, wants)) != OPTIONS_GO_ON) goto out;
     status = 0;
 
     for (int i = 0; i < GRID; i++) grid[i] = 0.10 + 0.01 * i;
@@ -165,10 +171,6 @@ int main(int argc, char **argv)
     judge.features = kind == 0 || kind == 3;
     judge.binary = pixel == 0;
     if (o->operand_count > 1) count = o->operand_count;
-    for (int i = 0; i < o->operand_count; i++) {
-        subjects[i].file = o->operands[i];
-        if ((s = gm_model_load(&subjects[i].model, r.context, o->operands[i]))) goto out;
-    }
     if ((s = judge_open(&judge, r.context, &data, reader.net ? &reader : NULL))) goto out;
     for (int i = 0; i < count; i++) {
         struct subject *u = &subjects[i];

@@ -76,20 +76,11 @@ static int32_t on_progress(void *user, const gm_progress *p)
     return stop_requested();
 }
 
-/* Samples in [0, 1], always of the same noise; a conditional generator makes each class in turn. */
+/* Samples in [0, 1], always of the same noise. */
 static gm_status sample(struct adversary *a, int64_t count, gm_tensor **out)
 {
     const struct parzen p = { .seed = (uint64_t)a->run->options.seed, .symmetric = a->symmetric };
-    gm_model *model = gm_gan_model(a->gan);
-    int64_t classes = gm_model_labels(model);
-    gm_status s = GM_OK;
-    if (classes) {
-        int64_t *labels = malloc((size_t)count * sizeof *labels);
-        for (int64_t i = 0; labels && i < count; i++) labels[i] = i % classes;
-        s = labels ? gm_model_set_labels(model, labels, count) : GM_E_NOMEM;
-        free(labels);
-    }
-    return s ? s : parzen_draw(out, model, count, &p);
+    return parzen_draw(out, gm_gan_model(a->gan), count, &p);
 }
 
 static gm_status draw(struct adversary *a, const char *file, const char *title)

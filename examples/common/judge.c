@@ -165,6 +165,18 @@ static gm_status take(struct judge *j, struct judgement *found, int which, gm_st
     return cannot ? GM_OK : s;
 }
 
+/* A conditional decoder is told the labels of the first n test digits. */
+static gm_status set_labels(struct judge *j, gm_model *model, int64_t n)
+{
+    int64_t *index = malloc((size_t)(2 * n) * sizeof *index);
+    if (!index) return gm_context_fail(j->context, GM_E_NOMEM, "no memory for labels");
+    for (int64_t i = 0; i < n; i++) index[i] = i;
+    gm_status s = gm_dataset_read_labels(j->digits, index, n, index + n);
+    if (!s) s = gm_model_set_labels(model, index + n, n);
+    free(index);
+    return s;
+}
+
 static gm_status anneal(struct judge *j, gm_generator *g, struct judgement *found)
 {
     gm_ais_options o = GM_AIS_OPTIONS_INIT;
@@ -177,6 +189,7 @@ static gm_status anneal(struct judge *j, gm_generator *g, struct judgement *foun
     o.on_step = on_step;
     note(j, "annealed importance sampling");
     gm_status s = gm_dataset_read_tensor(&rows, j->digits, 0, n, 0);
+    if (!s && gm_model_labels(gm_generator_model(g))) s = set_labels(j, gm_generator_model(g), n);
     if (!s)
         s = take(j, found, JUDGE_AIS, gm_ais(&r[JUDGE_AIS], g, gm_tensor_read(rows), n, &o));
     r[JUDGE_AIS].value = -r[JUDGE_AIS].value;

@@ -56,10 +56,23 @@ static void tell_ends(const gm_result *result, const gm_parzen_options *o)
             result->sigma);
 }
 
+static gm_status classes_in_turn(gm_model *model, int64_t count)
+{
+    const int64_t classes = gm_model_labels(model);
+    int64_t *labels = classes ? malloc((size_t)count * sizeof *labels) : NULL;
+    if (!classes) return GM_OK;
+    if (!labels) return gm_context_fail(gm_model_context(model), GM_E_NOMEM, "no memory for labels");
+    for (int64_t i = 0; i < count; i++) labels[i] = i % classes;
+    const gm_status s = gm_model_set_labels(model, labels, count);
+    free(labels);
+    return s;
+}
+
 gm_status parzen_draw(gm_tensor **out, gm_model *model, int64_t count, const struct parzen *p)
 {
     gm_model_seed(model, p->seed);
-    const gm_status s = gm_model_sample(out, model, count);
+    gm_status s = classes_in_turn(model, count);
+    if (!s) s = gm_model_sample(out, model, count);
     if (s) return s;
     float *x = gm_tensor_data(*out);
     if (p->symmetric)

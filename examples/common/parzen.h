@@ -46,7 +46,7 @@ gm_status parzen_rows(gm_result *result, gm_context *context, const float *sampl
                       int64_t size, const struct mnist *m, const struct parzen *p);
 
 /* `count` samples of the model, drawn with the seed and brought to [0, 1]: a new tensor [count, row
- * size]. */
+ * size]. A conditional model makes each class in turn; these labels stay set. */
 gm_status parzen_draw(gm_tensor **out, gm_model *model, int64_t count, const struct parzen *p);
 
 #endif
