@@ -197,6 +197,65 @@ static inline void density_completes(gm_context *ctx, gm_model *model)
     free(p);
 }
 
+/* Rows of a Markov chain: the first bit a fair coin, each later one equal to the one before it with probability 0.85. */
+static inline float *density_chain(gm_context *ctx, int64_t rows, uint64_t seed)
+{
+    gm_rng *rng = NULL;
+    float *x = malloc((size_t)(rows * BITS) * sizeof *x);
+    ck_assert_ptr_nonnull(x);
+    support_ok(ctx, gm_rng_create(&rng, ctx, seed));
+    for (int64_t i = 0; i < rows * BITS; i++) {
+        const int turn = gm_rng_double(rng) < (i % BITS ? 0.15 : 0.5);
+        x[i] = i % BITS ? (turn ? 1 - x[i - 1] : x[i - 1]) : (float)turn;
+    }
+    gm_rng_release(rng);
+    return x;
+}
+
+/* The p-value of the two-sample test: samples of the model against rows of the chain that it has not seen. */
+static inline double density_p_value(gm_context *ctx, gm_model *model)
+{
+    enum { N = 600 };
+    gm_tensor *drawn = NULL;
+    gm_kernel *kernel = NULL;
+    gm_two_sample_result result = GM_TWO_SAMPLE_RESULT_INIT;
+    float *fresh = density_chain(ctx, N, 8);
+    support_ok(ctx, gm_model_sample(&drawn, model, N));
+    support_ok(ctx, gm_kernel_create(&kernel, ctx));
+    support_ok(ctx, gm_kernel_add_gaussian(kernel, 1, 1.5));
+    support_ok(ctx, gm_two_sample_test(&result, kernel, BITS, gm_tensor_read(drawn), N, fresh, N, NULL));
+    gm_kernel_release(kernel);
+    gm_tensor_release(drawn);
+    free(fresh);
+    return result.p_value;
+}
+
+/* Once it has learnt the chain, its samples pass for the data; before that they do not. */
+static inline void density_learns(density_fn make)
+{
+    enum { N = 2000 };
+    const int64_t shape[2] = { N, BITS };
+    gm_context *ctx = support_context(9, 2);
+    gm_model *model = make(ctx);
+    gm_dataset *data = NULL;
+    gm_fit_options fit = GM_FIT_OPTIONS_INIT;
+    float *rows = density_chain(ctx, N, 7);
+    ck_assert_double_lt(density_p_value(ctx, model), 0.01);
+    support_ok(ctx, gm_dataset_from_memory(&data, ctx, 2, shape, rows));
+    fit.epochs = 30;
+    fit.batch = 25;
+    ck_assert_int_eq(gm_optimizer_set_rate(gm_model_optimizer(model), 0.01), GM_OK);
+    support_ok(ctx, gm_model_fit(model, data, &fit));
+    ck_assert_int_eq(gm_optimizer_set_rate(gm_model_optimizer(model), 0.001), GM_OK);
+    support_ok(ctx, gm_model_fit(model, data, &fit));
+    const double p = density_p_value(ctx, model);
+    ck_assert_msg(p > 0.01, "samples of the trained model against data: p-value %g", p);
+    gm_dataset_release(data);
+    gm_model_release(model);
+    gm_context_release(ctx);
+    free(rows);
+}
+
 /* Given bits at the end of the order: importance resampling comes near the states' posterior. */
 static inline void density_imputes(gm_context *ctx, gm_model *model)
 {

@@ -19,6 +19,12 @@ static gm_model *turned(gm_context *ctx)
     return gm_linear_ar_model(ar);
 }
 
+START_TEST(learns)
+{
+    density_learns(_i ? turned : plain);
+}
+END_TEST
+
 START_TEST(all_questions)
 {
     gm_context *ctx = support_context(31, 2);
@@ -204,6 +210,7 @@ Suite *gm_suite(void)
     TCase *t = tcase_create("autoregressive");
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, all_questions, 0, 2);
+    tcase_add_loop_test(t, learns, 0, 2);
     tcase_add_test(t, groups_of_rows);
     tcase_add_test(t, ends_of_knowing);
     tcase_add_test(t, probability_zero);

@@ -84,6 +84,13 @@ static gm_model *fresh(gm_context *ctx)
 static const density_fn one_set[4] = { plain, turned, agnostic, linear };
 static const density_fn all[6] = { plain, turned, agnostic, linear, listed, fresh };
 
+/* Nets as small as these learn the chain in one order, not in all. */
+START_TEST(learns)
+{
+    density_learns(((const density_fn[]){ plain, turned, linear })[_i]);
+}
+END_TEST
+
 START_TEST(all_questions)
 {
     gm_context *ctx = support_context(31, 2);
@@ -455,6 +462,7 @@ Suite *gm_suite(void)
     TCase *t = tcase_create("made");
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, all_questions, 0, 4);
+    tcase_add_loop_test(t, learns, 0, 3);
     tcase_add_loop_test(t, ensembles, 0, 2);
     tcase_add_loop_test(t, lives, 0, 6);
     tcase_add_loop_test(t, stays, 0, 6);

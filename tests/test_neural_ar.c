@@ -32,6 +32,12 @@ static gm_model *other(gm_context *ctx)
     return gm_neural_ar_model(make(ctx, BITS, o));
 }
 
+START_TEST(learns)
+{
+    density_learns(_i ? other : plain);
+}
+END_TEST
+
 START_TEST(all_questions)
 {
     gm_context *ctx = support_context(51, 2);
@@ -304,6 +310,7 @@ Suite *gm_suite(void)
     TCase *t = tcase_create("neural_ar");
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, all_questions, 0, 2);
+    tcase_add_loop_test(t, learns, 0, 2);
     tcase_add_loop_test(t, a_life, 0, 2);
     tcase_add_test(t, the_equations);
     tcase_add_test(t, class_numbers);
