@@ -13,8 +13,10 @@
 #include "common/csv.h"
 #include "common/json.h"
 #include "common/plot.h"
+#include "common/progress.h"
 #include "common/run.h"
 #include "common/say.h"
+#include "common/stop.h"
 
 #include "gm/gm.h"
 
@@ -147,9 +149,16 @@ static int draw(const char *path, const double *statistics, int64_t count, doubl
     return plot_write(path, &plot);
 }
 
+static int32_t on_tile(void *user, int64_t done, int64_t total)
+{
+    progress_step(user, 1, done, total, NAN);
+    return stop_requested();
+}
+
 int main(int argc, char **argv)
 {
     struct run r;
+    struct progress progress;
     struct sample x = { 0 }, y = { 0 };
     struct json j;
     gm_kernel *kernel = NULL;
@@ -200,9 +209,18 @@ int main(int argc, char **argv)
     settings.method = linear ? GM_TWO_SAMPLE_LINEAR : GM_TWO_SAMPLE_PERMUTATION;
     settings.seed = (uint64_t)o->seed;
     settings.statistics = statistics;
-    if ((s = gm_two_sample_test(&found, kernel, x.size, x.values, x.rows, y.values, y.rows,
-                                &settings)))
-        goto out;
+    settings.on_tile = on_tile;
+    settings.user = &progress;
+    progress_begin(&progress, 1, o->quiet || linear);
+    s = gm_two_sample_test(&found, kernel, x.size, x.values, x.rows, y.values, y.rows, &settings);
+    progress_end(&progress);
+    if (s == GM_E_CANCELLED) { /* half a kernel matrix says nothing */
+        json_begin(&j, NULL, NULL);
+        json_flag(&j, "stopped", 1);
+        json_number(&j, "seconds", run_seconds(&r));
+        if (json_end(&j)) status = 1;
+    }
+    if (s) goto out;
     if (!o->quiet) {
         show_moments(r.context, &x, &y);
         say("MMD^2 %.6g, with one distribution 0 +- %.2g; p = %.4g", found.mmd2,

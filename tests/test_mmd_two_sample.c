@@ -172,6 +172,45 @@ START_TEST(identical_samples_do_not_differ)
 }
 END_TEST
 
+struct tiles {
+    int64_t calls, total, stop_at;
+};
+
+static int32_t on_tile(void *user, int64_t done, int64_t total)
+{
+    struct tiles *t = user;
+    ck_assert_int_eq(done, ++t->calls);
+    t->total = total;
+    return done == t->stop_at;
+}
+
+/* The host follows the tiles, and stops them: the result is as it was. */
+START_TEST(stops)
+{
+    enum { N = 600, M = 520 }; /* two tiles of rows each: 4 x 5 / 2 tiles */
+    float *x = normal(N, 1, 0), *y = normal(M, 2, 0);
+    gm_context *ctx = support_context(1, 1);
+    gm_kernel *k = gaussian(ctx, 1);
+    gm_two_sample_options o = GM_TWO_SAMPLE_OPTIONS_INIT;
+    gm_two_sample_result r = GM_TWO_SAMPLE_RESULT_INIT;
+    struct tiles seen = { 0, 0, 0 };
+    o.permutations = 20;
+    o.on_tile = on_tile;
+    o.user = &seen;
+    support_ok(ctx, gm_two_sample_test(&r, k, 1, x, N, y, M, &o));
+    ck_assert(seen.calls == 10 && seen.total == 10);
+    const gm_two_sample_result before = r;
+    seen = (struct tiles){ 0, 0, 3 };
+    support_fails(ctx, gm_two_sample_test(&r, k, 1, x, N, y, M, &o), GM_E_CANCELLED, "after 3 of 10 tiles");
+    ck_assert_int_eq(seen.calls, 3);
+    ck_assert(r.mmd2 == before.mmd2 && r.p_value == before.p_value);
+    free(x);
+    free(y);
+    gm_kernel_release(k);
+    gm_context_release(ctx);
+}
+END_TEST
+
 START_TEST(moments)
 {
     static const float x[8] = { 0, 5, 0, 5, 0, 5, 4, 5 }; /* columns 0 0 0 4 and 5 5 5 5 */
@@ -323,6 +362,7 @@ Suite *gm_suite(void)
     tcase_add_test(t, equals_enumeration);
     tcase_add_test(t, tiles_and_threads);
     tcase_add_test(t, identical_samples_do_not_differ);
+    tcase_add_test(t, stops);
     tcase_add_test(t, moments);
     tcase_add_test(t, refusals);
     tcase_add_test(t, without_memory);

@@ -149,12 +149,16 @@ typedef struct gm_two_sample_options {
     uint64_t memory;      /* bytes that the permutations may take; default 2^28. Each takes
                              (x_count + y_count) / 8 */
     double *statistics;   /* NULL, or receives MMD^2 of each permutation */
+    /* Called on the calling thread after each tile of the kernel matrix (at most 512 x 512 values), how many of `total`
+     * are done; non-zero stops. NULL: not called; nor is it by LINEAR. */
+    int32_t (*on_tile)(void *user, int64_t done, int64_t total);
+    void *user;
 } gm_two_sample_options;
 
 #define GM_TWO_SAMPLE_OPTIONS_INIT                                                                 \
     {                                                                                              \
         sizeof(gm_two_sample_options), GM_TWO_SAMPLE_PERMUTATION, 0, 999, 0, (uint64_t)1 << 28,    \
-            NULL                                                                                   \
+            NULL, NULL, NULL                                                                       \
     }
 
 typedef struct gm_two_sample_result {
@@ -189,7 +193,7 @@ typedef struct gm_two_sample_result {
  * GM_E_INVALID: as gm_mmd_estimate; options out of range; more permutations than fit
  * options->memory (the line tells how many do). GM_E_SHAPE: fewer than two rows of either; for the
  * linear test different counts or fewer than four rows. GM_E_NUMERIC: the kernel overflows on these
- * data (polynomials do). GM_E_NOMEM. After a failure *out is as
+ * data (polynomials do). GM_E_CANCELLED: on_tile said so. GM_E_NOMEM. After a failure *out is as
  * before, and statistics holds anything. */
 GM_API gm_status gm_two_sample_test(gm_two_sample_result *out, gm_kernel *kernel, int64_t row_size,
                                     const float *x, int64_t x_count, const float *y,

@@ -189,7 +189,7 @@ static gm_status by_permutation(test *t, const gm_two_sample_options *o, gm_two_
     gm_rng *rng = NULL;
     gm_status status;
     double all = 0, rows = (double)(t->n + t->m), mean = 0, squares = 0;
-    int64_t tiles = tiles_of(t->n) + tiles_of(t->m), as_far = 0;
+    int64_t tiles = tiles_of(t->n) + tiles_of(t->m), total = tiles * (tiles + 1) / 2, done = 0, as_far = 0;
     GM_TRY(test_open(t, o));
     GM_TRY(gm_rng_create(&rng, t->ctx, o->seed));
     GM_TRY(gm_tape_create(&t->tape, t->ctx, rng));
@@ -199,6 +199,11 @@ static gm_status by_permutation(test *t, const gm_two_sample_options *o, gm_two_
         for (int64_t j = i; j < tiles; j++) {
             piece p = piece_at(t, i), q = piece_at(t, j);
             GM_TRY(add_tile(t, &p, &q, i == j));
+            done++;
+            if (o->on_tile && o->on_tile(o->user, done, total))
+                GM_TRY(gm_model_fail(t->ctx, GM_E_CANCELLED,
+                                     "two_sample_test: stopped by the host after %lld of %lld tiles",
+                                     (long long)done, (long long)total));
         }
     for (int64_t i = 0; i < t->n + t->m; i++) all += t->of_rows[i];
     r->mmd2 = statistic(t, 0, all);
