@@ -1,13 +1,12 @@
 /* dbn.c - deep belief networks: a tower of Boltzmann machines of which the uppermost learns, sampling, the file. What they say of given
  * rows is in dbn_likelihood.c. */
-#include "gm/dbn.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/dbn.h"
+#include "models/rbm.h"
 
 struct gm_dbn {
     gm_model model; /* first */

@@ -3,10 +3,10 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "gm/dbn.h"
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/dbn.h"
+#include "models/rbm.h"
 
 #define DRAWS_AT_ONCE 2048
 

@@ -1,7 +1,5 @@
 /* made.c - masked autoencoders for distribution estimation: mask sets, the bound pass, the mean over sets. The walk along the
  * order is in made_walk.c. */
-#include "gm/made.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +7,7 @@
 #include "gm/layer_file.h"
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/made.h"
 
 #define FRESH_ORDERS 16
 #define LOG_SCALE 10.0 /* log deviations and log scales stay within */

@@ -1,4 +1,5 @@
-/* model.h - what a family provides, and what the shared verbs keep. The only private header of this floor. */
+/* model.h - what a family provides, and what the shared verbs keep. What the files of one family share is in a header of
+ * its own, named after it. */
 #ifndef GM_MODELS_MODEL_H
 #define GM_MODELS_MODEL_H
 
@@ -9,11 +10,8 @@
 #include "gm/evaluate.h"
 #include "gm/extend.h"
 #include "gm/layer.h"
-#include "gm/made.h"
 #include "gm/model.h"
 #include "gm/norm.h"
-#include "gm/pixelcnn.h"
-#include "gm/sbn.h"
 #include "gm/tape.h"
 
 #define GM_TRY(expr)                      \
@@ -288,66 +286,6 @@ gm_status gm_order_get(int64_t **out, gm_context *ctx, gm_archive *archive, cons
 /* gm_linear_ar_solve (linear_ar_solve.c). */
 gm_status gm_linear_ar_fit_normal(gm_model *model, const gm_order *order, gm_dataset *data, double ridge);
 
-/* The walk of a MADE along its order (made_walk.c): what it knows of the model, and its own memory. weight, bias and units of
- * `layers` hidden layers and then the outputs; degrees of the hidden layers. */
-#define GM_MADE_WALK 16 /* rows that walk together */
-typedef struct gm_made_walk {
-    gm_model *model;
-    int32_t kind, activation, layers;
-    int64_t columns, classes, width;
-    double slope, log_scale;
-    int64_t units[GM_MADE_MAX_LAYERS + 1];
-    const int64_t *degrees[GM_MADE_MAX_LAYERS + 1], *order;
-    const float *weight[GM_MADE_MAX_LAYERS + 1], *bias[GM_MADE_MAX_LAYERS + 1], *direct;
-    float *value;
-    int64_t *place;
-    int64_t values, places;
-} gm_made_walk;
-gm_status gm_made_walk_begin(gm_made_walk *w); /* takes the memory */
-void gm_made_walk_end(gm_made_walk *w);        /* zeroed: nothing */
-/* Up to GM_MADE_WALK rows: row r is rows + which[r] columns (which NULL: r); known and log_known are by r. The rest as fill in
- * gm_autoregressive; with any_order all rows have the same columns known. */
-void gm_made_walk_rows(gm_made_walk *w, float *rows, const int64_t *which, int64_t n,
-                       const uint8_t *known, int any_order, double *log_known, int draw);
-/* What NADE's two ways, one order (nade.c) and all (nade_order.c), share: sizes, and weights in their order. */
-typedef struct gm_nade_net {
-    gm_model *model;
-    int32_t kind, activation, layers;
-    int64_t columns, hidden;
-    int64_t classes; /* K; 0 but for class numbers */
-    int64_t width;   /* of a conditional */
-    double bound;    /* of log deviations */
-    gm_param *w, *c, *v, *b, *mask, *deep_w, *deep_c; /* v may be w; the last three only order-agnostic */
-    float *scratch;  /* kept from call to call */
-    int64_t room;
-    int32_t tied, agnostic;
-    gm_order order;
-    uint64_t seed;   /* order-agnostic: of the orders */
-    int64_t *orders; /* [order_count, columns] */
-    int64_t order_count;
-} gm_nade_net;
-/* At least so many floats of scratch, or NULL with the line. */
-float *gm_nade_scratch(gm_nade_net *net, int64_t floats);
-/* log p(x_k | ...) of conditionals y [n, D (, P)] for x [n, D]: [n, D], (nade_output.c). */
-gm_var gm_nade_log_probs(const gm_nade_net *net, gm_var y, gm_var x, int64_t count);
-/* Log deviations of `count` conditionals into their bound. */
-void gm_nade_bound(const gm_nade_net *net, float *raw, int64_t count);
-gm_status gm_nade_fit_bias(gm_nade_net *net, gm_dataset *data);
-/* Order-agnostic: the loss of random masks; and walks along `order` of all columns. */
-gm_status gm_nade_masked_loss(gm_nade_net *net, const gm_batch *batch, gm_var *loss);
-gm_status gm_nade_walk_raw(gm_nade_net *net, const int64_t *order, const float *rows, int64_t count,
-                           float *raw, double *log_prob);
-gm_status gm_nade_walk_fill(gm_nade_net *net, const int64_t *order, float *rows, const uint8_t *known,
-                            int64_t count, double *log_known, int draw);
-/* The first `count` orders of the seed; log 1/K sum_k p_k(x) of rows with checked values. */
-gm_status gm_nade_make_orders(gm_nade_net *net, int64_t count);
-gm_status gm_nade_mean_log_prob(gm_nade_net *net, const gm_batch *batch, double *out);
-/* Options and weights into an archive; and options back (order: NULL, or the caller's to free, columns numbers). */
-struct gm_nade_options;
-gm_status gm_nade_put(const gm_nade_net *net, gm_archive *archive);
-gm_status gm_nade_get(struct gm_nade_options *o, int64_t **order, int64_t *columns, uint64_t *seed,
-                      gm_context *ctx, gm_archive *archive);
-
 /* Means of p(x | z) for `count` codes on a tape, into out. */
 struct gm_generator;
 gm_status gm_generator_emit(struct gm_generator *g, gm_tape *tape, gm_var z, gm_var labels,
@@ -370,63 +308,6 @@ gm_var gm_vae_log_weights(struct gm_vae *vae, const gm_batch *batch, int64_t k);
 gm_status gm_vae_estimate(struct gm_vae *vae, const gm_batch *batch, int64_t samples, double *out,
                           double *error, int32_t (*on_row)(void *user, int64_t done), void *user);
 
-/* --- PixelCNN (pixelcnn.c, pixelcnn_net.c): its layers, and the two ways through them: whole images, or what is new in a row. */
-#define GM_PIXELCNN_TAPS 128
-
-/* The positions that a masked kernel leaves. */
-typedef struct gm_pixel_taps {
-    int64_t count;
-    int64_t at[2 * GM_PIXELCNN_TAPS];
-} gm_pixel_taps;
-
-/* One convolution. */
-typedef struct gm_pixel_layer {
-    char name[32];
-    const gm_pixel_taps *taps;
-    int64_t in, out;
-    gm_param *weight, *bias, *label; /* label NULL: the model takes none */
-    float *cache; /* of the walk: its input at all positions, [images, height, width, in] */
-} gm_pixel_layer;
-
-struct gm_pixelcnn {
-    gm_model model; /* first */
-    gm_pixelcnn_options o;
-    int64_t height, width;
-    gm_pixel_taps one, first, inner;              /* plain: mask A, mask B */
-    gm_pixel_taps above, left, vertical, horizontal; /* gated */
-    int64_t layers;
-    gm_pixel_layer *layer;
-    gm_var *saw; /* gated: what the vertical stack gives each block */
-
-    /* The walk's memory, for `room` images. */
-    float *store, *image, *patch; /* image: the pixels as they enter; patch: of one layer */
-    float *across;                /* gated: the vertical stack's part of the present row, [blocks][images, width, 2 h] */
-    size_t store_bytes;
-    int64_t room;
-};
-
-/* Where the network is looked at. */
-typedef struct gm_pixel_look {
-    gm_pixelcnn *net;
-    gm_tape *tape;
-    gm_var labels; /* [n], GM_NO_VAR for none */
-    int64_t n;
-    int whole; /* whole images; else the `length` pixels of `row` from `column` on */
-    int64_t row, column, length;
-} gm_pixel_look;
-
-/* What layer i (of how many) of a network with these options is. */
-int64_t gm_pixelcnn_layers(const gm_pixelcnn_options *o);
-void gm_pixelcnn_describe(const gm_pixelcnn_options *o, int64_t i, gm_pixel_layer *layer,
-                          gm_pixelcnn *net);
-void gm_pixelcnn_fill_taps(gm_pixelcnn *net);
-
-/* Logits [n, height, width, K] of whole images x [n, height, width, 1] as they enter; or [n, 1, 1, K] of a pixel, x GM_NO_VAR:
- * then the images and what was computed before are in the walk's memory. */
-gm_var gm_pixelcnn_logits(gm_pixel_look *look, gm_var x);
-/* Gated: the vertical stack of a row, into the walk's memory; before the row's first pixel. */
-void gm_pixelcnn_look_above(gm_pixel_look *look);
-
 /* --- Nets of binary units (bits.c). Lines begin with the family's name and the verb. */
 
 /* An option that is a whole number. GM_E_INVALID names the first outside its range, with its value. */
@@ -446,71 +327,9 @@ float gm_model_bias_of_mean(float mean);
 /* Room for so many floats, kept from call to call and not copied when it grows; NULL without memory, and the old stays. */
 float *gm_model_room(gm_context *ctx, float **room, size_t *bytes, int64_t floats);
 
-/* Of sigmoid belief networks, for the files that they fill: the options as given (arrays NULL) and the running statistics of NVIL's signals, three
- * numbers for each hidden layer; the loss of the estimator; an ancestral sample of n rows on the model's tape, all layers; whether rows are bits. */
-struct gm_sbn;
-struct gm_sbn_options;
-void gm_sbn_settings(const struct gm_sbn *sbn, struct gm_sbn_options *out, float **statistics);
-gm_status gm_sbn_loss(gm_model *model, const gm_batch *batch, gm_var *loss, gm_metrics *metrics);
-#define GM_SBN_MOST_ENUMERATED 20 /* hidden units */
-#define GM_SBN_MIXED 1.1 /* R-hat up to which chains have mixed (Gelman et al. 2013) */
-/* Room for so many floats, kept from call to call; NULL without memory. */
-float *gm_sbn_scratch(struct gm_sbn *sbn, int64_t floats);
-gm_status gm_sbn_record_dream(struct gm_sbn *sbn, int64_t n, gm_var *layers);
-/* The net as a graph over the units of gm_sbn_dense: where each layer begins there and in rows of hidden states, and which units unit i of
- * layer l may hear (from <= j < to), or may be heard by. */
-typedef struct gm_sbn_graph {
-    int64_t units, hidden;
-    int32_t top, lateral, skip;
-    int64_t size[GM_SBN_MAX_LAYERS + 1], place[GM_SBN_MAX_LAYERS + 1], column[GM_SBN_MAX_LAYERS + 1];
-} gm_sbn_graph;
-typedef struct gm_sbn_range {
-    int64_t from, to;
-} gm_sbn_range;
-void gm_sbn_describe(const struct gm_sbn *sbn, gm_sbn_graph *out);
-gm_sbn_range gm_sbn_parents(const gm_sbn_graph *g, int32_t l, int64_t i);
-gm_sbn_range gm_sbn_children(const gm_sbn_graph *g, int32_t l, int64_t i);
-int64_t gm_sbn_edges(const gm_sbn_graph *g); /* parents of all units, or children: as many */
-/* gm_sbn_dense, all of it finite: GM_E_NUMERIC. */
-gm_status gm_sbn_finite(struct gm_sbn *sbn, const char *verb, float *weight, float *bias);
-/* `sweeps` sweeps of Gibbs sampling of states [n, chains, hidden] given rows [n, visible]. room: gm_sbn_move_room floats, 64-byte
- * aligned. May use the model's tape. */
-int64_t gm_sbn_move_room(const struct gm_sbn *sbn);
-gm_status gm_sbn_move(struct gm_sbn *sbn, const float *rows, int64_t n, int64_t chains, float *states,
-                      int64_t sweeps, float *room);
-
-/* gm_sbn_mean_field of checked rows; slopes, if not NULL: [units, units] and [units], to which the bounds' slopes in all weights and biases of the
- * matrix are added. room: gm_sbn_field_room floats, an even number, 64-byte aligned. */
-int64_t gm_sbn_field_room(const struct gm_sbn *sbn);
-gm_status gm_sbn_field(struct gm_sbn *sbn, const float *rows, int64_t n,
-                       const struct gm_sbn_mean_field_options *options, double *means, double *bound,
-                       int64_t *iterations, double *slopes, float *room);
-/* What Gibbs sampling and mean field learn (sbn_em.c). */
-gm_status gm_sbn_em_loss(gm_model *model, const struct gm_sbn_options *o, const gm_batch *batch, gm_var *loss,
-                         gm_metrics *metrics);
-
 /* Split R-hat and effective sample size of draws [chains, samples], each `stride` bytes from the last; bits (mixing.c). */
 void gm_mixing(const uint8_t *draws, int64_t chains, int64_t samples, int64_t stride, double *r_hat,
                double *ess);
-
-/* A Boltzmann machine inside another family, its host (NULL: none): it draws from the host's generator, has no optimizer until the host binds one, and its part of a file has names under
- * `prefix`. The log Z that the machine was given, NaN for none; and that or the exact one, else GM_E_STATE for `verb`. */
-struct gm_rbm;
-struct gm_rbm_options;
-gm_status gm_rbm_create_in(struct gm_rbm **out, gm_context *ctx, int64_t visible, int64_t hidden,
-                           const struct gm_rbm_options *options, const gm_model *host);
-/* Samples: n rows of visible states that began at fair coins, and if not NULL p(v = 1 | h) of their last step. */
-gm_status gm_rbm_draw(struct gm_rbm *rbm, int64_t n, float *states, float *means);
-gm_status gm_rbm_put(gm_archive *archive, const char *prefix, struct gm_rbm *rbm);
-gm_status gm_rbm_get(struct gm_rbm **out, gm_context *ctx, gm_archive *archive, const char *prefix,
-                     gm_optimizer *optimizer, const gm_model *host);
-double gm_rbm_given_log_z(const struct gm_rbm *rbm);
-gm_status gm_rbm_find_log_z(struct gm_rbm *rbm, const char *verb, double *out);
-
-/* Are rows values from 0 to 1, or bits? GM_E_INVALID with row, column and value; or out or rows NULL. */
-struct gm_dbn;
-gm_status gm_dbn_check_rows(struct gm_dbn *dbn, const char *verb, int bits, const float *rows, int64_t n,
-                            const void *out);
 
 extern const gm_family gm_family_generator;
 extern const gm_family gm_family_vae;

@@ -1,13 +1,11 @@
 /* nade.c - the neural autoregressive distribution estimator (Larochelle and Murray 2011): the family, and its walk along one
  * order. */
-#include "gm/nade.h"
-
 #include <math.h>
 #include <string.h>
 
 #include "gm/layer_file.h"
 #include "gm/loss.h"
-#include "models/model.h"
+#include "models/nade.h"
 
 #define MOST_ORDERS 4096
 

@@ -1,7 +1,6 @@
 /* nade_file.c - NADE in an archive: its options, its order, its weights. */
 #include "gm/layer_file.h"
-#include "gm/nade.h"
-#include "models/model.h"
+#include "models/nade.h"
 
 gm_status gm_nade_put(const gm_nade_net *net, gm_archive *archive)
 {

@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "gm/loss.h"
-#include "gm/nade.h"
-#include "models/model.h"
+#include "models/nade.h"
 
 #define HALF_LOG_2PI 0.91893853320467274178
 #define LOG_2 0.69314718055994530942

@@ -4,8 +4,7 @@
 
 #include "gm/conv.h"
 #include "gm/ops.h"
-#include "gm/pixelcnn.h"
-#include "models/model.h"
+#include "models/pixelcnn.h"
 
 /* Layers of a block, in the order in which they are listed. */
 enum { IN, CONV, OUT, PLAIN };

@@ -1,14 +1,12 @@
 /* rbm.c - restricted Boltzmann machines: contrastive divergence, Gibbs sampling, free energies, the file. Their partition function is in
  * rbm_partition.c. */
-#include "gm/rbm.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "gm/layer_file.h"
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/rbm.h"
 
 struct gm_rbm {
     gm_model model; /* first */

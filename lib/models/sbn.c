@@ -1,7 +1,5 @@
 /* sbn.c - sigmoid belief networks: the net, its recognition network, ancestral sampling, the file. How it learns is in
- * sbn_train.c, what it says of given data in sbn_likelihood.c; both use gm/sbn.h only. */
-#include "gm/sbn.h"
-
+ * sbn_train.c and sbn_em.c, what it says of given data in sbn_likelihood.c, sbn_gibbs.c and sbn_mean_field.c. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +7,7 @@
 #include "gm/layer_file.h"
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/sbn.h"
 
 #define MAX_LAYERS GM_SBN_MAX_LAYERS
 

@@ -6,8 +6,7 @@
 
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "gm/sbn.h"
-#include "models/model.h"
+#include "models/sbn.h"
 
 #define FIELD_TOLERANCE 1e-9
 
@@ -26,49 +25,26 @@ static gm_status no_memory(const step *s)
     return gm_model_fail(s->model->ctx, GM_E_NOMEM, "sbn: no memory for the posteriors of %lld rows", (long long)s->n);
 }
 
-static gm_var record_visible(const step *s)
-{
-    const int64_t shape[2] = { s->n, s->g.size[0] };
-    return gm_input_array(s->model->tape, 2, shape, s->batch->rows);
-}
-
 /* The states as layers on the tape, to stay until the next reset. */
 static void record_states(const step *s, gm_var *layers)
 {
-    gm_tape *tape = s->model->tape;
-    const int64_t shape[2] = { s->n * s->k, s->g.hidden };
-    gm_var all = gm_input_array(tape, 2, shape, s->states);
-    layers[0] = record_visible(s);
-    for (int32_t l = 1; l <= s->g.top; l++)
-        layers[l] = gm_slice(tape, all, 1, s->g.column[l], s->g.column[l] + s->g.size[l]);
+    layers[0] = gm_sbn_record_rows(s->sbn, s->batch->rows, s->n);
+    gm_sbn_record_hidden(s->sbn, s->states, s->n * s->k, layers);
 }
 
 /* What q is taught by the states: the mean of - log q(h | x). */
 static gm_var record_lesson(const step *s, const gm_var *layers)
 {
-    gm_tape *tape = s->model->tape;
-    gm_var sum = GM_NO_VAR;
-    for (int32_t l = 1; l <= s->g.top; l++) {
-        gm_var a = gm_sbn_record_recognition(tape, s->sbn, l, layers[l - 1]);
-        if (l == 1 && s->k > 1) a = gm_repeat_rows(tape, a, s->k);
-        gm_var part = gm_bce_with_logits(tape, a, layers[l]);
-        sum = l == 1 ? part : gm_add(tape, sum, part);
-    }
-    return gm_mean(tape, sum);
+    return gm_mean(s->model->tape, gm_sbn_record_minus_log_q(s->sbn, s->k, layers, NULL));
 }
 
 /* Where the chains begin: draws of q, or of the prior. */
 static gm_status begin_chains(const step *s, gm_var *layers)
 {
-    gm_tape *tape = s->model->tape;
     if (!s->o->recognition) return gm_sbn_record_dream(s->sbn, s->n * s->k, layers);
-    layers[0] = record_visible(s);
-    for (int32_t l = 1; l <= s->g.top; l++) {
-        gm_var a = gm_sbn_record_recognition(tape, s->sbn, l, layers[l - 1]);
-        if (l == 1 && s->k > 1) a = gm_repeat_rows(tape, a, s->k);
-        layers[l] = gm_bernoulli_sample(tape, a);
-    }
-    return gm_tape_status(tape);
+    layers[0] = gm_sbn_record_rows(s->sbn, s->batch->rows, s->n);
+    gm_sbn_record_draws(s->sbn, s->k, layers, NULL);
+    return gm_tape_status(s->model->tape);
 }
 
 /* Neal 1992: minus log p(x, h) of states that Gibbs sampling led to. As sweeps grow h comes from p(h | x), and the gradient's mean is that of

@@ -5,8 +5,7 @@
 
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "gm/sbn.h"
-#include "models/model.h"
+#include "models/sbn.h"
 
 #define MOST_LOG 400.0        /* |weights| beyond that decide all the same */
 #define TAME 40.0             /* up to here four factors and 1e100 are far from overflow */
@@ -218,14 +217,11 @@ static gm_status joint(walker *w, const float *rows, int64_t n, int64_t chains, 
                        const float **out)
 {
     gm_model *model = gm_sbn_model(w->sbn);
-    const int64_t visible[2] = { n, w->g.size[0] }, shape[2] = { n * chains, w->g.hidden };
     gm_var layers[GM_SBN_MAX_LAYERS + 1];
     gm_status status;
     gm_model_record(model, GM_TAPE_CONSTANT);
-    layers[0] = gm_input_array(model->tape, 2, visible, rows);
-    gm_var all = gm_input_array(model->tape, 2, shape, states);
-    for (int32_t l = 1; l <= w->g.top; l++)
-        layers[l] = gm_slice(model->tape, all, 1, w->g.column[l], w->g.column[l] + w->g.size[l]);
+    layers[0] = gm_sbn_record_rows(w->sbn, rows, n);
+    gm_sbn_record_hidden(w->sbn, states, n * chains, layers);
     gm_var f = gm_sbn_record_joint(model->tape, w->sbn, layers, NULL);
     GM_TRY(gm_tape_status(model->tape));
     *out = gm_value(model->tape, f);

@@ -5,8 +5,7 @@
 
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "gm/sbn.h"
-#include "models/model.h"
+#include "models/sbn.h"
 
 #define MAX_LAYERS GM_SBN_MAX_LAYERS
 #define MOST_UNITS GM_SBN_MOST_ENUMERATED
@@ -18,25 +17,6 @@ static gm_status check(gm_sbn *sbn, const char *verb, const float *rows, int64_t
     const gm_status status = gm_model_check_arrays(model, verb, rows, n, out);
     if (status) return status;
     return gm_model_check_bits(gm_sbn_model(sbn), verb, 1, rows, n, model->row_size);
-}
-
-/* Columns of hidden [m, hidden units], cut into layers on the tape. */
-static void record_hidden(gm_sbn *sbn, const float *hidden, int64_t m, gm_var *layers)
-{
-    gm_tape *tape = gm_sbn_model(sbn)->tape;
-    const int64_t shape[2] = { m, gm_sbn_hidden_units(sbn) };
-    gm_var all = gm_input_array(tape, 2, shape, hidden);
-    int64_t at = 0;
-    for (int32_t l = 1; l <= gm_sbn_layers(sbn); l++) {
-        layers[l] = gm_slice(tape, all, 1, at, at + gm_sbn_layer_size(sbn, l));
-        at += gm_sbn_layer_size(sbn, l);
-    }
-}
-
-static gm_var record_visible(gm_sbn *sbn, const float *rows, int64_t m)
-{
-    const int64_t shape[2] = { m, gm_sbn_layer_size(sbn, 0) };
-    return gm_input_array(gm_sbn_model(sbn)->tape, 2, shape, rows);
 }
 
 gm_status gm_sbn_log_joint(gm_sbn *sbn, const float *rows, const float *hidden, int64_t n, double *out)
@@ -52,8 +32,8 @@ gm_status gm_sbn_log_joint(gm_sbn *sbn, const float *rows, const float *hidden, 
         const int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
         gm_var layers[MAX_LAYERS + 1];
         gm_model_record(model, GM_TAPE_CONSTANT);
-        layers[0] = record_visible(sbn, rows + done * model->row_size, m);
-        record_hidden(sbn, hidden + done * units, m, layers);
+        layers[0] = gm_sbn_record_rows(sbn, rows + done * model->row_size, m);
+        gm_sbn_record_hidden(sbn, hidden + done * units, m, layers);
         gm_var joint = gm_sbn_record_joint(model->tape, sbn, layers, NULL);
         GM_TRY(gm_tape_status(model->tape));
         for (int64_t i = 0; i < m; i++) out[done + i] = (double)gm_value(model->tape, joint)[i];
@@ -61,23 +41,6 @@ gm_status gm_sbn_log_joint(gm_sbn *sbn, const float *rows, const float *hidden, 
     }
 out:
     return status;
-}
-
-/* k draws of h ~ q for each row of x; log q of each draw [n k], and the logits if wanted. */
-static gm_var record_draws(gm_sbn *sbn, gm_var x, int64_t k, gm_var *layers, gm_var *logits)
-{
-    gm_tape *tape = gm_sbn_model(sbn)->tape;
-    gm_var sum = GM_NO_VAR;
-    layers[0] = x;
-    for (int32_t l = 1; l <= gm_sbn_layers(sbn); l++) {
-        gm_var a = gm_sbn_record_recognition(tape, sbn, l, layers[l - 1]);
-        if (l == 1 && k > 1) a = gm_repeat_rows(tape, a, k);
-        layers[l] = gm_bernoulli_sample(tape, a);
-        gm_var part = gm_neg(tape, gm_bce_with_logits(tape, a, layers[l]));
-        sum = l == 1 ? part : gm_add(tape, sum, part);
-        if (logits) logits[l] = a;
-    }
-    return sum;
 }
 
 gm_status gm_sbn_recognise(gm_sbn *sbn, const float *rows, int64_t n, float *hidden,
@@ -94,7 +57,9 @@ gm_status gm_sbn_recognise(gm_sbn *sbn, const float *rows, int64_t n, float *hid
         gm_var layers[MAX_LAYERS + 1], logits[MAX_LAYERS + 1];
         int64_t at = 0;
         gm_model_record(model, GM_TAPE_CONSTANT);
-        gm_var q = record_draws(sbn, record_visible(sbn, rows + done * model->row_size, m), 1, layers, logits);
+        layers[0] = gm_sbn_record_rows(sbn, rows + done * model->row_size, m);
+        gm_sbn_record_draws(sbn, 1, layers, logits);
+        gm_var minus_log_q = gm_sbn_record_minus_log_q(sbn, 1, layers, logits);
         for (int32_t l = 1; l <= gm_sbn_layers(sbn); l++) {
             const int64_t size = gm_sbn_layer_size(sbn, l);
             gm_var chance = gm_sigmoid(tape, logits[l]);
@@ -107,7 +72,7 @@ gm_status gm_sbn_recognise(gm_sbn *sbn, const float *rows, int64_t n, float *hid
             }
             at += size;
         }
-        for (int64_t r = 0; log_q && r < m; r++) log_q[done + r] = (double)gm_value(tape, q)[r];
+        for (int64_t r = 0; log_q && r < m; r++) log_q[done + r] = -(double)gm_value(tape, minus_log_q)[r];
         done += m;
     }
 out:
@@ -129,11 +94,12 @@ gm_status gm_sbn_log_prob(gm_sbn *sbn, const float *rows, int64_t n, int64_t sam
         double sum = 0, error;
         for (int64_t done = 0; done < samples;) {
             const int64_t k = samples - done < DRAWS_AT_ONCE ? samples - done : DRAWS_AT_ONCE;
-            gm_var layers[MAX_LAYERS + 1];
+            gm_var layers[MAX_LAYERS + 1], logits[MAX_LAYERS + 1];
             gm_model_record(model, GM_TAPE_CONSTANT);
-            gm_var x = record_visible(sbn, rows + r * model->row_size, 1);
-            gm_var q = record_draws(sbn, x, k, layers, NULL);
-            gm_var f = gm_sub(model->tape, gm_sbn_record_joint(model->tape, sbn, layers, NULL), q);
+            layers[0] = gm_sbn_record_rows(sbn, rows + r * model->row_size, 1);
+            gm_sbn_record_draws(sbn, k, layers, logits);
+            gm_var f = gm_add(model->tape, gm_sbn_record_joint(model->tape, sbn, layers, NULL),
+                              gm_sbn_record_minus_log_q(sbn, k, layers, logits));
             GM_TRY(gm_tape_status(model->tape));
             for (int64_t i = 0; i < k; i++) {
                 const double log_weight = (double)gm_value(model->tape, f)[i];
@@ -181,8 +147,8 @@ gm_status gm_sbn_enumerate(gm_sbn *sbn, const float *rows, int64_t n, double *lo
             gm_var layers[MAX_LAYERS + 1];
             spell(hidden, first, group, units);
             gm_model_record(model, GM_TAPE_CONSTANT);
-            layers[0] = record_visible(sbn, rows + r * model->row_size, 1);
-            record_hidden(sbn, hidden, group, layers);
+            layers[0] = gm_sbn_record_rows(sbn, rows + r * model->row_size, 1);
+            gm_sbn_record_hidden(sbn, hidden, group, layers);
             gm_var joint = gm_sbn_record_joint(model->tape, sbn, layers, NULL);
             GM_TRY(gm_tape_status(model->tape));
             for (int64_t i = 0; i < group; i++) {

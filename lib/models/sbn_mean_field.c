@@ -12,8 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "gm/sbn.h"
-#include "models/model.h"
+#include "models/sbn.h"
 
 #define MOST_WEIGHT 400.0
 #define XI_STEPS 60

@@ -8,8 +8,7 @@
 
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "gm/sbn.h"
-#include "models/model.h"
+#include "models/sbn.h"
 
 #define MAX_LAYERS GM_SBN_MAX_LAYERS
 #define STATISTICS_DECAY 0.9
@@ -33,8 +32,7 @@ static void record_rest(gm_tape *tape, gm_sbn *sbn, draws *d, int32_t from)
 {
     const int32_t top = gm_sbn_layers(sbn);
     for (int32_t l = from; l <= top; l++) {
-        d->logits[l] = gm_sbn_record_recognition(tape, sbn, l, d->layers[l - 1]);
-        if (l == 1 && d->k > 1) d->logits[l] = gm_repeat_rows(tape, d->logits[l], d->k);
+        d->logits[l] = gm_sbn_record_q(sbn, l, d->layers[l - 1], d->k);
         d->layers[l] = gm_bernoulli_sample(tape, d->logits[l]);
         d->log_q[l] = minus_bce(tape, d->logits[l], d->layers[l]);
     }
@@ -42,12 +40,6 @@ static void record_rest(gm_tape *tape, gm_sbn *sbn, draws *d, int32_t from)
     for (int32_t l = 2; l <= top; l++) d->q = gm_add(tape, d->q, d->log_q[l]);
     d->p = gm_sbn_record_joint(tape, sbn, d->layers, d->log_p);
     d->f = gm_sub(tape, d->p, d->q);
-}
-
-static gm_var record_rows(gm_tape *tape, gm_sbn *sbn, const gm_batch *batch)
-{
-    const int64_t shape[2] = { batch->count, gm_sbn_layer_size(sbn, 0) };
-    return gm_input_array(tape, 2, shape, batch->rows);
 }
 
 /* A constant of one number a draw. */
@@ -65,14 +57,9 @@ static gm_var weighted(gm_tape *tape, const draws *d, gm_var factor, gm_var valu
 /* -log q of a dream's hidden layers: the sleep phase. */
 static gm_var record_sleep(gm_tape *tape, gm_sbn *sbn, int64_t n)
 {
-    gm_var layers[MAX_LAYERS + 1], sum = GM_NO_VAR;
-    if (gm_sbn_record_dream(sbn, n, layers)) return sum;
-    for (int32_t l = 1; l <= gm_sbn_layers(sbn); l++) {
-        gm_var part = gm_bce_with_logits(tape, gm_sbn_record_recognition(tape, sbn, l, layers[l - 1]),
-                                         layers[l]);
-        sum = l == 1 ? part : gm_add(tape, sum, part);
-    }
-    return gm_mean(tape, sum);
+    gm_var layers[MAX_LAYERS + 1];
+    if (gm_sbn_record_dream(sbn, n, layers)) return GM_NO_VAR;
+    return gm_mean(tape, gm_sbn_record_minus_log_q(sbn, 1, layers, NULL));
 }
 
 /* Weights of a row's draws: softmax of its log weights; and log 1/K sum w. */
@@ -247,7 +234,7 @@ static gm_status recognised(gm_model *model, gm_sbn *sbn, const gm_sbn_options *
     float *weights = gm_sbn_scratch(sbn, room(sbn, o, count));
     if (!weights)
         GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "sbn: no memory for %lld draws", (long long)count));
-    d.layers[0] = record_rows(tape, sbn, batch);
+    d.layers[0] = gm_sbn_record_rows(sbn, batch->rows, batch->count);
     record_rest(tape, sbn, &d, 1);
     GM_TRY(gm_tape_status(tape));
     const int many = o->estimator == GM_SBN_RWS || o->estimator == GM_SBN_VIMCO;
