@@ -643,23 +643,12 @@ static gm_status sample(gm_model *model, float *out, const float *labels, int64_
     return status ? status : back;
 }
 
-static gm_status save_options(const gm_gan *gan, gm_archive *archive)
-{
-    const gm_gan_options *o = &gan->o;
-    gm_status status;
-    GM_TRY(gm_archive_set_int(archive, "gan.loss", o->loss));
-    GM_TRY(gm_archive_set_int(archive, "gan.penalty", o->penalty));
-    GM_TRY(gm_archive_set_real(archive, "gan.penalty_weight", o->penalty_weight));
-    GM_TRY(gm_archive_set_real(archive, "gan.weight_clip", o->weight_clip));
-    GM_TRY(gm_archive_set_int(archive, "gan.discriminator_steps", o->discriminator_steps));
-    GM_TRY(gm_archive_set_real(archive, "gan.label_smoothing", o->label_smoothing));
-    GM_TRY(gm_archive_set_real(archive, "gan.noise", o->noise));
-    GM_TRY(gm_archive_set_int(archive, "gan.noise_steps", o->noise_steps));
-    GM_TRY(gm_archive_set_real(archive, "gan.average", o->average));
-    GM_TRY(gm_archive_set_real(archive, "gan.collapse", o->collapse));
-out:
-    return status;
-}
+static const gm_model_field stored[] = {
+    GM_FIELD(gm_gan_options, loss), GM_FIELD(gm_gan_options, penalty), GM_FIELD(gm_gan_options, penalty_weight),
+    GM_FIELD(gm_gan_options, weight_clip), GM_FIELD(gm_gan_options, discriminator_steps),
+    GM_FIELD(gm_gan_options, label_smoothing), GM_FIELD(gm_gan_options, noise),
+    GM_FIELD(gm_gan_options, noise_steps), GM_FIELD(gm_gan_options, average), GM_FIELD(gm_gan_options, collapse),
+};
 
 /* What the collapse warning goes by: without it a model that is trained on would warn at once. */
 static gm_status save_watch(const gm_gan *gan, gm_archive *archive)
@@ -688,32 +677,11 @@ out:
     return status;
 }
 
-static gm_status load_options(gm_gan_options *o, gm_archive *archive)
-{
-    int64_t kind, penalty;
-    gm_status status;
-    GM_TRY(gm_archive_get_int(archive, "gan.loss", &kind));
-    GM_TRY(gm_archive_get_int(archive, "gan.penalty", &penalty));
-    GM_TRY(gm_archive_get_real(archive, "gan.penalty_weight", &o->penalty_weight));
-    GM_TRY(gm_archive_get_real(archive, "gan.weight_clip", &o->weight_clip));
-    GM_TRY(gm_archive_get_int(archive, "gan.discriminator_steps", &o->discriminator_steps));
-    GM_TRY(gm_archive_get_real(archive, "gan.label_smoothing", &o->label_smoothing));
-    GM_TRY(gm_archive_get_real(archive, "gan.noise", &o->noise));
-    GM_TRY(gm_archive_get_int(archive, "gan.noise_steps", &o->noise_steps));
-    GM_TRY(gm_archive_get_real(archive, "gan.average", &o->average));
-    GM_TRY(gm_archive_get_real(archive, "gan.collapse", &o->collapse));
-    /* What does not fit 32 bits becomes a number that gm_gan_create refuses. */
-    o->loss = kind >= 0 && kind <= GM_GAN_WASSERSTEIN ? (int32_t)kind : -1;
-    o->penalty = penalty >= 0 && penalty <= GM_PENALTY_R1 ? (int32_t)penalty : -1;
-out:
-    return status;
-}
-
 static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
 {
     gm_gan *gan = of(model);
     gm_status status;
-    GM_TRY(save_options(gan, archive));
+    GM_TRY(GM_PUT_FIELDS(archive, "gan.", stored, &gan->o));
     GM_TRY(save_watch(gan, archive));
     GM_TRY(gm_archive_put_layer(archive, "discriminator.", gan->discriminator));
     if (checkpoint) {
@@ -739,7 +707,7 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
     gm_optimizer *second = NULL;
     gm_gan *gan = NULL;
     gm_gan_options o = GM_GAN_OPTIONS_INIT;
-    GM_TRY(load_options(&o, archive));
+    GM_TRY(GM_GET_FIELDS(archive, "gan.", stored, &o));
     GM_TRY(gm_generator_get(&generator, ctx, archive, "generator."));
     GM_TRY(gm_archive_get_layer(&discriminator, archive, "discriminator."));
     if (optimizer) GM_TRY(gm_optimizer_load_new(&second, ctx, archive, rival));

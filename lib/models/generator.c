@@ -438,27 +438,17 @@ static gm_status sample(gm_model *model, float *out, const float *labels, int64_
     return generate(of(model), NULL, labels, count, out, 0);
 }
 
+static const gm_model_field stored[] = {
+    GM_FIELD(gm_generator_options, latent), GM_FIELD(gm_generator_options, prior),
+    GM_FIELD(gm_generator_options, output), GM_FIELD(gm_generator_options, learn_variance),
+    GM_FIELD(gm_generator_options, classes), GM_FIELD(gm_generator_options, labels),
+    GM_FIELD(gm_generator_options, variance), GM_FIELD(gm_generator_options, prior_scale),
+};
+
 gm_status gm_generator_put(gm_archive *archive, const char *prefix, gm_generator *g)
 {
-    char key[64];
     gm_status status;
-    const struct {
-        const char *name;
-        int64_t value;
-    } whole[] = { { "latent", g->o.latent },
-                  { "prior", g->o.prior },
-                  { "output", g->o.output },
-                  { "learn_variance", g->o.learn_variance },
-                  { "classes", g->o.classes },
-                  { "labels", g->o.labels } };
-    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
-        (void)snprintf(key, sizeof key, "%s%s", prefix, whole[i].name);
-        GM_TRY(gm_archive_set_int(archive, key, whole[i].value));
-    }
-    (void)snprintf(key, sizeof key, "%svariance", prefix);
-    GM_TRY(gm_archive_set_real(archive, key, g->o.variance));
-    (void)snprintf(key, sizeof key, "%sprior_scale", prefix);
-    GM_TRY(gm_archive_set_real(archive, key, g->o.prior_scale));
+    GM_TRY(GM_PUT_FIELDS(archive, prefix, stored, &g->o));
     GM_TRY(gm_archive_put_layer(archive, prefix, g->net));
 out:
     return status;
@@ -467,31 +457,10 @@ out:
 gm_status gm_generator_get(gm_generator **out, gm_context *ctx, gm_archive *archive,
                            const char *prefix)
 {
-    char key[64];
     gm_status status;
     gm_layer *net = NULL;
     gm_generator_options o = GM_GENERATOR_OPTIONS_INIT;
-    int64_t prior, output, learn;
-    const struct {
-        const char *name;
-        int64_t *value;
-    } whole[] = { { "latent", &o.latent },
-                  { "prior", &prior },
-                  { "output", &output },
-                  { "learn_variance", &learn },
-                  { "classes", &o.classes },
-                  { "labels", &o.labels } };
-    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
-        (void)snprintf(key, sizeof key, "%s%s", prefix, whole[i].name);
-        GM_TRY(gm_archive_get_int(archive, key, whole[i].value));
-    }
-    (void)snprintf(key, sizeof key, "%svariance", prefix);
-    GM_TRY(gm_archive_get_real(archive, key, &o.variance));
-    (void)snprintf(key, sizeof key, "%sprior_scale", prefix);
-    GM_TRY(gm_archive_get_real(archive, key, &o.prior_scale));
-    o.prior = prior == GM_PRIOR_UNIFORM || prior == GM_PRIOR_NORMAL ? (int32_t)prior : -1;
-    o.output = output >= 0 && output <= GM_OUTPUT_DIRECT ? (int32_t)output : -1;
-    o.learn_variance = learn != 0;
+    GM_TRY(GM_GET_FIELDS(archive, prefix, stored, &o));
     GM_TRY(gm_archive_get_layer(&net, archive, prefix));
     GM_TRY(gm_generator_create(out, ctx, net, &o));
 out:

@@ -335,15 +335,22 @@ static gm_status order(gm_model *model, int64_t *out)
     return GM_OK;
 }
 
+static const gm_model_field stored[] = {
+    GM_FIELD(gm_linear_ar_options, kind), GM_FIELD(gm_linear_ar_options, classes),
+    GM_FIELD(gm_linear_ar_options, weight_decay),
+};
+
 static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
 {
     (void)checkpoint;
     gm_linear_ar *ar = of(model);
+    gm_linear_ar_options o = GM_LINEAR_AR_OPTIONS_INIT;
     gm_status status;
+    o.kind = ar->kind;
+    o.classes = ar->classes;
+    o.weight_decay = ar->weight_decay;
     GM_TRY(gm_archive_set_int(archive, "linear_ar.columns", columns_of(ar)));
-    GM_TRY(gm_archive_set_int(archive, "linear_ar.kind", ar->kind));
-    GM_TRY(gm_archive_set_int(archive, "linear_ar.classes", ar->classes));
-    GM_TRY(gm_archive_set_real(archive, "linear_ar.weight_decay", ar->weight_decay));
+    GM_TRY(GM_PUT_FIELDS(archive, "linear_ar.", stored, &o));
     GM_TRY(gm_order_put(&ar->order, model, archive, "linear_ar.order"));
     GM_TRY(gm_archive_put_params(archive, "linear_ar.", model->params));
 out:
@@ -371,9 +378,7 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
     int64_t *places = NULL, columns = 0;
     gm_status status;
     GM_TRY(gm_archive_get_int(archive, "linear_ar.columns", &columns));
-    GM_TRY(gm_model_get_small(archive, "linear_ar.kind", &o.kind));
-    GM_TRY(gm_archive_get_int(archive, "linear_ar.classes", &o.classes));
-    GM_TRY(gm_archive_get_real(archive, "linear_ar.weight_decay", &o.weight_decay));
+    GM_TRY(GM_GET_FIELDS(archive, "linear_ar.", stored, &o));
     GM_TRY(check_weight(ctx, archive, columns, o.classes));
     GM_TRY(gm_order_get(&places, ctx, archive, "linear_ar.order", columns));
     o.order = places;

@@ -614,6 +614,13 @@ out:
 
 /* --- Files. */
 
+static const gm_model_field stored[] = {
+    GM_FIELD(gm_made_options, layers), GM_FIELD(gm_made_options, activation), GM_FIELD(gm_made_options, kind),
+    GM_FIELD(gm_made_options, direct), GM_FIELD(gm_made_options, classes), GM_FIELD(gm_made_options, components),
+    GM_FIELD(gm_made_options, degrees), GM_FIELD(gm_made_options, random_orders), GM_FIELD(gm_made_options, masks),
+    GM_FIELD(gm_made_options, orders), GM_FIELD(gm_made_options, mask_seed),
+};
+
 static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
 {
     const gm_made *made = of(model);
@@ -622,21 +629,11 @@ static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
     gm_status status;
     (void)checkpoint;
     GM_TRY(gm_archive_set_int(archive, "made.columns", made->columns));
-    GM_TRY(gm_archive_set_int(archive, "made.layers", o->layers));
+    GM_TRY(GM_PUT_FIELDS(archive, "made.", stored, o));
     for (int32_t l = 0; l < o->layers; l++) {
         (void)snprintf(key, sizeof key, "made.units.%d", (int)l);
         GM_TRY(gm_archive_set_int(archive, key, made->units[l]));
     }
-    GM_TRY(gm_archive_set_int(archive, "made.activation", o->activation));
-    GM_TRY(gm_archive_set_int(archive, "made.kind", o->kind));
-    GM_TRY(gm_archive_set_int(archive, "made.direct", o->direct));
-    GM_TRY(gm_archive_set_int(archive, "made.classes", o->classes));
-    GM_TRY(gm_archive_set_int(archive, "made.components", o->components));
-    GM_TRY(gm_archive_set_int(archive, "made.degrees", o->degrees));
-    GM_TRY(gm_archive_set_int(archive, "made.random_orders", o->random_orders));
-    GM_TRY(gm_archive_set_int(archive, "made.masks", o->masks));
-    GM_TRY(gm_archive_set_int(archive, "made.orders", o->orders));
-    GM_TRY(gm_archive_set_int(archive, "made.mask_seed", (int64_t)o->mask_seed));
     GM_TRY(gm_order_put(&made->given, model, archive, "made.order"));
     GM_TRY(gm_archive_put_params(archive, "made.", model->params));
 out:
@@ -682,27 +679,16 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
 {
     gm_made *made = NULL;
     gm_made_options o = GM_MADE_OPTIONS_INIT;
-    int64_t units[GM_MADE_MAX_LAYERS], columns = 0, seed = 0, *places = NULL;
+    int64_t units[GM_MADE_MAX_LAYERS], columns = 0, *places = NULL;
     char key[32];
     gm_status status;
     GM_TRY(gm_archive_get_int(archive, "made.columns", &columns));
-    GM_TRY(gm_model_get_small(archive, "made.layers", &o.layers));
+    GM_TRY(GM_GET_FIELDS(archive, "made.", stored, &o));
     for (int32_t l = 0; l < o.layers && l < GM_MADE_MAX_LAYERS; l++) {
         (void)snprintf(key, sizeof key, "made.units.%d", (int)l);
         GM_TRY(gm_archive_get_int(archive, key, &units[l]));
     }
     o.hidden = o.layers <= GM_MADE_MAX_LAYERS ? units : NULL;
-    GM_TRY(gm_model_get_small(archive, "made.activation", &o.activation));
-    GM_TRY(gm_model_get_small(archive, "made.kind", &o.kind));
-    GM_TRY(gm_model_get_small(archive, "made.direct", &o.direct));
-    GM_TRY(gm_archive_get_int(archive, "made.classes", &o.classes));
-    GM_TRY(gm_archive_get_int(archive, "made.components", &o.components));
-    GM_TRY(gm_model_get_small(archive, "made.degrees", &o.degrees));
-    GM_TRY(gm_model_get_small(archive, "made.random_orders", &o.random_orders));
-    GM_TRY(gm_archive_get_int(archive, "made.masks", &o.masks));
-    GM_TRY(gm_archive_get_int(archive, "made.orders", &o.orders));
-    GM_TRY(gm_archive_get_int(archive, "made.mask_seed", &seed));
-    o.mask_seed = (uint64_t)seed;
     o.weight_init = GM_INIT_CONSTANT; /* drawing them would be for nothing */
     o.optimizer = optimizer;
     GM_TRY(check_options(ctx, columns, &o));

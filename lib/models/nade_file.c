@@ -2,21 +2,30 @@
 #include "gm/layer_file.h"
 #include "models/nade.h"
 
+static const gm_model_field stored[] = {
+    GM_FIELD(gm_nade_options, kind), GM_FIELD(gm_nade_options, activation), GM_FIELD(gm_nade_options, hidden),
+    GM_FIELD(gm_nade_options, classes), GM_FIELD(gm_nade_options, components), GM_FIELD(gm_nade_options, tied),
+    GM_FIELD(gm_nade_options, order_agnostic), GM_FIELD(gm_nade_options, orders), GM_FIELD(gm_nade_options, layers),
+    GM_FIELD(gm_nade_options, log_scale_bound),
+};
+
 gm_status gm_nade_put(const gm_nade_net *net, gm_archive *archive)
 {
-    const struct {
-        const char *name;
-        int64_t value;
-    } whole[] = { { "nade.columns", net->columns },       { "nade.kind", net->kind },
-                  { "nade.activation", net->activation }, { "nade.hidden", net->hidden },
-                  { "nade.classes", net->classes },       { "nade.components", net->width / 3 },
-                  { "nade.tied", net->tied },             { "nade.order_agnostic", net->agnostic },
-                  { "nade.orders", net->order_count },    { "nade.layers", net->layers },
-                  { "nade.seed", (int64_t)net->seed } };
-    gm_status status = GM_OK;
-    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-        GM_TRY(gm_archive_set_int(archive, whole[i].name, whole[i].value));
-    GM_TRY(gm_archive_set_real(archive, "nade.log_scale_bound", net->bound));
+    gm_nade_options o = GM_NADE_OPTIONS_INIT;
+    gm_status status;
+    o.kind = net->kind;
+    o.activation = net->activation;
+    o.hidden = net->hidden;
+    o.classes = net->classes;
+    o.components = net->width / 3;
+    o.tied = net->tied;
+    o.order_agnostic = net->agnostic;
+    o.orders = net->order_count;
+    o.layers = net->layers;
+    o.log_scale_bound = net->bound;
+    GM_TRY(gm_archive_set_int(archive, "nade.columns", net->columns));
+    GM_TRY(gm_archive_set_int(archive, "nade.seed", (int64_t)net->seed));
+    GM_TRY(GM_PUT_FIELDS(archive, "nade.", stored, &o));
     GM_TRY(gm_order_put(&net->order, net->model, archive, "nade.order"));
     GM_TRY(gm_archive_put_params(archive, "nade.", net->model->params));
 out:
@@ -47,17 +56,8 @@ gm_status gm_nade_get(gm_nade_options *o, int64_t **order, int64_t *columns, uin
     int64_t bits = 0;
     gm_status status;
     GM_TRY(gm_archive_get_int(archive, "nade.columns", columns));
-    GM_TRY(gm_model_get_small(archive, "nade.kind", &o->kind));
-    GM_TRY(gm_model_get_small(archive, "nade.activation", &o->activation));
-    GM_TRY(gm_archive_get_int(archive, "nade.hidden", &o->hidden));
-    GM_TRY(gm_archive_get_int(archive, "nade.classes", &o->classes));
-    GM_TRY(gm_archive_get_int(archive, "nade.components", &o->components));
-    GM_TRY(gm_model_get_small(archive, "nade.tied", &o->tied));
-    GM_TRY(gm_model_get_small(archive, "nade.order_agnostic", &o->order_agnostic));
-    GM_TRY(gm_archive_get_int(archive, "nade.orders", &o->orders));
-    GM_TRY(gm_model_get_small(archive, "nade.layers", &o->layers));
+    GM_TRY(GM_GET_FIELDS(archive, "nade.", stored, o));
     GM_TRY(gm_archive_get_int(archive, "nade.seed", &bits));
-    GM_TRY(gm_archive_get_real(archive, "nade.log_scale_bound", &o->log_scale_bound));
     GM_TRY(check_weights(ctx, archive, *columns, o));
     GM_TRY(gm_order_get(order, ctx, archive, "nade.order", *columns));
     o->order = *order;

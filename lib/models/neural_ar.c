@@ -414,18 +414,21 @@ static gm_status order(gm_model *model, int64_t *out)
     return GM_OK;
 }
 
+static const gm_model_field stored[] = {
+    GM_FIELD(gm_neural_ar_options, kind), GM_FIELD(gm_neural_ar_options, direct),
+    GM_FIELD(gm_neural_ar_options, hidden), GM_FIELD(gm_neural_ar_options, classes),
+    GM_FIELD(gm_neural_ar_options, activation), GM_FIELD(gm_neural_ar_options, weight_decay),
+};
+
 static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
 {
     (void)checkpoint;
     gm_neural_ar *ar = of(model);
+    gm_neural_ar_options o = ar->o;
     gm_status status;
+    o.classes = ar->classes;
     GM_TRY(gm_archive_set_int(archive, "neural_ar.columns", model->row_size));
-    GM_TRY(gm_archive_set_int(archive, "neural_ar.kind", ar->o.kind));
-    GM_TRY(gm_archive_set_int(archive, "neural_ar.direct", ar->o.direct));
-    GM_TRY(gm_archive_set_int(archive, "neural_ar.hidden", ar->o.hidden));
-    GM_TRY(gm_archive_set_int(archive, "neural_ar.classes", ar->classes));
-    GM_TRY(gm_archive_set_int(archive, "neural_ar.activation", ar->o.activation));
-    GM_TRY(gm_archive_set_real(archive, "neural_ar.weight_decay", ar->o.weight_decay));
+    GM_TRY(GM_PUT_FIELDS(archive, "neural_ar.", stored, &o));
     GM_TRY(gm_order_put(&ar->order, model, archive, "neural_ar.order"));
     GM_TRY(gm_archive_put_params(archive, "neural_ar.", model->params));
 out:
@@ -456,12 +459,7 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
     int64_t *places = NULL, columns = 0;
     gm_status status;
     GM_TRY(gm_archive_get_int(archive, "neural_ar.columns", &columns));
-    GM_TRY(gm_model_get_small(archive, "neural_ar.kind", &o.kind));
-    GM_TRY(gm_model_get_small(archive, "neural_ar.direct", &o.direct));
-    GM_TRY(gm_archive_get_int(archive, "neural_ar.hidden", &o.hidden));
-    GM_TRY(gm_archive_get_int(archive, "neural_ar.classes", &o.classes));
-    GM_TRY(gm_model_get_small(archive, "neural_ar.activation", &o.activation));
-    GM_TRY(gm_archive_get_real(archive, "neural_ar.weight_decay", &o.weight_decay));
+    GM_TRY(GM_GET_FIELDS(archive, "neural_ar.", stored, &o));
     GM_TRY(check_weight(ctx, archive, columns, o.hidden, o.classes));
     GM_TRY(gm_order_get(&places, ctx, archive, "neural_ar.order", columns));
     o.order = places;

@@ -407,22 +407,21 @@ static gm_status order(gm_model *model, int64_t *out)
     return GM_OK;
 }
 
+static const gm_model_field stored[] = {
+    GM_FIELD(gm_pixelcnn_options, gated), GM_FIELD(gm_pixelcnn_options, classes),
+    GM_FIELD(gm_pixelcnn_options, labels), GM_FIELD(gm_pixelcnn_options, hidden),
+    GM_FIELD(gm_pixelcnn_options, blocks), GM_FIELD(gm_pixelcnn_options, first_kernel),
+    GM_FIELD(gm_pixelcnn_options, kernel), GM_FIELD(gm_pixelcnn_options, head),
+};
+
 static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
 {
     (void)checkpoint;
     gm_pixelcnn *net = of(model);
-    const gm_pixelcnn_options *o = &net->o;
     gm_status status;
     GM_TRY(gm_archive_set_int(archive, "pixelcnn.height", net->height));
     GM_TRY(gm_archive_set_int(archive, "pixelcnn.width", net->width));
-    GM_TRY(gm_archive_set_int(archive, "pixelcnn.gated", o->gated));
-    GM_TRY(gm_archive_set_int(archive, "pixelcnn.classes", o->classes));
-    GM_TRY(gm_archive_set_int(archive, "pixelcnn.labels", o->labels));
-    GM_TRY(gm_archive_set_int(archive, "pixelcnn.hidden", o->hidden));
-    GM_TRY(gm_archive_set_int(archive, "pixelcnn.blocks", o->blocks));
-    GM_TRY(gm_archive_set_int(archive, "pixelcnn.first_kernel", o->first_kernel));
-    GM_TRY(gm_archive_set_int(archive, "pixelcnn.kernel", o->kernel));
-    GM_TRY(gm_archive_set_int(archive, "pixelcnn.head", o->head));
+    GM_TRY(GM_PUT_FIELDS(archive, "pixelcnn.", stored, &net->o));
     GM_TRY(gm_archive_put_params(archive, "pixelcnn.", model->params));
 out:
     return status;
@@ -462,14 +461,7 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
     gm_status status;
     GM_TRY(gm_archive_get_int(archive, "pixelcnn.height", &height));
     GM_TRY(gm_archive_get_int(archive, "pixelcnn.width", &width));
-    GM_TRY(gm_model_get_small(archive, "pixelcnn.gated", &o.gated));
-    GM_TRY(gm_archive_get_int(archive, "pixelcnn.classes", &o.classes));
-    GM_TRY(gm_archive_get_int(archive, "pixelcnn.labels", &o.labels));
-    GM_TRY(gm_archive_get_int(archive, "pixelcnn.hidden", &o.hidden));
-    GM_TRY(gm_archive_get_int(archive, "pixelcnn.blocks", &o.blocks));
-    GM_TRY(gm_archive_get_int(archive, "pixelcnn.first_kernel", &o.first_kernel));
-    GM_TRY(gm_archive_get_int(archive, "pixelcnn.kernel", &o.kernel));
-    GM_TRY(gm_archive_get_int(archive, "pixelcnn.head", &o.head));
+    GM_TRY(GM_GET_FIELDS(archive, "pixelcnn.", stored, &o));
     GM_TRY(check_file(ctx, archive, height, width, &o));
     o.optimizer = optimizer;
     GM_TRY(gm_pixelcnn_create(&net, ctx, height, width, &o));

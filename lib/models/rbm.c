@@ -406,23 +406,18 @@ static const char *key_of(char key[64], const char *prefix, const char *name)
     return key;
 }
 
+static const gm_model_field stored[] = {
+    GM_FIELD(gm_rbm_options, steps), GM_FIELD(gm_rbm_options, persistent), GM_FIELD(gm_rbm_options, chains),
+    GM_FIELD(gm_rbm_options, sample_steps),
+};
+
 gm_status gm_rbm_put(gm_archive *archive, const char *prefix, gm_rbm *rbm)
 {
-    const struct {
-        const char *name;
-        int64_t value;
-    } whole[] = {
-        { "rbm.visible", rbm->model.row_size },
-        { "rbm.hidden", rbm->hidden },
-        { "rbm.steps", rbm->o.steps },
-        { "rbm.persistent", rbm->o.persistent },
-        { "rbm.chains", rbm->o.chains },
-        { "rbm.sample_steps", rbm->o.sample_steps },
-    };
     char key[64];
     gm_status status;
-    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-        GM_TRY(gm_archive_set_int(archive, key_of(key, prefix, whole[i].name), whole[i].value));
+    GM_TRY(gm_archive_set_int(archive, key_of(key, prefix, "rbm.visible"), rbm->model.row_size));
+    GM_TRY(gm_archive_set_int(archive, key_of(key, prefix, "rbm.hidden"), rbm->hidden));
+    GM_TRY(GM_PUT_FIELDS(archive, key_of(key, prefix, "rbm."), stored, &rbm->o));
     GM_TRY(gm_archive_set_real(archive, key_of(key, prefix, "rbm.log_z"), gm_rbm_given_log_z(rbm)));
     GM_TRY(gm_archive_put_params(archive, prefix, rbm->model.params));
     GM_TRY(gm_archive_put_params(archive, key_of(key, prefix, "state."), rbm->model.state));
@@ -457,10 +452,7 @@ gm_status gm_rbm_get(gm_rbm **out, gm_context *ctx, gm_archive *archive, const c
     gm_status status;
     GM_TRY(gm_archive_get_int(archive, key_of(key, prefix, "rbm.visible"), &visible));
     GM_TRY(gm_archive_get_int(archive, key_of(key, prefix, "rbm.hidden"), &hidden));
-    GM_TRY(gm_archive_get_int(archive, key_of(key, prefix, "rbm.steps"), &o.steps));
-    GM_TRY(gm_model_get_small(archive, key_of(key, prefix, "rbm.persistent"), &o.persistent));
-    GM_TRY(gm_archive_get_int(archive, key_of(key, prefix, "rbm.chains"), &o.chains));
-    GM_TRY(gm_archive_get_int(archive, key_of(key, prefix, "rbm.sample_steps"), &o.sample_steps));
+    GM_TRY(GM_GET_FIELDS(archive, key_of(key, prefix, "rbm."), stored, &o));
     GM_TRY(gm_archive_get_real(archive, key_of(key, prefix, "rbm.log_z"), &log_z));
     o.optimizer = optimizer;
     GM_TRY(check_stored(archive, key_of(key, prefix, "weight"), hidden, visible));

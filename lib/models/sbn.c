@@ -579,29 +579,21 @@ static gm_status log_prob(gm_model *model, const gm_batch *batch, double *out)
     return gm_sbn_log_prob(sbn, batch->rows, batch->count, sbn->o.log_prob_samples, out, NULL, NULL);
 }
 
+static const gm_model_field stored[] = {
+    GM_FIELD(gm_sbn_options, estimator), GM_FIELD(gm_sbn_options, lateral), GM_FIELD(gm_sbn_options, skip),
+    GM_FIELD(gm_sbn_options, recognition), GM_FIELD(gm_sbn_options, teach), GM_FIELD(gm_sbn_options, samples),
+    GM_FIELD(gm_sbn_options, log_prob_samples), GM_FIELD(gm_sbn_options, baseline_units),
+};
+
 static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
 {
     gm_sbn *sbn = of(model);
     char key[32];
     gm_status status;
-    const struct {
-        const char *name;
-        int64_t value;
-    } whole[] = {
-        { "sbn.visible", sbn->size[0] },
-        { "sbn.layers", sbn->top },
-        { "sbn.estimator", sbn->o.estimator },
-        { "sbn.lateral", sbn->o.lateral },
-        { "sbn.skip", sbn->o.skip },
-        { "sbn.recognition", sbn->o.recognition },
-        { "sbn.teach", sbn->o.teach },
-        { "sbn.samples", sbn->o.samples },
-        { "sbn.log_prob_samples", sbn->o.log_prob_samples },
-        { "sbn.baseline_units", sbn->o.baseline_units },
-    };
     (void)checkpoint;
-    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-        GM_TRY(gm_archive_set_int(archive, whole[i].name, whole[i].value));
+    GM_TRY(gm_archive_set_int(archive, "sbn.visible", sbn->size[0]));
+    GM_TRY(gm_archive_set_int(archive, "sbn.layers", sbn->top));
+    GM_TRY(GM_PUT_FIELDS(archive, "sbn.", stored, &sbn->o));
     if (sbn->o.estimator >= GM_SBN_GIBBS_EM) GM_TRY(gm_archive_set_int(archive, "sbn.sweeps", sbn->o.sweeps));
     for (int32_t l = 0; l < sbn->top; l++) {
         (void)snprintf(key, sizeof key, "sbn.layer%d", (int)l + 1);
@@ -643,19 +635,9 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
     int64_t sizes[MAX_LAYERS], tanh[MAX_LAYERS], visible;
     char key[32];
     gm_status status;
-    const struct {
-        const char *name;
-        int32_t *value;
-    } small[] = {
-        { "sbn.layers", &o.layer_count },      { "sbn.estimator", &o.estimator }, { "sbn.lateral", &o.lateral },
-        { "sbn.skip", &o.skip },               { "sbn.recognition", &o.recognition }, { "sbn.teach", &o.teach },
-    };
-    for (size_t i = 0; i < sizeof small / sizeof *small; i++)
-        GM_TRY(gm_model_get_small(archive, small[i].name, small[i].value));
     GM_TRY(gm_archive_get_int(archive, "sbn.visible", &visible));
-    GM_TRY(gm_archive_get_int(archive, "sbn.samples", &o.samples));
-    GM_TRY(gm_archive_get_int(archive, "sbn.log_prob_samples", &o.log_prob_samples));
-    GM_TRY(gm_archive_get_int(archive, "sbn.baseline_units", &o.baseline_units));
+    GM_TRY(gm_model_get_small(archive, "sbn.layers", &o.layer_count));
+    GM_TRY(GM_GET_FIELDS(archive, "sbn.", stored, &o));
     if (o.layer_count < 1 || o.layer_count > MAX_LAYERS)
         GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "sbn: layer_count is %d, 1 to %d is wanted",
                              (int)o.layer_count, MAX_LAYERS));

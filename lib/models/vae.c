@@ -511,16 +511,17 @@ static gm_status estimate(gm_model *model, const gm_batch *batch, int64_t *sampl
     return gm_vae_estimate(vae, batch, *samples, out, error, NULL, NULL);
 }
 
+static const gm_model_field stored[] = {
+    GM_FIELD(gm_vae_options, beta), GM_FIELD(gm_vae_options, free_bits), GM_FIELD(gm_vae_options, warmup_steps),
+    GM_FIELD(gm_vae_options, samples), GM_FIELD(gm_vae_options, log_prob_samples),
+};
+
 static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
 {
     (void)checkpoint;
     gm_vae *vae = of(model);
     gm_status status;
-    GM_TRY(gm_archive_set_real(archive, "vae.beta", vae->o.beta));
-    GM_TRY(gm_archive_set_real(archive, "vae.free_bits", vae->o.free_bits));
-    GM_TRY(gm_archive_set_int(archive, "vae.warmup_steps", vae->o.warmup_steps));
-    GM_TRY(gm_archive_set_int(archive, "vae.samples", vae->o.samples));
-    GM_TRY(gm_archive_set_int(archive, "vae.log_prob_samples", vae->o.log_prob_samples));
+    GM_TRY(GM_PUT_FIELDS(archive, "vae.", stored, &vae->o));
     GM_TRY(gm_archive_put_layer(archive, "encoder.", vae->encoder));
     GM_TRY(gm_generator_put(archive, "decoder.", vae->decoder));
 out:
@@ -534,11 +535,7 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
     gm_generator *decoder = NULL;
     gm_vae *vae = NULL;
     gm_vae_options o = GM_VAE_OPTIONS_INIT;
-    GM_TRY(gm_archive_get_real(archive, "vae.beta", &o.beta));
-    GM_TRY(gm_archive_get_real(archive, "vae.free_bits", &o.free_bits));
-    GM_TRY(gm_archive_get_int(archive, "vae.warmup_steps", &o.warmup_steps));
-    GM_TRY(gm_archive_get_int(archive, "vae.samples", &o.samples));
-    GM_TRY(gm_archive_get_int(archive, "vae.log_prob_samples", &o.log_prob_samples));
+    GM_TRY(GM_GET_FIELDS(archive, "vae.", stored, &o));
     GM_TRY(gm_archive_get_layer(&encoder, archive, "encoder."));
     GM_TRY(gm_generator_get(&decoder, ctx, archive, "decoder."));
     o.optimizer = optimizer;
