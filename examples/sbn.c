@@ -146,7 +146,7 @@ int main(int argc, char **argv)
     struct json json;
     const char *layers = "200,200";
     int64_t sizes[GM_SBN_MAX_LAYERS];
-    int estimator = GM_SBN_NVIL, lateral = 0, skip = 0, all = 0, status;
+    int estimator = GM_SBN_NVIL, lateral = 0, skip = 0, persistent = 0, all = 0, status;
     double rate = 1e-3, last = 0, decay = 0;
     gm_sbn_options o = GM_SBN_OPTIONS_INIT;
     gm_sbn *sbn = NULL;
@@ -160,6 +160,7 @@ int main(int argc, char **argv)
         OPTION_INT("nll-samples", &o.log_prob_samples, 1, 100000000,
                    "draws of the estimate of log p(x) for each row"),
         OPTION_INT("sweeps", &o.sweeps, 1, 1000000, "of Gibbs sampling, or of mean field at most, for each row and step"),
+        OPTION_FLAG("persistent", &persistent, "gibbs: the chains of each row go on from epoch to epoch"),
         OPTION_REAL("rate", &rate, 1e-12, 1e3, "first learning rate of Adam"),
         OPTION_REAL("last-rate", &last, 0, 1, "what is left of the rate after the last epoch"),
         OPTION_REAL("weight-decay", &decay, 0, 1e3, "L2 penalty's gradient, for each weight"),
@@ -181,6 +182,7 @@ int main(int argc, char **argv)
     o.layers = sizes;
     o.lateral = lateral;
     o.skip = skip;
+    o.persistent = persistent;
     if (all) {
         s = compare(&d, o, (const double[]){ rate, last, decay }, &status);
         goto out;

@@ -144,6 +144,167 @@ START_TEST(gradient_of_chains)
 }
 END_TEST
 
+/* A net that hears of the rows over and over. */
+static gm_sbn *make_keeper(gm_context *ctx, int32_t persistent, int32_t recognition, gm_optimizer *optimizer)
+{
+    static const int64_t layers[2] = { 3, 2 };
+    gm_sbn_options o = GM_SBN_OPTIONS_INIT;
+    gm_sbn *sbn = NULL;
+    o.layer_count = 2, o.layers = layers;
+    o.estimator = GM_SBN_GIBBS_EM;
+    o.recognition = recognition;
+    o.samples = 2, o.sweeps = 1;
+    o.persistent = persistent;
+    o.optimizer = optimizer;
+    support_ok(ctx, gm_sbn_create(&sbn, ctx, VISIBLE, &o));
+    ref_shake(sbn, 3);
+    return sbn;
+}
+
+static gm_dataset *many_rows(gm_context *ctx, int64_t times)
+{
+    const int64_t shape[2] = { ROWS * times, VISIBLE };
+    gm_dataset *data = NULL;
+    float *x = malloc((size_t)times * sizeof rows);
+    ck_assert_ptr_nonnull(x);
+    for (int64_t i = 0; i < times; i++) memcpy(x + i * ROWS * VISIBLE, rows, sizeof rows);
+    support_ok(ctx, gm_dataset_from_memory(&data, ctx, 2, shape, x));
+    free(x);
+    return data;
+}
+
+struct losses {
+    int64_t burn_in, count;
+    double mean;
+};
+
+static int32_t on_epoch(void *user, const gm_progress *p)
+{
+    struct losses *l = user;
+    if (p->epoch_end && p->epoch >= l->burn_in) l->mean += (p->metrics[0].value - l->mean) / (double)++l->count;
+    return 0;
+}
+
+/* Minus the mean of log p(x, h), h ~ p(h | x) exactly. */
+static double expected_loss(const gm_sbn *sbn)
+{
+    ref r = ref_make((gm_sbn *)sbn);
+    double sum = 0;
+    for (int k = 0; k < ROWS; k++) {
+        double f[STATES];
+        ref_state s = { { 0 } };
+        ref_row(&r, rows + k * VISIBLE, s);
+        for (int n = 0; n < STATES; n++) {
+            ref_spell(&r, n, s, NULL);
+            f[n] = ref_log_p(&r, s);
+        }
+        const double whole = ref_log_sum(f, STATES);
+        for (int n = 0; n < STATES; n++) sum -= exp(f[n] - whole) * f[n];
+    }
+    free(r.w);
+    return sum / ROWS;
+}
+
+/* One sweep an epoch is not enough from a fresh beginning; chains that go on reach the posterior. */
+START_TEST(chains_go_on)
+{
+    double off[2];
+    for (int32_t persistent = 0; persistent <= 1; persistent++) {
+        gm_context *ctx = support_context(37, 2);
+        gm_optimizer *sgd = standing_still(ctx);
+        gm_sbn *sbn = make_keeper(ctx, persistent, 0, sgd);
+        gm_dataset *data = many_rows(ctx, 200);
+        gm_fit_options fit = GM_FIT_OPTIONS_INIT;
+        struct losses seen = { 100, 0, 0 };
+        fit.epochs = 400;
+        fit.batch = 70; /* the last one is smaller */
+        fit.on_progress = on_epoch;
+        fit.user = &seen;
+        support_ok(ctx, gm_model_fit(gm_sbn_model(sbn), data, &fit));
+        off[persistent] = fabs(seen.mean - expected_loss(sbn));
+        gm_dataset_release(data);
+        gm_sbn_release(sbn);
+        gm_optimizer_release(sgd);
+        gm_context_release(ctx);
+    }
+    printf("one sweep an epoch: log p(x, h) is off by %.4f nats, with chains that go on by %.4f\n", off[0], off[1]);
+    ck_assert_msg(off[1] < 0.002 && off[0] > 0.01, "off by %g, with chains that go on by %g", off[0], off[1]);
+}
+END_TEST
+
+/* Any number of threads; and two epochs, a checkpoint, and one more: the same bytes. Other data begin anew. */
+START_TEST(chains_in_a_checkpoint)
+{
+    char folder[SUPPORT_PATH], path[SUPPORT_PATH + 16];
+    gm_fit_options fit = GM_FIT_OPTIONS_INIT;
+    gm_context *ctx[4];
+    gm_model *model[4], *rest = NULL;
+    float *w[4];
+    int64_t n;
+    support_folder_make(folder);
+    snprintf(path, sizeof path, "%s/model", folder);
+    fit.batch = 7;
+    for (int i = 0; i < 4; i++) {
+        ctx[i] = support_context(52, i % 3 + 1);
+        model[i] = gm_sbn_model(make_keeper(ctx[i], 1, _i, NULL));
+        gm_dataset *data = many_rows(ctx[i], 10);
+        fit.epochs = i < 3 ? 3 : 2;
+        support_ok(ctx[i], gm_model_fit(model[i], data, &fit));
+        gm_dataset_release(data);
+    }
+    support_ok(ctx[3], gm_model_save_checkpoint(model[3], path));
+    support_ok(ctx[1], gm_model_load(&rest, ctx[1], path));
+    gm_dataset *data = many_rows(ctx[1], 10), *other = many_rows(ctx[1], 4);
+    fit.epochs = 1;
+    support_ok(ctx[1], gm_model_fit(rest, data, &fit));
+    for (int i = 0; i < 4; i++) w[i] = nets_weights(i < 3 ? model[i] : rest, &n);
+    for (int i = 1; i < 4; i++) ck_assert_mem_eq(w[0], w[i], (size_t)n * sizeof **w);
+    support_ok(ctx[1], gm_model_fit(rest, other, &fit));
+    support_ok(ctx[1], gm_model_step(rest, rows, ROWS, NULL, 0, NULL)); /* rows without numbers */
+    gm_dataset_release(other);
+    gm_dataset_release(data);
+    gm_model_release(rest);
+    for (int i = 0; i < 4; i++) {
+        free(w[i]);
+        gm_model_release(model[i]);
+        gm_context_release(ctx[i]);
+    }
+    support_folder_remove(folder);
+}
+END_TEST
+
+/* A checkpoint whose chains do not fit is refused. */
+START_TEST(foreign_chains)
+{
+    char folder[SUPPORT_PATH], path[SUPPORT_PATH + 16];
+    gm_context *ctx = support_context(53, 1);
+    gm_sbn *sbn = make_keeper(ctx, 1, 0, NULL);
+    gm_model *loaded = NULL;
+    static const char *const told[] = { "4", "0", "-3", "9223372036854775807", "many" };
+    support_folder_make(folder);
+    snprintf(path, sizeof path, "%s/model", folder);
+    for (int i = 0; i < 5; i++) {
+        gm_archive *a = NULL;
+        support_ok(ctx, gm_model_save(gm_sbn_model(sbn), path));
+        support_ok(ctx, gm_archive_open(&a, ctx, path));
+        support_ok(ctx, gm_archive_set_text(a, "sbn.chains.rows", told[i]));
+        support_ok(ctx, gm_archive_put_bytes(a, "sbn.chains", "123456789", 9));
+        support_ok(ctx, gm_archive_write(a, path));
+        gm_archive_release(a);
+        support_fails(ctx, gm_model_load(&loaded, ctx, path), i < 4 ? GM_E_SHAPE : GM_E_FORMAT, "sbn.chains");
+        ck_assert_ptr_null(loaded);
+    }
+    gm_sbn_options o = GM_SBN_OPTIONS_INIT;
+    gm_sbn *bad = NULL;
+    o.layer_count = 1, o.layers = (const int64_t[]){ 2 };
+    o.persistent = 2;
+    support_fails(ctx, gm_sbn_create(&bad, ctx, VISIBLE, &o), GM_E_INVALID, "persistent is 2");
+    gm_sbn_release(sbn);
+    gm_context_release(ctx);
+    support_folder_remove(folder);
+}
+END_TEST
+
 static double field_bound(gm_context *ctx, gm_sbn *sbn, const double *from)
 {
     gm_sbn_mean_field_options o = GM_SBN_MEAN_FIELD_OPTIONS_INIT;
@@ -325,6 +486,9 @@ Suite *gm_suite(void)
     TCase *t = tcase_create("sbn em");
     tcase_set_timeout(t, 120);
     tcase_add_test(t, gradient_of_chains);
+    tcase_add_test(t, chains_go_on);
+    tcase_add_loop_test(t, chains_in_a_checkpoint, 0, 2);
+    tcase_add_test(t, foreign_chains);
     tcase_add_test(t, gradient_of_mean_field);
     tcase_add_test(t, bars_are_recovered_by_chains);
     tcase_add_loop_test(t, files_threads_and_memory, GM_SBN_GIBBS_EM, GM_SBN_MEAN_FIELD_EM + 1);

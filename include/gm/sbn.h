@@ -73,11 +73,16 @@ typedef struct gm_sbn_options {
     gm_optimizer *optimizer;   /* of p, q and the baselines; retained and bound; NULL: Adam with its defaults */
     int64_t sweeps;            /* GIBBS_EM: over the hidden units, from a draw of q (without q: of the prior) to the state that is
                                   learnt from; MEAN_FIELD_EM: at most, for each row. Default 10, at least 1 */
+    int32_t persistent;        /* GIBBS_EM; default 0; 1: the chains of each row of the dataset that is fitted go on from epoch to epoch (Neal
+                                  1992), `sweeps` further each time, and begin as above only in the first. They take one bit for each
+                                  row, sample and hidden unit, and are in checkpoints. A dataset with another number of rows begins
+                                  anew, and so does gm_model_step, whose rows have no numbers, each time */
+    int32_t reserved;          /* 0 */
 } gm_sbn_options;
 
 #define GM_SBN_OPTIONS_INIT                                                                             \
     { sizeof(gm_sbn_options), 0, GM_SBN_VIMCO, NULL, NULL, 0, 0, 1, GM_SBN_WAKE | GM_SBN_SLEEP, 5, 100, \
-      100, NULL, 10 }
+      100, NULL, 10, 0, 0 }
 
 /* Makes a net over rows of `visible` bits. Weights start as Glorot and Bengio 2010 say, biases at 0.
  * GM_E_INVALID: NULL, an option out of range (named, with its value), a layer of size 0 (which one), VIMCO with one

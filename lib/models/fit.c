@@ -174,7 +174,7 @@ static gm_status run_epoch(fit *f, int64_t epoch)
         GM_TRY(gm_dataset_read(f->data, f->order + done, n, pass, f->batch));
         if (f->labels) GM_TRY(gm_model_read_labels(model, f->data, f->order + done, n, f->labels));
         gm_metrics m = { 0 };
-        gm_batch batch = { f->batch, f->labels, n };
+        gm_batch batch = { f->batch, f->labels, n, f->order + done, f->rows };
         GM_TRY(gm_model_step_batch(model, &batch, &m));
         for (int32_t i = 0; i < m.count; i++) {
             f->sums.metric[i].name = m.metric[i].name;

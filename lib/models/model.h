@@ -25,6 +25,8 @@ typedef struct gm_batch {
     const float *rows;
     const float *labels; /* one for each row; NULL: the model takes none */
     int64_t count;
+    const int64_t *index; /* which rows of a dataset of `total` these are; NULL: of none */
+    int64_t total;
 } gm_batch;
 
 typedef struct gm_metrics {

@@ -28,6 +28,7 @@ struct gm_sbn {
     gm_param *statistics; /* [3 L]: mean and variance of each layer's signal and how much they count, state */
     float *scratch;       /* for layers that are drawn unit by unit */
     size_t scratch_bytes;
+    gm_sbn_chains chains;
 };
 
 static gm_sbn *of(gm_model *model)
@@ -68,6 +69,7 @@ static gm_status check_numbers(gm_context *ctx, const gm_sbn_options *o)
         { "log_prob_samples", o->log_prob_samples, 1, 1000000000 },
         { "baseline_units", o->baseline_units, 1, 1000000 },
         { "sweeps", o->sweeps, 1, 1000000000 },
+        { "persistent", o->persistent, 0, 1 },
     };
     for (int32_t l = 0; o->estimator == GM_SBN_MEAN_FIELD_EM && o->tanh_units && l < o->layer_count; l++)
         if (o->tanh_units[l])
@@ -239,6 +241,7 @@ static void destroy(gm_model *model)
     gm_param_release(sbn->centre);
     gm_param_release(sbn->statistics);
     gm_context_free(ctx, sbn->scratch, sbn->scratch_bytes);
+    gm_sbn_chains_end(ctx, &sbn->chains);
     gm_context_free(ctx, sbn, sizeof *sbn);
 }
 
@@ -409,6 +412,11 @@ gm_var gm_sbn_record_baseline(gm_tape *tape, gm_sbn *sbn, int32_t layer, gm_var 
         return gm_tape_fail(tape, GM_E_UNSUPPORTED, "sbn: baseline: only NVIL has baselines");
     if (layer == 1) below = gm_sub(tape, below, gm_parameter(tape, sbn->centre));
     return gm_reshape(tape, gm_apply(tape, sbn->baseline[layer - 1], below), 1, flat);
+}
+
+gm_sbn_chains *gm_sbn_kept(gm_sbn *sbn)
+{
+    return &sbn->chains;
 }
 
 float *gm_sbn_scratch(gm_sbn *sbn, int64_t floats)
@@ -585,16 +593,18 @@ static const gm_model_field stored[] = {
     GM_FIELD(gm_sbn_options, log_prob_samples), GM_FIELD(gm_sbn_options, baseline_units),
 };
 
+static const gm_model_field of_em[] = { GM_FIELD(gm_sbn_options, sweeps), GM_FIELD(gm_sbn_options, persistent) };
+
 static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
 {
     gm_sbn *sbn = of(model);
     char key[32];
     gm_status status;
-    (void)checkpoint;
     GM_TRY(gm_archive_set_int(archive, "sbn.visible", sbn->size[0]));
     GM_TRY(gm_archive_set_int(archive, "sbn.layers", sbn->top));
     GM_TRY(GM_PUT_FIELDS(archive, "sbn.", stored, &sbn->o));
-    if (sbn->o.estimator >= GM_SBN_GIBBS_EM) GM_TRY(gm_archive_set_int(archive, "sbn.sweeps", sbn->o.sweeps));
+    if (sbn->o.estimator >= GM_SBN_GIBBS_EM) GM_TRY(GM_PUT_FIELDS(archive, "sbn.", of_em, &sbn->o));
+    if (checkpoint) GM_TRY(gm_sbn_chains_put(archive, sbn));
     for (int32_t l = 0; l < sbn->top; l++) {
         (void)snprintf(key, sizeof key, "sbn.layer%d", (int)l + 1);
         GM_TRY(gm_archive_set_int(archive, key, sbn->size[l + 1]));
@@ -649,12 +659,13 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
     }
     o.layers = sizes;
     o.tanh_units = tanh;
-    if (o.estimator >= GM_SBN_GIBBS_EM) GM_TRY(gm_archive_get_int(archive, "sbn.sweeps", &o.sweeps));
+    if (o.estimator >= GM_SBN_GIBBS_EM) GM_TRY(GM_GET_FIELDS(archive, "sbn.", of_em, &o));
     o.optimizer = optimizer;
     GM_TRY(check_stored(archive, visible, &o));
     GM_TRY(gm_sbn_create(&sbn, ctx, visible, &o));
     GM_TRY(gm_archive_get_params(archive, "", sbn->model.params));
     GM_TRY(gm_archive_get_params(archive, "state.", sbn->model.state));
+    GM_TRY(gm_sbn_chains_get(archive, sbn, o.samples));
     *out = &sbn->model;
     return GM_OK;
 out:
@@ -662,10 +673,23 @@ out:
     return status;
 }
 
+/* Chains are kept when the step is made: one that fails leaves them where they were. */
+static gm_status step(gm_model *model, const gm_batch *batch, gm_metrics *metrics)
+{
+    gm_sbn *sbn = of(model);
+    gm_status status;
+    GM_TRY(gm_model_descend(model, batch, metrics));
+    gm_sbn_chains_keep(sbn, batch, sbn->o.samples);
+out:
+    sbn->chains.states = NULL;
+    return status;
+}
+
 const gm_family gm_family_sbn = {
     .name = "sbn",
     .verbs = 1 << GM_VERB_FIT | 1 << GM_VERB_SAMPLE | 1 << GM_VERB_LOG_PROB | 1 << GM_VERB_SAVE,
     .loss = gm_sbn_loss,
+    .step = step,
     .sample = sample,
     .log_prob = log_prob,
     .save = save,

@@ -53,6 +53,21 @@ int64_t gm_sbn_field_room(const gm_sbn *sbn);
 gm_status gm_sbn_field(gm_sbn *sbn, const float *rows, int64_t n,
                        const gm_sbn_mean_field_options *options, double *means, double *bound,
                        int64_t *iterations, double *slopes, float *room);
+/* Chains that go on from epoch to epoch (sbn_chains.c): what is kept of k states of each row. */
+typedef struct gm_sbn_chains {
+    uint8_t *bytes; /* [rows, line]; NULL: none */
+    int64_t rows, line;
+    const float *states; /* of the step that is being made, [batch, k, hidden]; NULL: none to keep */
+} gm_sbn_chains;
+gm_sbn_chains *gm_sbn_kept(gm_sbn *sbn);
+gm_status gm_sbn_chains_open(gm_sbn *sbn, int64_t rows, int64_t k); /* those of so many rows, or new ones */
+void gm_sbn_chains_end(gm_context *ctx, gm_sbn_chains *chains);
+/* Over the states of those rows of a batch that have chains. And, once the step is made, back. */
+void gm_sbn_chains_resume(gm_sbn *sbn, const gm_batch *batch, int64_t k, float *states);
+void gm_sbn_chains_keep(gm_sbn *sbn, const gm_batch *batch, int64_t k);
+gm_status gm_sbn_chains_put(gm_archive *archive, gm_sbn *sbn);
+gm_status gm_sbn_chains_get(gm_archive *archive, gm_sbn *sbn, int64_t k);
+
 /* What Gibbs sampling and mean field learn (sbn_em.c). */
 gm_status gm_sbn_em_loss(gm_model *model, const gm_sbn_options *o, const gm_batch *batch, gm_var *loss,
                          gm_metrics *metrics);

@@ -66,7 +66,13 @@ static gm_status chains_loss(step *s, gm_var *loss, gm_metrics *metrics)
             memcpy(s->states + r * s->g.hidden + s->g.column[l], from + r * s->g.size[l],
                    (size_t)s->g.size[l] * sizeof *from);
     }
+    const int go_on = s->o->persistent && s->batch->index && mode & GM_TAPE_TRAIN;
+    if (go_on) {
+        GM_TRY(gm_sbn_chains_open(s->sbn, s->batch->total, s->k));
+        gm_sbn_chains_resume(s->sbn, s->batch, s->k, s->states);
+    }
     GM_TRY(gm_sbn_move(s->sbn, s->batch->rows, s->n, s->k, s->states, s->o->sweeps, room));
+    if (go_on) gm_sbn_kept(s->sbn)->states = s->states;
     gm_model_record(s->model, mode);
     record_states(s, layers);
     *loss = gm_neg(tape, gm_mean(tape, gm_sbn_record_joint(tape, s->sbn, layers, NULL)));

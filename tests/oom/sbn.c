@@ -12,6 +12,7 @@ static gm_status a_nets_life(sweep *s, int32_t estimator)
     static const int64_t layers[2] = { 2, 2 }, tanh_units[2] = { 2, 0 };
     gm_status status;
     gm_sbn_options o = GM_SBN_OPTIONS_INIT;
+    gm_fit_options fit = GM_FIT_OPTIONS_INIT;
     gm_sbn *sbn = NULL;
     gm_model *loaded = NULL;
     gm_dataset *data = NULL;
@@ -27,6 +28,9 @@ static gm_status a_nets_life(sweep *s, int32_t estimator)
     o.lateral = o.skip = estimator == GM_SBN_RWS || estimator == GM_SBN_GIBBS_EM;
     o.recognition = estimator != GM_SBN_GIBBS_EM;
     o.sweeps = 2;
+    fit.epochs = 1;
+    fit.batch = ROWS;
+    o.persistent = 1;
     MAKE(s, data, gm_dataset_from_memory(&data, s->ctx, 2, shape, rows));
     MAKE(s, sbn, gm_sbn_create(&sbn, s->ctx, VISIBLE, &o));
     DO(s, gm_sbn_start(sbn, data));
@@ -46,7 +50,8 @@ static gm_status a_nets_life(sweep *s, int32_t estimator)
         DO(s, gm_sbn_gibbs(&r, sbn, rows, ROWS, &g, mean, NULL, NULL, NULL));
         DO(s, gm_sbn_mean_field(sbn, rows, ROWS, NULL, mean, lp, NULL));
     }
-    if (estimator == GM_SBN_NVIL) {
+    if (estimator == GM_SBN_GIBBS_EM) DO(s, gm_model_fit(gm_sbn_model(sbn), data, &fit));
+    if (estimator == GM_SBN_NVIL || estimator == GM_SBN_GIBBS_EM) {
         DO(s, gm_model_save_checkpoint(gm_sbn_model(sbn), path));
         MAKE(s, loaded, gm_model_load(&loaded, s->ctx, path));
         DO(s, gm_model_step(loaded, rows, ROWS, NULL, 0, NULL));
