@@ -203,7 +203,7 @@ int main(int argc, char **argv)
     static struct posterior p;
     struct run r;
     struct density d = { .run = &r, .title = "Sigmoid belief network on bars", .measure = "minus the bound, nats per row" };
-    int estimator = GM_SBN_NVIL, status;
+    int estimator = GM_SBN_NVIL, persistent = 0, status;
     int64_t gibbs_samples = 4000;
     double rate = 0.1, last = 0.05;
     gm_sbn_options o = GM_SBN_OPTIONS_INIT;
@@ -216,6 +216,7 @@ int main(int argc, char **argv)
         OPTION_INT("samples", &o.samples, 0, 100000,
                    "draws of the hidden units for each row; 0: 5 for rws and vimco, 2 for the others"),
         OPTION_INT("sweeps", &o.sweeps, 1, 100000, "of gibbs and mean-field, for each row and step"),
+        OPTION_FLAG("persistent", &persistent, "gibbs: the chains of each row go on from epoch to epoch"),
         OPTION_INT("gibbs-samples", &gibbs_samples, 4, 100000000, "states of each of 8 chains that count, for the comparison"),
         OPTION_REAL("rate", &rate, 1e-12, 1e3, "learning rate of Adam at first"),
         OPTION_REAL("last-rate", &last, 0, 1, "what is left of it at the end; in between it falls in a straight line"),
@@ -234,6 +235,7 @@ int main(int argc, char **argv)
     o.layer_count = 2;
     o.layers = layers;
     o.estimator = (int32_t)estimator;
+    o.persistent = persistent;
     o.optimizer = adam;
     o.baseline_units = 16;
     if ((s = gm_sbn_create(&sbn, r.context, PIXELS, &o))) goto out;
