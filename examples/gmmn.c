@@ -6,8 +6,8 @@
  *                           of sigmoids, fitted first, with dropout in its encoder; --layerwise: pair by pair before that
  *
  * The nets, the kernels, the loss, the batches of 1000 and the split of the training digits, 55 000 and 5000 by a random
- * permutation, are the authors'; the optimizer is Adam with a falling rate and an average of the weights, which
- * needs fewer steps than their gradient descent with momentum.
+ * permutation, are the authors'. On pixels so is the optimizer, gradient descent with rate 2 and momentum 0.9; on codes it is
+ * Adam. Either rate falls to nothing by a cosine, and an average of the weights makes the samples.
  *
  * The score is the paper's Parzen window estimate: 10 000 samples, the deviation of 0.10, 0.11, ... 0.29 that is best on the
  * digits held out.
@@ -37,8 +37,9 @@
 #define SIGMAS 20
 
 /* What the program chooses where nothing is asked for. */
-#define PIXEL_STEPS 10000
-#define PIXEL_RATE 1e-3
+#define PIXEL_STEPS 15000
+#define PIXEL_RATE 2
+#define PIXEL_MOMENTUM 0.9
 #define CODE_STEPS 20000
 #define CODE_RATE 2e-3
 #define AUTOENCODER_EPOCHS 20
@@ -100,15 +101,17 @@ static gm_status fit(struct gmmn *g, gm_model *model, gm_dataset *rows, int64_t 
     return g->stopped ? GM_OK : s;
 }
 
-/* Adam whose rate falls to nothing by a cosine over so many steps. */
-static gm_status make_adam(gm_optimizer **out, gm_context *ctx, double rate, int64_t steps)
+/* An optimizer whose rate falls to nothing by a cosine over so many steps: with momentum 0 Adam, else gradient descent. */
+static gm_status make_optimizer(gm_optimizer **out, gm_context *ctx, double rate, double momentum, int64_t steps)
 {
-    gm_adam_options o = GM_ADAM_OPTIONS_INIT;
+    gm_adam_options adam = GM_ADAM_OPTIONS_INIT;
+    gm_sgd_options sgd = GM_SGD_OPTIONS_INIT;
     gm_schedule fall = GM_SCHEDULE_INIT;
-    o.rate = rate;
+    adam.rate = sgd.rate = rate;
+    sgd.momentum = momentum;
     fall.kind = GM_SCHEDULE_COSINE;
     fall.period = steps > 0 ? steps : 1;
-    gm_status s = gm_adam_create(out, ctx, &o);
+    gm_status s = momentum > 0 ? gm_sgd_create(out, ctx, &sgd) : gm_adam_create(out, ctx, &adam);
     return s ? s : gm_optimizer_set_schedule(*out, &fall);
 }
 
@@ -130,7 +133,7 @@ static gm_status make_autoencoder(gm_autoencoder **out, gm_context *ctx, int64_t
     gm_sequence_add_linear(decoder, CODES, HIDDEN);
     gm_sequence_add_sigmoid(decoder);
     gm_sequence_add_linear(decoder, HIDDEN, PIXELS); /* logits; the cross-entropy has the sigmoid */
-    if ((s = make_adam(&o.optimizer, ctx, 1e-3, steps))) goto out;
+    if ((s = make_optimizer(&o.optimizer, ctx, 1e-3, 0, steps))) goto out;
     s = gm_autoencoder_create(out, ctx, PIXELS, encoder, decoder, &o);
 out:
     gm_optimizer_release(o.optimizer);
@@ -228,7 +231,7 @@ static gm_status make_gmmn(gm_gmmn **out, const struct gmmn *g, gm_autoencoder *
     gm_gmmn_options o = GM_GMMN_OPTIONS_INIT;
     gm_status s;
     if ((s = make_generator(&generator, ctx, autoencoder ? CODES : PIXELS))) goto out;
-    if ((s = make_adam(&o.optimizer, ctx, g->rate, steps))) goto out;
+    if ((s = make_optimizer(&o.optimizer, ctx, g->rate, autoencoder ? 0 : PIXEL_MOMENTUM, steps))) goto out;
     if (autoencoder && (s = make_kernel(&o.kernel, ctx))) goto out;
     o.loss = g->loss;
     o.average = g->average;
@@ -348,7 +351,7 @@ int main(int argc, char **argv)
         OPTION_FLAG("autoencoder", &g.autoencoder, "match codes of an autoencoder, not pixels"),
         OPTION_FLAG("layerwise", &g.layerwise, "fit the autoencoder pair by pair before all of it"),
         OPTION_CHOICE("loss", &g.loss, loss_names, "MMD^2 or its root"),
-        OPTION_REAL("rate", &g.rate, 0, 10, "first learning rate of Adam; 0: chosen"),
+        OPTION_REAL("rate", &g.rate, 0, 10, "first learning rate, of Adam on codes, of gradient descent on pixels; 0: chosen"),
         OPTION_REAL("average", &g.average, 0, 0.99999,
                     "decay of the averaged weights that sample; 0: none"),
         OPTION_INT("steps", &g.steps, 0, 100000000,
