@@ -2,6 +2,7 @@
  *
  *     dbn --layers 500,784 --steps 25              the second machine begins as the first one turned over (28 x 28 pixels)
  *     dbn --layers 500,2000 --steps 25             the sizes of Salakhutdinov and Murray 2008
+ *     dbn --steps 25 --rate 5e-3 --upper-rate 1e-3 gently above: see docs/models/dbn.md on what too much of it does to log Z
  *
  * After each stage the top's log Z is estimated by annealed importance sampling, and from it the mean bound of log p(x) of the test rows: for one
  * machine that is log p(x) itself. samples_rbm.png has samples of the first machine alone, samples_last.png those of the whole net.
@@ -29,7 +30,8 @@ struct program {
     gm_dbn *dbn;
     gm_rbm_options machine;
     int64_t runs, ais_steps, draws;
-    double rate, last, decay; /* of Adam */
+    int64_t epochs, upper_epochs; /* of the first machine, of each other one */
+    double rate, upper_rate, last, decay; /* of Adam */
     struct stage stage[GM_DBN_MAX_LAYERS];
 };
 
@@ -85,7 +87,9 @@ out:
 /* Each machine has an optimizer of its own. */
 static gm_status begin_stage(struct program *p, const gm_dbn_options *options)
 {
-    gm_status s = density_adam(&p->machine.optimizer, &p->d, p->rate, p->last, p->decay);
+    p->d.run->options.epochs = options || !p->upper_epochs ? p->epochs : p->upper_epochs;
+    gm_status s = density_adam(&p->machine.optimizer, &p->d, options || p->upper_rate <= 0 ? p->rate : p->upper_rate,
+                               p->last, p->decay);
     if (s) return s;
     if (options) s = gm_dbn_create(&p->dbn, p->d.run->context, p->d.width, options);
     else s = gm_dbn_grow(p->dbn, &p->machine);
@@ -140,6 +144,8 @@ int main(int argc, char **argv)
         OPTION_INT("chains", &p.machine.chains, 1, 1000000, "how many, with --persistent"),
         OPTION_INT("sample-steps", &p.machine.sample_steps, 1, 1000000000, "Gibbs steps behind each sample"),
         OPTION_REAL("rate", &p.rate, 1e-12, 1e3, "first learning rate of Adam"),
+        OPTION_REAL("upper-rate", &p.upper_rate, 0, 1e3, "that of the machines above the first; 0: the same"),
+        OPTION_INT("upper-epochs", &p.upper_epochs, 0, 1000000, "epochs of each machine above the first; 0: --epochs"),
         OPTION_REAL("last-rate", &p.last, 0, 1, "what is left of the rate after the last epoch of a layer"),
         OPTION_REAL("weight-decay", &p.decay, 0, 1e3, "L2 penalty's gradient, for each weight"),
         OPTION_INT("draws", &p.draws, 1, 1000000, "draws of the bound for each test row"),
@@ -162,6 +168,7 @@ int main(int argc, char **argv)
 
     for (int32_t l = 0; l < GM_DBN_MAX_LAYERS; l++) p.stage[l].bound = p.stage[l].error = NAN;
     p.machine.persistent = persistent;
+    p.epochs = r.options.epochs;
     o.layers = sizes;
     o.rbm = &p.machine;
     for (int32_t l = 1; l <= o.layer_count && !p.d.stopped; l++) {
