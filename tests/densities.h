@@ -233,7 +233,7 @@ static inline double density_p_value(gm_context *ctx, gm_model *model)
 /* Once it has learnt the chain, its samples pass for the data; before that they do not. */
 static inline void density_learns(density_fn make)
 {
-    enum { N = 2000 };
+    enum { N = 1000 };
     const int64_t shape[2] = { N, BITS };
     gm_context *ctx = support_context(9, 2);
     gm_model *model = make(ctx);
@@ -242,11 +242,12 @@ static inline void density_learns(density_fn make)
     float *rows = density_chain(ctx, N, 7);
     ck_assert_double_lt(density_p_value(ctx, model), 0.01);
     support_ok(ctx, gm_dataset_from_memory(&data, ctx, 2, shape, rows));
-    fit.epochs = 30;
+    fit.epochs = 40;
     fit.batch = 25;
     ck_assert_int_eq(gm_optimizer_set_rate(gm_model_optimizer(model), 0.01), GM_OK);
     support_ok(ctx, gm_model_fit(model, data, &fit));
     ck_assert_int_eq(gm_optimizer_set_rate(gm_model_optimizer(model), 0.001), GM_OK);
+    fit.epochs = 10;
     support_ok(ctx, gm_model_fit(model, data, &fit));
     const double p = density_p_value(ctx, model);
     ck_assert_msg(p > 0.01, "samples of the trained model against data: p-value %g", p);
