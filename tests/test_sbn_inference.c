@@ -1,6 +1,6 @@
 /* test_sbn_inference.c - the posterior of sigmoid belief networks by Markov chains and by mean field, against enumeration; training by
  * both. */
-#include "models/sbn.h"
+#include "models/model.h"
 #include "sbn_reference.h"
 
 #define VISIBLE 6

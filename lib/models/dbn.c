@@ -5,8 +5,7 @@
 #include <string.h>
 
 #include "gm/ops.h"
-#include "models/dbn.h"
-#include "models/rbm.h"
+#include "models/model.h"
 
 struct gm_dbn {
     gm_model model; /* first */

@@ -5,8 +5,7 @@
 
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/dbn.h"
-#include "models/rbm.h"
+#include "models/model.h"
 
 #define DRAWS_AT_ONCE 2048
 

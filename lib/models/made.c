@@ -7,7 +7,7 @@
 #include "gm/layer_file.h"
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/made.h"
+#include "models/model.h"
 
 #define FRESH_ORDERS 16
 #define LOG_SCALE 10.0 /* log deviations and log scales stay within */

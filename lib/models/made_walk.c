@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "models/made.h"
+#include "models/model.h"
 
 gm_status gm_made_walk_begin(gm_made_walk *w)
 {

@@ -1,5 +1,4 @@
-/* model.h - what a family provides, and what the shared verbs keep. What the files of one family share is in a header of
- * its own, named after it. */
+/* model.h - what a family provides, and what the shared verbs keep. The only private header of this floor. */
 #ifndef GM_MODELS_MODEL_H
 #define GM_MODELS_MODEL_H
 
@@ -8,11 +7,17 @@
 
 #include "gm/archive.h"
 #include "gm/autoregressive.h"
+#include "gm/dbn.h"
 #include "gm/evaluate.h"
 #include "gm/extend.h"
 #include "gm/layer.h"
+#include "gm/made.h"
 #include "gm/model.h"
+#include "gm/nade.h"
 #include "gm/norm.h"
+#include "gm/pixelcnn.h"
+#include "gm/rbm.h"
+#include "gm/sbn.h"
 #include "gm/tape.h"
 
 #define GM_TRY(expr)                      \
@@ -358,6 +363,217 @@ float *gm_model_room(gm_context *ctx, float **room, size_t *bytes, int64_t float
 /* Split R-hat and effective sample size of draws [chains, samples], each `stride` bytes from the last; bits (mixing.c). */
 void gm_mixing(const uint8_t *draws, int64_t chains, int64_t samples, int64_t stride, double *r_hat,
                double *ess);
+
+/* --- MADE: what made.c and made_walk.c share. */
+
+/* The walk along the order (made_walk.c): what it knows of the model, and its own memory. weight, bias and units of
+ * `layers` hidden layers and then the outputs; degrees of the hidden layers. */
+#define GM_MADE_WALK 16 /* rows that walk together */
+typedef struct gm_made_walk {
+    gm_model *model;
+    int32_t kind, activation, layers;
+    int64_t columns, classes, width;
+    double slope, log_scale;
+    int64_t units[GM_MADE_MAX_LAYERS + 1];
+    const int64_t *degrees[GM_MADE_MAX_LAYERS + 1], *order;
+    const float *weight[GM_MADE_MAX_LAYERS + 1], *bias[GM_MADE_MAX_LAYERS + 1], *direct;
+    float *value;
+    int64_t *place;
+    int64_t values, places;
+} gm_made_walk;
+gm_status gm_made_walk_begin(gm_made_walk *w); /* takes the memory */
+void gm_made_walk_end(gm_made_walk *w);        /* zeroed: nothing */
+/* Up to GM_MADE_WALK rows: row r is rows + which[r] columns (which NULL: r); known and log_known are by r. The rest as fill in
+ * gm_autoregressive; with any_order all rows have the same columns known. */
+void gm_made_walk_rows(gm_made_walk *w, float *rows, const int64_t *which, int64_t n,
+                       const uint8_t *known, int any_order, double *log_known, int draw);
+
+/* --- NADE: what its two ways, one order (nade.c) and all (nade_order.c), share with its outputs and its file. */
+
+/* Sizes, and weights in their order. */
+typedef struct gm_nade_net {
+    gm_model *model;
+    int32_t kind, activation, layers;
+    int64_t columns, hidden;
+    int64_t classes; /* K; 0 but for class numbers */
+    int64_t width;   /* of a conditional */
+    double bound;    /* of log deviations */
+    gm_param *w, *c, *v, *b, *mask, *deep_w, *deep_c; /* v may be w; the last three only order-agnostic */
+    float *scratch;  /* kept from call to call */
+    int64_t room;
+    int32_t tied, agnostic;
+    gm_order order;
+    uint64_t seed;   /* order-agnostic: of the orders */
+    int64_t *orders; /* [order_count, columns] */
+    int64_t order_count;
+} gm_nade_net;
+/* At least so many floats of scratch, or NULL with the line. */
+float *gm_nade_scratch(gm_nade_net *net, int64_t floats);
+/* log p(x_k | ...) of conditionals y [n, D (, P)] for x [n, D]: [n, D], (nade_output.c). */
+gm_var gm_nade_log_probs(const gm_nade_net *net, gm_var y, gm_var x, int64_t count);
+/* Log deviations of `count` conditionals into their bound. */
+void gm_nade_bound(const gm_nade_net *net, float *raw, int64_t count);
+gm_status gm_nade_fit_bias(gm_nade_net *net, gm_dataset *data);
+/* Order-agnostic: the loss of random masks; and walks along `order` of all columns. */
+gm_status gm_nade_masked_loss(gm_nade_net *net, const gm_batch *batch, gm_var *loss);
+gm_status gm_nade_walk_raw(gm_nade_net *net, const int64_t *order, const float *rows, int64_t count,
+                           float *raw, double *log_prob);
+gm_status gm_nade_walk_fill(gm_nade_net *net, const int64_t *order, float *rows, const uint8_t *known,
+                            int64_t count, double *log_known, int draw);
+/* The first `count` orders of the seed; log 1/K sum_k p_k(x) of rows with checked values. */
+gm_status gm_nade_make_orders(gm_nade_net *net, int64_t count);
+gm_status gm_nade_mean_log_prob(gm_nade_net *net, const gm_batch *batch, double *out);
+/* Options and weights into an archive; and options back (order: NULL, or the caller's to free, columns numbers). */
+gm_status gm_nade_put(const gm_nade_net *net, gm_archive *archive);
+gm_status gm_nade_get(struct gm_nade_options *o, int64_t **order, int64_t *columns, uint64_t *seed,
+                      gm_context *ctx, gm_archive *archive);
+
+/* --- PixelCNN: its layers (pixelcnn.c), and the two ways through them: whole images, or what is new in a row (pixelcnn_net.c). */
+
+#define GM_PIXELCNN_TAPS 128
+
+/* The positions that a masked kernel leaves. */
+typedef struct gm_pixel_taps {
+    int64_t count;
+    int64_t at[2 * GM_PIXELCNN_TAPS];
+} gm_pixel_taps;
+
+/* One convolution. */
+typedef struct gm_pixel_layer {
+    char name[32];
+    const gm_pixel_taps *taps;
+    int64_t in, out;
+    gm_param *weight, *bias, *label; /* label NULL: the model takes none */
+    float *cache; /* of the walk: its input at all positions, [images, height, width, in] */
+} gm_pixel_layer;
+
+struct gm_pixelcnn {
+    gm_model model; /* first */
+    gm_pixelcnn_options o;
+    int64_t height, width;
+    gm_pixel_taps one, first, inner;              /* plain: mask A, mask B */
+    gm_pixel_taps above, left, vertical, horizontal; /* gated */
+    int64_t layers;
+    gm_pixel_layer *layer;
+    gm_var *saw; /* gated: what the vertical stack gives each block */
+
+    /* The walk's memory, for `room` images. */
+    float *store, *image, *patch; /* image: the pixels as they enter; patch: of one layer */
+    float *across;                /* gated: the vertical stack's part of the present row, [blocks][images, width, 2 h] */
+    size_t store_bytes;
+    int64_t room;
+};
+
+/* Where the network is looked at. */
+typedef struct gm_pixel_look {
+    gm_pixelcnn *net;
+    gm_tape *tape;
+    gm_var labels; /* [n], GM_NO_VAR for none */
+    int64_t n;
+    int whole; /* whole images; else the `length` pixels of `row` from `column` on */
+    int64_t row, column, length;
+} gm_pixel_look;
+
+/* What layer i (of how many) of a network with these options is. */
+int64_t gm_pixelcnn_layers(const gm_pixelcnn_options *o);
+void gm_pixelcnn_describe(const gm_pixelcnn_options *o, int64_t i, gm_pixel_layer *layer,
+                          gm_pixelcnn *net);
+void gm_pixelcnn_fill_taps(gm_pixelcnn *net);
+
+/* Logits [n, height, width, K] of whole images x [n, height, width, 1] as they enter; or [n, 1, 1, K] of a pixel, x GM_NO_VAR:
+ * then the images and what was computed before are in the walk's memory. */
+gm_var gm_pixelcnn_logits(gm_pixel_look *look, gm_var x);
+/* Gated: the vertical stack of a row, into the walk's memory; before the row's first pixel. */
+void gm_pixelcnn_look_above(gm_pixel_look *look);
+
+/* --- Sigmoid belief networks: what sbn.c and sbn_*.c share. */
+
+/* The options as given (arrays NULL) and the running statistics of NVIL's signals, three numbers for each hidden layer; the loss of the
+ * estimator. */
+void gm_sbn_settings(const gm_sbn *sbn, gm_sbn_options *out, float **statistics);
+gm_status gm_sbn_loss(gm_model *model, const gm_batch *batch, gm_var *loss, gm_metrics *metrics);
+#define GM_SBN_MOST_ENUMERATED 20 /* hidden units */
+#define GM_SBN_MIXED 1.1 /* R-hat up to which chains have mixed (Gelman et al. 2013) */
+/* Room for so many floats, kept from call to call; NULL without memory. */
+float *gm_sbn_scratch(gm_sbn *sbn, int64_t floats);
+
+/* On the model's tape: rows [m, visible]; states [m, hidden units] cut into layers 1 to L; an ancestral sample of n rows, all layers. */
+gm_var gm_sbn_record_rows(gm_sbn *sbn, const float *rows, int64_t m);
+void gm_sbn_record_hidden(gm_sbn *sbn, const float *hidden, int64_t m, gm_var *layers);
+gm_status gm_sbn_record_dream(gm_sbn *sbn, int64_t n, gm_var *layers);
+/* q of layer l given the one below: its logits, each row of the data repeated for its k states. */
+gm_var gm_sbn_record_q(gm_sbn *sbn, int32_t l, gm_var below, int64_t k);
+/* k draws of q for each row of layers[0], into layers 1 to L, and their logits (NULL: not wanted). And, of states however found, -log q of
+ * each; logits NULL: not known yet. */
+void gm_sbn_record_draws(gm_sbn *sbn, int64_t k, gm_var *layers, gm_var *logits);
+gm_var gm_sbn_record_minus_log_q(gm_sbn *sbn, int64_t k, const gm_var *layers, const gm_var *logits);
+
+/* The net as a graph over the units of gm_sbn_dense: where each layer begins there and in rows of hidden states, and which units unit i of
+ * layer l may hear (from <= j < to), or may be heard by. */
+typedef struct gm_sbn_graph {
+    int64_t units, hidden;
+    int32_t top, lateral, skip;
+    int64_t size[GM_SBN_MAX_LAYERS + 1], place[GM_SBN_MAX_LAYERS + 1], column[GM_SBN_MAX_LAYERS + 1];
+} gm_sbn_graph;
+typedef struct gm_sbn_range {
+    int64_t from, to;
+} gm_sbn_range;
+void gm_sbn_describe(const gm_sbn *sbn, gm_sbn_graph *out);
+gm_sbn_range gm_sbn_parents(const gm_sbn_graph *g, int32_t l, int64_t i);
+gm_sbn_range gm_sbn_children(const gm_sbn_graph *g, int32_t l, int64_t i);
+int64_t gm_sbn_edges(const gm_sbn_graph *g); /* parents of all units, or children: as many */
+/* gm_sbn_dense, all of it finite: GM_E_NUMERIC. */
+gm_status gm_sbn_finite(gm_sbn *sbn, const char *verb, float *weight, float *bias);
+/* `sweeps` sweeps of Gibbs sampling of states [n, chains, hidden] given rows [n, visible]. room: gm_sbn_move_room floats, 64-byte
+ * aligned. May use the model's tape. */
+int64_t gm_sbn_move_room(const gm_sbn *sbn);
+gm_status gm_sbn_move(gm_sbn *sbn, const float *rows, int64_t n, int64_t chains, float *states,
+                      int64_t sweeps, float *room);
+
+/* gm_sbn_mean_field of checked rows; slopes, if not NULL: [units, units] and [units], to which the bounds' slopes in all weights and biases of the
+ * matrix are added. room: gm_sbn_field_room floats, an even number, 64-byte aligned. */
+int64_t gm_sbn_field_room(const gm_sbn *sbn);
+gm_status gm_sbn_field(gm_sbn *sbn, const float *rows, int64_t n,
+                       const gm_sbn_mean_field_options *options, double *means, double *bound,
+                       int64_t *iterations, double *slopes, float *room);
+/* Chains that go on from epoch to epoch (sbn_chains.c): what is kept of k states of each row. */
+typedef struct gm_sbn_chains {
+    uint8_t *bytes; /* [rows, line]; NULL: none */
+    int64_t rows, line;
+    const float *states; /* of the step that is being made, [batch, k, hidden]; NULL: none to keep */
+} gm_sbn_chains;
+gm_sbn_chains *gm_sbn_kept(gm_sbn *sbn);
+gm_status gm_sbn_chains_open(gm_sbn *sbn, int64_t rows, int64_t k); /* those of so many rows, or new ones */
+void gm_sbn_chains_end(gm_context *ctx, gm_sbn_chains *chains);
+/* Over the states of those rows of a batch that have chains. And, once the step is made, back. */
+void gm_sbn_chains_resume(gm_sbn *sbn, const gm_batch *batch, int64_t k, float *states);
+void gm_sbn_chains_keep(gm_sbn *sbn, const gm_batch *batch, int64_t k);
+gm_status gm_sbn_chains_put(gm_archive *archive, gm_sbn *sbn);
+gm_status gm_sbn_chains_get(gm_archive *archive, gm_sbn *sbn, int64_t k);
+
+/* What Gibbs sampling and mean field learn (sbn_em.c). */
+gm_status gm_sbn_em_loss(gm_model *model, const gm_sbn_options *o, const gm_batch *batch, gm_var *loss,
+                         gm_metrics *metrics);
+
+/* --- Boltzmann machines: one inside another family (dbn.c). */
+
+/* Its host (NULL: none) has the generator that it draws from; it has no optimizer until the host binds one, and its part of a file has
+ * names under `prefix`. The log Z that the machine was given, NaN for none; and that or the exact one, else GM_E_STATE for `verb`. */
+gm_status gm_rbm_create_in(gm_rbm **out, gm_context *ctx, int64_t visible, int64_t hidden,
+                           const gm_rbm_options *options, const gm_model *host);
+/* Samples: n rows of visible states that began at fair coins, and if not NULL p(v = 1 | h) of their last step. */
+gm_status gm_rbm_draw(gm_rbm *rbm, int64_t n, float *states, float *means);
+gm_status gm_rbm_put(gm_archive *archive, const char *prefix, gm_rbm *rbm);
+gm_status gm_rbm_get(gm_rbm **out, gm_context *ctx, gm_archive *archive, const char *prefix,
+                     gm_optimizer *optimizer, const gm_model *host);
+double gm_rbm_given_log_z(const gm_rbm *rbm);
+gm_status gm_rbm_find_log_z(gm_rbm *rbm, const char *verb, double *out);
+
+/* --- Deep belief networks: what dbn.c and dbn_likelihood.c share. */
+
+/* Are rows values from 0 to 1, or bits? GM_E_INVALID with row, column and value; or out or rows NULL. */
+gm_status gm_dbn_check_rows(gm_dbn *dbn, const char *verb, int bits, const float *rows, int64_t n,
+                            const void *out);
 
 extern const gm_family gm_family_generator;
 extern const gm_family gm_family_vae;

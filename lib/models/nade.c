@@ -5,7 +5,7 @@
 
 #include "gm/layer_file.h"
 #include "gm/loss.h"
-#include "models/nade.h"
+#include "models/model.h"
 
 #define MOST_ORDERS 4096
 

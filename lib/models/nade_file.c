@@ -1,6 +1,6 @@
 /* nade_file.c - NADE in an archive: its options, its order, its weights. */
 #include "gm/layer_file.h"
-#include "models/nade.h"
+#include "models/model.h"
 
 static const gm_model_field stored[] = {
     GM_FIELD(gm_nade_options, kind), GM_FIELD(gm_nade_options, activation), GM_FIELD(gm_nade_options, hidden),

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "models/nade.h"
+#include "models/model.h"
 
 /* mask: 1 where a row's value is seen, d - 1 of them; weight: D / (D - d + 1) elsewhere. The cuts of the rows of a
  * batch are spread evenly from a common random start: each is uniform, and together they vary less. */

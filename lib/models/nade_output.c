@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "gm/loss.h"
-#include "models/nade.h"
+#include "models/model.h"
 
 #define HALF_LOG_2PI 0.91893853320467274178
 #define LOG_2 0.69314718055994530942

@@ -6,7 +6,7 @@
 #include "gm/layer_file.h"
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/pixelcnn.h"
+#include "models/model.h"
 
 #define WALK_BYTES ((int64_t)32 << 20)  /* of activations that drawing keeps */
 #define SCORE_BYTES ((int64_t)64 << 20) /* of what scoring records at a time */

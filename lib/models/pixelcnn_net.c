@@ -4,7 +4,7 @@
 
 #include "gm/conv.h"
 #include "gm/ops.h"
-#include "models/pixelcnn.h"
+#include "models/model.h"
 
 /* Layers of a block, in the order in which they are listed. */
 enum { IN, CONV, OUT, PLAIN };

@@ -6,7 +6,7 @@
 
 #include "gm/layer_file.h"
 #include "gm/ops.h"
-#include "models/rbm.h"
+#include "models/model.h"
 
 struct gm_rbm {
     gm_model model; /* first */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "gm/ops.h"
-#include "models/rbm.h"
+#include "models/model.h"
 
 #define MOST_UNITS 20
 #define STATES_AT_ONCE 1024

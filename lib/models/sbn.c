@@ -7,7 +7,7 @@
 #include "gm/layer_file.h"
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/sbn.h"
+#include "models/model.h"
 
 #define MAX_LAYERS GM_SBN_MAX_LAYERS
 

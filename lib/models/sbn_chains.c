@@ -1,7 +1,7 @@
 /* sbn_chains.c - chains of Gibbs sampling that belong to the rows of a dataset and go on from epoch to epoch: kept as bits, and in a file. */
 #include <string.h>
 
-#include "models/sbn.h"
+#include "models/model.h"
 
 /* Bytes of a row: whether its chains have begun, then their states, eight units in each byte. */
 static int64_t line_of(gm_sbn *sbn, int64_t k)

@@ -6,7 +6,7 @@
 
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/sbn.h"
+#include "models/model.h"
 
 #define FIELD_TOLERANCE 1e-9
 

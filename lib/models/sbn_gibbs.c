@@ -5,7 +5,7 @@
 
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/sbn.h"
+#include "models/model.h"
 
 #define MOST_LOG 400.0        /* |weights| beyond that decide all the same */
 #define TAME 40.0             /* up to here four factors and 1e100 are far from overflow */

@@ -5,7 +5,7 @@
 
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/sbn.h"
+#include "models/model.h"
 
 #define MAX_LAYERS GM_SBN_MAX_LAYERS
 #define MOST_UNITS GM_SBN_MOST_ENUMERATED

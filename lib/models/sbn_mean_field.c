@@ -12,7 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "models/sbn.h"
+#include "models/model.h"
 
 #define MOST_WEIGHT 400.0
 #define XI_STEPS 60

@@ -1,7 +1,7 @@
 /* sbn_record.c - what of a sigmoid belief network's states, and of q, goes onto the model's tape in more than one place. */
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/sbn.h"
+#include "models/model.h"
 
 gm_var gm_sbn_record_rows(gm_sbn *sbn, const float *rows, int64_t m)
 {

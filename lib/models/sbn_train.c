@@ -8,7 +8,7 @@
 
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/sbn.h"
+#include "models/model.h"
 
 #define MAX_LAYERS GM_SBN_MAX_LAYERS
 #define STATISTICS_DECAY 0.9
