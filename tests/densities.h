@@ -230,24 +230,22 @@ static inline double density_p_value(gm_context *ctx, gm_model *model)
     return result.p_value;
 }
 
-/* Once it has learnt the chain, its samples pass for the data; before that they do not. */
-static inline void density_learns(density_fn make)
+/* Once it has learnt the chain from `count` rows, its samples pass for the data; before that they do not. */
+static inline void density_learns(density_fn make, int64_t count)
 {
-    enum { N = 1000 };
-    const int64_t shape[2] = { N, BITS };
+    const int64_t shape[2] = { count, BITS };
     gm_context *ctx = support_context(9, 2);
     gm_model *model = make(ctx);
     gm_dataset *data = NULL;
     gm_fit_options fit = GM_FIT_OPTIONS_INIT;
-    float *rows = density_chain(ctx, N, 7);
+    float *rows = density_chain(ctx, count, 7);
     ck_assert_double_lt(density_p_value(ctx, model), 0.01);
     support_ok(ctx, gm_dataset_from_memory(&data, ctx, 2, shape, rows));
-    fit.epochs = 40;
+    fit.epochs = 30;
     fit.batch = 25;
     ck_assert_int_eq(gm_optimizer_set_rate(gm_model_optimizer(model), 0.01), GM_OK);
     support_ok(ctx, gm_model_fit(model, data, &fit));
     ck_assert_int_eq(gm_optimizer_set_rate(gm_model_optimizer(model), 0.001), GM_OK);
-    fit.epochs = 10;
     support_ok(ctx, gm_model_fit(model, data, &fit));
     const double p = density_p_value(ctx, model);
     ck_assert_msg(p > 0.01, "samples of the trained model against data: p-value %g", p);
@@ -303,16 +301,6 @@ static inline void density_imputes(gm_context *ctx, gm_model *model)
     free(p);
 }
 
-static inline void density_same_weights(gm_model *a, gm_model *b)
-{
-    int64_t count, other;
-    float *x = nets_weights(a, &count), *y = nets_weights(b, &other);
-    ck_assert_int_eq(count, other);
-    ck_assert_mem_eq(x, y, (size_t)count * sizeof *x);
-    free(x);
-    free(y);
-}
-
 /* Saved, loaded, continued: the same bytes as without that; and whatever the number of threads. */
 static inline void density_lives(density_fn make)
 {
@@ -328,12 +316,12 @@ static inline void density_lives(density_fn make)
         ctx[t] = support_context(5, t % 3 + 1);
         model[t] = make(ctx[t]);
         density_fit(ctx[t], model[t], t < 3 ? 4 : 2);
-        if (t) density_same_weights(model[t == 3 ? 3 : 0], model[t]);
+        if (t) nets_same_weights(model[t == 3 ? 3 : 0], model[t]);
     }
     support_ok(ctx[3], gm_model_save_checkpoint(model[3], path));
     support_ok(ctx[1], gm_model_load(&loaded, ctx[1], path));
     density_fit(ctx[1], loaded, 2);
-    density_same_weights(model[0], loaded);
+    nets_same_weights(model[0], loaded);
     gm_model_release(loaded);
     support_ok(ctx[0], gm_model_save(model[0], path));
     support_ok(ctx[2], gm_model_load(&loaded, ctx[2], path));

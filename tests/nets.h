@@ -83,4 +83,14 @@ static inline float *nets_weights(gm_model *model, int64_t *count)
     return w;
 }
 
+static inline void nets_same_weights(gm_model *a, gm_model *b)
+{
+    int64_t count, other;
+    float *x = nets_weights(a, &count), *y = nets_weights(b, &other);
+    ck_assert_int_eq(count, other);
+    ck_assert_mem_eq(x, y, (size_t)count * sizeof *x);
+    free(x);
+    free(y);
+}
+
 #endif

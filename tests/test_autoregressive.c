@@ -21,7 +21,7 @@ static gm_model *turned(gm_context *ctx)
 
 START_TEST(learns)
 {
-    density_learns(_i ? turned : plain);
+    density_learns(_i ? turned : plain, 1000);
 }
 END_TEST
 

@@ -34,7 +34,7 @@ static gm_model *other(gm_context *ctx)
 
 START_TEST(learns)
 {
-    density_learns(_i ? other : plain);
+    density_learns(_i ? other : plain, 1000);
 }
 END_TEST
 

@@ -68,7 +68,7 @@ static gm_status open_block(nll *e)
 static gm_status score(nll *e, int64_t done, int64_t n, int64_t *samples)
 {
     gm_model *model = e->model;
-    gm_batch batch = { e->rows, model->classes ? e->labels : NULL, n, NULL, 0 };
+    gm_batch batch = { .rows = e->rows, .labels = model->classes ? e->labels : NULL, .count = n };
     gm_status status;
     for (int64_t i = 0; i < n; i++) {
         e->index[i] = done + i;

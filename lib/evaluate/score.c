@@ -137,7 +137,7 @@ static gm_status score_batch(rows *r, gm_model *model, gm_dataset *data, int64_t
     for (int64_t i = 0; i < count; i++) r->index[i] = begin + i;
     GM_TRY(gm_dataset_read(data, r->index, count, 0, r->values));
     if (model->classes) GM_TRY(gm_model_read_labels(model, data, r->index, count, r->labels));
-    const gm_batch batch = { r->values, model->classes ? r->labels : NULL, count, NULL, 0 };
+    const gm_batch batch = { .rows = r->values, .labels = model->classes ? r->labels : NULL, .count = count };
     GM_TRY(model->family->log_prob(model, &batch, out));
     for (int64_t i = 0; i < count; i++)
         if (isnan(out[i]) || out[i] == (double)INFINITY)

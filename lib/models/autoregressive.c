@@ -97,7 +97,7 @@ static gm_status visit(gm_model *model, const char *verb, const float *rows, int
                              model->family->name, verb));
     for (int64_t done = 0; done < count;) {
         const int64_t n = count - done < group ? count - done : group;
-        const gm_batch batch = { rows + done * size, labels ? labels + done : NULL, n, NULL, 0 };
+        const gm_batch batch = { .rows = rows + done * size, .labels = labels ? labels + done : NULL, .count = n };
         GM_TRY(entries(model)->raw(model, &batch, raw));
         give(model, raw, batch.rows, done, n, out);
         done += n;
@@ -229,7 +229,7 @@ static gm_status impossible(gm_model *model, int64_t place, const float *row, co
                  raw_bytes = (size_t)(size * width) * sizeof(float);
     int64_t *order = gm_context_allocate(model->ctx, order_bytes), k = 0;
     float *raw = gm_context_allocate(model->ctx, raw_bytes);
-    const gm_batch batch = { row, label, 1, NULL, 0 };
+    const gm_batch batch = { .rows = row, .labels = label, .count = 1 };
     gm_status status;
     if (!order || !raw)
         GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "%s: sample_given: no memory for conditionals",

@@ -246,7 +246,7 @@ gm_status gm_linear_ar_gradient_norm(gm_linear_ar *ar, gm_dataset *data, double 
     gm_params_zero_gradients(model->params);
     for (int64_t done = 0; done < rows;) {
         const int64_t n = rows - done < GM_MODEL_GROUP ? rows - done : GM_MODEL_GROUP;
-        const gm_batch batch = { buffer, NULL, n, NULL, 0 };
+        const gm_batch batch = { .rows = buffer, .labels = NULL, .count = n };
         gm_metrics ignored = { 0 };
         gm_var mean;
         for (int64_t i = 0; i < n; i++) index[i] = done + i;

@@ -243,7 +243,7 @@ gm_status gm_model_step(gm_model *model, const float *rows, int64_t count, gm_me
                              model->family->name, rows ? "given" : "NULL", (long long)count);
     gm_status status;
     gm_metrics m = { 0 };
-    gm_batch batch = { rows, NULL, count, NULL, 0 };
+    gm_batch batch = { .rows = rows, .labels = NULL, .count = count };
     GM_TRY(gm_model_labels_for(model, "step", count, &batch.labels));
     GM_TRY(gm_model_step_batch(model, &batch, &m));
     give_metrics(&m, metrics, room, metric_count);
@@ -296,7 +296,7 @@ gm_status gm_model_evaluate(gm_model *model, gm_dataset *data, int64_t batch, in
         if (labels) GM_TRY(gm_model_read_labels(model, data, index, n, labels));
         gm_var loss;
         gm_metrics m = { 0 };
-        gm_batch b = { buffer, labels, n, NULL, 0 };
+        gm_batch b = { .rows = buffer, .labels = labels, .count = n };
         gm_model_record(model, GM_TAPE_CONSTANT);
         GM_TRY(model->family->loss(model, &b, &loss, &m));
         for (int32_t i = 0; i < m.count; i++) {
@@ -360,7 +360,7 @@ gm_status gm_model_log_prob(gm_model *model, const float *rows, int64_t count, d
         return gm_model_fail(model->ctx, GM_E_INVALID,
                              "%s: log_prob: rows or out is NULL, or count is %lld (at least 1)",
                              model->family->name, (long long)count);
-    gm_batch batch = { rows, NULL, count, NULL, 0 };
+    gm_batch batch = { .rows = rows, .labels = NULL, .count = count };
     gm_status status = gm_model_labels_for(model, "log_prob", count, &batch.labels);
     return status ? status : model->family->log_prob(model, &batch, out);
 }

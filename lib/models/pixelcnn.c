@@ -272,8 +272,8 @@ static gm_status raw(gm_model *model, const gm_batch *batch, float *out)
     gm_status status = GM_OK;
     for (int64_t done = 0; done < batch->count;) {
         const int64_t n = batch->count - done < group ? batch->count - done : group;
-        const gm_batch part = { batch->rows + done * model->row_size,
-                                batch->labels ? batch->labels + done : NULL, n, NULL, 0 };
+        const gm_batch part = { .rows = batch->rows + done * model->row_size,
+                                .labels = batch->labels ? batch->labels + done : NULL, .count = n };
         gm_var x;
         gm_model_record(model, GM_TAPE_CONSTANT);
         gm_var logits = record_batch(net, &part, &x);

@@ -44,7 +44,8 @@ gm_status gm_vae_estimate(gm_vae *vae, const gm_batch *batch, int64_t samples, d
     for (int64_t done = 0; done < batch->count;) {
         int64_t group = samples < ESTIMATE_DRAWS / 4 ? ESTIMATE_ROWS : 4;
         int64_t n = batch->count - done < group ? batch->count - done : group;
-        gm_batch part = { batch->rows + done * model->row_size, labels ? labels + done : NULL, n, NULL, 0 };
+        gm_batch part = { .rows = batch->rows + done * model->row_size, .labels = labels ? labels + done : NULL,
+                          .count = n };
         GM_TRY(estimate(vae, &part, samples, out + done, error ? error + done : NULL));
         done += n;
         if (on_row && on_row(user, done))
@@ -62,7 +63,7 @@ gm_status gm_vae_log_prob(gm_vae *vae, const float *rows, int64_t count, int64_t
 {
     if (!vae) return GM_E_INVALID;
     gm_model *model = gm_vae_model(vae);
-    gm_batch batch = { rows, NULL, count, NULL, 0 };
+    gm_batch batch = { .rows = rows, .labels = NULL, .count = count };
     gm_status status;
     if (!rows || !out || count < 1)
         GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID,
