@@ -75,8 +75,9 @@ typedef struct gm_sbn_options {
                                   learnt from; MEAN_FIELD_EM: at most, for each row. Default 10, at least 1 */
     int32_t persistent;        /* GIBBS_EM; default 0; 1: the chains of each row of the dataset that is fitted go on from epoch to epoch (Neal
                                   1992), `sweeps` further each time, and begin as above only in the first. They take one bit for each
-                                  row, sample and hidden unit, and are in checkpoints. A dataset with another number of rows begins
-                                  anew, and so does gm_model_step, whose rows have no numbers, each time */
+                                  row, sample and hidden unit and a byte for each row, and are in checkpoints. A dataset with another
+                                  number of rows begins anew; one with as many goes on from the chains that its rows' numbers had.
+                                  gm_model_step, whose rows have no numbers, begins anew each time. Other estimators ignore it */
     int32_t reserved;          /* 0 */
 } gm_sbn_options;
 
