@@ -8,6 +8,7 @@
 #include "kernels/isa_random.h"
 
 enum { LANES = 64, WORDS = 4 * LANES }; /* blocks worked on side by side */
+enum { FEW = 32 };                       /* words that are sooner made one block at a time */
 
 /* Blocks block ... block + LANES - 1: word w of block b into c[w][b]. */
 GM_APART void philox(uint32_t c[4][LANES], uint64_t key, uint64_t stream, uint64_t block)
@@ -50,12 +51,44 @@ static void words_run(uint32_t *y, uint64_t key, uint64_t stream, uint64_t block
     }
 }
 
+/* One block, for those who want a number or two. */
+static void philox_one(uint32_t c[4], uint64_t key, uint64_t stream, uint64_t block)
+{
+    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
+    c[0] = (uint32_t)block;
+    c[1] = (uint32_t)(block >> 32);
+    c[2] = (uint32_t)stream;
+    c[3] = (uint32_t)(stream >> 32);
+    GM_ROLLED for (int round = 0; round < 10; round++)
+    {
+        const uint64_t p = (uint64_t)c[0] * 0xd2511f53u;
+        const uint64_t q = (uint64_t)c[2] * 0xcd9e8d57u;
+        c[0] = (uint32_t)(q >> 32) ^ c[1] ^ k0;
+        c[1] = (uint32_t)q;
+        c[2] = (uint32_t)(p >> 32) ^ c[3] ^ k1;
+        c[3] = (uint32_t)p;
+        k0 += 0x9e3779b9u;
+        k1 += 0xbb67ae85u;
+    }
+}
+
+static void words_few(uint32_t *y, uint64_t key, uint64_t stream, uint64_t block, int64_t n)
+{
+    for (; n > 0; n -= 4, y += 4, block++) {
+        uint32_t c[4];
+        philox_one(c, key, stream, block);
+        memcpy(y, c, (size_t)(n < 4 ? n : 4) * sizeof *y);
+    }
+}
+
 void GM_ISA_NAME(gm_philox_words_)(uint32_t *y, uint64_t key, uint64_t stream, uint64_t block,
                                    int64_t n)
 {
     for (int64_t at = 0; at < n; at += WORDS, block += LANES) {
         if (n - at >= WORDS) {
             words_run(y + at, key, stream, block);
+        } else if (n - at <= FEW) {
+            words_few(y + at, key, stream, block, n - at);
         } else {
             uint32_t last[WORDS];
             words_run(last, key, stream, block);
