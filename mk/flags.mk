@@ -39,7 +39,7 @@ unwind := -fno-asynchronous-unwind-tables -fno-unwind-tables
 ifneq ($(SANITIZE),)
 sanitize := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
 optimise := -O1
-optimise_kernels := -O1
+optimise_kernels := -O2
 unwind :=
 endif
 cflags_base = -std=c11 -g -fPIC -fno-math-errno -fno-trapping-math -fvisibility=hidden -ffunction-sections \
