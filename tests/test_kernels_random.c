@@ -50,6 +50,13 @@ START_TEST(test_blocks)
         k->philox_words(one, 11, 12, start + (uint64_t)(w / 4), w % 4 + 1);
         ck_assert_uint_eq(y[w], one[w % 4]);
     }
+    for (int64_t n = 0; n < 300; n++) { /* few words are made in another way than many */
+        uint32_t some[300];
+        some[n] = 123;
+        k->philox_words(some, 11, 12, start, n);
+        ck_assert_mem_eq(some, y, (size_t)n * sizeof *y);
+        ck_assert_uint_eq(some[n], 123);
+    }
 }
 END_TEST
 
