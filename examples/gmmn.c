@@ -37,7 +37,7 @@
 #define SIGMAS 20
 
 /* What the program chooses where nothing is asked for. */
-#define PIXEL_STEPS 15000
+#define PIXEL_STEPS 40000
 #define PIXEL_RATE 2 /* of the root; MMD^2 itself, whose slope fades, was not tried with it */
 #define PIXEL_MOMENTUM 0.9
 #define CODE_STEPS 20000

@@ -4,16 +4,22 @@
  *     pixelcnn --data DIR --dynamic             training bits drawn anew in each epoch
  *     pixelcnn --gated --conditional            the gated network, each digit given its class
  *     pixelcnn --grey                           256 grey values instead of bits
+ *     pixelcnn --start FILE --rate 2e-3         goes on from a saved network of the same options
  *
  * Adam, whose rate falls along half a cosine to zero over the epochs. Writes samples_first.png, samples_last.png, loss.png and
  * model.safetensors.
  */
 #include <gm/gm.h>
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "common/density.h"
+#include "common/say.h"
 
 struct settings {
     gm_pixelcnn_options net;
+    const char *start;
     double rate;
     int gated, conditional;
 };
@@ -41,11 +47,52 @@ static gm_status make(gm_pixelcnn **out, const struct settings *set, const struc
     return s;
 }
 
+static int same_parameters(const gm_params *a, const gm_params *b)
+{
+    const int64_t count = gm_params_count(a);
+    if (gm_params_count(b) != count) return 0;
+    for (int64_t i = 0; i < count; i++) {
+        const gm_param *p = gm_params_get(a, i), *q = gm_params_get(b, i);
+        const int32_t rank = gm_param_rank(p);
+        if (strcmp(gm_params_name(a, i), gm_params_name(b, i)) || gm_param_rank(q) != rank) return 0;
+        if (memcmp(gm_param_shape(p), gm_param_shape(q), (size_t)rank * sizeof(int64_t))) return 0;
+    }
+    return 1;
+}
+
+/* Gives the network the weights of a saved one. Returns OPTIONS_GO_ON, or an exit status, then *s may say why. */
+static int take_weights(gm_pixelcnn *net, const struct settings *set, const struct density *d, gm_status *s)
+{
+    gm_model *saved = NULL;
+    float *values = NULL;
+    int status = run_find_file(set->start, "--start");
+    if (status != OPTIONS_GO_ON) return status;
+    status = 1;
+    if ((*s = gm_model_load(&saved, d->run->context, set->start))) goto out;
+    const gm_params *from = gm_model_params(saved);
+    gm_params *to = gm_model_params(gm_pixelcnn_model(net));
+    const int64_t count = gm_params_elements(to);
+    if (!gm_pixelcnn_from_model(saved) || !same_parameters(from, to)) {
+        say("--start is a %s of %lld weights, but the options ask for a pixelcnn of other shapes, with %lld",
+            gm_model_family(saved), (long long)gm_params_elements(from), (long long)count);
+        status = 2;
+        goto out;
+    }
+    values = malloc((size_t)count * sizeof *values);
+    *s = values ? gm_params_read(from, values, count) : GM_E_NOMEM;
+    if (!*s) *s = gm_params_write(to, values, count);
+    if (!*s) status = OPTIONS_GO_ON;
+out:
+    free(values);
+    gm_model_release(saved);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     struct run r;
     struct density d = { .run = &r, .title = "PixelCNN", DENSITY_DEFAULTS };
-    struct settings set = { GM_PIXELCNN_OPTIONS_INIT, 4e-3, 0, 0 };
+    struct settings set = { GM_PIXELCNN_OPTIONS_INIT, NULL, 4e-3, 0, 0 };
     struct json json;
     gm_pixelcnn *net = NULL;
     gm_status s = GM_OK;
@@ -58,6 +105,7 @@ int main(int argc, char **argv)
         OPTION_FLAG("gated", &set.gated, "the gated network of two stacks"),
         OPTION_FLAG("conditional", &set.conditional, "give the network each image's label"),
         OPTION_REAL("rate", &set.rate, 1e-12, 1e3, "highest learning rate of Adam"),
+        OPTION_TEXT("start", &set.start, "FILE", "a saved network whose weights to begin with; same options"),
         DENSITY_OPTIONS(&d),
         DENSITY_GREY_OPTION(&d),
     };
@@ -73,6 +121,8 @@ int main(int argc, char **argv)
     if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);
     status = 0;
     if ((s = make(&net, &set, &d))) goto out;
+    if (set.start && (status = take_weights(net, &set, &d, &s)) != OPTIONS_GO_ON) goto out;
+    status = 0;
     if ((s = density_train(&d, gm_pixelcnn_model(net), &status))) goto out;
     if ((s = density_report(&d, gm_pixelcnn_model(net), &json, "pixelcnn"))) goto out;
     json_whole(&json, "hidden", set.net.hidden);
