@@ -258,7 +258,7 @@ static inline void density_learns(density_fn make, int64_t count)
 /* Given bits at the end of the order: importance resampling comes near the states' posterior. */
 static inline void density_imputes(gm_context *ctx, gm_model *model)
 {
-    enum { N = 800 };
+    enum { N = 2000 };
     int64_t order[BITS];
     double *p = density_table(ctx, model), ess[N];
     float *rows = malloc(N * BITS * sizeof *rows);
@@ -279,11 +279,11 @@ static inline void density_imputes(gm_context *ctx, gm_model *model)
             if ((s >> c & 1) && density_matches(s, rows, known)) want[c] += p[s] / whole;
     float mean[BITS];
     memcpy(mean, rows, sizeof mean);
-    o.draws = 8000;
+    o.draws = 20000;
     o.mean = 1;
     o.ess = ess;
     support_ok(ctx, gm_autoregressive_impute(model, mean, known, 1, &o));
-    ck_assert(ess[0] > 1 && ess[0] <= 8000);
+    ck_assert(ess[0] > 1 && ess[0] <= 20000);
     for (int c = 0; c < BITS; c++)
         ck_assert_msg(fabs((double)mean[c] - want[c]) < 4.5 * sqrt(fabs(want[c] * (1 - want[c])) / ess[0]) + 1e-4,
                       "bit %d: mean %g, the states' %g", c, (double)mean[c], want[c]);
