@@ -2,7 +2,7 @@
  *
  *     linear_ar --dataset dna --weight-decay 3e-3 --epochs 600 --patience 20
  *     linear_ar --dataset mushrooms --batch 20 --rate 3e-3 --epochs 600 --patience 20
- *     linear_ar --dataset mnist --data DIR --rate 1e-2 --last-rate 0 --weight-decay 1e-4
+ *     linear_ar --dataset mnist --data DIR --rate 1e-2 --last-rate 0 --weight-decay 1e-4 --patience 0
  *     linear_ar --dataset NAME --data DIR --ridge 1e-3     real values, in closed form
  */
 #include <gm/gm.h>

@@ -10,6 +10,18 @@
 enum { LANES = 64, WORDS = 4 * LANES }; /* blocks worked on side by side */
 enum { FEW = 32 };                       /* words that are sooner made one block at a time */
 
+GM_INLINE void philox_round(uint32_t *c0, uint32_t *c1, uint32_t *c2, uint32_t *c3, uint32_t k0,
+                            uint32_t k1)
+{
+    const uint64_t p = (uint64_t)*c0 * 0xd2511f53u;
+    const uint64_t q = (uint64_t)*c2 * 0xcd9e8d57u;
+    const uint32_t x1 = *c1, x3 = *c3;
+    *c0 = (uint32_t)(q >> 32) ^ x1 ^ k0;
+    *c1 = (uint32_t)q;
+    *c2 = (uint32_t)(p >> 32) ^ x3 ^ k1;
+    *c3 = (uint32_t)p;
+}
+
 /* Blocks block ... block + LANES - 1: word w of block b into c[w][b]. */
 GM_APART void philox(uint32_t c[4][LANES], uint64_t key, uint64_t stream, uint64_t block)
 {
@@ -24,15 +36,7 @@ GM_APART void philox(uint32_t c[4][LANES], uint64_t key, uint64_t stream, uint64
     GM_ROLLED for (int round = 0; round < 10; round++)
     {
         GM_LOOP for (int j = 0; j < LANES; j++)
-        {
-            const uint64_t p = (uint64_t)c[0][j] * 0xd2511f53u;
-            const uint64_t q = (uint64_t)c[2][j] * 0xcd9e8d57u;
-            const uint32_t x1 = c[1][j], x3 = c[3][j];
-            c[0][j] = (uint32_t)(q >> 32) ^ x1 ^ k0;
-            c[1][j] = (uint32_t)q;
-            c[2][j] = (uint32_t)(p >> 32) ^ x3 ^ k1;
-            c[3][j] = (uint32_t)p;
-        }
+            philox_round(&c[0][j], &c[1][j], &c[2][j], &c[3][j], k0, k1);
         k0 += 0x9e3779b9u; /* golden ratio */
         k1 += 0xbb67ae85u; /* sqrt 3 - 1 */
     }
@@ -61,12 +65,7 @@ static void philox_one(uint32_t c[4], uint64_t key, uint64_t stream, uint64_t bl
     c[3] = (uint32_t)(stream >> 32);
     GM_ROLLED for (int round = 0; round < 10; round++)
     {
-        const uint64_t p = (uint64_t)c[0] * 0xd2511f53u;
-        const uint64_t q = (uint64_t)c[2] * 0xcd9e8d57u;
-        c[0] = (uint32_t)(q >> 32) ^ c[1] ^ k0;
-        c[1] = (uint32_t)q;
-        c[2] = (uint32_t)(p >> 32) ^ c[3] ^ k1;
-        c[3] = (uint32_t)p;
+        philox_round(&c[0], &c[1], &c[2], &c[3], k0, k1);
         k0 += 0x9e3779b9u;
         k1 += 0xbb67ae85u;
     }
