@@ -26,7 +26,7 @@ static const int32_t activation_of[] = { GM_ACTIVATION_RELU, GM_ACTIVATION_TANH,
 struct settings {
     int64_t hidden, layers, masks, orders, valid_orders, components;
     double rate, decay;
-    int optimizer, degrees, activation, random_orders, direct, orthogonal;
+    int optimizer, degrees, activation, random_orders, connectivity, direct, orthogonal;
 };
 
 static gm_status make_optimizer(gm_optimizer **out, const struct settings *set, const struct density *d)
@@ -84,6 +84,7 @@ static gm_status make(gm_made **out, const struct settings *set, const struct de
     o.components = set->components;
     o.degrees = set->degrees;
     o.random_orders = set->random_orders;
+    o.connectivity = set->connectivity;
     o.masks = set->masks;
     o.orders = set->masks && set->valid_orders > set->masks ? set->masks : set->valid_orders;
     if (set->orthogonal) o.weight_init = GM_INIT_ORTHOGONAL;
@@ -99,7 +100,7 @@ int main(int argc, char **argv)
 {
     struct run r;
     struct density d = { .run = &r, .title = "MADE", DENSITY_DEFAULTS };
-    struct settings set = { 500, 1, 1, 0, 16, 5, 1e-3, 0, 0, 0, 0, 0, 0, 0 };
+    struct settings set = { 500, 1, 1, 0, 16, 5, 1e-3, 0, 0, 0, 0, 0, 0, 0, 0 };
     struct json j;
     gm_made *made = NULL;
     gm_status s = GM_OK;
@@ -110,6 +111,7 @@ int main(int argc, char **argv)
         OPTION_INT("masks", &set.masks, 0, 1000000, "sets of masks in turn; 0: new ones for each update"),
         OPTION_CHOICE("degrees", &set.degrees, degrees, "of the hidden units"),
         OPTION_FLAG("random-orders", &set.random_orders, "each set has an order of its own"),
+        OPTION_FLAG("connectivity", &set.connectivity, "weights of the connections as well, for several sets"),
         OPTION_INT("orders", &set.orders, 0, 100000, "sets averaged in the scores; 0: as in the validation"),
         OPTION_INT("valid-orders", &set.valid_orders, 1, 100000, "sets averaged in each epoch's validation"),
         OPTION_FLAG("direct", &set.direct, "weights from inputs to outputs as well"),
@@ -140,6 +142,7 @@ int main(int argc, char **argv)
     json_whole(&j, "layers", set.layers);
     json_whole(&j, "masks", set.masks);
     json_whole(&j, "orders", gm_made_orders(made));
+    json_flag(&j, "connectivity", set.connectivity);
     if (json_end(&j)) status = 1;
 out:
     gm_made_release(made);

@@ -81,8 +81,23 @@ static gm_model *fresh(gm_context *ctx)
     return make(ctx, &o);
 }
 
-static const density_fn one_set[4] = { plain, turned, agnostic, linear };
-static const density_fn all[6] = { plain, turned, agnostic, linear, listed, fresh };
+/* With weights of the connections, and direct ones; two layers. */
+static gm_model *aware(gm_context *ctx)
+{
+    gm_made_options o = small();
+    o.hidden = deep;
+    o.layers = 2;
+    o.direct = 1;
+    o.connectivity = 1;
+    o.masks = 0;
+    o.orders = 1;
+    o.degrees = GM_DEGREES_RANDOM;
+    o.random_orders = 1;
+    return make(ctx, &o);
+}
+
+static const density_fn one_set[5] = { plain, turned, agnostic, linear, aware };
+static const density_fn all[7] = { plain, turned, agnostic, linear, listed, fresh, aware };
 
 /* Nets as small as these learn the chain in one order, not in all. */
 START_TEST(learns)
@@ -95,12 +110,13 @@ START_TEST(all_questions)
 {
     gm_context *ctx = support_context(31, 2);
     gm_model *model = density_fitted(ctx, one_set[_i]);
-    ck_assert_int_eq(gm_autoregressive_any_order(model), _i == 2);
+    const int any = _i == 2 || _i == 4;
+    ck_assert_int_eq(gm_autoregressive_any_order(model), any);
     density_sums_to_one(ctx, model);
     density_factors(ctx, model);
     density_samples(ctx, model);
     density_completes(ctx, model);
-    if (_i != 2) density_imputes(ctx, model);
+    if (!any) density_imputes(ctx, model);
     gm_model_release(model);
     gm_context_release(ctx);
 }
@@ -155,7 +171,7 @@ END_TEST
 START_TEST(any_subset)
 {
     gm_context *ctx = support_context(33, 1);
-    gm_model *model = density_fitted(ctx, agnostic);
+    gm_model *model = density_fitted(ctx, _i ? aware : agnostic);
     const uint8_t known[BITS] = { 0, 1, 0, 0, 1, 0, 0, 1, 0, 0 };
     float rows[8 * BITS] = { 0 };
     uint8_t given[8 * BITS];
@@ -247,6 +263,92 @@ START_TEST(masked_weights_rest)
         }
     ck_assert(moved > 20 && rested > 20);
     gm_model_release(model);
+    gm_context_release(ctx);
+}
+END_TEST
+
+/* Into the bias of a plain net what U adds to it under the masks of the degrees: b + (U o M) 1; and the weight as it is. */
+static void take_over(gm_model *to, gm_model *from, const char *name, const int64_t *out_degrees, int64_t out,
+                      const int64_t *in_degrees, int64_t in, int strict, float *bias)
+{
+    char key[48];
+    snprintf(key, sizeof key, "%s.weight", name);
+    gm_param *w = gm_params_find(gm_model_params(to), key);
+    memcpy(gm_param_value(w), gm_param_value(gm_params_find(gm_model_params(from), key)),
+           (size_t)(out * in) * sizeof(float));
+    snprintf(key, sizeof key, "%s.connectivity", name);
+    ck_assert_ptr_null(gm_params_find(gm_model_params(to), key));
+    const float *u = gm_param_value(gm_params_find(gm_model_params(from), key));
+    double most = 0;
+    for (int64_t o = 0; o < out; o++)
+        for (int64_t i = 0; i < in; i++) {
+            most = fmax(most, fabs((double)u[o * in + i]));
+            if (out_degrees[o] >= in_degrees[i] + strict) bias[o] += u[o * in + i];
+        }
+    ck_assert_msg(most > 0.01, "%s: nothing was learnt of the connections", name);
+}
+
+/* A net with connectivity weights is under one set a net without, with other biases. */
+START_TEST(connectivity_moves_biases)
+{
+    gm_context *ctx = support_context(40, 1);
+    gm_made_options o = small();
+    o.layers = 2;
+    o.hidden = deep;
+    o.direct = 1;
+    o.masks = 0;
+    o.orders = 1;
+    o.degrees = GM_DEGREES_RANDOM;
+    o.random_orders = 1;
+    gm_model *plain_net = make(ctx, &o), *net = density_fitted(ctx, aware);
+    int64_t order[BITS], columns[BITS], degrees[32], again[32];
+    support_ok(ctx, gm_made_mask_set(gm_made_from_model(net), 0, order, degrees));
+    support_ok(ctx, gm_made_mask_set(gm_made_from_model(plain_net), 0, NULL, again));
+    ck_assert_mem_eq(degrees, again, sizeof degrees);
+    support_ok(ctx, gm_mask_input_degrees(columns, ctx, order, BITS));
+    static const char *const name[3] = { "hidden.0", "hidden.1", "output" };
+    const int64_t *d[4] = { columns, degrees, degrees + 12, columns }, n[4] = { BITS, 12, 20, BITS };
+    for (int l = 0; l < 3; l++) {
+        char key[32];
+        snprintf(key, sizeof key, "%s.bias", name[l]);
+        float *bias = gm_param_value(gm_params_find(gm_model_params(plain_net), key));
+        memcpy(bias, gm_param_value(gm_params_find(gm_model_params(net), key)), (size_t)n[l + 1] * sizeof *bias);
+        take_over(plain_net, net, name[l], d[l + 1], n[l + 1], d[l], n[l], l == 2, bias);
+        if (l == 2) take_over(plain_net, net, "direct", columns, BITS, columns, BITS, 1, bias);
+    }
+    double *want = density_table(ctx, plain_net), *got = density_table(ctx, net);
+    for (int s = 0; s < STATES; s++) ck_assert_double_eq_tol(got[s], want[s], density_tolerance());
+    free(got);
+    free(want);
+    gm_model_release(net);
+    gm_model_release(plain_net);
+    gm_context_release(ctx);
+}
+END_TEST
+
+/* Told its connections, a net learns more of ever new orders than one that is not. */
+START_TEST(connectivity_helps)
+{
+    gm_context *ctx = support_context(41, 2);
+    double loss[2];
+    for (int k = 0; k < 2; k++) {
+        gm_made_options o = small();
+        gm_made *made = NULL;
+        gm_dataset *data = nets_bits(ctx, 60, BITS);
+        gm_metric metric[1];
+        int32_t count;
+        o.masks = 0;
+        o.random_orders = 1;
+        o.connectivity = k;
+        support_ok(ctx, gm_made_create(&made, ctx, BITS, &o));
+        support_ok(ctx, gm_optimizer_set_rate(gm_model_optimizer(gm_made_model(made)), 0.01));
+        density_fit(ctx, gm_made_model(made), 150);
+        support_ok(ctx, gm_model_evaluate(gm_made_model(made), data, 60, 0, metric, 1, &count));
+        loss[k] = metric[0].value;
+        gm_dataset_release(data);
+        gm_made_release(made);
+    }
+    ck_assert_msg(loss[1] < loss[0] - 0.1, "loss %g with connectivity weights, %g without", loss[1], loss[0]);
     gm_context_release(ctx);
 }
 END_TEST
@@ -435,6 +537,7 @@ START_TEST(refusals)
     REFUSED(o.masks = -1, "masks is -1");
     REFUSED((o.masks = 4, o.orders = 5), "orders is 5");
     REFUSED(o.direct = 2, "direct is 2");
+    REFUSED(o.connectivity = -1, "connectivity is -1");
     REFUSED(o.weight_init = 77, "77");
     gm_model *model = plain(ctx);
     made = gm_made_from_model(model);
@@ -461,14 +564,16 @@ Suite *gm_suite(void)
     Suite *s = suite_create("made");
     TCase *t = tcase_create("made");
     tcase_set_timeout(t, 120);
-    tcase_add_loop_test(t, all_questions, 0, 4);
+    tcase_add_loop_test(t, all_questions, 0, 5);
     tcase_add_loop_test(t, learns, 0, 3);
     tcase_add_loop_test(t, ensembles, 0, 2);
-    tcase_add_loop_test(t, lives, 0, 6);
-    tcase_add_loop_test(t, stays, 0, 6);
-    tcase_add_test(t, any_subset);
+    tcase_add_loop_test(t, lives, 0, 7);
+    tcase_add_loop_test(t, stays, 0, 7);
+    tcase_add_loop_test(t, any_subset, 0, 2);
     tcase_add_test(t, mask_sets);
     tcase_add_test(t, masked_weights_rest);
+    tcase_add_test(t, connectivity_moves_biases);
+    tcase_add_test(t, connectivity_helps);
     tcase_add_loop_test(t, kinds, 0, 4);
     tcase_add_test(t, small_and_cut_off);
     tcase_add_test(t, refusals);

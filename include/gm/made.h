@@ -20,6 +20,10 @@
  * Orders. The order is natural, or the host's; with random_orders each set has a random one of its own (order-agnostic training). Then any
  * subset of columns can be given: an order that begins with the given columns, and the degrees of set 0, answer exactly.
  *
+ * Connectivity. To a unit, an input that its set masks looks like one that is zero. With connectivity weights U a layer is
+ * g(b + (W o M) x + (U o M) 1) (section 4.3 there): U tells which inputs there are, whatever they hold. That is for several sets; with
+ * one it only moves the biases. U is zero at first. The parameters are twice as many.
+ *
  * Weights are kept whole, and masked on their way into the products (gm_masked_linear): a weight that one set masks serves others. With one set
  * whose order is natural and degrees that ascend (the defaults) about half of the arithmetic is left out.
  *
@@ -28,7 +32,8 @@
  *
  * The verbs are gm/model.h's: fit, step, sample, log_prob, save. Metrics: "loss", the mean of -log p in nats per row: in a step of the set
  * of the step, in an evaluation by log_prob (the mean over `orders` sets). Data: gm/autoregressive.h says what each kind may be.
- * Parameters: "hidden.0.weight" [units, inputs], "hidden.0.bias", ..., "output.weight", "output.bias", and "direct.weight".
+ * Parameters: "hidden.0.weight" [units, inputs], "hidden.0.bias", ..., "output.weight", "output.bias", "direct.weight"; with U a
+ * "connectivity" beside each "weight".
  */
 #ifndef GM_MADE_H
 #define GM_MADE_H
@@ -62,7 +67,7 @@ typedef struct gm_made_options {
                                16 of ever new ones */
     uint64_t mask_seed;     /* default 0: the context's seed */
     int32_t weight_init;    /* GM_INIT_* of all weights; default GM_INIT_GLOROT_UNIFORM. Biases are zero at first */
-    int32_t reserved;       /* 0 */
+    int32_t connectivity;   /* 1: connectivity weights as well (above); default 0 */
     double weight_a, weight_b; /* as in gm_param_init; default 1, 0 */
     gm_optimizer *optimizer; /* retained; NULL: Adam with its defaults */
 } gm_made_options;

@@ -19,12 +19,14 @@ struct gm_made {
     int64_t width, total;     /* numbers of a conditional; hidden units of all layers */
     int64_t units[GM_MADE_MAX_LAYERS];
     gm_param *weight[GM_MADE_MAX_LAYERS + 1], *bias[GM_MADE_MAX_LAYERS + 1], *direct;
+    gm_param *seen[GM_MADE_MAX_LAYERS + 1], *direct_seen; /* the connectivity weights U, or NULL */
     gm_order given; /* of all sets */
     gm_rng *masks;
     /* The present set. */
     int64_t set; /* -1: none yet */
     int64_t *order, *degrees;
     float *in_degrees, *out_degrees, *hidden_degrees;
+    float *ones; /* as many as a layer has inputs at most; NULL without connectivity weights */
     gm_made_walk walk;
 };
 
@@ -146,10 +148,11 @@ static gm_status check_options(gm_context *ctx, int64_t columns, gm_made_options
                              (long long)o->components);
     if (o->degrees < GM_DEGREES_SPREAD || o->degrees > GM_DEGREES_RANDOM)
         return gm_model_fail(ctx, GM_E_INVALID, "made: degrees is %d, 0 to 2 is wanted", (int)o->degrees);
-    if ((o->direct != 0 && o->direct != 1) || (o->random_orders != 0 && o->random_orders != 1) || o->reserved)
+    if ((o->direct != 0 && o->direct != 1) || (o->random_orders != 0 && o->random_orders != 1) ||
+        (o->connectivity != 0 && o->connectivity != 1))
         return gm_model_fail(ctx, GM_E_INVALID,
-                             "made: direct is %d, random_orders is %d (0 or 1 is wanted), reserved is %d (0)",
-                             (int)o->direct, (int)o->random_orders, (int)o->reserved);
+                             "made: direct is %d, random_orders is %d, connectivity is %d; 0 or 1 is wanted",
+                             (int)o->direct, (int)o->random_orders, (int)o->connectivity);
     if (o->random_orders && o->order)
         return gm_model_fail(ctx, GM_E_INVALID, "made: an order is given, but random_orders is 1");
     if (o->masks < 0 || o->orders < 0 || (o->masks && o->orders > o->masks))
@@ -172,9 +175,20 @@ static gm_status add(gm_made *made, gm_param **slot, const char *prefix, const c
     const int64_t shape[2] = { out, in };
     gm_status status;
     GM_TRY(gm_param_create(slot, made->model.ctx, name, rank, shape));
-    if (rank > 1)
+    if (!strcmp(name, "weight"))
         GM_TRY(gm_param_init(*slot, made->o.weight_init, made->o.weight_a, made->o.weight_b, NULL));
     GM_TRY(gm_params_add(made->model.params, prefix, *slot));
+out:
+    return status;
+}
+
+/* The weights of a layer, and those of its connections if there are any: these are zero at first. */
+static gm_status add_pair(gm_made *made, gm_param **weight, gm_param **seen, const char *prefix, int64_t out_size,
+                          int64_t in_size)
+{
+    gm_status status;
+    GM_TRY(add(made, weight, prefix, "weight", 2, out_size, in_size));
+    if (made->o.connectivity) GM_TRY(add(made, seen, prefix, "connectivity", 2, out_size, in_size));
 out:
     return status;
 }
@@ -188,13 +202,13 @@ static gm_status add_weights(gm_made *made)
     int64_t below = inputs;
     for (int32_t l = 0; l < layers; l++) {
         (void)snprintf(prefix, sizeof prefix, "hidden.%d.", (int)l);
-        GM_TRY(add(made, &made->weight[l], prefix, "weight", 2, made->units[l], below));
+        GM_TRY(add_pair(made, &made->weight[l], &made->seen[l], prefix, made->units[l], below));
         GM_TRY(add(made, &made->bias[l], prefix, "bias", 1, made->units[l], 0));
         below = made->units[l];
     }
-    if (layers) GM_TRY(add(made, &made->weight[layers], "output.", "weight", 2, outputs, below));
+    if (layers) GM_TRY(add_pair(made, &made->weight[layers], &made->seen[layers], "output.", outputs, below));
     GM_TRY(add(made, &made->bias[layers], "output.", "bias", 1, outputs, 0));
-    if (made->o.direct) GM_TRY(add(made, &made->direct, "direct.", "weight", 2, outputs, inputs));
+    if (made->o.direct) GM_TRY(add_pair(made, &made->direct, &made->direct_seen, "direct.", outputs, inputs));
 out:
     return status;
 }
@@ -202,6 +216,14 @@ out:
 static size_t bytes_of(int64_t n, size_t size)
 {
     return (size_t)(n > 0 ? n : 1) * size;
+}
+
+/* The most inputs of a layer. */
+static int64_t widest(const gm_made *made)
+{
+    int64_t most = made->columns * made->classes;
+    for (int32_t l = 0; l < made->o.layers; l++) most = made->units[l] > most ? made->units[l] : most;
+    return most;
 }
 
 static gm_status add_sets(gm_made *made)
@@ -216,6 +238,11 @@ static gm_status add_sets(gm_made *made)
     made->hidden_degrees = gm_context_allocate(ctx, bytes_of(made->total, sizeof *made->hidden_degrees));
     if (!made->order || !made->degrees || !made->in_degrees || !made->out_degrees || !made->hidden_degrees)
         return gm_model_fail(ctx, GM_E_NOMEM, "made: no memory for masks");
+    if (made->o.connectivity) {
+        made->ones = gm_context_allocate(ctx, bytes_of(widest(made), sizeof *made->ones));
+        if (!made->ones) return gm_model_fail(ctx, GM_E_NOMEM, "made: no memory for masks");
+        for (int64_t i = 0; i < widest(made); i++) made->ones[i] = 1;
+    }
     return gm_rng_create(&made->masks, ctx, made->o.mask_seed);
 }
 
@@ -237,10 +264,12 @@ static gm_status plan_walk(gm_made *made)
         w->units[l] = l < w->layers ? made->units[l] : made->columns * made->width;
         w->degrees[l] = l < w->layers ? degrees : NULL;
         w->weight[l] = made->weight[l] ? gm_param_value(made->weight[l]) : NULL;
+        w->seen[l] = made->seen[l] ? gm_param_value(made->seen[l]) : NULL;
         w->bias[l] = gm_param_value(made->bias[l]);
         if (l < w->layers) degrees += made->units[l];
     }
     w->direct = made->direct ? gm_param_value(made->direct) : NULL;
+    w->direct_seen = made->direct_seen ? gm_param_value(made->direct_seen) : NULL;
     return gm_made_walk_begin(w);
 }
 
@@ -302,14 +331,17 @@ static void destroy(gm_model *model)
     gm_context_free(ctx, made->in_degrees, bytes_of(made->columns * made->classes, sizeof(float)));
     gm_context_free(ctx, made->out_degrees, bytes_of(made->columns * made->width, sizeof(float)));
     gm_context_free(ctx, made->hidden_degrees, bytes_of(made->total, sizeof(float)));
+    gm_context_free(ctx, made->ones, bytes_of(widest(made), sizeof(float)));
     gm_order_forget(&made->given, model);
     gm_rng_release(made->masks);
     gm_model_close(model);
     for (int32_t l = 0; l <= GM_MADE_MAX_LAYERS; l++) {
         gm_param_release(made->weight[l]);
+        gm_param_release(made->seen[l]);
         gm_param_release(made->bias[l]);
     }
     gm_param_release(made->direct);
+    gm_param_release(made->direct_seen);
     gm_context_free(ctx, made, sizeof *made);
 }
 
@@ -384,6 +416,16 @@ static gm_var degrees_var(gm_made *made, const float *degrees, int64_t n)
     return gm_input_array(made->model.tape, 1, &n, degrees);
 }
 
+/* The bias of a layer under the present set, b + (U o M) 1: what connections there are, whatever comes through them. */
+static gm_var bias_of(gm_made *made, gm_param *seen, gm_var bias, gm_var out_degrees, gm_var in_degrees,
+                      int32_t strict)
+{
+    gm_tape *tape = made->model.tape;
+    if (!seen) return bias;
+    gm_var weight = gm_parameter(tape, seen), ones = gm_input_array(tape, 1, gm_param_shape(seen) + 1, made->ones);
+    return gm_masked_linear(tape, ones, weight, bias, out_degrees, in_degrees, strict, GM_ACTIVATION_NONE, 0);
+}
+
 /* The rows [n, columns], and their raw conditionals [n, columns, width] by the present set. */
 typedef struct recorded {
     gm_var x, raw;
@@ -404,12 +446,15 @@ static recorded record(gm_made *made, const float *rows, int64_t n)
     gm_var bias = gm_parameter(tape, made->bias[layers]);
     for (int32_t l = 0; l < layers; l++) {
         gm_var own = degrees_var(made, degrees, made->units[l]);
-        h = gm_masked_linear(tape, h, gm_parameter(tape, made->weight[l]), gm_parameter(tape, made->bias[l]), own,
-                             h_degrees, 0, made->o.activation, slope_of(made->o.activation));
+        gm_var b = bias_of(made, made->seen[l], gm_parameter(tape, made->bias[l]), own, h_degrees, 0);
+        h = gm_masked_linear(tape, h, gm_parameter(tape, made->weight[l]), b, own, h_degrees, 0,
+                             made->o.activation, slope_of(made->o.activation));
         h_degrees = own;
         degrees += made->units[l];
     }
     gm_var y = GM_NO_VAR;
+    bias = bias_of(made, made->seen[layers], bias, out_degrees, h_degrees, 1);
+    bias = bias_of(made, made->direct_seen, bias, out_degrees, in_degrees, 1);
     if (layers)
         y = gm_masked_linear(tape, h, gm_parameter(tape, made->weight[layers]), bias, out_degrees,
                              h_degrees, 1, GM_ACTIVATION_NONE, 0);
@@ -630,6 +675,7 @@ static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
     (void)checkpoint;
     GM_TRY(gm_archive_set_int(archive, "made.columns", made->columns));
     GM_TRY(GM_PUT_FIELDS(archive, "made.", stored, o));
+    if (o->connectivity) GM_TRY(gm_archive_set_int(archive, "made.connectivity", 1)); /* absent: none */
     for (int32_t l = 0; l < o->layers; l++) {
         (void)snprintf(key, sizeof key, "made.units.%d", (int)l);
         GM_TRY(gm_archive_set_int(archive, key, made->units[l]));
@@ -641,15 +687,20 @@ out:
 }
 
 /* Has the file a weight of the size that it speaks of? Before memory is taken for it. */
-static gm_status check_weight(gm_context *ctx, gm_archive *archive, const char *key, int64_t out, int64_t in)
+static gm_status check_weight(gm_context *ctx, gm_archive *archive, const char *layer, int32_t connectivity,
+                              int64_t out, int64_t in)
 {
+    char key[64];
     int32_t rank;
     int64_t shape[GM_MAX_RANK];
-    gm_status status;
-    GM_TRY(gm_archive_get(archive, key, &rank, shape, NULL));
-    if (rank != 2 || shape[0] != out || shape[1] != in)
-        GM_TRY(gm_model_fail(ctx, GM_E_SHAPE, "load: %s is not [%lld, %lld]", key, (long long)out,
-                             (long long)in));
+    gm_status status = GM_OK;
+    for (int32_t k = 0; k <= connectivity; k++) {
+        (void)snprintf(key, sizeof key, "made.%s.%s", layer, k ? "connectivity" : "weight");
+        GM_TRY(gm_archive_get(archive, key, &rank, shape, NULL));
+        if (rank != 2 || shape[0] != out || shape[1] != in)
+            GM_TRY(gm_model_fail(ctx, GM_E_SHAPE, "load: %s is not [%lld, %lld]", key, (long long)out,
+                                 (long long)in));
+    }
 out:
     return status;
 }
@@ -657,20 +708,21 @@ out:
 static gm_status check_weights(gm_context *ctx, gm_archive *archive, int64_t columns,
                                const gm_made_options *o)
 {
-    char key[48];
+    char layer[24];
     gm_status status = GM_OK;
+    const int32_t also = o->connectivity;
     const int64_t per = o->kind == GM_CONDITIONAL_CATEGORICAL ? o->classes : 1, width = width_for(o);
     /* check_options has bounded the factors. */
     if (columns > 1000000000 / width)
         GM_TRY(gm_model_fail(ctx, GM_E_SHAPE, "load: made.columns is %lld", (long long)columns));
     int64_t below = columns * per;
     for (int32_t l = 0; l < o->layers; l++) {
-        (void)snprintf(key, sizeof key, "made.hidden.%d.weight", (int)l);
-        GM_TRY(check_weight(ctx, archive, key, o->hidden[l], below));
+        (void)snprintf(layer, sizeof layer, "hidden.%d", (int)l);
+        GM_TRY(check_weight(ctx, archive, layer, also, o->hidden[l], below));
         below = o->hidden[l];
     }
-    if (o->layers) GM_TRY(check_weight(ctx, archive, "made.output.weight", columns * width, below));
-    if (o->direct) GM_TRY(check_weight(ctx, archive, "made.direct.weight", columns * width, columns * per));
+    if (o->layers) GM_TRY(check_weight(ctx, archive, "output", also, columns * width, below));
+    if (o->direct) GM_TRY(check_weight(ctx, archive, "direct", also, columns * width, columns * per));
 out:
     return status;
 }
@@ -684,6 +736,8 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
     gm_status status;
     GM_TRY(gm_archive_get_int(archive, "made.columns", &columns));
     GM_TRY(GM_GET_FIELDS(archive, "made.", stored, &o));
+    if (gm_archive_has(archive, "made.connectivity"))
+        GM_TRY(gm_model_get_small(archive, "made.connectivity", &o.connectivity));
     for (int32_t l = 0; l < o.layers && l < GM_MADE_MAX_LAYERS; l++) {
         (void)snprintf(key, sizeof key, "made.units.%d", (int)l);
         GM_TRY(gm_archive_get_int(archive, key, &units[l]));

@@ -15,7 +15,7 @@ gm_status gm_made_walk_begin(gm_made_walk *w)
     gm_context *ctx = w->model->ctx;
     int64_t units = 0;
     for (int32_t l = 0; l < w->layers; l++) units += w->units[l];
-    w->values = GM_MADE_WALK * (w->columns * w->classes + units) + w->width;
+    w->values = (GM_MADE_WALK + 1) * (w->columns * w->classes + units) + 2 * w->width;
     w->places = units + 2 * w->columns + 1;
     w->value = gm_context_allocate(ctx, (size_t)w->values * sizeof *w->value);
     w->place = gm_context_allocate(ctx, (size_t)w->places * sizeof *w->place);
@@ -77,6 +77,7 @@ static void sort_units(const gm_made_walk *w, int32_t layer, int64_t *list, int6
 typedef struct state {
     int64_t n;
     float *value[GM_MADE_MAX_LAYERS + 1]; /* inputs, then each layer: [n, size] */
+    float *there[GM_MADE_MAX_LAYERS + 1]; /* 1 for each that is there: [size] */
     int64_t size[GM_MADE_MAX_LAYERS + 1];
     int64_t reach[GM_MADE_MAX_LAYERS + 1]; /* beyond are only zeros */
     const int64_t *list[GM_MADE_MAX_LAYERS];
@@ -94,6 +95,9 @@ static void begin(const gm_made_walk *w, state *s, int64_t n)
         s->value[l] = value;
         memset(value, 0, (size_t)(n * s->size[l]) * sizeof *value);
         value += GM_MADE_WALK * s->size[l];
+        s->there[l] = value;
+        memset(value, 0, (size_t)s->size[l] * sizeof *value);
+        value += s->size[l];
     }
     start = w->place + w->places - w->columns - 1;
     for (int32_t l = 0; l < w->layers; l++) {
@@ -104,6 +108,12 @@ static void begin(const gm_made_walk *w, state *s, int64_t n)
     }
 }
 
+/* What the connectivity weights of a unit above layer l add to its bias. */
+static float connected(const float *seen, const state *s, int32_t l, int64_t unit)
+{
+    return seen ? dot(seen + unit * s->size[l], s->there[l], s->reach[l]) : 0;
+}
+
 /* All units of degree `place` at most, layer by layer. */
 static void complete(const gm_made_walk *w, state *s, int64_t place)
 {
@@ -111,15 +121,28 @@ static void complete(const gm_made_walk *w, state *s, int64_t place)
         while (s->next[l] < w->units[l] && w->degrees[l][s->list[l][s->next[l]]] <= place) {
             const int64_t unit = s->list[l][s->next[l]++], below = s->reach[l];
             const float *weight = w->weight[l] + unit * s->size[l];
+            const float bias = w->bias[l][unit] + connected(w->seen[l], s, l, unit);
             for (int64_t r = 0; r < s->n; r++)
                 s->value[l + 1][r * s->size[l + 1] + unit] =
-                    activate(w, w->bias[l][unit] + dot(weight, s->value[l] + r * s->size[l], below));
+                    activate(w, bias + dot(weight, s->value[l] + r * s->size[l], below));
+            s->there[l + 1][unit] = 1;
             if (unit >= s->reach[l + 1]) s->reach[l + 1] = unit + 1;
         }
 }
 
+/* The biases of a column's conditional, for all rows. */
+static void output_bias(const gm_made_walk *w, const state *s, int64_t column, float *bias)
+{
+    for (int64_t c = 0; c < w->width; c++) {
+        const int64_t o = column * w->width + c;
+        bias[c] = w->bias[w->layers][o] + connected(w->seen[w->layers], s, w->layers, o) +
+                  connected(w->direct_seen, s, 0, o);
+    }
+}
+
 /* The raw conditional of a column in row r. */
-static void conditional(const gm_made_walk *w, const state *s, int64_t column, int64_t r, float *raw)
+static void conditional(const gm_made_walk *w, const state *s, int64_t column, const float *bias, int64_t r,
+                        float *raw)
 {
     const int32_t top = w->layers;
     const int64_t logs = w->kind < GM_CONDITIONAL_GAUSSIAN ? w->width
@@ -127,7 +150,7 @@ static void conditional(const gm_made_walk *w, const state *s, int64_t column, i
                                                                : w->width / 3 * 2;
     for (int64_t c = 0; c < w->width; c++) {
         const int64_t o = column * w->width + c;
-        float a = w->bias[top][o];
+        float a = bias[c];
         if (top) a += dot(w->weight[top] + o * s->size[top], s->value[top] + r * s->size[top], s->reach[top]);
         if (w->direct) a += dot(w->direct + o * s->size[0], s->value[0] + r * s->size[0], s->reach[0]);
         raw[c] = c < logs ? a : (float)fmin(fmax((double)a, -w->log_scale), w->log_scale);
@@ -148,7 +171,7 @@ void gm_made_walk_rows(gm_made_walk *w, float *rows, const int64_t *which, int64
                        const uint8_t *known, int any_order, double *log_known, int draw)
 {
     const int64_t size = w->columns;
-    float *raw = w->value + w->values - w->width;
+    float *raw = w->value + w->values - w->width, *bias = raw - w->width;
     const int64_t *order = known && any_order ? order_of(w, known) : w->order;
     int64_t places = size;
     state s;
@@ -163,16 +186,18 @@ void gm_made_walk_rows(gm_made_walk *w, float *rows, const int64_t *which, int64
     for (int64_t k = 0; k < places; k++) {
         const int64_t column = order[k], end = (column + 1) * w->classes;
         complete(w, &s, k);
+        output_bias(w, &s, column, bias);
         for (int64_t r = 0; r < n; r++) {
             float *row = rows + (which ? which[r] : r) * size, *in = s.value[0] + r * s.size[0];
             const int given = known && known[r * size + column];
-            if (!given || log_known) conditional(w, &s, column, r, raw);
+            if (!given || log_known) conditional(w, &s, column, bias, r, raw);
             if (given && log_known)
                 log_known[r] += gm_conditional_log_prob(w->kind, w->width, raw, (double)row[column]);
             if (!given && draw) row[column] = gm_conditional_next(w->model->rng, w->kind, w->width, raw);
             if (w->classes > 1) in[column * w->classes + (int64_t)row[column]] = 1;
             else in[column] = row[column];
         }
+        for (int64_t i = end - w->classes; i < end; i++) s.there[0][i] = 1;
         if (end > s.reach[0]) s.reach[0] = end;
     }
 }

@@ -377,6 +377,7 @@ typedef struct gm_made_walk {
     int64_t units[GM_MADE_MAX_LAYERS + 1];
     const int64_t *degrees[GM_MADE_MAX_LAYERS + 1], *order;
     const float *weight[GM_MADE_MAX_LAYERS + 1], *bias[GM_MADE_MAX_LAYERS + 1], *direct;
+    const float *seen[GM_MADE_MAX_LAYERS + 1], *direct_seen; /* connectivity weights, or NULL */
     float *value;
     int64_t *place;
     int64_t values, places;
