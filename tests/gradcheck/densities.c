@@ -31,6 +31,7 @@ static gm_model *masked(gm_context *ctx)
     o.layers = 2;
     o.direct = 1;
     o.random_orders = 1;
+    o.connectivity = 1;
     o.activation = GM_ACTIVATION_TANH;
     support_ok(ctx, gm_made_create(&made, ctx, BITS, &o));
     return gm_made_model(made);
