@@ -47,6 +47,7 @@ static gm_status make_made(sweep *s, gm_model **model, int32_t kind)
     o.kind = kind;
     o.direct = 1;
     o.masks = 2;
+    o.connectivity = 1;
     o.components = 2;
     if (kind == GM_CONDITIONAL_BINARY) o.order = order;
     else o.random_orders = 1;
