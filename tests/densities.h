@@ -4,7 +4,7 @@
 #define GM_TESTS_DENSITIES_H
 
 #include "allocator.h"
-#include "nets.h"
+#include "lives.h"
 
 #define BITS 10
 #define STATES (1 << BITS)
@@ -301,45 +301,40 @@ static inline void density_imputes(gm_context *ctx, gm_model *model)
     free(p);
 }
 
+static inline gm_model *density_born(gm_context *ctx, const void *what)
+{
+    return (*(const density_fn *)what)(ctx);
+}
+
+static inline void density_goes(gm_context *ctx, gm_model *model, int epochs)
+{
+    density_fit(ctx, model, epochs);
+}
+
 /* Saved, loaded, continued: the same bytes as without that; and whatever the number of threads. */
 static inline void density_lives(density_fn make)
 {
-    char folder[SUPPORT_PATH], path[SUPPORT_PATH + 16];
-    gm_context *ctx[4];
-    gm_model *model[4], *loaded = NULL;
+    struct lives l = { .make = density_born, .what = &make, .go = density_goes, .whole = 4, .cut = 2 };
+    gm_model *loaded = NULL;
     gm_tensor *drawn[2] = { NULL, NULL };
     double score[2][4];
     float *rows = density_states();
-    support_folder_make(folder);
-    snprintf(path, sizeof path, "%s/model", folder);
-    for (int t = 0; t < 4; t++) {
-        ctx[t] = support_context(5, t % 3 + 1);
-        model[t] = make(ctx[t]);
-        density_fit(ctx[t], model[t], t < 3 ? 4 : 2);
-        if (t) nets_same_weights(model[t == 3 ? 3 : 0], model[t]);
-    }
-    support_ok(ctx[3], gm_model_save_checkpoint(model[3], path));
-    support_ok(ctx[1], gm_model_load(&loaded, ctx[1], path));
-    density_fit(ctx[1], loaded, 2);
-    nets_same_weights(model[0], loaded);
-    gm_model_release(loaded);
-    support_ok(ctx[0], gm_model_save(model[0], path));
-    support_ok(ctx[2], gm_model_load(&loaded, ctx[2], path));
-    ck_assert_str_eq(gm_model_family(loaded), gm_model_family(model[0]));
+    lives_begin(&l);
+    lives_cut(&l);
+    lives_go_on(&l);
+    support_ok(l.ctx[0], gm_model_save(l.model[0], l.path));
+    support_ok(l.ctx[2], gm_model_load(&loaded, l.ctx[2], l.path));
+    ck_assert_str_eq(gm_model_family(loaded), gm_model_family(l.model[0]));
     for (int k = 0; k < 2; k++) {
-        gm_model *m = k ? loaded : model[0];
-        support_ok(ctx[2 * k], gm_model_log_prob(m, rows + 300 * BITS, 4, score[k]));
-        support_ok(ctx[2 * k], gm_model_sample(&drawn[k], m, 20));
+        gm_model *m = k ? loaded : l.model[0];
+        support_ok(l.ctx[2 * k], gm_model_log_prob(m, rows + 300 * BITS, 4, score[k]));
+        support_ok(l.ctx[2 * k], gm_model_sample(&drawn[k], m, 20));
     }
     ck_assert_mem_eq(score[0], score[1], sizeof score[0]);
     ck_assert_mem_eq(gm_tensor_read(drawn[0]), gm_tensor_read(drawn[1]), 20 * BITS * sizeof(float));
     for (int k = 0; k < 2; k++) gm_tensor_release(drawn[k]);
     gm_model_release(loaded);
-    for (int t = 0; t < 4; t++) {
-        gm_model_release(model[t]);
-        gm_context_release(ctx[t]);
-    }
-    support_folder_remove(folder);
+    lives_end(&l);
     free(rows);
 }
 

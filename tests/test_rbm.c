@@ -1,5 +1,5 @@
 /* test_rbm.c - gm/rbm.h: energies, partition functions and chains against all states of small machines; learning, files, refusals. */
-#include "nets.h"
+#include "lives.h"
 
 #define V 4
 #define H 3
@@ -256,55 +256,41 @@ START_TEST(annealing_against_the_sum)
 }
 END_TEST
 
+static const float life_rows[3 * V] = { 1, 0, 0, 1, 0, 0, 1, 1, 1, 1, 1, 0 };
+
+static gm_model *born(gm_context *ctx, const void *what)
+{
+    return gm_rbm_model(make(ctx, V, H, 0.5, what));
+}
+
+static void go(gm_context *ctx, gm_model *model, int steps)
+{
+    for (int t = 0; t < steps; t++) support_ok(ctx, gm_model_step(model, life_rows, 3, NULL, 0, NULL));
+}
+
 /* Five steps with 1, 2 and 3 threads; three, a checkpoint, and two more: the same bytes, chains and all. */
 START_TEST(files_and_threads)
 {
-    static const float rows[3 * V] = { 1, 0, 0, 1, 0, 0, 1, 1, 1, 1, 1, 0 };
-    char folder[SUPPORT_PATH], path[SUPPORT_PATH + 16];
-    gm_context *ctx[4];
-    gm_model *model[4], *rest = NULL;
-    float *w[4];
-    int64_t n;
     gm_rbm_options o = GM_RBM_OPTIONS_INIT;
-    o.persistent = _i, o.chains = 7, o.steps = 2, o.sample_steps = 5;
-    support_folder_make(folder);
-    snprintf(path, sizeof path, "%s/model", folder);
-    for (int i = 0; i < 4; i++) {
-        gm_memory_counters before, after;
-        ctx[i] = support_context(51, i % 3 + 1);
-        model[i] = gm_rbm_model(make(ctx[i], V, H, 0.5, &o));
-        for (int t = 0; t < (i < 3 ? 5 : 3); t++) {
-            if (t == 2) gm_context_memory(ctx[i], &before);
-            support_ok(ctx[i], gm_model_step(model[i], rows, 3, NULL, 0, NULL));
-        }
-        gm_context_memory(ctx[i], &after);
-        ck_assert_uint_eq(before.allocations, after.allocations);
-    }
-    gm_rbm_set_log_z(gm_rbm_from_model(model[3]), 4.5);
-    support_ok(ctx[3], gm_model_save_checkpoint(model[3], path));
-    support_ok(ctx[1], gm_model_load(&rest, ctx[1], path));
+    struct lives l = { .make = born, .what = &o, .go = go, .whole = 5, .cut = 3, .settled = 2 };
     double a[3], b[3];
-    support_ok(ctx[3], gm_model_log_prob(model[3], rows, 3, a));
-    support_ok(ctx[1], gm_model_log_prob(rest, rows, 3, b));
-    ck_assert_mem_eq(a, b, sizeof a);
-    for (int t = 0; t < 2; t++) support_ok(ctx[1], gm_model_step(rest, rows, 3, NULL, 0, NULL));
-    for (int i = 0; i < 4; i++) w[i] = nets_weights(i < 3 ? model[i] : rest, &n);
-    for (int i = 1; i < 4; i++) ck_assert_mem_eq(w[0], w[i], (size_t)n * sizeof **w);
     gm_tensor *x = NULL, *y = NULL;
-    gm_model_seed(model[0], 5);
-    gm_model_seed(rest, 5);
-    support_ok(ctx[0], gm_model_sample(&x, model[0], 9));
-    support_ok(ctx[1], gm_model_sample(&y, rest, 9));
+    o.persistent = _i, o.chains = 7, o.steps = 2, o.sample_steps = 5;
+    lives_begin(&l);
+    gm_rbm_set_log_z(gm_rbm_from_model(l.model[3]), 4.5);
+    lives_cut(&l);
+    support_ok(l.ctx[3], gm_model_log_prob(l.model[3], life_rows, 3, a));
+    support_ok(l.ctx[1], gm_model_log_prob(l.rest, life_rows, 3, b));
+    ck_assert_mem_eq(a, b, sizeof a);
+    lives_go_on(&l);
+    gm_model_seed(l.model[0], 5);
+    gm_model_seed(l.rest, 5);
+    support_ok(l.ctx[0], gm_model_sample(&x, l.model[0], 9));
+    support_ok(l.ctx[1], gm_model_sample(&y, l.rest, 9));
     ck_assert_mem_eq(gm_tensor_read(x), gm_tensor_read(y), 9 * V * sizeof(float));
     gm_tensor_release(x);
     gm_tensor_release(y);
-    gm_model_release(rest);
-    for (int i = 0; i < 4; i++) {
-        free(w[i]);
-        gm_model_release(model[i]);
-        gm_context_release(ctx[i]);
-    }
-    support_folder_remove(folder);
+    lives_end(&l);
 }
 END_TEST
 

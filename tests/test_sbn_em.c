@@ -1,5 +1,6 @@
 /* test_sbn_em.c - sigmoid belief networks that learn by Markov chains and by mean field: the gradients, the bars, files, threads,
  * memory. */
+#include "lives.h"
 #include "sbn_reference.h"
 
 #define VISIBLE 4
@@ -232,40 +233,37 @@ START_TEST(chains_go_on)
 }
 END_TEST
 
+static gm_model *keeper_born(gm_context *ctx, const void *what)
+{
+    return gm_sbn_model(make_keeper(ctx, 1, *(const int32_t *)what, NULL));
+}
+
+static void fit_rows(gm_context *ctx, gm_model *model, int64_t times, int epochs)
+{
+    gm_fit_options fit = GM_FIT_OPTIONS_INIT;
+    gm_dataset *data = many_rows(ctx, times);
+    fit.batch = 7;
+    fit.epochs = epochs;
+    support_ok(ctx, gm_model_fit(model, data, &fit));
+    gm_dataset_release(data);
+}
+
+static void keeper_goes(gm_context *ctx, gm_model *model, int epochs)
+{
+    fit_rows(ctx, model, 10, epochs);
+}
+
 /* Any number of threads; and two epochs, a checkpoint, and one more: the same bytes. Other data begin anew. */
 START_TEST(chains_in_a_checkpoint)
 {
-    char folder[SUPPORT_PATH], path[SUPPORT_PATH + 16];
-    gm_fit_options fit = GM_FIT_OPTIONS_INIT;
-    gm_context *ctx[4];
-    gm_model *model[4], *rest = NULL;
-    support_folder_make(folder);
-    snprintf(path, sizeof path, "%s/model", folder);
-    fit.batch = 7;
-    for (int i = 0; i < 4; i++) {
-        ctx[i] = support_context(52, i % 3 + 1);
-        model[i] = gm_sbn_model(make_keeper(ctx[i], 1, _i, NULL));
-        gm_dataset *data = many_rows(ctx[i], 10);
-        fit.epochs = i < 3 ? 3 : 2;
-        support_ok(ctx[i], gm_model_fit(model[i], data, &fit));
-        gm_dataset_release(data);
-    }
-    support_ok(ctx[3], gm_model_save_checkpoint(model[3], path));
-    support_ok(ctx[1], gm_model_load(&rest, ctx[1], path));
-    gm_dataset *data = many_rows(ctx[1], 10), *other = many_rows(ctx[1], 4);
-    fit.epochs = 1;
-    support_ok(ctx[1], gm_model_fit(rest, data, &fit));
-    for (int i = 1; i < 4; i++) nets_same_weights(model[0], i < 3 ? model[i] : rest);
-    support_ok(ctx[1], gm_model_fit(rest, other, &fit));
-    support_ok(ctx[1], gm_model_step(rest, rows, ROWS, NULL, 0, NULL)); /* rows without numbers */
-    gm_dataset_release(other);
-    gm_dataset_release(data);
-    gm_model_release(rest);
-    for (int i = 0; i < 4; i++) {
-        gm_model_release(model[i]);
-        gm_context_release(ctx[i]);
-    }
-    support_folder_remove(folder);
+    const int32_t recognition = _i;
+    struct lives l = { .make = keeper_born, .what = &recognition, .go = keeper_goes, .whole = 3, .cut = 2 };
+    lives_begin(&l);
+    lives_cut(&l);
+    lives_go_on(&l);
+    fit_rows(l.ctx[1], l.rest, 4, 1);
+    support_ok(l.ctx[1], gm_model_step(l.rest, rows, ROWS, NULL, 0, NULL)); /* rows without numbers */
+    lives_end(&l);
 }
 END_TEST
 
@@ -400,41 +398,36 @@ START_TEST(bars_are_recovered_by_chains)
 }
 END_TEST
 
+typedef struct net_kind {
+    int kind;
+    int32_t estimator, recognition;
+} net_kind;
+
+static gm_model *born(gm_context *ctx, const void *what)
+{
+    const net_kind *k = what;
+    return gm_sbn_model(make_net(ctx, k->kind, k->estimator, k->recognition, 3, NULL));
+}
+
+static void go(gm_context *ctx, gm_model *model, int steps)
+{
+    for (int t = 0; t < steps; t++) support_ok(ctx, gm_model_step(model, rows, ROWS, NULL, 0, NULL));
+}
+
 /* Five steps with any number of threads; three, a checkpoint, and two by what it holds: the same bytes, and no allocation on the way. */
 START_TEST(files_threads_and_memory)
 {
-    char folder[SUPPORT_PATH], path[SUPPORT_PATH + 16];
-    support_folder_make(folder);
-    snprintf(path, sizeof path, "%s/model", folder);
     for (int kind = 0; kind < 3; kind++)
         for (int32_t recognition = 0; recognition <= 1; recognition++) {
-            gm_context *ctx[4];
-            gm_model *model[4], *rest = NULL;
+            const net_kind k = { kind, _i, recognition };
+            struct lives l = { .make = born, .what = &k, .go = go, .whole = 5, .cut = 3, .settled = 2 };
             if (kind == 1 && _i == GM_SBN_MEAN_FIELD_EM) continue; /* tanh units */
-            for (int i = 0; i < 4; i++) {
-                gm_memory_counters before, after;
-                ctx[i] = support_context(51, i % 3 + 1);
-                model[i] = gm_sbn_model(make_net(ctx[i], kind, _i, recognition, 3, NULL));
-                support_ok(ctx[i], gm_model_step(model[i], rows, ROWS, NULL, 0, NULL));
-                support_ok(ctx[i], gm_model_step(model[i], rows, ROWS, NULL, 0, NULL));
-                gm_context_memory(ctx[i], &before);
-                for (int t = 2; t < (i < 3 ? 5 : 3); t++)
-                    support_ok(ctx[i], gm_model_step(model[i], rows, ROWS, NULL, 0, NULL));
-                gm_context_memory(ctx[i], &after);
-                ck_assert_uint_eq(before.allocations, after.allocations);
-            }
-            support_ok(ctx[3], gm_model_save_checkpoint(model[3], path));
-            support_ok(ctx[1], gm_model_load(&rest, ctx[1], path));
-            for (int t = 0; t < 2; t++) support_ok(ctx[1], gm_model_step(rest, rows, ROWS, NULL, 0, NULL));
-            for (int i = 1; i < 4; i++) nets_same_weights(model[0], i < 3 ? model[i] : rest);
-            ck_assert_int_eq(gm_sbn_has_recognition(gm_sbn_from_model(rest)), recognition);
-            gm_model_release(rest);
-            for (int i = 0; i < 4; i++) {
-                gm_model_release(model[i]);
-                gm_context_release(ctx[i]);
-            }
+            lives_begin(&l);
+            lives_cut(&l);
+            lives_go_on(&l);
+            ck_assert_int_eq(gm_sbn_has_recognition(gm_sbn_from_model(l.rest)), recognition);
+            lives_end(&l);
         }
-    support_folder_remove(folder);
 }
 END_TEST
 

@@ -1,5 +1,6 @@
 /* test_sbn_training.c - how sigmoid belief networks learn: the mean of each estimator's gradient against finite differences of what it
  * estimates, exactly enumerated; the bars; files, threads, memory. */
+#include "lives.h"
 #include "sbn_reference.h"
 
 #define VISIBLE 4
@@ -241,65 +242,42 @@ static void same_samples(gm_context *ctx, gm_model *a, gm_model *b)
     gm_tensor_release(y);
 }
 
-/* Five steps with any number of threads; three, a checkpoint, and two by what it holds: the same bytes. */
-START_TEST(files_and_threads)
+typedef struct net_kind {
+    int shape;
+    int32_t estimator;
+} net_kind;
+
+static gm_model *born(gm_context *ctx, const void *what)
 {
-    char folder[SUPPORT_PATH], path[SUPPORT_PATH + 16];
-    support_folder_make(folder);
-    snprintf(path, sizeof path, "%s/model", folder);
+    const net_kind *k = what;
+    return gm_sbn_model(ref_net(ctx, k->shape, VISIBLE, k->estimator, 3, NULL));
+}
+
+static void go(gm_context *ctx, gm_model *model, int steps)
+{
+    for (int t = 0; t < steps; t++) support_ok(ctx, gm_model_step(model, rows, ROWS, NULL, 0, NULL));
+}
+
+/* Five steps with any number of threads; three, a checkpoint, and two by what it holds: the same bytes, and no allocation on the
+ * way. */
+START_TEST(files_threads_and_memory)
+{
     for (int shape = 0; shape < REF_SHAPES; shape++) {
-        gm_context *ctx[4];
-        gm_model *model[4];
-        float *w[4];
-        int64_t n;
-        for (int i = 0; i < 4; i++) {
-            ctx[i] = support_context(51, i % 3 + 1);
-            gm_sbn *sbn = ref_net(ctx[i], shape, VISIBLE, _i, 3, NULL);
-            model[i] = gm_sbn_model(sbn);
-            for (int t = 0; t < (i < 3 ? 5 : 3); t++)
-                support_ok(ctx[i], gm_model_step(model[i], rows, ROWS, NULL, 0, NULL));
-        }
-        gm_model *rest = NULL;
-        support_ok(ctx[3], gm_model_save_checkpoint(model[3], path));
-        support_ok(ctx[1], gm_model_load(&rest, ctx[1], path));
-        same_samples(ctx[3], model[3], rest);
-        gm_model_release(rest);
-        rest = NULL;
-        support_ok(ctx[1], gm_model_load(&rest, ctx[1], path));
-        for (int t = 0; t < 2; t++) support_ok(ctx[1], gm_model_step(rest, rows, ROWS, NULL, 0, NULL));
-        for (int i = 0; i < 4; i++) w[i] = nets_weights(i < 3 ? model[i] : rest, &n);
-        for (int i = 1; i < 4; i++) ck_assert_mem_eq(w[0], w[i], (size_t)n * sizeof **w);
-        gm_sbn *loaded = gm_sbn_from_model(rest);
+        const net_kind kind = { shape, _i };
+        struct lives l = { .make = born, .what = &kind, .go = go, .whole = 5, .cut = 3, .settled = 2 };
+        lives_begin(&l);
+        lives_cut(&l);
+        gm_model *twin = NULL;
+        support_ok(l.ctx[2], gm_model_load(&twin, l.ctx[2], l.path));
+        same_samples(l.ctx[3], l.model[3], twin);
+        gm_model_release(twin);
+        lives_go_on(&l);
+        gm_sbn *loaded = gm_sbn_from_model(l.rest);
         ck_assert_int_eq(gm_sbn_layers(loaded), shape ? 3 : 2);
         ck_assert_int_eq(gm_sbn_has_tanh(loaded), shape);
         ck_assert_int_eq(gm_sbn_has_recognition(loaded), 1);
         ck_assert_int_eq(gm_sbn_hidden_units(loaded), 5);
-        gm_model_release(rest);
-        for (int i = 0; i < 4; i++) {
-            free(w[i]);
-            gm_model_release(model[i]);
-            gm_context_release(ctx[i]);
-        }
-    }
-    support_folder_remove(folder);
-}
-END_TEST
-
-START_TEST(no_allocation_in_a_step)
-{
-    for (int shape = 0; shape < REF_SHAPES; shape++) {
-        gm_context *ctx = support_context(61, 2);
-        gm_sbn *sbn = ref_net(ctx, shape, VISIBLE, _i, 3, NULL);
-        gm_memory_counters before, after;
-        for (int t = 0; t < 2; t++)
-            support_ok(ctx, gm_model_step(gm_sbn_model(sbn), rows, ROWS, NULL, 0, NULL));
-        gm_context_memory(ctx, &before);
-        for (int t = 0; t < 5; t++)
-            support_ok(ctx, gm_model_step(gm_sbn_model(sbn), rows, ROWS, NULL, 0, NULL));
-        gm_context_memory(ctx, &after);
-        ck_assert_uint_eq(before.allocations, after.allocations);
-        gm_sbn_release(sbn);
-        gm_context_release(ctx);
+        lives_end(&l);
     }
 }
 END_TEST
@@ -343,8 +321,7 @@ Suite *gm_suite(void)
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, mean_gradients, GM_SBN_WAKE_SLEEP, GM_SBN_DISARM + 1);
     tcase_add_loop_test(t, bars_are_recovered, 0, 2);
-    tcase_add_loop_test(t, files_and_threads, GM_SBN_WAKE_SLEEP, GM_SBN_DISARM + 1);
-    tcase_add_loop_test(t, no_allocation_in_a_step, GM_SBN_WAKE_SLEEP, GM_SBN_DISARM + 1);
+    tcase_add_loop_test(t, files_threads_and_memory, GM_SBN_WAKE_SLEEP, GM_SBN_DISARM + 1);
     tcase_add_loop_test(t, evaluation_moves_nothing, GM_SBN_WAKE_SLEEP, GM_SBN_DISARM + 1);
     suite_add_tcase(s, t);
     return s;
