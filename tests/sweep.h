@@ -2,9 +2,14 @@
  *
  * Each n is run twice: once the scenario stops at the first failure; once the failing call is made again, and must succeed,
  * since a call that failed has changed nothing. All memory must come back every time.
+ *
+ *     static const sweep_scenario all[] = { { "bits", bits, 1, 0 }, ... };
+ *     Suite *gm_suite(void) { return SWEEP_SUITE("oom: nade", all, prepare, NULL); }
  */
 #ifndef GM_TESTS_SWEEP_H
 #define GM_TESTS_SWEEP_H
+
+#include <unistd.h>
 
 #include "allocator.h"
 #include "support.h"
@@ -92,5 +97,48 @@ static inline int64_t sweep_run(const char *name, scenario run, const char *fold
     }
     return failures;
 }
+
+typedef struct sweep_scenario {
+    const char *name;
+    scenario run;
+    int32_t threads; /* 0: with one, and again with two */
+    int sticky;
+} sweep_scenario;
+
+/* The suite's. before and after: with the folder of each scenario, or NULL. */
+static const sweep_scenario *sweep_all;
+static void (*sweep_before)(const char *folder), (*sweep_after)(const char *folder);
+
+START_TEST(every_allocation_fails_once)
+{
+    const sweep_scenario *s = sweep_all + _i;
+    char folder[SUPPORT_PATH];
+    int64_t failures = 0;
+    /* Thousands of synced files: in memory where the system has such a folder. */
+    if (!getenv("TMPDIR") && !access("/dev/shm", W_OK)) setenv("TMPDIR", "/dev/shm", 1);
+    support_folder_make(folder);
+    if (sweep_before) sweep_before(folder);
+    for (int32_t threads = s->threads ? s->threads : 1; threads <= (s->threads ? s->threads : 2); threads++)
+        failures += sweep_run(s->name, s->run, folder, threads, s->sticky);
+    if (sweep_after) sweep_after(folder);
+    support_folder_remove(folder);
+    printf("%s: %lld failures survived\n", s->name, (long long)failures);
+}
+END_TEST
+
+static inline Suite *sweep_suite(const char *name, int count)
+{
+    Suite *s = suite_create(name);
+    TCase *t = tcase_create(name);
+    tcase_set_timeout(t, 0);
+    tcase_add_loop_test(t, every_allocation_fails_once, 0, count);
+    suite_add_tcase(s, t);
+    return s;
+}
+#define SWEEP_SUITE(name, all, before, after)                                                      \
+    (sweep_all = (all), sweep_before = (before), sweep_after = (after),                            \
+     sweep_suite(name, (int)(sizeof(all) / sizeof *(all))))
+
+Suite *gm_suite(void);
 
 #endif

@@ -232,34 +232,22 @@ out:
     return status;
 }
 
-START_TEST(every_allocation_fails_once)
+static void fill_data(const char *folder)
 {
-    static const struct {
-        const char *name;
-        scenario run;
-        int sticky; /* a sequence keeps its first failure */
-    } all[] = { { "linear_ar", linear, 0 }, { "the closed form", closed_form, 0 }, { "neural_ar", neural, 0 },
-              { "made", made, 0 }, { "masks", masks, 1 }, { "pixelcnn", pixelcnn, 0 } };
-    char folder[SUPPORT_PATH];
-    int64_t failures = 0;
+    (void)folder;
     for (int i = 0; i < ROWS * VALUES; i++) data[i] = (float)((i * 5 + i / 7) % 3 == 0);
-    if (!getenv("TMPDIR") && !access("/dev/shm", W_OK)) setenv("TMPDIR", "/dev/shm", 1);
-    support_folder_make(folder);
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        failures += sweep_run(all[i].name, all[i].run, folder, 2, all[i].sticky);
-    support_folder_remove(folder);
-    printf("failures: %lld survived\n", (long long)failures);
 }
-END_TEST
 
-Suite *gm_suite(void);
+static const sweep_scenario all[] = {
+    { "linear_ar", linear, 2, 0 },
+    { "the closed form", closed_form, 2, 0 },
+    { "neural_ar", neural, 2, 0 },
+    { "made", made, 2, 0 },
+    { "masks", masks, 2, 1 },
+    { "pixelcnn", pixelcnn, 2, 0 },
+};
 
 Suite *gm_suite(void)
 {
-    Suite *s = suite_create("oom: densities");
-    TCase *t = tcase_create("densities");
-    tcase_set_timeout(t, 0);
-    tcase_add_test(t, every_allocation_fails_once);
-    suite_add_tcase(s, t);
-    return s;
+    return SWEEP_SUITE("oom: densities", all, fill_data, NULL);
 }

@@ -337,44 +337,19 @@ out:
     return status;
 }
 
-START_TEST(every_allocation_fails_once)
-{
-    static const struct {
-        const char *name;
-        scenario run;
-        int sticky;
-    } all[] = {
-        { "lower floors", lower_floors, 0 },
-        { "parameters", parameters, 0 },
-        { "layers", layers, 1 },
-        { "recorded gradients", recorded_gradients, 1 },
-        { "images", images, 1 },
-        { "optimizers", optimizers, 0 },
-        { "datasets", memory_datasets, 0 },
-        { "split", split_dataset, 0 },
-        { "idx files", idx_files, 0 },
-    };
-    char folder[SUPPORT_PATH];
-    int64_t failures = 0;
-    int runs = 0;
-    support_folder_make(folder);
-    write_idx(folder);
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        for (int32_t threads = 1; threads <= 2; threads++, runs++)
-            failures += sweep_run(all[i].name, all[i].run, folder, threads, all[i].sticky);
-    support_folder_remove(folder);
-    printf("failures: %lld survived in %d scenarios\n", (long long)failures, runs);
-}
-END_TEST
-
-Suite *gm_suite(void);
+static const sweep_scenario all[] = {
+    { "lower floors", lower_floors, 0, 0 },
+    { "parameters", parameters, 0, 0 },
+    { "layers", layers, 0, 1 },
+    { "recorded gradients", recorded_gradients, 0, 1 },
+    { "images", images, 0, 1 },
+    { "optimizers", optimizers, 0, 0 },
+    { "datasets", memory_datasets, 0, 0 },
+    { "split", split_dataset, 0, 0 },
+    { "idx files", idx_files, 0, 0 },
+};
 
 Suite *gm_suite(void)
 {
-    Suite *s = suite_create("oom: floors");
-    TCase *t = tcase_create("floors");
-    tcase_set_timeout(t, 0);
-    tcase_add_test(t, every_allocation_fails_once);
-    suite_add_tcase(s, t);
-    return s;
+    return SWEEP_SUITE("oom: floors", all, write_idx, NULL);
 }

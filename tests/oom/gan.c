@@ -143,35 +143,20 @@ out:
     return status;
 }
 
-START_TEST(every_allocation_fails_once)
+static void fill_data(const char *folder)
 {
-    static const struct {
-        const char *name;
-        scenario run;
-    } all[] = { { "a GAN's life", plain }, { "a conditional GAN's life", conditional }, { "a fit", a_fit } };
-    char folder[SUPPORT_PATH];
-    int64_t failures = 0;
-    int runs = 0;
+    (void)folder;
     for (int i = 0; i < ROWS * VALUES; i++) data[i] = (float)((i * 5 + i / 7) % 3) - 1;
     for (int i = 0; i < ROWS; i++) labels[i] = i % CLASSES, kinds[i] = (float)(i % CLASSES);
-    /* Thousands of synced files: in memory where the system has such a folder. */
-    if (!getenv("TMPDIR") && !access("/dev/shm", W_OK)) setenv("TMPDIR", "/dev/shm", 1);
-    support_folder_make(folder);
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++, runs++)
-        failures += sweep_run(all[i].name, all[i].run, folder, 2, 1);
-    support_folder_remove(folder);
-    printf("failures: %lld survived in %d scenarios\n", (long long)failures, runs);
 }
-END_TEST
 
-Suite *gm_suite(void);
+static const sweep_scenario all[] = {
+    { "a GAN's life", plain, 2, 1 },
+    { "a conditional GAN's life", conditional, 2, 1 },
+    { "a fit", a_fit, 2, 1 },
+};
 
 Suite *gm_suite(void)
 {
-    Suite *s = suite_create("oom: gan");
-    TCase *t = tcase_create("gan");
-    tcase_set_timeout(t, 0);
-    tcase_add_test(t, every_allocation_fails_once);
-    suite_add_tcase(s, t);
-    return s;
+    return SWEEP_SUITE("oom: gan", all, fill_data, NULL);
 }

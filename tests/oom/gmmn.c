@@ -151,34 +151,19 @@ out:
     return status;
 }
 
-START_TEST(every_allocation_fails_once)
+static void fill_data(const char *folder)
 {
-    static const struct {
-        const char *name;
-        scenario run;
-    } all[] = { { "an autoencoder's life", an_autoencoder }, { "a fit on rows", a_gmmn }, { "a life on codes", codes } };
-    char folder[SUPPORT_PATH];
-    int64_t failures = 0;
-    int runs = 0;
+    (void)folder;
     for (int i = 0; i < ROWS * VALUES; i++) data[i] = (float)((i * 5 + i / 7) % 4) / 4;
-    /* Thousands of synced files: in memory where the system has such a folder. */
-    if (!getenv("TMPDIR") && !access("/dev/shm", W_OK)) setenv("TMPDIR", "/dev/shm", 1);
-    support_folder_make(folder);
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++, runs++)
-        failures += sweep_run(all[i].name, all[i].run, folder, 1, 1);
-    support_folder_remove(folder);
-    printf("failures: %lld survived in %d scenarios\n", (long long)failures, runs);
 }
-END_TEST
 
-Suite *gm_suite(void);
+static const sweep_scenario all[] = {
+    { "an autoencoder's life", an_autoencoder, 1, 1 },
+    { "a fit on rows", a_gmmn, 1, 1 },
+    { "a life on codes", codes, 1, 1 },
+};
 
 Suite *gm_suite(void)
 {
-    Suite *s = suite_create("oom: gmmn");
-    TCase *t = tcase_create("gmmn");
-    tcase_set_timeout(t, 0);
-    tcase_add_test(t, every_allocation_fails_once);
-    suite_add_tcase(s, t);
-    return s;
+    return SWEEP_SUITE("oom: gmmn", all, fill_data, NULL);
 }

@@ -241,42 +241,20 @@ static void only_known_files(const char *folder)
     closedir(d);
 }
 
-START_TEST(every_allocation_fails_once)
+static void fill_data(const char *folder)
 {
-    static const struct {
-        const char *name;
-        scenario run;
-        int sticky;
-    } all[] = {
-        { "archives", archives, 0 },
-        { "generators", generators, 1 },
-        { "a VAE's life", a_vaes_life, 1 },
-        { "a fit", a_fit, 1 },
-    };
-    char folder[SUPPORT_PATH];
-    int64_t failures = 0;
-    int runs = 0;
+    (void)folder;
     for (int i = 0; i < ROWS * VALUES; i++) data[i] = (float)((i * 5 + i / 7) % 3 == 0);
-    /* Thousands of synced files: in memory where the system has such a folder. */
-    if (!getenv("TMPDIR") && !access("/dev/shm", W_OK)) setenv("TMPDIR", "/dev/shm", 1);
-    support_folder_make(folder);
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++, runs++) {
-        failures += sweep_run(all[i].name, all[i].run, folder, 2, all[i].sticky);
-        only_known_files(folder);
-    }
-    support_folder_remove(folder);
-    printf("failures: %lld survived in %d scenarios\n", (long long)failures, runs);
 }
-END_TEST
 
-Suite *gm_suite(void);
+static const sweep_scenario all[] = {
+    { "archives", archives, 2, 0 },
+    { "generators", generators, 2, 1 },
+    { "a VAE's life", a_vaes_life, 2, 1 },
+    { "a fit", a_fit, 2, 1 },
+};
 
 Suite *gm_suite(void)
 {
-    Suite *s = suite_create("oom: models");
-    TCase *t = tcase_create("models");
-    tcase_set_timeout(t, 0);
-    tcase_add_test(t, every_allocation_fails_once);
-    suite_add_tcase(s, t);
-    return s;
+    return SWEEP_SUITE("oom: models", all, fill_data, only_known_files);
 }

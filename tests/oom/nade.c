@@ -68,29 +68,19 @@ static gm_status reals(sweep *s)
     return life(s, GM_CONDITIONAL_GAUSSIAN_MIXTURE, 0);
 }
 
-START_TEST(every_allocation_fails_once)
+static void fill_data(const char *folder)
 {
-    char folder[SUPPORT_PATH];
-    int64_t failures = 0;
+    (void)folder;
     for (int i = 0; i < ROWS * VALUES; i++) data[i] = (float)((i * 5 + i / 7) % 3 == 0);
-    if (!getenv("TMPDIR") && !access("/dev/shm", W_OK)) setenv("TMPDIR", "/dev/shm", 1);
-    support_folder_make(folder);
-    failures += sweep_run("bits", bits, folder, 1, 0);
-    failures += sweep_run("classes in all orders", classes_in_all_orders, folder, 1, 0);
-    failures += sweep_run("reals", reals, folder, 1, 0);
-    support_folder_remove(folder);
-    printf("failures: %lld survived in 3 scenarios\n", (long long)failures);
 }
-END_TEST
 
-Suite *gm_suite(void);
+static const sweep_scenario all[] = {
+    { "bits", bits, 1, 0 },
+    { "classes in all orders", classes_in_all_orders, 1, 0 },
+    { "reals", reals, 1, 0 },
+};
 
 Suite *gm_suite(void)
 {
-    Suite *s = suite_create("oom: nade");
-    TCase *t = tcase_create("nade");
-    tcase_set_timeout(t, 0);
-    tcase_add_test(t, every_allocation_fails_once);
-    suite_add_tcase(s, t);
-    return s;
+    return SWEEP_SUITE("oom: nade", all, fill_data, NULL);
 }

@@ -61,23 +61,9 @@ out:
     return status;
 }
 
-START_TEST(every_allocation_fails_once)
-{
-    int64_t failures = 0;
-    for (int32_t threads = 1; threads <= 2; threads++)
-        failures += sweep_run("normalising layers", layers, NULL, threads, 1);
-    printf("failures: %lld survived in 2 scenarios\n", (long long)failures);
-}
-END_TEST
-
-Suite *gm_suite(void);
+static const sweep_scenario all[] = { { "normalising layers", layers, 0, 1 } };
 
 Suite *gm_suite(void)
 {
-    Suite *s = suite_create("oom: norm");
-    TCase *t = tcase_create("norm");
-    tcase_set_timeout(t, 0);
-    tcase_add_test(t, every_allocation_fails_once);
-    suite_add_tcase(s, t);
-    return s;
+    return SWEEP_SUITE("oom: norm", all, NULL, NULL);
 }

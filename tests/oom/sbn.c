@@ -149,28 +149,13 @@ out:
     return status;
 }
 
-START_TEST(every_allocation_fails_once)
-{
-    char folder[SUPPORT_PATH];
-    int64_t failures = 0;
-    if (!getenv("TMPDIR") && !access("/dev/shm", W_OK)) setenv("TMPDIR", "/dev/shm", 1);
-    support_folder_make(folder);
-    failures += sweep_run("sigmoid belief networks", nets, folder, 2, 1);
-    failures += sweep_run("a Boltzmann machine", machine, folder, 2, 0);
-    failures += sweep_run("a deep belief network", tower, folder, 1, 0);
-    support_folder_remove(folder);
-    printf("failures: %lld survived in 3 scenarios\n", (long long)failures);
-}
-END_TEST
-
-Suite *gm_suite(void);
+static const sweep_scenario all[] = {
+    { "sigmoid belief networks", nets, 2, 1 },
+    { "a Boltzmann machine", machine, 2, 0 },
+    { "a deep belief network", tower, 1, 0 },
+};
 
 Suite *gm_suite(void)
 {
-    Suite *s = suite_create("oom: sbn");
-    TCase *t = tcase_create("sbn");
-    tcase_set_timeout(t, 0);
-    tcase_add_test(t, every_allocation_fails_once);
-    suite_add_tcase(s, t);
-    return s;
+    return SWEEP_SUITE("oom: sbn", all, NULL, NULL);
 }
