@@ -353,6 +353,37 @@ START_TEST(connectivity_helps)
 }
 END_TEST
 
+/* A file that says one thing of its connectivity weights and holds another. */
+START_TEST(connectivity_in_files)
+{
+    char folder[SUPPORT_PATH], path[SUPPORT_PATH + 16];
+    gm_context *ctx = support_context(42, 1);
+    const struct {
+        density_fn make;
+        int64_t says;
+        gm_status status;
+        const char *line;
+    } wrong[] = { { plain, 1, GM_E_FORMAT, "made.hidden.0.connectivity" }, { aware, 2, GM_E_INVALID, "connectivity is 2" } };
+    support_folder_make(folder);
+    snprintf(path, sizeof path, "%s/model", folder);
+    for (int i = 0; i < 2; i++) {
+        gm_model *model = wrong[i].make(ctx), *loaded = NULL;
+        gm_archive *archive = NULL;
+        support_ok(ctx, gm_model_save(model, path));
+        support_ok(ctx, gm_archive_open(&archive, ctx, path));
+        ck_assert_int_eq(gm_archive_has(archive, "made.connectivity"), i); /* plain files are what they were */
+        support_ok(ctx, gm_archive_set_int(archive, "made.connectivity", wrong[i].says));
+        support_ok(ctx, gm_archive_write(archive, path));
+        support_fails(ctx, gm_model_load(&loaded, ctx, path), wrong[i].status, wrong[i].line);
+        ck_assert_ptr_null(loaded);
+        gm_archive_release(archive);
+        gm_model_release(model);
+    }
+    support_folder_remove(folder);
+    gm_context_release(ctx);
+}
+END_TEST
+
 /* P(X < x) of a conditional as gm_autoregressive_conditionals describes it. */
 static double below(int32_t kind, const float *given, int64_t width, double x)
 {
@@ -574,6 +605,7 @@ Suite *gm_suite(void)
     tcase_add_test(t, masked_weights_rest);
     tcase_add_test(t, connectivity_moves_biases);
     tcase_add_test(t, connectivity_helps);
+    tcase_add_test(t, connectivity_in_files);
     tcase_add_loop_test(t, kinds, 0, 4);
     tcase_add_test(t, small_and_cut_off);
     tcase_add_test(t, refusals);

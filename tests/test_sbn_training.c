@@ -258,13 +258,13 @@ static void go(gm_context *ctx, gm_model *model, int steps)
     for (int t = 0; t < steps; t++) support_ok(ctx, gm_model_step(model, rows, ROWS, NULL, 0, NULL));
 }
 
-/* Five steps with any number of threads; three, a checkpoint, and two by what it holds: the same bytes, and no allocation on the
- * way. */
+/* Seven steps with any number of threads; three, a checkpoint, and four by what it holds: the same bytes, and no allocation after
+ * two. */
 START_TEST(files_threads_and_memory)
 {
     for (int shape = 0; shape < REF_SHAPES; shape++) {
         const net_kind kind = { shape, _i };
-        struct lives l = { .make = born, .what = &kind, .go = go, .whole = 5, .cut = 3, .settled = 2 };
+        struct lives l = { .make = born, .what = &kind, .go = go, .whole = 7, .cut = 3, .settled = 2 };
         lives_begin(&l);
         lives_cut(&l);
         gm_model *twin = NULL;
