@@ -202,7 +202,8 @@ out:
 }
 
 /* Drawing one image at a time, one thread on either side. */
-static int run_sampling(const struct settings *o, const struct row *row, struct torch *torch, int torches)
+static int run_sampling(const struct settings *o, const struct row *row, struct torch *torch,
+                        int torches)
 {
     double ours[MOST_ROUNDS], theirs[MOST_ROUNDS], rate;
     char name[64];
@@ -221,8 +222,11 @@ static int run_sampling(const struct settings *o, const struct row *row, struct 
     } else {
         const double ms = 1e3 / median(ours, o->rounds);
         printf("%-12s %12.3f", row->name, ms);
-        if (alive) printf(" %12.3f %7.1f\n", 1e3 / median(theirs, o->rounds), 1e3 / median(theirs, o->rounds) / ms);
-        else printf(" %12s %7s\n", "-", "-");
+        if (alive)
+            printf(" %12.3f %7.1f\n", 1e3 / median(theirs, o->rounds),
+                   1e3 / median(theirs, o->rounds) / ms);
+        else
+            printf(" %12s %7s\n", "-", "-");
         fflush(stdout);
     }
     work_end(&w);
@@ -317,10 +321,11 @@ int main(int argc, char **argv)
         }
     }
     for (int i = 0, first = 1; i < bench_row_count && status <= 0; i++) {
-        if (!bench_rows[i].bits || (o.row != NULL && strcmp(o.row, bench_rows[i].name) != 0)) continue;
+        if (!bench_rows[i].bits || (o.row != NULL && strcmp(o.row, bench_rows[i].name) != 0))
+            continue;
         if (first)
-            printf("\nsampling one image, one thread; medians, milliseconds\n%-12s %12s %12s %7s\n", "row",
-                   "libgm", "PyTorch", "ratio");
+            printf("\nsampling one image, one thread; medians, milliseconds\n%-12s %12s %12s %7s\n",
+                   "row", "libgm", "PyTorch", "ratio");
         first = 0;
         status = run_sampling(&o, &bench_rows[i], &sides[0], torches);
     }

@@ -61,8 +61,8 @@ struct torch {
  * python3 and /usr/bin/python3 that can import torch. Returns 0, or -1 if there is none. */
 int torch_begin(struct torch *t, const char *python, const char *script, int threads,
                 const char *folder);
-/* One block; rate receives samples a second; row "NAME.sample" draws images one by one instead. -1 if it failed (then the process has been ended) or
- * lacks the row. */
+/* One block; rate receives samples a second; row "NAME.sample" draws images one by one instead. -1
+ * if it failed (then the process has been ended) or lacks the row. */
 int torch_block(struct torch *t, const char *row, double seconds, double *rate);
 void torch_end(struct torch *t);
 

@@ -140,7 +140,8 @@ out:
     return s;
 }
 
-/* The net of Li, Swersky and Zemel 2015, 10-64-256-256-1024-784, and their kernels; the root of MMD^2, Adam with rate 1e-3. */
+/* The net of Li, Swersky and Zemel 2015, 10-64-256-256-1024-784, and their kernels; the root of
+ * MMD^2, Adam with rate 1e-3. */
 static gm_status make_gmmn(gm_model **out, gm_context *context)
 {
     static const int64_t sizes[] = { 10, 64, 256, 256, 1024 };
@@ -187,8 +188,8 @@ static gm_status make_linear_ar(gm_model **out, gm_context *context)
     return s;
 }
 
-/* MADE with two hidden layers of 500 ReLU units, one set of masks, natural order, Adam with rate 1e-3: the default of gm/made.h but for
- * the second layer. */
+/* MADE with two hidden layers of 500 ReLU units, one set of masks, natural order, Adam with rate
+ * 1e-3: the default of gm/made.h but for the second layer. */
 static gm_status make_made(gm_model **out, gm_context *context)
 {
     gm_made_options o = GM_MADE_OPTIONS_INIT;

@@ -1,11 +1,13 @@
 /* anomaly.c - can a likelihood tell foreign pictures? (docs/score.md)
  *
  *     anomaly --held-out 3                        trains on nine digits and scores the tenth
- *     anomaly --other data/fashion-mnist          trains on all digits and scores pictures of clothes, made bits in the same way
- *     anomaly --model FILE --other DIR            asks a saved model instead of fitting one
+ *     anomaly --other data/fashion-mnist          trains on all digits and scores pictures of
+ * clothes, made bits in the same way anomaly --model FILE --other DIR            asks a saved model
+ * instead of fitting one
  *
- * Scores are log p(x), calibrated on the validation digits. Writes roc.png, log_probs.png (how the two kinds' log-likelihoods are
- * spread) and extremes.png (the least and the most likely pictures of both).
+ * Scores are log p(x), calibrated on the validation digits. Writes roc.png, log_probs.png (how the
+ * two kinds' log-likelihoods are spread) and extremes.png (the least and the most likely pictures
+ * of both).
  */
 #include <math.h>
 #include <stdio.h>
@@ -20,9 +22,9 @@
 #include "common/plot.h"
 #include "common/say.h"
 
-#define SHOWN 12     /* pictures in a line of extremes.png */
-#define BINS 80      /* of log_probs.png */
-#define ALARMS 0.01  /* the rate of false alarms that the threshold is for */
+#define SHOWN 12    /* pictures in a line of extremes.png */
+#define BINS 80     /* of log_probs.png */
+#define ALARMS 0.01 /* the rate of false alarms that the threshold is for */
 
 /* One kind of test rows and their scores. */
 struct kind {
@@ -80,7 +82,7 @@ static int open_other(struct run *r, const char *folder, struct kind *unusual, c
 
 /* --- Scores. */
 
-static gm_status score_kind(struct density *d, gm_score *score, struct kind *k, const char *what)
+static gm_status score_kind(struct density *d, gm_anomaly *score, struct kind *k, const char *what)
 {
     double nll, error;
     k->count = gm_dataset_rows(k->rows);
@@ -88,9 +90,10 @@ static gm_status score_kind(struct density *d, gm_score *score, struct kind *k, 
     if (!k->log_prob) return GM_E_NOMEM;
     k->quantile = k->log_prob + k->count;
     k->both = k->quantile + k->count;
-    gm_status s = density_score(d, gm_score_model(score), k->rows, k->count, what, k->log_prob, &nll, &error);
+    gm_status s = density_score(d, gm_anomaly_model(score), k->rows, k->count, what, k->log_prob,
+                                &nll, &error);
     for (int64_t i = 0; !s && i < k->count; i++) {
-        k->quantile[i] = gm_score_quantile(score, k->log_prob[i]);
+        k->quantile[i] = gm_anomaly_quantile(score, k->log_prob[i]);
         k->both[i] = 2 * fmin(k->quantile[i], 1 - k->quantile[i]);
     }
     return s;
@@ -123,17 +126,21 @@ static gm_status draw_roc(const struct run *r, const struct kind *usual, const s
     const double diagonal[2] = { 0, 1 };
     int64_t count = 0;
     gm_status s = points && x ? GM_OK : GM_E_NOMEM;
-    if (!s) s = gm_roc(points, &count, r->context, usual->log_prob, usual->count,
-                       unusual->log_prob, unusual->count);
+    if (!s)
+        s = gm_roc(points, &count, r->context, usual->log_prob, usual->count, unusual->log_prob,
+                   unusual->count);
     for (int64_t i = 0; i < count; i++) x[i] = points[i].false_alarms, y[i] = points[i].detected;
     snprintf(label, sizeof label, "log p(x), area %.4f", auc);
     const struct plot_series series[] = {
         { .label = label, .x = x, .y = y, .count = (int)count },
         { .label = "chance", .x = diagonal, .y = diagonal, .count = 2, .dashed = 1, .colour = 7 },
     };
-    const struct plot plot = { .title = title, .x_label = "usual rows flagged", .panels = 1,
+    const struct plot plot = { .title = title,
+                               .x_label = "usual rows flagged",
+                               .panels = 1,
                                .panel = { { .y_label = "unusual rows flagged" } },
-                               .series = series, .series_count = 2 };
+                               .series = series,
+                               .series_count = 2 };
     if (!s) plot_write(options_out_path(&r->options, "roc.png", path), &plot);
     free(x);
     free(points);
@@ -146,12 +153,13 @@ static void histogram(const struct kind *k, double low, double high, double *sha
     for (int i = 0; i < BINS; i++) share[i] = 0;
     for (int64_t i = 0; i < k->count; i++) {
         const double place = (k->log_prob[i] - low) / (high - low) * BINS;
-        if (place >= 0 && place <= BINS) share[place < BINS ? (int)place : BINS - 1] += 1 / (double)k->count;
+        if (place >= 0 && place <= BINS)
+            share[place < BINS ? (int)place : BINS - 1] += 1 / (double)k->count;
     }
 }
 
-static void draw_log_probs(const struct run *r, const struct kind *usual, const struct kind *unusual,
-                           const char *title)
+static void draw_log_probs(const struct run *r, const struct kind *usual,
+                           const struct kind *unusual, const char *title)
 {
     double x[BINS], y[2][BINS], low = INFINITY, high = -INFINITY;
     char path[OPTIONS_PATH_SIZE];
@@ -169,13 +177,17 @@ static void draw_log_probs(const struct run *r, const struct kind *usual, const 
         { .label = "usual rows", .x = x, .y = y[0], .count = BINS },
         { .label = "unusual rows", .x = x, .y = y[1], .count = BINS },
     };
-    const struct plot plot = { .title = title, .x_label = "log p(x), nats", .panels = 1,
+    const struct plot plot = { .title = title,
+                               .x_label = "log p(x), nats",
+                               .panels = 1,
                                .panel = { { .y_label = "share of the rows in a bin" } },
-                               .series = series, .series_count = 2 };
+                               .series = series,
+                               .series_count = 2 };
     plot_write(options_out_path(&r->options, "log_probs.png", path), &plot);
 }
 
-/* The place of the SHOWN rows with the lowest (sign 1) or highest (sign -1) log p, from the most extreme on. */
+/* The place of the SHOWN rows with the lowest (sign 1) or highest (sign -1) log p, from the most
+ * extreme on. */
 static void find_extremes(const struct kind *k, double sign, int64_t place[SHOWN])
 {
     for (int n = 0; n < SHOWN; n++) {
@@ -189,7 +201,8 @@ static void find_extremes(const struct kind *k, double sign, int64_t place[SHOWN
     }
 }
 
-static gm_status draw_extremes(const struct density *d, const struct kind *usual, const struct kind *unusual)
+static gm_status draw_extremes(const struct density *d, const struct kind *usual,
+                               const struct kind *unusual)
 {
     static const char *const names[4] = { "usual, least likely", "usual, most likely",
                                           "unusual, least likely", "unusual, most likely" };
@@ -205,9 +218,14 @@ static gm_status draw_extremes(const struct density *d, const struct kind *usual
         s = gm_dataset_read(kinds[row / 2]->rows, place, SHOWN, 0, images + row * SHOWN * d->width);
     }
     density_to_grey(d, images, 4 * SHOWN);
-    const struct grid grid = { .images = images, .count = 4 * SHOWN, .channels = 1,
-                               .height = (int)d->height, .width = (int)d->across, .columns = SHOWN,
-                               .title = "Extremes of log p(x)", .row_labels = names };
+    const struct grid grid = { .images = images,
+                               .count = 4 * SHOWN,
+                               .channels = 1,
+                               .height = (int)d->height,
+                               .width = (int)d->across,
+                               .columns = SHOWN,
+                               .title = "Extremes of log p(x)",
+                               .row_labels = names };
     if (!s) grid_draw(options_out_path(&d->run->options, "extremes.png", path), &grid);
     free(images);
     return s;
@@ -215,7 +233,7 @@ static gm_status draw_extremes(const struct density *d, const struct kind *usual
 
 /* --- */
 
-static gm_status report(struct density *d, gm_score *score, const struct kind *usual,
+static gm_status report(struct density *d, gm_anomaly *score, const struct kind *usual,
                         const struct kind *unusual, const char *other, int64_t digit, int *status)
 {
     gm_context *ctx = d->run->context;
@@ -224,18 +242,25 @@ static gm_status report(struct density *d, gm_score *score, const struct kind *u
     double threshold;
     struct json j;
     gm_status s;
-    if ((s = gm_auc(&auc, ctx, usual->log_prob, usual->count, unusual->log_prob, unusual->count))) return s;
-    if ((s = gm_auc(&both, ctx, usual->both, usual->count, unusual->both, unusual->count))) return s;
-    if ((s = gm_score_threshold(score, ALARMS, &threshold))) return s;
-    if (other) snprintf(title, sizeof title, "%s (usual) against %s", d->name, other);
-    else snprintf(title, sizeof title, "%s: nine digits (usual) against %lld", d->name, (long long)digit);
+    if ((s = gm_auc(&auc, ctx, usual->log_prob, usual->count, unusual->log_prob, unusual->count)))
+        return s;
+    if ((s = gm_auc(&both, ctx, usual->both, usual->count, unusual->both, unusual->count)))
+        return s;
+    if ((s = gm_anomaly_threshold(score, ALARMS, &threshold))) return s;
+    if (other)
+        snprintf(title, sizeof title, "%s (usual) against %s", d->name, other);
+    else
+        snprintf(title, sizeof title, "%s: nine digits (usual) against %lld", d->name,
+                 (long long)digit);
     if ((s = draw_roc(d->run, usual, unusual, auc.value, title))) return s;
     draw_log_probs(d->run, usual, unusual, title);
     if ((s = draw_extremes(d, usual, unusual))) return s;
-    json_begin(&j, gm_model_family(gm_score_model(score)), d->name);
-    if (other) json_text(&j, "other", other);
-    else json_whole(&j, "held_out", digit);
-    json_whole(&j, "epochs", gm_model_epochs(gm_score_model(score)));
+    json_begin(&j, gm_model_family(gm_anomaly_model(score)), d->name);
+    if (other)
+        json_text(&j, "other", other);
+    else
+        json_whole(&j, "held_out", digit);
+    json_whole(&j, "epochs", gm_model_epochs(gm_anomaly_model(score)));
     json_number(&j, "auc", auc.value);
     json_number(&j, "auc_error", auc.standard_error);
     json_number(&j, "auc_both_tails", both.value);
@@ -261,19 +286,22 @@ int main(int argc, char **argv)
     const char *other = NULL;
     char other_name[64] = "";
     int64_t digit = -1;
-    gm_score *score = NULL;
-    gm_score_options how = GM_SCORE_OPTIONS_INIT;
+    gm_anomaly *score = NULL;
+    gm_anomaly_options how = GM_ANOMALY_OPTIONS_INIT;
     gm_status s = GM_OK;
     char path[OPTIONS_PATH_SIZE];
     const struct option own[] = {
-        OPTION_INT("held-out", &digit, -1, 9, "digit to leave out and score; -1: 3, or none with --other"),
-        OPTION_TEXT("other", &other, "DIR", "score this folder's test pictures, made bits in the same way"),
+        OPTION_INT("held-out", &digit, -1, 9,
+                   "digit to leave out and score; -1: 3, or none with --other"),
+        OPTION_TEXT("other", &other, "DIR",
+                    "score this folder's test pictures, made bits in the same way"),
         FITTED_OPTIONS(&f),
         DENSITY_OPTIONS(&d),
     };
 
-    int status = run_begin(&r, "anomaly", "Scores pictures of a kind that a model was not fitted to.", argc,
-                           argv, own, (int)(sizeof own / sizeof *own));
+    int status =
+        run_begin(&r, "anomaly", "Scores pictures of a kind that a model was not fitted to.", argc,
+                  argv, own, (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;
     if (other && digit >= 0) {
         say("either --held-out or --other, not both");
@@ -295,8 +323,9 @@ int main(int argc, char **argv)
     }
     if ((status = fitted_open(&f, &d, &s)) != OPTIONS_GO_ON) goto out;
     status = 0;
-    if ((s = gm_score_create(&score, f.model, d.valid, &how))) goto out;
-    if ((s = gm_score_save(score, options_out_path(&r.options, "score.safetensors", path)))) goto out;
+    if ((s = gm_anomaly_create(&score, f.model, d.valid, &how))) goto out;
+    if ((s = gm_anomaly_save(score, options_out_path(&r.options, "score.safetensors", path))))
+        goto out;
     if ((s = score_kind(&d, score, &usual, "usual rows"))) goto out;
     if ((s = score_kind(&d, score, &unusual, "unusual rows"))) goto out;
     s = report(&d, score, &usual, &unusual, other ? other_name : NULL, digit, &status);
@@ -305,7 +334,7 @@ out:
     free(unusual.log_prob);
     gm_dataset_release(usual.rows);
     gm_dataset_release(unusual.rows);
-    gm_score_release(score);
+    gm_anomaly_release(score);
     fitted_close(&f);
     density_close(&d);
     return run_end(&r, s, status);

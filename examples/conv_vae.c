@@ -1,12 +1,14 @@
 /* conv_vae.c - trains a convolutional variational autoencoder on handwritten digits.
  *
- *     conv_vae                  20 latents, binarised anew each epoch, 50 epochs, the estimate of -log p(x) with K = 5000
- *     conv_vae --conditional    encoder and decoder see the digit's class (Sohn, Lee and Yan 2015)
+ *     conv_vae                  20 latents, binarised anew each epoch, 50 epochs, the estimate of
+ * -log p(x) with K = 5000 conv_vae --conditional    encoder and decoder see the digit's class
+ * (Sohn, Lee and Yan 2015)
  *
  *     encoder    28 x 28, 32 maps of 14 x 14, 64 maps of 7 x 7, 256, means and log-variances
  *     decoder    the same way back, by transposed convolutions, to logits
  *
- * All convolutions have kernel 4, stride 2, padding 1, all hidden units are rectified. Adam's rate falls along half a cosine.
+ * All convolutions have kernel 4, stride 2, padding 1, all hidden units are rectified. Adam's rate
+ * falls along half a cosine.
  */
 #include <gm/gm.h>
 
@@ -56,8 +58,12 @@ int main(int argc, char **argv)
 {
     struct run r;
     struct mnist m = { 0 };
-    struct autoencoder a = { .run = &r, .title = "Convolutional variational autoencoder",
-                             .binary = 1, .rate = 1e-3, .floor = 0.02, .nll_samples = 5000 };
+    struct autoencoder a = { .run = &r,
+                             .title = "Convolutional variational autoencoder",
+                             .binary = 1,
+                             .rate = 1e-3,
+                             .floor = 0.02,
+                             .nll_samples = 5000 };
     struct json json;
     int conditional = 0, status;
     gm_layer *encoder = NULL, *net = NULL;
@@ -69,8 +75,7 @@ int main(int argc, char **argv)
                     "the rate falls along half a cosine to this part of it; 1: it stays"),
         OPTION_INT("nll-samples", &a.nll_samples, 0, 10000000,
                    "K of the estimate of -log p(x) after training; 0: none"),
-        OPTION_INT("nll-rows", &a.nll_rows, 0, 1000000000,
-                   "test digits to estimate it on; 0: all"),
+        OPTION_INT("nll-rows", &a.nll_rows, 0, 1000000000, "test digits to estimate it on; 0: all"),
     };
 
     options_init(&r.options, "conv_vae",

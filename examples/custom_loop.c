@@ -90,7 +90,7 @@ static gm_var bound(gm_tape *tape, gm_layer *encoder, gm_layer *decoder, const f
     const gm_var q = gm_apply(tape, encoder, x);
     const gm_var m = gm_slice(tape, q, 1, 0, LATENT);
     const gm_var v = soft_limit(tape, gm_slice(tape, q, 1, LATENT, 2 * LATENT));
-    const gm_var z = gm_gaussian_sample(tape, m, v);
+    const gm_var z = gm_gaussian_draw(tape, m, v);
     const gm_var logits = gm_apply(tape, decoder, z);
     const gm_var misfit = gm_bce_with_logits(tape, logits, x);
     return gm_add(tape, misfit, gm_gaussian_kl(tape, m, v));

@@ -1,11 +1,14 @@
-/* dbn.c - trains a deep belief network on bits, one Boltzmann machine after the other, and tells how good each stage is.
+/* dbn.c - trains a deep belief network on bits, one Boltzmann machine after the other, and tells
+ * how good each stage is.
  *
- *     dbn --layers 500,784 --steps 25              the second machine begins as the first one turned over (28 x 28 pixels)
- *     dbn --layers 500,2000 --steps 25             the sizes of Salakhutdinov and Murray 2008
- *     dbn --steps 25 --rate 5e-3 --upper-rate 1e-3 gently above: see docs/models/dbn.md on what too much of it does to log Z
+ *     dbn --layers 500,784 --steps 25              the second machine begins as the first one
+ * turned over (28 x 28 pixels) dbn --layers 500,2000 --steps 25             the sizes of
+ * Salakhutdinov and Murray 2008 dbn --steps 25 --rate 5e-3 --upper-rate 1e-3 gently above: see
+ * docs/models/dbn.md on what too much of it does to log Z
  *
- * After each stage the top's log Z is estimated by annealed importance sampling, and from it the mean bound of log p(x) of the test rows: for one
- * machine that is log p(x) itself. samples_rbm.png has samples of the first machine alone, samples_last.png those of the whole net.
+ * After each stage the top's log Z is estimated by annealed importance sampling, and from it the
+ * mean bound of log p(x) of the test rows: for one machine that is log p(x) itself. samples_rbm.png
+ * has samples of the first machine alone, samples_last.png those of the whole net.
  */
 #include <gm/gm.h>
 
@@ -22,7 +25,8 @@
 /* What is known of each stage. */
 struct stage {
     struct binary_z z;
-    double bound, error; /* nats per test row, with the sign of a loss; its standard error over the rows */
+    double bound,
+        error; /* nats per test row, with the sign of a loss; its standard error over the rows */
 };
 
 struct program {
@@ -30,7 +34,7 @@ struct program {
     gm_dbn *dbn;
     gm_rbm_options machine;
     int64_t runs, ais_steps, draws;
-    int64_t epochs, upper_epochs; /* of the first machine, of each other one */
+    int64_t epochs, upper_epochs;         /* of the first machine, of each other one */
     double rate, upper_rate, last, decay; /* of Adam */
     struct stage stage[GM_DBN_MAX_LAYERS];
 };
@@ -75,7 +79,9 @@ static gm_status run_stage(struct program *p, int *status)
     p->d.samples = now == last ? "samples_last.png" : file;
     if ((s = density_train(&p->d, gm_dbn_model(p->dbn), status)) || p->d.stopped) goto out;
     if ((s = gm_dbn_mean(p->dbn, p->d.train, means))) goto out;
-    if ((s = binary_log_z(&p->d, gm_dbn_layer(p->dbn, now), means, p->runs, p->ais_steps, &stage->z))) goto out;
+    if ((s = binary_log_z(&p->d, gm_dbn_layer(p->dbn, now), means, p->runs, p->ais_steps,
+                          &stage->z)))
+        goto out;
     s = measure_bound(p, stage);
 out:
     free(means);
@@ -88,15 +94,19 @@ out:
 static gm_status begin_stage(struct program *p, const gm_dbn_options *options)
 {
     p->d.run->options.epochs = options || !p->upper_epochs ? p->epochs : p->upper_epochs;
-    gm_status s = density_adam(&p->machine.optimizer, &p->d, options || p->upper_rate <= 0 ? p->rate : p->upper_rate,
-                               p->last, p->decay);
+    gm_status s =
+        density_adam(&p->machine.optimizer, &p->d,
+                     options || p->upper_rate <= 0 ? p->rate : p->upper_rate, p->last, p->decay);
     if (s) return s;
-    if (options) s = gm_dbn_create(&p->dbn, p->d.run->context, p->d.width, options);
-    else s = gm_dbn_grow(p->dbn, &p->machine);
+    if (options)
+        s = gm_dbn_create(&p->dbn, p->d.run->context, p->d.width, options);
+    else
+        s = gm_dbn_grow(p->dbn, &p->machine);
     gm_optimizer_release(p->machine.optimizer);
     const int32_t now = gm_dbn_stage(p->dbn);
-    const int copy = now > 1 && gm_dbn_layer_size(p->dbn, now) == gm_dbn_layer_size(p->dbn, now - 2);
-    return s || copy ? s : gm_dbn_start(p->dbn, p->d.train);
+    const int copy =
+        now > 1 && gm_dbn_layer_size(p->dbn, now) == gm_dbn_layer_size(p->dbn, now - 2);
+    return s || copy ? s : gm_dbn_init_biases(p->dbn, p->d.train);
 }
 
 static gm_status report(struct program *p, const char *layers, int *status)
@@ -129,9 +139,13 @@ static gm_status report(struct program *p, const char *layers, int *status)
 int main(int argc, char **argv)
 {
     struct run r;
-    struct program p = { .d = { .run = &r, .title = "Deep belief network",
+    struct program p = { .d = { .run = &r,
+                                .title = "Deep belief network",
                                 .measure = "free energy of the data less that of the chains" },
-                         .machine = GM_RBM_OPTIONS_INIT, .runs = 100, .draws = 20, .rate = 1e-3 };
+                         .machine = GM_RBM_OPTIONS_INIT,
+                         .runs = 100,
+                         .draws = 20,
+                         .rate = 1e-3 };
     const char *layers = "500,784";
     int64_t sizes[GM_DBN_MAX_LAYERS];
     int persistent = 0, status;
@@ -142,11 +156,15 @@ int main(int argc, char **argv)
         OPTION_INT("steps", &p.machine.steps, 1, 100000, "Gibbs steps of each update"),
         OPTION_FLAG("persistent", &persistent, "chains go on from update to update"),
         OPTION_INT("chains", &p.machine.chains, 1, 1000000, "how many, with --persistent"),
-        OPTION_INT("sample-steps", &p.machine.sample_steps, 1, 1000000000, "Gibbs steps behind each sample"),
+        OPTION_INT("sample-steps", &p.machine.sample_steps, 1, 1000000000,
+                   "Gibbs steps behind each sample"),
         OPTION_REAL("rate", &p.rate, 1e-12, 1e3, "first learning rate of Adam"),
-        OPTION_REAL("upper-rate", &p.upper_rate, 0, 1e3, "that of the machines above the first; 0: the same"),
-        OPTION_INT("upper-epochs", &p.upper_epochs, 0, 1000000, "epochs of each machine above the first; 0: --epochs"),
-        OPTION_REAL("last-rate", &p.last, 0, 1, "what is left of the rate after the last epoch of a layer"),
+        OPTION_REAL("upper-rate", &p.upper_rate, 0, 1e3,
+                    "that of the machines above the first; 0: the same"),
+        OPTION_INT("upper-epochs", &p.upper_epochs, 0, 1000000,
+                   "epochs of each machine above the first; 0: --epochs"),
+        OPTION_REAL("last-rate", &p.last, 0, 1,
+                    "what is left of the rate after the last epoch of a layer"),
         OPTION_REAL("weight-decay", &p.decay, 0, 1e3, "L2 penalty's gradient, for each weight"),
         OPTION_INT("draws", &p.draws, 1, 1000000, "draws of the bound for each test row"),
         OPTION_INT("nll-samples", &o.log_prob_samples, 1, 100000000,
@@ -157,8 +175,9 @@ int main(int argc, char **argv)
         DENSITY_OPTIONS(&p.d),
     };
 
-    status = run_begin(&r, "dbn", "Trains a deep belief network on bits; --epochs is of each layer.", argc, argv, own,
-                       (int)(sizeof own / sizeof *own));
+    status =
+        run_begin(&r, "dbn", "Trains a deep belief network on bits; --epochs is of each layer.",
+                  argc, argv, own, (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;
     o.layer_count = binary_layers(layers, sizes, GM_DBN_MAX_LAYERS);
     if (!o.layer_count) return run_end(&r, GM_OK, 2);
@@ -176,7 +195,8 @@ int main(int argc, char **argv)
         if ((s = run_stage(&p, &status))) goto out;
     }
     gm_rbm *lowest = gm_dbn_layer(p.dbn, 1);
-    if (binary_weights(&p.d, "weights.png", gm_param_value(gm_rbm_weight(lowest)), sizes[0], p.d.width, 1))
+    if (binary_weights(&p.d, "weights.png", gm_param_value(gm_rbm_weight(lowest)), sizes[0],
+                       p.d.width, 1))
         status = 1;
     if ((s = binary_bits(&p.d, gm_dbn_model(p.dbn), "samples_bits.png"))) goto out;
     s = report(&p, layers, &status);

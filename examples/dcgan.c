@@ -1,12 +1,16 @@
-/* dcgan.c - trains a deep convolutional GAN on handwritten digits (Radford, Metz and Chintala 2016).
+/* dcgan.c - trains a deep convolutional GAN on handwritten digits (Radford, Metz and Chintala
+ * 2016).
  *
- * Generator: z -> 512 -> 128 x 7 x 7 -> 64 x 14 x 14 -> 28 x 28, tanh; discriminator: the way back, leaky ReLU; batch norm in both but
- * on the images' side; Adam with beta1 0.5. What samples are the averaged weights of the generator. --hidden 0 leaves the fully connected
- * layers out, as the paper does for its larger images; on digits a classifier is then sure of two thirds of the samples instead of nine tenths.
+ * Generator: z -> 512 -> 128 x 7 x 7 -> 64 x 14 x 14 -> 28 x 28, tanh; discriminator: the way back,
+ * leaky ReLU; batch norm in both but on the images' side; Adam with beta1 0.5. What samples are the
+ * averaged weights of the generator. --hidden 0 leaves the fully connected layers out, as the paper
+ * does for its larger images; on digits a classifier is then sure of two thirds of the samples
+ * instead of nine tenths.
  *
  *     dcgan --classifier build/out/classifier/model.safetensors
  *
- * lets a trained classifier read 1000 samples: the share of each digit, and on how many it is at least 0.9 sure.
+ * lets a trained classifier read 1000 samples: the share of each digit, and on how many it is at
+ * least 0.9 sure.
  */
 #include <gm/gm.h>
 
@@ -17,8 +21,8 @@
 
 #define CLASSES 10
 
-static const char *const loss_names[] = { "minimax", "non-saturating", "least-squares", "hinge",
-                                          "wasserstein", NULL };
+static const char *const loss_names[] = { "minimax", "non-saturating", "least-squares",
+                                          "hinge",   "wasserstein",    NULL };
 static const char *const norm_names[] = { "batch", "none", "spectral", NULL };
 
 struct settings {
@@ -76,10 +80,17 @@ int main(int argc, char **argv)
 {
     struct run r;
     struct mnist m = { 0 };
-    struct adversary a = { .run = &r, .title = "Deep convolutional GAN", .symmetric = 1,
-                           .parzen_samples = 10000 };
-    struct settings set = { .loss = GM_GAN_NON_SATURATING, .width = 64, .latent = 100, .hidden = 512,
-                            .rate = 5e-4, .last_rate = 0.05, .average = 0.999, .noise = 0.3 };
+    struct adversary a = {
+        .run = &r, .title = "Deep convolutional GAN", .symmetric = 1, .parzen_samples = 10000
+    };
+    struct settings set = { .loss = GM_GAN_NON_SATURATING,
+                            .width = 64,
+                            .latent = 100,
+                            .hidden = 512,
+                            .rate = 5e-4,
+                            .last_rate = 0.05,
+                            .average = 0.999,
+                            .noise = 0.3 };
     struct json json;
     int status;
     gm_gan *gan = NULL;
@@ -110,8 +121,8 @@ int main(int argc, char **argv)
     if (status != OPTIONS_GO_ON) return status;
     status = adversary_open(&a);
     if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);
-    status = mnist_open(&m, r.context, &r.options,
-                        MNIST_IMAGES | (set.conditional ? MNIST_LABELS : 0));
+    status =
+        mnist_open(&m, r.context, &r.options, MNIST_IMAGES | (set.conditional ? MNIST_LABELS : 0));
     if (status != OPTIONS_GO_ON) goto out;
     status = 0;
     if ((s = gm_dataset_scale(&rows, m.train, 2, -1))) goto out;

@@ -3,9 +3,10 @@
  *     evaluate MODEL.safetensors --data DIR             every number of gm/evaluate.h that applies
  *     evaluate A.safetensors B.safetensors              a comparison
  *     evaluate MODEL.safetensors --classifier PATH      features are the classifier's, not pixels;
- *                                                       and what 1000 samples show, as it reads them
- *     evaluate MODEL.safetensors --ais 100              log p(x) by annealing, for decoders
- *     evaluate --real                                   training digits in place of samples: the ruler
+ *                                                       and what 1000 samples show, as it reads
+ * them evaluate MODEL.safetensors --ais 100              log p(x) by annealing, for decoders
+ *     evaluate --real                                   training digits in place of samples: the
+ * ruler
  *
  * The ruler is what a perfect model would get: with all of MNIST a Parzen log-likelihood of 241
  * nats. See docs/evaluation.md on what each number means and how far it can be trusted. PATH is the
@@ -184,7 +185,10 @@ int main(int argc, char **argv)
     if (!o->quiet) judge_table(names, columns, count);
 
     const int one = count == 1;
-    json_begin(&j, !one ? "comparison" : real ? "real" : gm_model_family(subjects[0].model),
+    json_begin(&j,
+               !one   ? "comparison"
+               : real ? "real"
+                      : gm_model_family(subjects[0].model),
                data.name);
     for (int i = 0; i < count; i++) {
         char key[16];

@@ -1,17 +1,18 @@
 /* gan.c - trains a generative adversarial network on handwritten digits (Goodfellow et al. 2014).
  *
- *     gan                   100-1200-1200-784 against 784-512-256-1, Adam, 40 epochs; with noise and dropout on the side of the
- *                           discriminator, which otherwise wins: then the generator makes one picture again and again
- *     gan --preset 2014     the nets, the schedule and the protocol of the paper's MNIST experiment: the same generator,
- *                           a maxout discriminator with dropout, stochastic gradient descent with momentum, 250 epochs; the
- *                           samples are of weights averaged over the last 40 epochs or so (decay 0.99995), which the paper
- *                           does not tell of and which takes the speckles away. With seed 1 this game collapses in its third
- *                           epoch, as plain games do now and then; its default is 2
- *     gan --conditional     either, with the digit's class given to both players (Mirza and Osindero 2014)
+ *     gan                   100-1200-1200-784 against 784-512-256-1, Adam, 40 epochs; with noise
+ * and dropout on the side of the discriminator, which otherwise wins: then the generator makes one
+ * picture again and again gan --preset 2014     the nets, the schedule and the protocol of the
+ * paper's MNIST experiment: the same generator, a maxout discriminator with dropout, stochastic
+ * gradient descent with momentum, 250 epochs; the samples are of weights averaged over the last 40
+ * epochs or so (decay 0.99995), which the paper does not tell of and which takes the speckles away.
+ * With seed 1 this game collapses in its third epoch, as plain games do now and then; its default
+ * is 2 gan --conditional     either, with the digit's class given to both players (Mirza and
+ * Osindero 2014)
  *
- * The score is the paper's Parzen window estimate: 10 000 samples, the deviation chosen on the validation
- * digits (10 000 here, the paper took 1000 of them), for the preset from 0.10, 0.11, ... 0.29 (the paper: ten values from
- * 0.1 to 1).
+ * The score is the paper's Parzen window estimate: 10 000 samples, the deviation chosen on the
+ * validation digits (10 000 here, the paper took 1000 of them), for the preset from 0.10, 0.11, ...
+ * 0.29 (the paper: ten values from 0.1 to 1).
  */
 #include <gm/gm.h>
 
@@ -28,8 +29,8 @@
 #define CLASSES 10
 
 static const char *const preset_names[] = { "adam", "2014", NULL };
-static const char *const loss_names[] = { "minimax", "non-saturating", "least-squares", "hinge",
-                                          "wasserstein", NULL };
+static const char *const loss_names[] = { "minimax", "non-saturating", "least-squares",
+                                          "hinge",   "wasserstein",    NULL };
 
 struct settings {
     int preset; /* 0: adam, 1: 2014 */
@@ -124,8 +125,8 @@ static gm_status make_discriminator(gm_layer **out, gm_context *ctx, const struc
     return gm_sequence_status(*out);
 }
 
-/* Rate 0.1 that shrinks by 1.000004 each step, momentum from 0.5 to 0.7 over 250 epochs. The paper's code halves D's loss,
- * which for this method is the same as halving its rate. */
+/* Rate 0.1 that shrinks by 1.000004 each step, momentum from 0.5 to 0.7 over 250 epochs. The
+ * paper's code halves D's loss, which for this method is the same as halving its rate. */
 static gm_status make_sgd(gm_optimizer **out, gm_context *ctx, double rate)
 {
     gm_sgd_options o = GM_SGD_OPTIONS_INIT;
@@ -187,8 +188,9 @@ int main(int argc, char **argv)
     struct run r;
     struct mnist m = { 0 };
     struct adversary a = { .run = &r, .title = "Generative adversarial network" };
-    struct settings set = { .loss = GM_GAN_NON_SATURATING, .d_steps = 1, .dropout = 0.3,
-                            .average = -1, .noise = -1 };
+    struct settings set = {
+        .loss = GM_GAN_NON_SATURATING, .d_steps = 1, .dropout = 0.3, .average = -1, .noise = -1
+    };
     struct json json;
     int status;
     gm_gan *gan = NULL;
@@ -211,7 +213,8 @@ int main(int argc, char **argv)
         ADVERSARY_OPTIONS(&a),
     };
 
-    options_init(&r.options, "gan", "Trains a generative adversarial network on handwritten digits.");
+    options_init(&r.options, "gan",
+                 "Trains a generative adversarial network on handwritten digits.");
     r.options.epochs = r.options.batch = 0;
     status = options_parse(&r.options, argc, argv, own, (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;
@@ -225,7 +228,8 @@ int main(int argc, char **argv)
     if (status != OPTIONS_GO_ON) return status;
     status = adversary_open(&a);
     if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);
-    status = mnist_open(&m, r.context, &r.options, MNIST_ROWS | (set.conditional ? MNIST_LABELS : 0));
+    status =
+        mnist_open(&m, r.context, &r.options, MNIST_ROWS | (set.conditional ? MNIST_LABELS : 0));
     if (status != OPTIONS_GO_ON) goto out;
     status = 0;
     if ((s = adversary_rows(&rows, &m))) goto out;

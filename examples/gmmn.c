@@ -1,16 +1,19 @@
-/* gmmn.c - trains a generative moment matching network on handwritten digits (Li, Swersky and Zemel 2015).
+/* gmmn.c - trains a generative moment matching network on handwritten digits (Li, Swersky and Zemel
+ * 2015).
  *
- *     gmmn                  10-64-256-256-1024-784, ReLU and a sigmoid at the end; the samples of a step and the pixels of its
- *                           digits are made alike by the kernels of variances 2, 5, 10, 20, 40 and 80
- *     gmmn --autoencoder    the same with 32 codes in place of 784 pixels: those of an autoencoder 784-1024-32-1024-784
- *                           of sigmoids, fitted first, with dropout in its encoder; --layerwise: pair by pair before that
+ *     gmmn                  10-64-256-256-1024-784, ReLU and a sigmoid at the end; the samples of a
+ * step and the pixels of its digits are made alike by the kernels of variances 2, 5, 10, 20, 40 and
+ * 80 gmmn --autoencoder    the same with 32 codes in place of 784 pixels: those of an autoencoder
+ * 784-1024-32-1024-784 of sigmoids, fitted first, with dropout in its encoder; --layerwise: pair by
+ * pair before that
  *
- * The nets, the kernels, the loss, the batches of 1000 and the split of the training digits, 55 000 and 5000 by a random
- * permutation, are the authors'. On pixels so is the optimizer, gradient descent with rate 2 and momentum 0.9; on codes it is
- * Adam. Either rate falls to nothing by a cosine, and an average of the weights makes the samples.
+ * The nets, the kernels, the loss, the batches of 1000 and the split of the training digits, 55 000
+ * and 5000 by a random permutation, are the authors'. On pixels so is the optimizer, gradient
+ * descent with rate 2 and momentum 0.9; on codes it is Adam. Either rate falls to nothing by a
+ * cosine, and an average of the weights makes the samples.
  *
- * The score is the paper's Parzen window estimate: 10 000 samples, the deviation of 0.10, 0.11, ... 0.29 that is best on the
- * digits held out.
+ * The score is the paper's Parzen window estimate: 10 000 samples, the deviation of 0.10, 0.11, ...
+ * 0.29 that is best on the digits held out.
  */
 #include <gm/gm.h>
 
@@ -81,7 +84,8 @@ static int32_t on_progress(void *user, const gm_progress *p)
 }
 
 /* Fits with a progress bar. GM_OK also after Ctrl-C; g->stopped tells. */
-static gm_status fit(struct gmmn *g, gm_model *model, gm_dataset *rows, int64_t epochs, int64_t batch)
+static gm_status fit(struct gmmn *g, gm_model *model, gm_dataset *rows, int64_t epochs,
+                     int64_t batch)
 {
     gm_fit_options o = GM_FIT_OPTIONS_INIT;
     o.epochs = epochs;
@@ -101,8 +105,10 @@ static gm_status fit(struct gmmn *g, gm_model *model, gm_dataset *rows, int64_t 
     return g->stopped ? GM_OK : s;
 }
 
-/* An optimizer whose rate falls to nothing by a cosine over so many steps: with momentum 0 Adam, else gradient descent. */
-static gm_status make_optimizer(gm_optimizer **out, gm_context *ctx, double rate, double momentum, int64_t steps)
+/* An optimizer whose rate falls to nothing by a cosine over so many steps: with momentum 0 Adam,
+ * else gradient descent. */
+static gm_status make_optimizer(gm_optimizer **out, gm_context *ctx, double rate, double momentum,
+                                int64_t steps)
 {
     gm_adam_options adam = GM_ADAM_OPTIONS_INIT;
     gm_sgd_options sgd = GM_SGD_OPTIONS_INIT;
@@ -143,7 +149,8 @@ out:
 }
 
 /* Digits of the test set above, what the decoder makes of their codes below. */
-static gm_status draw_reconstructions(const struct gmmn *g, gm_autoencoder *a, const struct mnist *m)
+static gm_status draw_reconstructions(const struct gmmn *g, gm_autoencoder *a,
+                                      const struct mnist *m)
 {
     enum { COLUMNS = 10 };
     static const int64_t shape[] = { COLUMNS, CODES };
@@ -160,8 +167,8 @@ static gm_status draw_reconstructions(const struct gmmn *g, gm_autoencoder *a, c
     if ((s = gm_autoencoder_decode(a, codes, back))) goto out;
     memcpy(both, gm_tensor_read(rows), COLUMNS * PIXELS * sizeof *both);
     memcpy(both + COLUMNS * PIXELS, gm_tensor_read(back), COLUMNS * PIXELS * sizeof *both);
-    grid_write(options_out_path(&g->run->options, "reconstructions.png", path), both, 2 * COLUMNS, 1,
-               28, 28, COLUMNS, "Test digits, and back from 32 codes");
+    grid_write(options_out_path(&g->run->options, "reconstructions.png", path), both, 2 * COLUMNS,
+               1, 28, 28, COLUMNS, "Test digits, and back from 32 codes");
 out:
     gm_tensor_release(back);
     gm_tensor_release(codes);
@@ -214,12 +221,13 @@ out:
     return s;
 }
 
-/* For codes two narrower kernels beside the authors' one of variance 1: they tell apart what lies within one digit's cloud. */
-static gm_status make_kernel(gm_kernel **out, gm_context *ctx)
+/* For codes two narrower kernels beside the authors' one of variance 1: they tell apart what lies
+ * within one digit's cloud. */
+static gm_status make_kernel(gm_mmd_kernel **out, gm_context *ctx)
 {
     static const double variances[] = { 0.1, 0.3, 1 };
-    gm_status s = gm_kernel_create(out, ctx);
-    for (int i = 0; i < 3 && !s; i++) s = gm_kernel_add_gaussian(*out, 1, sqrt(variances[i]));
+    gm_status s = gm_mmd_kernel_create(out, ctx);
+    for (int i = 0; i < 3 && !s; i++) s = gm_mmd_kernel_add_gaussian(*out, 1, sqrt(variances[i]));
     return s;
 }
 
@@ -231,14 +239,15 @@ static gm_status make_gmmn(gm_gmmn **out, const struct gmmn *g, gm_autoencoder *
     gm_gmmn_options o = GM_GMMN_OPTIONS_INIT;
     gm_status s;
     if ((s = make_generator(&generator, ctx, autoencoder ? CODES : PIXELS))) goto out;
-    if ((s = make_optimizer(&o.optimizer, ctx, g->rate, autoencoder ? 0 : PIXEL_MOMENTUM, steps))) goto out;
+    if ((s = make_optimizer(&o.optimizer, ctx, g->rate, autoencoder ? 0 : PIXEL_MOMENTUM, steps)))
+        goto out;
     if (autoencoder && (s = make_kernel(&o.kernel, ctx))) goto out;
     o.loss = g->loss;
     o.average = g->average;
     o.autoencoder = autoencoder;
     s = gm_gmmn_create(out, ctx, generator, &o);
 out:
-    gm_kernel_release(o.kernel);
+    gm_mmd_kernel_release(o.kernel);
     gm_optimizer_release(o.optimizer);
     gm_generator_release(generator);
     return s;
@@ -260,12 +269,16 @@ static gm_status draw(const struct gmmn *g, gm_model *model, const char *file, c
 static void draw_curve(const struct gmmn *g)
 {
     char path[OPTIONS_PATH_SIZE];
-    const struct plot_series series[] = { { .label = "training", .y = g->curve, .count = g->count } };
-    const struct plot plot = { .title = "Generative moment matching network", .x_label = "epoch",
+    const struct plot_series series[] = {
+        { .label = "training", .y = g->curve, .count = g->count }
+    };
+    const struct plot plot = { .title = "Generative moment matching network",
+                               .x_label = "epoch",
                                .panels = 1,
                                .panel = { { .y_label = g->loss == GM_GMMN_MMD ? "MMD" : "MMD^2",
                                             .log_y = 1 } },
-                               .series = series, .series_count = 1 };
+                               .series = series,
+                               .series_count = 1 };
     plot_write(options_out_path(&g->run->options, "loss.png", path), &plot);
 }
 
@@ -317,7 +330,8 @@ static gm_status report(const struct gmmn *g, struct json *json, gm_model *model
     return GM_OK;
 }
 
-/* The authors' split of MNIST's 60 000 training digits. Data with a validation part of their own keep it. */
+/* The authors' split of MNIST's 60 000 training digits. Data with a validation part of their own
+ * keep it. */
 static gm_status hold_out(struct mnist *m, int64_t seed)
 {
     gm_dataset *all = NULL, *train = NULL, *valid = NULL;
@@ -340,8 +354,13 @@ int main(int argc, char **argv)
 {
     struct run r;
     struct mnist m = { 0 };
-    struct gmmn g = { .run = &r, .loss = GM_GMMN_MMD, .rate = 0, .average = 0.99, .steps = 0,
-                      .autoencoder_epochs = 0, .parzen_samples = 10000 };
+    struct gmmn g = { .run = &r,
+                      .loss = GM_GMMN_MMD,
+                      .rate = 0,
+                      .average = 0.99,
+                      .steps = 0,
+                      .autoencoder_epochs = 0,
+                      .parzen_samples = 10000 };
     struct json json;
     int status;
     gm_autoencoder *autoencoder = NULL;
@@ -351,7 +370,9 @@ int main(int argc, char **argv)
         OPTION_FLAG("autoencoder", &g.autoencoder, "match codes of an autoencoder, not pixels"),
         OPTION_FLAG("layerwise", &g.layerwise, "fit the autoencoder pair by pair before all of it"),
         OPTION_CHOICE("loss", &g.loss, loss_names, "MMD^2 or its root"),
-        OPTION_REAL("rate", &g.rate, 0, 10, "first learning rate, of Adam on codes, of gradient descent on pixels; 0: chosen"),
+        OPTION_REAL(
+            "rate", &g.rate, 0, 10,
+            "first learning rate, of Adam on codes, of gradient descent on pixels; 0: chosen"),
         OPTION_REAL("average", &g.average, 0, 0.99999,
                     "decay of the averaged weights that sample; 0: none"),
         OPTION_INT("steps", &g.steps, 0, 100000000,
@@ -378,7 +399,8 @@ int main(int argc, char **argv)
     if (g.rate <= 0) g.rate = g.autoencoder ? CODE_RATE : PIXEL_RATE;
     if (!r.options.epochs) r.options.epochs = (g.steps + each - 1) / each;
     if (!g.autoencoder_epochs)
-        g.autoencoder_epochs = options_given(&r.options, "epochs") ? r.options.epochs : AUTOENCODER_EPOCHS;
+        g.autoencoder_epochs =
+            options_given(&r.options, "epochs") ? r.options.epochs : AUTOENCODER_EPOCHS;
     if (g.autoencoder && (s = fit_autoencoder(&g, &autoencoder, &m))) goto out;
     gm_model *model = gm_autoencoder_model(autoencoder);
     if (!g.stopped) {

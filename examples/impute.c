@@ -1,12 +1,13 @@
 /* impute.c - completes pictures of which a part is known, by a model with exact conditionals.
  *
- *     impute                              fits a model to digits and completes the lower halves of ten test digits
- *     impute --model FILE --hide upper    asks a saved autoregressive model
+ *     impute                              fits a model to digits and completes the lower halves of
+ * ten test digits impute --model FILE --hide upper    asks a saved autoregressive model
  *
- * What is given comes first in the order of a model that knows rows from top to bottom when the lower part is hidden: completions
- * are then exact draws from p(hidden | given), and the log-likelihood of the hidden part is exact. For other
- * parts and models of one order it resamples --draws proposals by their weight (gm_autoregressive_impute).
- * Writes completions.png: originals, what is given, completions.
+ * What is given comes first in the order of a model that knows rows from top to bottom when the
+ * lower part is hidden: completions are then exact draws from p(hidden | given), and the
+ * log-likelihood of the hidden part is exact. For other parts and models of one order it resamples
+ * --draws proposals by their weight (gm_autoregressive_impute). Writes completions.png: originals,
+ * what is given, completions.
  */
 #include <math.h>
 #include <stdio.h>
@@ -30,9 +31,10 @@ static const char *const sides[] = { "lower", "upper", "left", "right", NULL };
 /* What was found over the test rows that were measured. */
 struct found {
     int64_t rows;
-    double wrong, guess_wrong; /* share of hidden values: of a completion, of the mean's nearest value */
-    double nll, nll_error;     /* -log p(hidden | given), nats a row; NaN: not exact */
-    double ess;                /* effective proposals; NaN: exact */
+    double wrong,
+        guess_wrong; /* share of hidden values: of a completion, of the mean's nearest value */
+    double nll, nll_error; /* -log p(hidden | given), nats a row; NaN: not exact */
+    double ess;            /* effective proposals; NaN: exact */
 };
 
 /* Which values of one row are given. */
@@ -46,12 +48,13 @@ static void mark_known(const struct density *d, int side, uint8_t *known)
     }
 }
 
-/* Completes `count` rows in place. *exact becomes 0 when that takes proposals, whose effective number goes to ess. */
+/* Completes `count` rows in place. *exact becomes 0 when that takes proposals, whose effective
+ * number goes to ess. */
 static gm_status complete(gm_model *model, float *rows, const uint8_t *known, int64_t count,
                           int64_t draws, int *exact, double *ess)
 {
-    gm_status s = *exact ? gm_autoregressive_sample_given(model, rows, known, count, NULL)
-                         : GM_E_UNSUPPORTED;
+    gm_status s =
+        *exact ? gm_autoregressive_sample_given(model, rows, known, count, NULL) : GM_E_UNSUPPORTED;
     if (s != GM_E_UNSUPPORTED) return s;
     gm_impute_options o = GM_IMPUTE_OPTIONS_INIT;
     *exact = 0;
@@ -81,8 +84,9 @@ static gm_status choose_rows(const struct density *d, int64_t place[SHOWN], int6
 static gm_status draw(const struct density *d, gm_model *model, const uint8_t *known,
                       int64_t completions, int64_t draws)
 {
-    static const char *const names[MOST + 2] = { "test row", "given", "1", "2", "3", "4", "5", "6", "7",
-                                                 "8", "9", "10", "11", "12", "13", "14", "15", "16" };
+    static const char *const names[MOST + 2] = { "test row", "given", "1",  "2",  "3",  "4",
+                                                 "5",        "6",     "7",  "8",  "9",  "10",
+                                                 "11",       "12",    "13", "14", "15", "16" };
     const int64_t width = d->width, columns = completions + 2;
     int64_t place[SHOWN], count;
     char path[OPTIONS_PATH_SIZE];
@@ -107,16 +111,22 @@ static gm_status draw(const struct density *d, gm_model *model, const uint8_t *k
     if (!s) s = complete(model, rows, all_known, count * completions, draws, &exact, ess);
     for (int64_t i = 0; !s && i < count; i++) {
         float *line = images + i * columns * width;
-        memcpy(line + 2 * width, rows + i * completions * width, (size_t)(completions * width) * sizeof *rows);
+        memcpy(line + 2 * width, rows + i * completions * width,
+               (size_t)(completions * width) * sizeof *rows);
         memcpy(line + width, line, (size_t)width * sizeof *rows);
     }
     if (!s) density_to_grey(d, images, cells);
     for (int64_t i = 0; !s && i < count; i++)
         for (int64_t k = 0; k < width; k++)
             if (!known[k]) images[(i * columns + 1) * width + k] = 0.4f;
-    const struct grid grid = { .images = images, .count = (int)cells, .channels = 1,
-                               .height = (int)d->height, .width = (int)d->across, .columns = (int)columns,
-                               .title = exact ? "Draws from p(hidden | given)" : "Resampled completions",
+    const struct grid grid = { .images = images,
+                               .count = (int)cells,
+                               .channels = 1,
+                               .height = (int)d->height,
+                               .width = (int)d->across,
+                               .columns = (int)columns,
+                               .title =
+                                   exact ? "Draws from p(hidden | given)" : "Resampled completions",
                                .column_labels = d->height > 1 ? names : NULL };
     if (!s) grid_draw(options_out_path(&d->run->options, "completions.png", path), &grid);
     free(ess);
@@ -137,8 +147,8 @@ static gm_status add_nll(gm_model *model, const float *rows, const uint8_t *know
     return s;
 }
 
-static gm_status measure(const struct density *d, gm_model *model, const uint8_t *known, int64_t draws,
-                         struct found *found)
+static gm_status measure(const struct density *d, gm_model *model, const uint8_t *known,
+                         int64_t draws, struct found *found)
 {
     const int64_t width = d->width, rows = gm_dataset_rows(d->test);
     const int64_t total = found->rows < rows ? found->rows : rows;
@@ -209,8 +219,8 @@ int main(int argc, char **argv)
         DENSITY_GREY_OPTION(&d),
     };
 
-    int status = run_begin(&r, "impute", "Completes rows of which a half is known.", argc, argv, own,
-                           (int)(sizeof own / sizeof *own));
+    int status = run_begin(&r, "impute", "Completes rows of which a half is known.", argc, argv,
+                           own, (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;
     d.labels = !d.dataset || !strcmp(d.dataset, "mnist");
     status = density_open(&d);

@@ -1,9 +1,11 @@
-/* linear_ar.c - a linear autoregressive network: for bits the fully visible belief network (Frey 1998).
+/* linear_ar.c - a linear autoregressive network: for bits the fully visible belief network (Frey
+ * 1998).
  *
  *     linear_ar --dataset dna --weight-decay 3e-3 --epochs 600 --patience 20
  *     linear_ar --dataset mushrooms --batch 20 --rate 3e-3 --epochs 600 --patience 20
- *     linear_ar --dataset mnist --data DIR --order random --rate 1e-2 --last-rate 0 --weight-decay 1e-4 --patience 0
- *     linear_ar --dataset NAME --data DIR --ridge 1e-3     real values, in closed form
+ *     linear_ar --dataset mnist --data DIR --order random --rate 1e-2 --last-rate 0 --weight-decay
+ * 1e-4 --patience 0 linear_ar --dataset NAME --data DIR --ridge 1e-3     real values, in closed
+ * form
  */
 #include <stdlib.h>
 
@@ -22,8 +24,8 @@ static gm_status draw_order(int64_t *order, const struct density *d)
     return s;
 }
 
-static gm_status make(gm_linear_ar **out, const struct density *d, int64_t *order, double rate, double last,
-                      double weight_decay)
+static gm_status make(gm_linear_ar **out, const struct density *d, int64_t *order, double rate,
+                      double last, double weight_decay)
 {
     gm_linear_ar_options o = GM_LINEAR_AR_OPTIONS_INIT;
     gm_status s = order ? draw_order(order, d) : GM_OK;
@@ -53,14 +55,18 @@ int main(int argc, char **argv)
     gm_status s = GM_OK;
     const struct option own[] = {
         OPTION_REAL("rate", &rate, 1e-12, 1e30, "learning rate of Adam"),
-        OPTION_REAL("last-rate", &last, 0, 1, "the rate falls in a straight line to this part of it"),
-        OPTION_REAL("weight-decay", &weight_decay, 0, 1e30, "adds half of it times the sum of squared weights to the loss"),
+        OPTION_REAL("last-rate", &last, 0, 1,
+                    "the rate falls in a straight line to this part of it"),
+        OPTION_REAL("weight-decay", &weight_decay, 0, 1e30,
+                    "adds half of it times the sum of squared weights to the loss"),
         OPTION_CHOICE("order", &random_order, orders, "of the columns; random: --seed's"),
-        OPTION_REAL("ridge", &ridge, -1, 1e30, "real values start from the closed form with this ridge; -1: from zero"),
+        OPTION_REAL("ridge", &ridge, -1, 1e30,
+                    "real values start from the closed form with this ridge; -1: from zero"),
         DENSITY_OPTIONS(&d),
     };
 
-    options_init(&r.options, "linear_ar", "Trains a linear autoregressive network on bits or real values.");
+    options_init(&r.options, "linear_ar",
+                 "Trains a linear autoregressive network on bits or real values.");
     r.options.epochs = 40;
     r.options.batch = 100;
     status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));

@@ -1,11 +1,14 @@
-/* made.c - MADE on bits, or on class numbers and real values: exact likelihoods from one pass of a masked network.
+/* made.c - MADE on bits, or on class numbers and real values: exact likelihoods from one pass of a
+ * masked network.
  *
  *     made --dataset mushrooms                               one set of masks, natural order
- *     made --dataset dna --masks 0 --random-orders --orders 300   new masks for each update; the mean of 300 sets is scored
- *     made --dataset mnist --data DIR --hidden 4000          binarised digits
+ *     made --dataset dna --masks 0 --random-orders --orders 300   new masks for each update; the
+ * mean of 300 sets is scored made --dataset mnist --data DIR --hidden 4000          binarised
+ * digits
  *
- * The rate falls linearly to zero over the epochs (but Adadelta's). With several sets --valid-orders of them are averaged in each epoch's
- * validation, --orders at the end. Writes samples_first.png, samples_last.png, loss.png and model.safetensors.
+ * The rate falls linearly to zero over the epochs (but Adadelta's). With several sets
+ * --valid-orders of them are averaged in each epoch's validation, --orders at the end. Writes
+ * samples_first.png, samples_last.png, loss.png and model.safetensors.
  */
 #include <math.h>
 #include <string.h>
@@ -20,8 +23,8 @@
 static const char *const optimizers[] = { "adam", "adadelta", "adagrad", NULL };
 static const char *const degrees[] = { "spread", "cyclic", "random", NULL };
 static const char *const activations[] = { "relu", "tanh", "sigmoid", "softplus", NULL };
-static const int32_t activation_of[] = { GM_ACTIVATION_RELU, GM_ACTIVATION_TANH, GM_ACTIVATION_SIGMOID,
-                                         GM_ACTIVATION_SOFTPLUS };
+static const int32_t activation_of[] = { GM_ACTIVATION_RELU, GM_ACTIVATION_TANH,
+                                         GM_ACTIVATION_SIGMOID, GM_ACTIVATION_SOFTPLUS };
 
 struct settings {
     int64_t hidden, layers, masks, orders, valid_orders, components;
@@ -29,7 +32,8 @@ struct settings {
     int optimizer, degrees, activation, random_orders, connectivity, direct, orthogonal;
 };
 
-static gm_status make_optimizer(gm_optimizer **out, const struct settings *set, const struct density *d)
+static gm_status make_optimizer(gm_optimizer **out, const struct settings *set,
+                                const struct density *d)
 {
     gm_context *ctx = d->run->context;
     if (set->optimizer == 1) { /* the constants of Germain et al. */
@@ -49,7 +53,8 @@ static gm_status make_optimizer(gm_optimizer **out, const struct settings *set, 
     return density_adam(out, d, set->rate, 0, set->decay);
 }
 
-/* Bits: the outputs' biases become the logits of the columns' means, so that training starts from the marginals. */
+/* Bits: the outputs' biases become the logits of the columns' means, so that training starts from
+ * the marginals. */
 static gm_status start(gm_made *made, const struct density *d)
 {
     gm_param *bias = gm_params_find(gm_model_params(gm_made_model(made)), "output.bias");
@@ -108,15 +113,20 @@ int main(int argc, char **argv)
         OPTION_INT("hidden", &set.hidden, 1, 1000000, "hidden units of a layer"),
         OPTION_INT("layers", &set.layers, 1, GM_MADE_MAX_LAYERS, "hidden layers"),
         OPTION_CHOICE("activation", &set.activation, activations, "of the hidden units"),
-        OPTION_INT("masks", &set.masks, 0, 1000000, "sets of masks in turn; 0: new ones for each update"),
+        OPTION_INT("masks", &set.masks, 0, 1000000,
+                   "sets of masks in turn; 0: new ones for each update"),
         OPTION_CHOICE("degrees", &set.degrees, degrees, "of the hidden units"),
         OPTION_FLAG("random-orders", &set.random_orders, "each set has an order of its own"),
-        OPTION_FLAG("connectivity", &set.connectivity, "weights of the connections as well, for several sets"),
-        OPTION_INT("orders", &set.orders, 0, 100000, "sets averaged in the scores; 0: as in the validation"),
-        OPTION_INT("valid-orders", &set.valid_orders, 1, 100000, "sets averaged in each epoch's validation"),
+        OPTION_FLAG("connectivity", &set.connectivity,
+                    "weights of the connections as well, for several sets"),
+        OPTION_INT("orders", &set.orders, 0, 100000,
+                   "sets averaged in the scores; 0: as in the validation"),
+        OPTION_INT("valid-orders", &set.valid_orders, 1, 100000,
+                   "sets averaged in each epoch's validation"),
         OPTION_FLAG("direct", &set.direct, "weights from inputs to outputs as well"),
         OPTION_FLAG("orthogonal", &set.orthogonal, "weights start orthogonal"),
-        OPTION_INT("components", &set.components, 1, 1000, "Gaussians of a conditional, for real values"),
+        OPTION_INT("components", &set.components, 1, 1000,
+                   "Gaussians of a conditional, for real values"),
         OPTION_CHOICE("optimizer", &set.optimizer, optimizers, "which one"),
         OPTION_REAL("rate", &set.rate, 1e-12, 1e3, "first learning rate of Adam and Adagrad"),
         OPTION_REAL("weight-decay", &set.decay, 0, 1e3, "L2 penalty's gradient, for each weight"),
@@ -124,11 +134,12 @@ int main(int argc, char **argv)
         DENSITY_GREY_OPTION(&d),
     };
 
-    int status = run_begin(&r, "made", "Trains a masked autoencoder for distribution estimation.", argc,
-                           argv, own, (int)(sizeof own / sizeof *own));
+    int status = run_begin(&r, "made", "Trains a masked autoencoder for distribution estimation.",
+                           argc, argv, own, (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;
     if (set.masks && set.orders > set.masks) {
-        say("--orders is %lld, but there are %lld --masks", (long long)set.orders, (long long)set.masks);
+        say("--orders is %lld, but there are %lld --masks", (long long)set.orders,
+            (long long)set.masks);
         return run_end(&r, GM_OK, 2);
     }
     status = density_open(&d);

@@ -1,11 +1,14 @@
-/* nade.c - NADE on bits, or on real values: exact likelihoods from hidden units that all conditionals share.
+/* nade.c - NADE on bits, or on real values: exact likelihoods from hidden units that all
+ * conditionals share.
  *
  *     nade --dataset dna                          one order of the columns
- *     nade --dataset mushrooms --order-agnostic   trained for all orders; scored with 1 and with --orders of them
- *     nade --dataset mnist --data DIR             500 sigmoid units on binarised digits
+ *     nade --dataset mushrooms --order-agnostic   trained for all orders; scored with 1 and with
+ * --orders of them nade --dataset mnist --data DIR             500 sigmoid units on binarised
+ * digits
  *
- * Bits and bytes that become bits (see common/density.h); bytes as class numbers with --grey; files of floats with mixtures of Gaussians.
- * Adam, whose rate falls linearly to zero over the epochs. Writes samples_first.png, samples_last.png, loss.png and model.safetensors.
+ * Bits and bytes that become bits (see common/density.h); bytes as class numbers with --grey; files
+ * of floats with mixtures of Gaussians. Adam, whose rate falls linearly to zero over the epochs.
+ * Writes samples_first.png, samples_last.png, loss.png and model.safetensors.
  */
 #include <math.h>
 
@@ -15,7 +18,8 @@
 #include "common/say.h"
 
 static const char *const activations[] = { "sigmoid", "tanh", "relu", NULL };
-static const int32_t activation_of[] = { GM_ACTIVATION_SIGMOID, GM_ACTIVATION_TANH, GM_ACTIVATION_RELU };
+static const int32_t activation_of[] = { GM_ACTIVATION_SIGMOID, GM_ACTIVATION_TANH,
+                                         GM_ACTIVATION_RELU };
 
 struct settings {
     int64_t hidden, layers, orders, components;
@@ -37,19 +41,21 @@ static gm_status make(gm_nade **out, const struct settings *set, const struct de
     if (!d->classes) o.kind = GM_CONDITIONAL_GAUSSIAN_MIXTURE;
     if (d->classes > 2) o.kind = GM_CONDITIONAL_CATEGORICAL, o.classes = d->classes;
     if (!s) s = gm_nade_create(out, d->run->context, d->width, &o);
-    if (!s) s = gm_nade_start(*out, d->train);
+    if (!s) s = gm_nade_init_biases(*out, d->train);
     gm_optimizer_release(o.optimizer);
     return s;
 }
 
 /* The test rows with one order alone. */
-static gm_status one_order(struct density *d, gm_nade *nade, const struct settings *set, struct json *j)
+static gm_status one_order(struct density *d, gm_nade *nade, const struct settings *set,
+                           struct json *j)
 {
     double nll = NAN, error = NAN;
     if (!set->agnostic || d->stopped) return GM_OK;
     gm_status s = gm_nade_set_orders(nade, 1);
-    if (!s) s = density_score(d, gm_nade_model(nade), d->test, gm_dataset_rows(d->test), "test rows, one order",
-                              NULL, &nll, &error);
+    if (!s)
+        s = density_score(d, gm_nade_model(nade), d->test, gm_dataset_rows(d->test),
+                          "test rows, one order", NULL, &nll, &error);
     if (s && s != GM_E_CANCELLED) return s;
     json_whole(j, "orders", set->orders);
     json_number(j, "test_nll_one_order", nll);
@@ -68,18 +74,20 @@ int main(int argc, char **argv)
         OPTION_INT("hidden", &set.hidden, 1, 1000000, "hidden units of a layer"),
         OPTION_CHOICE("activation", &set.activation, activations, "of the hidden units"),
         OPTION_FLAG("order-agnostic", &set.agnostic, "train for all orders of the columns"),
-        OPTION_INT("orders", &set.orders, 1, 4096, "orders averaged in scores, with --order-agnostic"),
+        OPTION_INT("orders", &set.orders, 1, 4096,
+                   "orders averaged in scores, with --order-agnostic"),
         OPTION_INT("layers", &set.layers, 1, 2, "hidden layers; 2 with --order-agnostic only"),
         OPTION_FLAG("tied", &set.tied, "outputs have the inputs' weights"),
-        OPTION_INT("components", &set.components, 1, 1000, "Gaussians of a conditional, for real values"),
+        OPTION_INT("components", &set.components, 1, 1000,
+                   "Gaussians of a conditional, for real values"),
         OPTION_REAL("rate", &set.rate, 1e-12, 1e3, "first learning rate of Adam"),
         OPTION_REAL("weight-decay", &set.decay, 0, 1e3, "L2 penalty's gradient, for each weight"),
         DENSITY_OPTIONS(&d),
         DENSITY_GREY_OPTION(&d),
     };
 
-    int status = run_begin(&r, "nade", "Trains a neural autoregressive distribution estimator.", argc, argv,
-                           own, (int)(sizeof own / sizeof *own));
+    int status = run_begin(&r, "nade", "Trains a neural autoregressive distribution estimator.",
+                           argc, argv, own, (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;
     if (set.layers > 1 && !set.agnostic) {
         say("--layers 2 wants --order-agnostic");

@@ -1,4 +1,5 @@
-/* neural_ar.c - a neural autoregressive network: a hidden group for each column (Bengio and Bengio 2000).
+/* neural_ar.c - a neural autoregressive network: a hidden group for each column (Bengio and Bengio
+ * 2000).
  *
  *     neural_ar --dataset dna --hidden 2 --weight-decay 3e-3 --epochs 600 --patience 20
  *     neural_ar --dataset mushrooms
@@ -9,7 +10,8 @@
 #include "common/density.h"
 
 static const char *const functions[] = { "relu", "tanh", "sigmoid", NULL };
-static const int32_t activations[] = { GM_ACTIVATION_RELU, GM_ACTIVATION_TANH, GM_ACTIVATION_SIGMOID };
+static const int32_t activations[] = { GM_ACTIVATION_RELU, GM_ACTIVATION_TANH,
+                                       GM_ACTIVATION_SIGMOID };
 
 int main(int argc, char **argv)
 {
@@ -26,12 +28,15 @@ int main(int argc, char **argv)
         OPTION_CHOICE("activation", &function, functions, "of the hidden units"),
         OPTION_FLAG("no-direct", &bare, "leave out the direct connections"),
         OPTION_REAL("rate", &rate, 1e-12, 1e30, "learning rate of Adam"),
-        OPTION_REAL("last-rate", &last, 0, 1, "the rate falls in a straight line to this part of it"),
-        OPTION_REAL("weight-decay", &o.weight_decay, 0, 1e30, "adds half of it times the sum of squared weights to the loss"),
+        OPTION_REAL("last-rate", &last, 0, 1,
+                    "the rate falls in a straight line to this part of it"),
+        OPTION_REAL("weight-decay", &o.weight_decay, 0, 1e30,
+                    "adds half of it times the sum of squared weights to the loss"),
         DENSITY_OPTIONS(&d),
     };
 
-    options_init(&r.options, "neural_ar", "Trains a neural autoregressive network on bits or real values.");
+    options_init(&r.options, "neural_ar",
+                 "Trains a neural autoregressive network on bits or real values.");
     r.options.epochs = 40;
     r.options.batch = 100;
     status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));

@@ -1,4 +1,5 @@
-/* pixelcnn.c - PixelCNN on binarised digits, or on images of one channel: exact likelihoods from masked convolutions.
+/* pixelcnn.c - PixelCNN on binarised digits, or on images of one channel: exact likelihoods from
+ * masked convolutions.
  *
  *     pixelcnn --data DIR                       MNIST's files in DIR, bits drawn once (static)
  *     pixelcnn --data DIR --dynamic             training bits drawn anew in each epoch
@@ -6,8 +7,8 @@
  *     pixelcnn --grey                           256 grey values instead of bits
  *     pixelcnn --start FILE --rate 2e-3         goes on from a saved network of the same options
  *
- * Adam, whose rate falls along half a cosine to zero over the epochs. Writes samples_first.png, samples_last.png, loss.png and
- * model.safetensors.
+ * Adam, whose rate falls along half a cosine to zero over the epochs. Writes samples_first.png,
+ * samples_last.png, loss.png and model.safetensors.
  */
 #include <gm/gm.h>
 
@@ -54,14 +55,17 @@ static int same_parameters(const gm_params *a, const gm_params *b)
     for (int64_t i = 0; i < count; i++) {
         const gm_param *p = gm_params_get(a, i), *q = gm_params_get(b, i);
         const int32_t rank = gm_param_rank(p);
-        if (strcmp(gm_params_name(a, i), gm_params_name(b, i)) || gm_param_rank(q) != rank) return 0;
+        if (strcmp(gm_params_name(a, i), gm_params_name(b, i)) || gm_param_rank(q) != rank)
+            return 0;
         if (memcmp(gm_param_shape(p), gm_param_shape(q), (size_t)rank * sizeof(int64_t))) return 0;
     }
     return 1;
 }
 
-/* Gives the network the weights of a saved one. Returns OPTIONS_GO_ON, or an exit status, then *s may say why. */
-static int take_weights(gm_pixelcnn *net, const struct settings *set, const struct density *d, gm_status *s)
+/* Gives the network the weights of a saved one. Returns OPTIONS_GO_ON, or an exit status, then *s
+ * may say why. */
+static int take_weights(gm_pixelcnn *net, const struct settings *set, const struct density *d,
+                        gm_status *s)
 {
     gm_model *saved = NULL;
     float *values = NULL;
@@ -73,7 +77,8 @@ static int take_weights(gm_pixelcnn *net, const struct settings *set, const stru
     gm_params *to = gm_model_params(gm_pixelcnn_model(net));
     const int64_t count = gm_params_elements(to);
     if (!gm_pixelcnn_from_model(saved) || !same_parameters(from, to)) {
-        say("--start is a %s of %lld weights, but the options ask for a pixelcnn of other shapes, with %lld",
+        say("--start is a %s of %lld weights, but the options ask for a pixelcnn of other shapes, "
+            "with %lld",
             gm_model_family(saved), (long long)gm_params_elements(from), (long long)count);
         status = 2;
         goto out;
@@ -99,13 +104,15 @@ int main(int argc, char **argv)
     const struct option own[] = {
         OPTION_INT("hidden", &set.net.hidden, 1, 4096, "channels h of a layer"),
         OPTION_INT("blocks", &set.net.blocks, 0, 1000, "residual blocks"),
-        OPTION_INT("first-kernel", &set.net.first_kernel, 3, 15, "size of the first convolution, odd"),
+        OPTION_INT("first-kernel", &set.net.first_kernel, 3, 15,
+                   "size of the first convolution, odd"),
         OPTION_INT("kernel", &set.net.kernel, 3, 15, "size of the others, odd"),
         OPTION_INT("head", &set.net.head, 1, 65536, "channels before the logits"),
         OPTION_FLAG("gated", &set.gated, "the gated network of two stacks"),
         OPTION_FLAG("conditional", &set.conditional, "give the network each image's label"),
         OPTION_REAL("rate", &set.rate, 1e-12, 1e3, "highest learning rate of Adam"),
-        OPTION_TEXT("start", &set.start, "FILE", "a saved network whose weights to begin with; same options"),
+        OPTION_TEXT("start", &set.start, "FILE",
+                    "a saved network whose weights to begin with; same options"),
         DENSITY_OPTIONS(&d),
         DENSITY_GREY_OPTION(&d),
     };

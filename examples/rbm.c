@@ -1,10 +1,11 @@
-/* rbm.c - trains a restricted Boltzmann machine on bits, and estimates its partition function by annealed importance sampling.
+/* rbm.c - trains a restricted Boltzmann machine on bits, and estimates its partition function by
+ * annealed importance sampling.
  *
  *     rbm --hidden 500 --steps 25                  CD-25 (Salakhutdinov and Murray 2008)
  *     rbm --hidden 500 --persistent                PCD-1 (Tieleman 2008)
  *
- * With at most 20 hidden units the partition function is also summed exactly. Writes samples, the curves, and the weights as
- * pictures.
+ * With at most 20 hidden units the partition function is also summed exactly. Writes samples, the
+ * curves, and the weights as pictures.
  */
 #include <gm/gm.h>
 
@@ -15,8 +16,11 @@
 int main(int argc, char **argv)
 {
     struct run r;
-    struct density d = { .run = &r, .title = "Restricted Boltzmann machine",
-                         .measure = "free energy of the data less that of the chains" }; /* no measure to stop by: patience 0 */
+    struct density d = {
+        .run = &r,
+        .title = "Restricted Boltzmann machine",
+        .measure = "free energy of the data less that of the chains"
+    }; /* no measure to stop by: patience 0 */
     struct json json;
     struct binary_z z = { 0 };
     int64_t hidden = 500, runs = 100, ais_steps = 0;
@@ -31,7 +35,8 @@ int main(int argc, char **argv)
         OPTION_INT("steps", &o.steps, 1, 100000, "Gibbs steps of each update"),
         OPTION_FLAG("persistent", &persistent, "chains go on from update to update"),
         OPTION_INT("chains", &o.chains, 1, 1000000, "how many, with --persistent"),
-        OPTION_INT("sample-steps", &o.sample_steps, 1, 1000000000, "Gibbs steps behind each sample"),
+        OPTION_INT("sample-steps", &o.sample_steps, 1, 1000000000,
+                   "Gibbs steps behind each sample"),
         OPTION_REAL("rate", &rate, 1e-12, 1e3, "first learning rate of Adam"),
         OPTION_REAL("last-rate", &last, 0, 1, "what is left of the rate after the last epoch"),
         OPTION_REAL("weight-decay", &decay, 0, 1e3, "L2 penalty's gradient, for each weight"),
@@ -51,9 +56,10 @@ int main(int argc, char **argv)
     o.persistent = persistent;
     if ((s = density_adam(&o.optimizer, &d, rate, last, decay))) goto out;
     if ((s = gm_rbm_create(&rbm, r.context, d.width, hidden, &o))) goto out;
-    if ((s = gm_rbm_start(rbm, d.train))) goto out;
+    if ((s = gm_rbm_init_biases(rbm, d.train))) goto out;
     if ((s = density_train(&d, gm_rbm_model(rbm), &status))) goto out;
-    if (binary_weights(&d, "weights.png", gm_param_value(gm_rbm_weight(rbm)), hidden, d.width, 1)) status = 1;
+    if (binary_weights(&d, "weights.png", gm_param_value(gm_rbm_weight(rbm)), hidden, d.width, 1))
+        status = 1;
     means = malloc((size_t)d.width * sizeof *means);
     if (!means) {
         s = GM_E_NOMEM;
@@ -61,8 +67,10 @@ int main(int argc, char **argv)
     }
     if ((s = gm_dataset_mean(d.train, means))) goto out;
     if (!d.stopped) s = binary_log_z(&d, rbm, means, runs, ais_steps, &z);
-    if (s == GM_E_CANCELLED) d.stopped = 1;
-    else if (s) goto out;
+    if (s == GM_E_CANCELLED)
+        d.stopped = 1;
+    else if (s)
+        goto out;
     if ((s = binary_bits(&d, gm_rbm_model(rbm), "samples_bits.png"))) goto out;
     if ((s = density_report(&d, gm_rbm_model(rbm), &json, "rbm"))) goto out;
     json_whole(&json, "hidden", hidden);

@@ -1,13 +1,15 @@
-/* sbn.c - trains a sigmoid belief network on bits, and estimates the log-likelihood of test rows with draws of its recognition
- * network.
+/* sbn.c - trains a sigmoid belief network on bits, and estimates the log-likelihood of test rows
+ * with draws of its recognition network.
  *
  *     sbn --estimator nvil --layers 200,200         the deep nets of Mnih and Gregor 2014
  *     sbn --estimator vimco --layers 200 --samples 50
  *     sbn --dataset dna --layers 50 --nll-samples 1000
  *     sbn --dataset mushrooms --layers 20 --estimator gibbs   Monte Carlo EM
- *     sbn --compare --epochs 5 --limit 5000         the five with a recognition network side by side: estimators.png
+ *     sbn --compare --epochs 5 --limit 5000         the five with a recognition network side by
+ * side: estimators.png
  *
- * Writes samples as probabilities and as bits, the curves, and the weights of the lowest layer as pictures.
+ * Writes samples as probabilities and as bits, the curves, and the weights of the lowest layer as
+ * pictures.
  */
 #include <gm/gm.h>
 
@@ -20,8 +22,10 @@
 #include "common/say.h"
 #include "common/stop.h"
 
-static const char *const estimators[] = { "wake-sleep", "rws", "nvil", "vimco", "disarm", "gibbs", "mean-field", NULL };
-#define ESTIMATORS 5 /* that --compare looks at: the two of EM take far longer on rows as wide as digits */
+static const char *const estimators[] = { "wake-sleep", "rws",   "nvil",       "vimco",
+                                          "disarm",     "gibbs", "mean-field", NULL };
+#define ESTIMATORS                                                                                 \
+    5 /* that --compare looks at: the two of EM take far longer on rows as wide as digits */
 
 /* Draws for each row; 0: what is usual for the estimator. */
 static int64_t draws_of(int estimator, int64_t asked)
@@ -59,8 +63,10 @@ static int32_t on_progress(void *user, const gm_progress *p)
     return c->failed != GM_OK || stop_requested();
 }
 
-/* One estimator for the epochs of the options, from the same seed; its curve into *c. adam: rate, what is left of it, weight decay. */
-static gm_status follow(struct density *d, const gm_sbn_options *options, const double adam[3], struct curve *c)
+/* One estimator for the epochs of the options, from the same seed; its curve into *c. adam: rate,
+ * what is left of it, weight decay. */
+static gm_status follow(struct density *d, const gm_sbn_options *options, const double adam[3],
+                        struct curve *c)
 {
     const struct options *from = &d->run->options;
     gm_sbn_options o = *options;
@@ -69,7 +75,7 @@ static gm_status follow(struct density *d, const gm_sbn_options *options, const 
     gm_status s;
     if ((s = density_adam(&o.optimizer, d, adam[0], adam[1], adam[2]))) goto out;
     if ((s = gm_sbn_create(&sbn, d->run->context, d->width, &o))) goto out;
-    if ((s = gm_sbn_start(sbn, d->train))) goto out;
+    if ((s = gm_sbn_init_biases(sbn, d->train))) goto out;
     c->model = gm_sbn_model(sbn);
     c->valid = d->valid;
     c->limit = d->valid_rows;
@@ -92,14 +98,21 @@ static void draw_curves(const struct density *d, const struct curve *curves)
     char path[OPTIONS_PATH_SIZE];
     struct plot_series series[ESTIMATORS];
     for (int i = 0; i < ESTIMATORS; i++)
-        series[i] = (struct plot_series){ .label = estimators[i], .y = curves[i].bound, .count = curves[i].count };
-    const struct plot plot = { .title = d->title, .x_label = "epoch", .panels = 1,
-                               .panel = { { .y_label = "minus the bound, nats per validation row" } },
-                               .series = series, .series_count = ESTIMATORS };
+        series[i] = (struct plot_series){ .label = estimators[i],
+                                          .y = curves[i].bound,
+                                          .count = curves[i].count };
+    const struct plot plot = { .title = d->title,
+                               .x_label = "epoch",
+                               .panels = 1,
+                               .panel = { { .y_label =
+                                                "minus the bound, nats per validation row" } },
+                               .series = series,
+                               .series_count = ESTIMATORS };
     plot_write(options_out_path(&d->run->options, "estimators.png", path), &plot);
 }
 
-/* The estimators one after the other, in one plot; the bound is E_q [log p(x, h) - log q(h | x)] for each of them. */
+/* The estimators one after the other, in one plot; the bound is E_q [log p(x, h) - log q(h | x)]
+ * for each of them. */
 static gm_status compare(struct density *d, gm_sbn_options o, const double adam[3], int *status)
 {
     struct curve curves[ESTIMATORS] = { { 0 } };
@@ -127,10 +140,12 @@ static gm_status compare(struct density *d, gm_sbn_options o, const double adam[
     if (d->stopped) json_flag(&json, "stopped", 1);
     json_open(&json, "bound");
     for (int i = 0; i < ESTIMATORS; i++)
-        json_number(&json, estimators[i], curves[i].count ? curves[i].bound[curves[i].count - 1] : NAN);
+        json_number(&json, estimators[i],
+                    curves[i].count ? curves[i].bound[curves[i].count - 1] : NAN);
     json_close(&json);
     json_open(&json, "rows_per_second");
-    for (int i = 0; i < ESTIMATORS; i++) json_number(&json, estimators[i], progress_rate(&curves[i].progress));
+    for (int i = 0; i < ESTIMATORS; i++)
+        json_number(&json, estimators[i], progress_rate(&curves[i].progress));
     json_close(&json);
     if (json_end(&json)) *status = 1;
 out:
@@ -141,7 +156,9 @@ out:
 int main(int argc, char **argv)
 {
     struct run r;
-    struct density d = { .run = &r, .title = "Sigmoid belief network", .measure = "minus the bound, nats per row",
+    struct density d = { .run = &r,
+                         .title = "Sigmoid belief network",
+                         .measure = "minus the bound, nats per row",
                          DENSITY_DEFAULTS };
     struct json json;
     const char *layers = "200,200";
@@ -155,18 +172,22 @@ int main(int argc, char **argv)
     const struct option own[] = {
         OPTION_CHOICE("estimator", &estimator, estimators, "how the gradient is estimated"),
         OPTION_TEXT("layers", &layers, "N,N", "hidden units of each layer, the lowest first"),
-        OPTION_INT("samples", &o.samples, 0, 100000,
-                   "draws of the hidden units for each row; 0: 5 for rws and vimco, 1 for the others"),
+        OPTION_INT(
+            "samples", &o.samples, 0, 100000,
+            "draws of the hidden units for each row; 0: 5 for rws and vimco, 1 for the others"),
         OPTION_INT("nll-samples", &o.log_prob_samples, 1, 100000000,
                    "draws of the estimate of log p(x) for each row"),
-        OPTION_INT("sweeps", &o.sweeps, 1, 1000000, "of Gibbs sampling, or of mean field at most, for each row and step"),
-        OPTION_FLAG("persistent", &persistent, "gibbs: the chains of each row go on from epoch to epoch"),
+        OPTION_INT("sweeps", &o.sweeps, 1, 1000000,
+                   "of Gibbs sampling, or of mean field at most, for each row and step"),
+        OPTION_FLAG("persistent", &persistent,
+                    "gibbs: the chains of each row go on from epoch to epoch"),
         OPTION_REAL("rate", &rate, 1e-12, 1e3, "first learning rate of Adam"),
         OPTION_REAL("last-rate", &last, 0, 1, "what is left of the rate after the last epoch"),
         OPTION_REAL("weight-decay", &decay, 0, 1e3, "L2 penalty's gradient, for each weight"),
         OPTION_FLAG("lateral", &lateral, "units hear the earlier ones of their layer"),
         OPTION_FLAG("skip", &skip, "layers hear all higher ones"),
-        OPTION_FLAG("compare", &all, "trains with each of the first five and plots their bounds, nothing else"),
+        OPTION_FLAG("compare", &all,
+                    "trains with each of the first five and plots their bounds, nothing else"),
         DENSITY_OPTIONS(&d),
     };
 
@@ -191,9 +212,10 @@ int main(int argc, char **argv)
     o.samples = draws_of(estimator, o.samples);
     if ((s = density_adam(&o.optimizer, &d, rate, last, decay))) goto out;
     if ((s = gm_sbn_create(&sbn, r.context, d.width, &o))) goto out;
-    if ((s = gm_sbn_start(sbn, d.train))) goto out;
+    if ((s = gm_sbn_init_biases(sbn, d.train))) goto out;
     if ((s = density_train(&d, gm_sbn_model(sbn), &status))) goto out;
-    const float *weight = gm_param_value(gm_params_find(gm_model_params(gm_sbn_model(sbn)), "p0.weight"));
+    const float *weight =
+        gm_param_value(gm_params_find(gm_model_params(gm_sbn_model(sbn)), "p0.weight"));
     if (binary_weights(&d, "weights.png", weight, sizes[0], 1, sizes[0])) status = 1;
     if ((s = binary_bits(&d, gm_sbn_model(sbn), "samples_bits.png"))) goto out;
     if ((s = density_report(&d, gm_sbn_model(sbn), &json, "sbn"))) goto out;

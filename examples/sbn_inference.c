@@ -1,12 +1,14 @@
 /* sbn_inference.c - four ways to the posterior of a sigmoid belief network, side by side.
  *
- * A small net learns 4 x 4 bars: all lines across or all lines down, each line on or off by a fair coin (30 pictures). With 12
- * hidden units p(h | x) can be enumerated; Gibbs sampling, mean field and the recognition network are compared with that.
+ * A small net learns 4 x 4 bars: all lines across or all lines down, each line on or off by a fair
+ * coin (30 pictures). With 12 hidden units p(h | x) can be enumerated; Gibbs sampling, mean field
+ * and the recognition network are compared with that.
  *
  *     sbn_inference --estimator gibbs              trained by Monte Carlo EM
  *     sbn_inference --estimator wake-sleep --epochs 100
  *
- * Writes inference.png, the probability of each hidden unit for some pictures, by each way. --data is not used.
+ * Writes inference.png, the probability of each hidden unit for some pictures, by each way. --data
+ * is not used.
  */
 #include <gm/gm.h>
 
@@ -30,10 +32,14 @@
 #define ALL (PICTURES + SHOWN)
 #define WAYS 4
 
-static const char *const estimators[] = { "wake-sleep", "rws", "nvil", "vimco", "disarm", "gibbs", "mean-field", NULL };
-static const char *const ways[WAYS] = { "enumeration", "Gibbs sampling", "mean field", "recognition network" };
-/* A bar; then what no net of bars makes well, so that several causes compete: half a bar, a cross, a corner. */
-static const char shown[SHOWN][PIXELS + 1] = { "0000111100000000", "0000110000000000", "0100111101000100", "0000000000110011" };
+static const char *const estimators[] = { "wake-sleep", "rws",   "nvil",       "vimco",
+                                          "disarm",     "gibbs", "mean-field", NULL };
+static const char *const ways[WAYS] = { "enumeration", "Gibbs sampling", "mean field",
+                                        "recognition network" };
+/* A bar; then what no net of bars makes well, so that several causes compete: half a bar, a cross,
+ * a corner. */
+static const char shown[SHOWN][PIXELS + 1] = { "0000111100000000", "0000110000000000",
+                                               "0100111101000100", "0000000000110011" };
 
 struct posterior {
     double mean[WAYS][ALL * UNITS];
@@ -47,7 +53,8 @@ static void make_bars(float bars[ALL * PIXELS])
         for (int i = 0; i < PIXELS; i++)
             bars[PIXELS * n + i] = (float)(n >> (n < PICTURES / 2 ? i / SIDE : i % SIDE) & 1);
     for (int n = 0; n < SHOWN; n++)
-        for (int i = 0; i < PIXELS; i++) bars[PIXELS * (PICTURES + n) + i] = (float)(shown[n][i] - '0');
+        for (int i = 0; i < PIXELS; i++)
+            bars[PIXELS * (PICTURES + n) + i] = (float)(shown[n][i] - '0');
 }
 
 /* The pictures as all parts of the data: each TIMES times to train on, once to look at. */
@@ -55,9 +62,11 @@ static gm_status open_bars(struct density *d, const float *bars)
 {
     static float many[TIMES * PICTURES * PIXELS];
     const int64_t limit = d->run->options.limit, all = TIMES * PICTURES;
-    const int64_t shape[2] = { limit && limit < all ? limit : all, PIXELS }, once[2] = { PICTURES, PIXELS };
+    const int64_t shape[2] = { limit && limit < all ? limit : all, PIXELS },
+                  once[2] = { PICTURES, PIXELS };
     gm_status s;
-    for (int i = 0; i < TIMES; i++) memcpy(many + i * PICTURES * PIXELS, bars, PICTURES * PIXELS * sizeof *many);
+    for (int i = 0; i < TIMES; i++)
+        memcpy(many + i * PICTURES * PIXELS, bars, PICTURES * PIXELS * sizeof *many);
     strcpy(d->name, "bars");
     d->width = PIXELS;
     d->classes = 2;
@@ -84,7 +93,8 @@ static gm_status recognise(gm_sbn *sbn, const float *bars, double *mean)
 {
     static float rows[DRAWS * PIXELS], hidden[DRAWS * UNITS], chance[DRAWS * UNITS];
     for (int n = 0; n < ALL; n++) {
-        for (int i = 0; i < DRAWS; i++) memcpy(rows + i * PIXELS, bars + n * PIXELS, PIXELS * sizeof *rows);
+        for (int i = 0; i < DRAWS; i++)
+            memcpy(rows + i * PIXELS, bars + n * PIXELS, PIXELS * sizeof *rows);
         const gm_status s = gm_sbn_recognise(sbn, rows, DRAWS, hidden, chance, NULL);
         if (s) return s;
         for (int j = 0; j < UNITS; j++) {
@@ -103,7 +113,7 @@ static gm_status infer(gm_sbn *sbn, const float *bars, int64_t samples, struct p
     gm_status s;
     g.chains = 8;
     g.samples = samples;
-    g.start = GM_SBN_START_COINS; /* far apart: chains that do not mix are found out */
+    g.start = GM_SBN_INIT_UNIFORM; /* far apart: chains that do not mix are found out */
     f.iterations = 1000;
     p->chains = (gm_sbn_gibbs_result)GM_SBN_GIBBS_RESULT_INIT;
     if ((s = gm_sbn_enumerate(sbn, bars, ALL, p->exact, p->mean[0]))) return s;
@@ -114,7 +124,8 @@ static gm_status infer(gm_sbn *sbn, const float *bars, int64_t samples, struct p
     return recognise(sbn, bars, p->mean[3]);
 }
 
-/* How far a way's marginals are from the enumerated ones, over pictures from `first` up to `end` and all units. */
+/* How far a way's marginals are from the enumerated ones, over pictures from `first` up to `end`
+ * and all units. */
 static double error_of(const struct posterior *p, int way, int first, int end, double *most)
 {
     double sum = 0;
@@ -134,8 +145,8 @@ static double below(const struct posterior *p, const double *bound)
     return sum;
 }
 
-/* For each unit of each picture in turn a short level line, and gaps between pictures; enumeration is as wide as the others
- * together. */
+/* For each unit of each picture in turn a short level line, and gaps between pictures; enumeration
+ * is as wide as the others together. */
 static int draw(const struct options *o, const struct posterior *p)
 {
     enum { POINTS = 3 * SHOWN * UNITS };
@@ -154,17 +165,26 @@ static int draw(const struct options *o, const struct posterior *p)
     }
     for (int k = 0; k < 2 * WAYS - 1; k++) {
         const int way = k < WAYS ? k : k - WAYS + 1;
-        series[k] = (struct plot_series){ .label = k < WAYS ? ways[way] : NULL, .x = x[way], .count = POINTS,
-                                          .y = k < WAYS ? y[way] : off[way], .panel = k >= WAYS, .colour = way + 1 };
+        series[k] = (struct plot_series){ .label = k < WAYS ? ways[way] : NULL,
+                                          .x = x[way],
+                                          .count = POINTS,
+                                          .y = k < WAYS ? y[way] : off[way],
+                                          .panel = k >= WAYS,
+                                          .colour = way + 1 };
     }
-    const struct plot plot = { .title = "Hidden units given a bar, half a bar, a cross, a corner",
-                               .x_label = "hidden unit: for each picture 8 of layer 1, then 4 of layer 2", .panels = 2,
-                               .panel = { { .y_label = "p(unit is 1)" }, { .y_label = "less enumeration" } },
-                               .series = series, .series_count = 2 * WAYS - 1 };
+    const struct plot plot = {
+        .title = "Hidden units given a bar, half a bar, a cross, a corner",
+        .x_label = "hidden unit: for each picture 8 of layer 1, then 4 of layer 2",
+        .panels = 2,
+        .panel = { { .y_label = "p(unit is 1)" }, { .y_label = "less enumeration" } },
+        .series = series,
+        .series_count = 2 * WAYS - 1
+    };
     return plot_write(options_out_path(o, "inference.png", path), &plot);
 }
 
-static int report(struct density *d, const struct posterior *p, gm_model *model, const char *estimator)
+static int report(struct density *d, const struct posterior *p, gm_model *model,
+                  const char *estimator)
 {
     struct json json;
     static const char *const keys[WAYS] = { NULL, "gibbs", "mean_field", "recognition" };
@@ -187,8 +207,9 @@ static int report(struct density *d, const struct posterior *p, gm_model *model,
         if (k > 1) json_number(&json, "below_log_prob", below(p, k == 2 ? p->bound : p->elbo));
         json_close(&json);
         if (!d->run->options.quiet)
-            say("%s: marginals are off by %.4f in the mean, %.4f at most (pictures shown: %.4f, %.4f)", ways[k], mean,
-                most, mean_shown, most_shown);
+            say("%s: marginals are off by %.4f in the mean, %.4f at most (pictures shown: %.4f, "
+                "%.4f)",
+                ways[k], mean, most, mean_shown, most_shown);
     }
     json_number(&json, "samples_per_second", d->speed);
     json_number(&json, "seconds", run_seconds(d->run));
@@ -202,7 +223,9 @@ int main(int argc, char **argv)
     static float bars[ALL * PIXELS];
     static struct posterior p;
     struct run r;
-    struct density d = { .run = &r, .title = "Sigmoid belief network on bars", .measure = "minus the bound, nats per row" };
+    struct density d = { .run = &r,
+                         .title = "Sigmoid belief network on bars",
+                         .measure = "minus the bound, nats per row" };
     int estimator = GM_SBN_NVIL, persistent = 0, status;
     int64_t gibbs_samples = 4000;
     double rate = 0.1, last = 0.05;
@@ -213,15 +236,21 @@ int main(int argc, char **argv)
     o.samples = 0;
     const struct option own[] = {
         OPTION_CHOICE("estimator", &estimator, estimators, "how the net learns"),
-        OPTION_INT("samples", &o.samples, 0, 100000,
-                   "draws of the hidden units for each row; 0: 5 for rws and vimco, 2 for the others"),
-        OPTION_INT("sweeps", &o.sweeps, 1, 100000, "of gibbs and mean-field, for each row and step"),
-        OPTION_FLAG("persistent", &persistent, "gibbs: the chains of each row go on from epoch to epoch"),
-        OPTION_INT("gibbs-samples", &gibbs_samples, 4, 100000000, "states of each of 8 chains that count, for the comparison"),
+        OPTION_INT(
+            "samples", &o.samples, 0, 100000,
+            "draws of the hidden units for each row; 0: 5 for rws and vimco, 2 for the others"),
+        OPTION_INT("sweeps", &o.sweeps, 1, 100000,
+                   "of gibbs and mean-field, for each row and step"),
+        OPTION_FLAG("persistent", &persistent,
+                    "gibbs: the chains of each row go on from epoch to epoch"),
+        OPTION_INT("gibbs-samples", &gibbs_samples, 4, 100000000,
+                   "states of each of 8 chains that count, for the comparison"),
         OPTION_REAL("rate", &rate, 1e-12, 1e3, "learning rate of Adam at first"),
-        OPTION_REAL("last-rate", &last, 0, 1, "what is left of it at the end; in between it falls in a straight line"),
+        OPTION_REAL("last-rate", &last, 0, 1,
+                    "what is left of it at the end; in between it falls in a straight line"),
     };
-    options_init(&r.options, "sbn_inference", "Compares ways to the posterior of a sigmoid belief network.");
+    options_init(&r.options, "sbn_inference",
+                 "Compares ways to the posterior of a sigmoid belief network.");
     r.options.epochs = 40;
     r.options.batch = PICTURES;
     status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));
@@ -239,7 +268,7 @@ int main(int argc, char **argv)
     o.optimizer = adam;
     o.baseline_units = 16;
     if ((s = gm_sbn_create(&sbn, r.context, PIXELS, &o))) goto out;
-    if ((s = gm_sbn_start(sbn, d.train))) goto out;
+    if ((s = gm_sbn_init_biases(sbn, d.train))) goto out;
     if ((s = density_train(&d, gm_sbn_model(sbn), &status))) goto out;
     if ((s = infer(sbn, bars, gibbs_samples, &p))) goto out;
     if (draw(&r.options, &p)) status = 1;

@@ -161,7 +161,7 @@ int main(int argc, char **argv)
     struct progress progress;
     struct sample x = { 0 }, y = { 0 };
     struct json j;
-    gm_kernel *kernel = NULL;
+    gm_mmd_kernel *kernel = NULL;
     gm_two_sample_options settings = GM_TWO_SAMPLE_OPTIONS_INIT;
     gm_two_sample_result found = GM_TWO_SAMPLE_RESULT_INIT;
     char path[OPTIONS_PATH_SIZE];
@@ -204,8 +204,8 @@ int main(int argc, char **argv)
     if (bandwidth == 0 && (s = gm_median_bandwidth(&bandwidth, r.context, x.size, x.values, x.rows,
                                                    y.values, y.rows, (uint64_t)o->seed)))
         goto out;
-    if ((s = gm_kernel_create(&kernel, r.context))) goto out;
-    if ((s = gm_kernel_add_gaussian(kernel, 1, bandwidth))) goto out;
+    if ((s = gm_mmd_kernel_create(&kernel, r.context))) goto out;
+    if ((s = gm_mmd_kernel_add_gaussian(kernel, 1, bandwidth))) goto out;
     settings.method = linear ? GM_TWO_SAMPLE_LINEAR : GM_TWO_SAMPLE_PERMUTATION;
     settings.seed = (uint64_t)o->seed;
     settings.statistics = statistics;
@@ -245,7 +245,7 @@ int main(int argc, char **argv)
     if (json_end(&j)) status = 1;
 out:
     free(statistics);
-    gm_kernel_release(kernel);
+    gm_mmd_kernel_release(kernel);
     sample_free(&x);
     sample_free(&y);
     return run_end(&r, s, status);

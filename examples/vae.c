@@ -1,11 +1,12 @@
 /* vae.c - trains a variational autoencoder on handwritten digits (Kingma and Welling 2014).
  *
- *     vae --preset pytorch    784-400-20-400-784, ReLU, grey targets: the set-up of the PyTorch example
- *     vae --preset paper      500 tanh units, 20 latents, digits binarised anew each epoch, 50 epochs
- *     vae --preset demo       the first with 8 latents, for as many epochs as the 8000 embedded digits want
+ *     vae --preset pytorch    784-400-20-400-784, ReLU, grey targets: the set-up of the PyTorch
+ * example vae --preset paper      500 tanh units, 20 latents, digits binarised anew each epoch, 50
+ * epochs vae --preset demo       the first with 8 latents, for as many epochs as the 8000 embedded
+ * digits want
  *
- * With grey targets the test loss is no likelihood of binary data; with binarised ones the program also gives the
- * importance estimate of -log p(x) with --nll-samples draws for each test image.
+ * With grey targets the test loss is no likelihood of binary data; with binarised ones the program
+ * also gives the importance estimate of -log p(x) with --nll-samples draws for each test image.
  */
 #include <gm/gm.h>
 
@@ -35,8 +36,10 @@ static gm_status make_net(gm_layer **out, gm_context *ctx, int64_t in, const str
     gm_status s = gm_sequence_create(out, ctx);
     if (s) return s;
     gm_sequence_add_linear(*out, in, p->hidden);
-    if (p->tanh) gm_sequence_add_tanh(*out);
-    else gm_sequence_add_relu(*out);
+    if (p->tanh)
+        gm_sequence_add_tanh(*out);
+    else
+        gm_sequence_add_relu(*out);
     gm_sequence_add_linear(*out, p->hidden, last);
     return gm_sequence_status(*out);
 }
@@ -45,8 +48,9 @@ int main(int argc, char **argv)
 {
     struct run r;
     struct mnist m = { 0 };
-    struct autoencoder a = { .run = &r, .title = "Variational autoencoder", .rate = 1e-3,
-                             .floor = 1, .nll_samples = -1 };
+    struct autoencoder a = {
+        .run = &r, .title = "Variational autoencoder", .rate = 1e-3, .floor = 1, .nll_samples = -1
+    };
     struct json json;
     int choice = 0, status;
     gm_layer *encoder = NULL, *net = NULL;
@@ -56,8 +60,7 @@ int main(int argc, char **argv)
         OPTION_REAL("rate", &a.rate, 1e-12, 1e30, "learning rate of Adam"),
         OPTION_INT("nll-samples", &a.nll_samples, -1, 10000000,
                    "K of the estimate of -log p(x) after training; 0: none; -1: the preset's"),
-        OPTION_INT("nll-rows", &a.nll_rows, 0, 1000000000,
-                   "test digits to estimate it on; 0: all"),
+        OPTION_INT("nll-rows", &a.nll_rows, 0, 1000000000, "test digits to estimate it on; 0: all"),
     };
 
     options_init(&r.options, "vae", "Trains a variational autoencoder on handwritten digits.");

@@ -1,8 +1,10 @@
-/* wgan_gp.c - trains a Wasserstein GAN with gradient penalty on handwritten digits (Gulrajani et al. 2017).
+/* wgan_gp.c - trains a Wasserstein GAN with gradient penalty on handwritten digits (Gulrajani et
+ * al. 2017).
  *
- * The nets are those of the DCGAN, but the critic has no batch norm: the penalty is about the critic's gradient at each single row,
- * and batch norm lets rows hang on each other. The critic moves five times for each move of the generator. --penalty r1 takes
- * the non-saturating loss with R1 at the data instead (Mescheder, Geiger and Nowozin 2018).
+ * The nets are those of the DCGAN, but the critic has no batch norm: the penalty is about the
+ * critic's gradient at each single row, and batch norm lets rows hang on each other. The critic
+ * moves five times for each move of the generator. --penalty r1 takes the non-saturating loss with
+ * R1 at the data instead (Mescheder, Geiger and Nowozin 2018).
  */
 #include <gm/gm.h>
 
@@ -30,7 +32,8 @@ static gm_status make_gan(gm_gan **out, gm_context *ctx, const struct settings *
     nets.width = set->width;
     nets.latent = set->latent;
     nets.discriminator_norm = GM_DCGAN_NO_NORM;
-    nets.deviation = 0.05; /* without norms, 0.02 leaves the critic's first values near 0 for long */
+    nets.deviation =
+        0.05; /* without norms, 0.02 leaves the critic's first values near 0 for long */
     if ((s = gm_dcgan_generator_create(&generator, ctx, &nets))) goto out;
     if ((s = gm_dcgan_discriminator_create(&critic, ctx, &nets))) goto out;
     if ((s = adversary_adam(&g, ctx, set->rate, 0.9))) goto out;
@@ -55,11 +58,13 @@ int main(int argc, char **argv)
 {
     struct run r;
     struct mnist m = { 0 };
-    struct adversary a = { .run = &r, .title = "Wasserstein GAN with gradient penalty",
+    struct adversary a = { .run = &r,
+                           .title = "Wasserstein GAN with gradient penalty",
                            .symmetric = 1,
                            .parzen_samples = 10000 };
-    struct settings set = { .width = 64, .latent = 128, .critic_steps = 5, .rate = 1e-4,
-                            .weight = 10, .average = 0.99 };
+    struct settings set = {
+        .width = 64, .latent = 128, .critic_steps = 5, .rate = 1e-4, .weight = 10, .average = 0.99
+    };
     struct json json;
     int status;
     gm_gan *gan = NULL;
@@ -68,7 +73,8 @@ int main(int argc, char **argv)
     const struct option own[] = {
         OPTION_CHOICE("penalty", &set.penalty, penalty_names, "WGAN-GP, or R1"),
         OPTION_REAL("penalty-weight", &set.weight, 1e-12, 1e6, "weight of the penalty"),
-        OPTION_INT("critic-steps", &set.critic_steps, 1, 100, "updates of the critic for each of G"),
+        OPTION_INT("critic-steps", &set.critic_steps, 1, 100,
+                   "updates of the critic for each of G"),
         OPTION_INT("width", &set.width, 1, 1024, "channels of the largest maps"),
         OPTION_INT("latent", &set.latent, 1, 100000, "size of the noise"),
         OPTION_REAL("rate", &set.rate, 1e-12, 10, "learning rate of both players"),

@@ -1,18 +1,18 @@
 # Tests. A program links the static library, so it can reach the internals too. Each run leaves a log and a verdict
 # in build/tests; `check` reads them all at the end, so one failure does not hide another, and -j runs them abreast.
 
-suites := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
+suites := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 ooms := $(patsubst tests/oom/%.c,oom_%,$(wildcard tests/oom/*.c))
 fuzzers := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 gradchecks := $(patsubst tests/gradcheck/%.c,gradcheck_%,$(wildcard tests/gradcheck/*.c))
-scripted := floors consistency
+scripted := levels consistency
 ifeq ($(SANITIZE),)
 scripted += headers abi
 endif
 
 bin := $(BUILD)/tests
 test_warnings := -Wall -Wextra -Wshadow -Werror
-compile_test = $(CC) -std=c11 -D_POSIX_C_SOURCE=200809L -g -pthread $(sanitize) -MMD -MP -Iinclude -Ilib -Itests $(check_cflags) $(blas_cflags)
+compile_test = $(CC) -std=c11 -D_POSIX_C_SOURCE=200809L -g -pthread $(sanitize) -MMD -MP -Iinclude -Ilib -Itests -Itests/support $(check_cflags) $(blas_cflags)
 # Serial BLAS: the library's own workers are what is tested, and the bytes must not depend on BLAS's threads.
 test_environment = OPENBLAS_NUM_THREADS=1 BLIS_NUM_THREADS=1 OMP_NUM_THREADS=1 CK_FORK=no CC="$(CC)"
 
@@ -28,18 +28,18 @@ $(BUILD)/double/tests/%.o: tests/%.c $(BUILD)/flags
 
 link_test = $(CC) $(sanitize) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(check_libs) $(library_libs)
 
-$(addprefix $(bin)/,$(suites)): $(bin)/%: $(BUILD)/obj/tests/%.o $(BUILD)/obj/tests/main.o $(static)
+$(addprefix $(bin)/,$(suites)): $(bin)/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/obj/tests/support/main.o $(static)
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(Q)$(link_test)
 
-$(addprefix $(bin)/,$(ooms)): $(bin)/oom_%: $(BUILD)/obj/tests/oom/%.o $(BUILD)/obj/tests/main.o $(static)
+$(addprefix $(bin)/,$(ooms)): $(bin)/oom_%: $(BUILD)/obj/tests/oom/%.o $(BUILD)/obj/tests/support/main.o $(static)
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(Q)$(link_test)
 
 $(addprefix $(bin)/,$(gradchecks)): $(bin)/gradcheck_%: $(BUILD)/double/tests/gradcheck/%.o \
-  $(BUILD)/double/tests/main.o $(double)
+  $(BUILD)/double/tests/support/main.o $(double)
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(Q)$(link_test)
@@ -53,7 +53,7 @@ $(addprefix $(bin)/,$(fuzzers)): $(bin)/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/
 # The whole library is compiled into each, so that the fuzzer sees its branches. Run one by hand:
 # build/tests/libfuzzer/fuzz_x CORPUS tests/fuzz/seeds/x
 fuzz_link = clang -fsanitize=fuzzer,address,undefined -g -O1 -std=c11 -DGM_NO_X86 -DGM_ISA=baseline -Iinclude -Ilib \
-  -Itests $(blas_cflags) $(file_cflags)
+  -Itests -Itests/support $(blas_cflags) $(file_cflags)
 .PHONY: fuzz
 fuzz: $(fuzzers:%=$(bin)/libfuzzer/%)
 $(bin)/libfuzzer/%: tests/fuzz/%.c $(sources)
@@ -76,7 +76,7 @@ run-$(1): $(3)
 endef
 $(foreach t,$(suites) $(ooms) $(gradchecks),$(eval $(call run_rule,$(t),$(bin)/$(t),$(bin)/$(t))))
 $(foreach t,$(fuzzers),$(eval $(call run_rule,$(t),$(bin)/$(t) $(wildcard tests/fuzz/seeds/$(t:fuzz_%=%)/*),$(bin)/$(t))))
-$(eval $(call run_rule,floors,tests/floors,))
+$(eval $(call run_rule,levels,tests/levels,))
 $(eval $(call run_rule,consistency,tests/consistency,))
 $(eval $(call run_rule,headers,tests/headers/check $(bin)/headers,$(BUILD)/lib/libgm.so))
 $(eval $(call run_rule,abi,tests/abi/check $(shared) $(bin)/abi,$(shared)))
@@ -93,5 +93,5 @@ check-suites: $(addprefix run-,$(checks))
 abi-accept:
 	@CC="$(CC)" tests/abi/accept
 
--include $(suites:%=$(BUILD)/obj/tests/%.d) $(ooms:oom_%=$(BUILD)/obj/tests/oom/%.d) \
-  $(gradchecks:gradcheck_%=$(BUILD)/double/tests/gradcheck/%.d) $(BUILD)/obj/tests/main.d $(BUILD)/double/tests/main.d
+-include $(suites:%=$(BUILD)/obj/tests/unit/%.d) $(ooms:oom_%=$(BUILD)/obj/tests/oom/%.d) \
+  $(gradchecks:gradcheck_%=$(BUILD)/double/tests/gradcheck/%.d) $(BUILD)/obj/tests/support/main.d $(BUILD)/double/tests/support/main.d

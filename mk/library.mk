@@ -1,7 +1,7 @@
 # The shared and the static library; a second static one in double precision, for the gradient checks, never installed.
 
-sources := $(wildcard lib/*/*.c)
-per_isa := $(filter lib/kernels/kernels_isa.c lib/kernels/kernels_random.c,$(sources))
+sources := $(wildcard lib/*/*.c lib/*/*/*.c)
+per_isa := $(filter lib/kernels/isa/kernels_isa.c lib/kernels/isa/kernels_random.c,$(sources))
 plain := $(filter-out $(per_isa),$(sources))
 
 objects := $(plain:lib/%.c=$(BUILD)/obj/%.o) \
@@ -36,7 +36,7 @@ endef
 $(foreach isa,$(isas),$(eval $(call isa_rule,$(isa))))
 
 # The prelude turns float into double; warnings about literals stop being meaningful there.
-compile_double = $(CC) $(cflags_base) -Wall -DGM_DOUBLE -DGM_NO_X86 -include tests/double.h -Iinclude -Ilib -Itests \
+compile_double = $(CC) $(cflags_base) -Wall -DGM_DOUBLE -DGM_NO_X86 -include tests/support/double.h -Iinclude -Ilib -Itests -Itests/support \
   $(blas_cflags) $(file_cflags)
 
 $(BUILD)/double/%.o: lib/%.c $(BUILD)/flags

@@ -103,11 +103,20 @@ static void draw_curves(const struct adversary *a)
         { .label = "discriminator's loss", .x = a->x, .y = a->y[1], .count = a->count },
         { .label = a->data_label, .x = a->x, .y = a->y[2], .count = a->count, .panel = 1 },
         { .label = a->samples_label, .x = a->x, .y = a->y[3], .count = a->count, .panel = 1 },
-        { .label = "diversity", .x = a->x, .y = a->y[4], .count = a->count, .panel = 1, .dashed = 1 },
+        { .label = "diversity",
+          .x = a->x,
+          .y = a->y[4],
+          .count = a->count,
+          .panel = 1,
+          .dashed = 1 },
     };
-    const struct plot plot = { .title = a->title, .x_label = "epoch", .panels = 2,
-                               .panel = { { .y_label = "loss" }, { .y_label = "D, and diversity" } },
-                               .series = series, .series_count = 5 };
+    const struct plot plot = { .title = a->title,
+                               .x_label = "epoch",
+                               .panels = 2,
+                               .panel = { { .y_label = "loss" },
+                                          { .y_label = "D, and diversity" } },
+                               .series = series,
+                               .series_count = 5 };
     plot_write(options_out_path(&a->run->options, "loss.png", path), &plot);
 }
 
@@ -145,8 +154,10 @@ gm_status adversary_train(struct adversary *a, gm_gan *gan, gm_dataset *rows, in
     progress_end(&a->progress);
     a->rate = progress_rate(&a->progress);
     a->stopped = s == GM_E_CANCELLED;
-    if (s == GM_E_NUMERIC) run_failed(a->run, s), *status = 1; /* the last good weights are worth keeping */
-    else if (s && !a->stopped) return s;
+    if (s == GM_E_NUMERIC)
+        run_failed(a->run, s), *status = 1; /* the last good weights are worth keeping */
+    else if (s && !a->stopped)
+        return s;
     if ((s = gm_model_save(model, options_out_path(o, "model.safetensors", path)))) return s;
     if ((s = draw(a, "samples_last.png", "Samples after training"))) return s;
     draw_curves(a);

@@ -1,4 +1,5 @@
-/* adversary.h - what the GAN programs share: the curves of both players, pictures, and the measures of samples.
+/* adversary.h - what the GAN programs share: the curves of both players, pictures, and the measures
+ * of samples.
  *
  *     struct adversary a = { .run = &r, .title = "..." };
  *     status = adversary_open(&a);
@@ -24,17 +25,18 @@
 
 struct adversary {
     struct run *run;
-    const char *title;       /* of the plot */
-    int symmetric;           /* pixels are in [-1, 1], as tanh gives them, not in [0, 1] */
-    const char *data_label, *samples_label; /* what D's values are called in the plot; NULL: D(x), D(G(z)) */
+    const char *title; /* of the plot */
+    int symmetric;     /* pixels are in [-1, 1], as tanh gives them, not in [0, 1] */
+    const char *data_label,
+        *samples_label; /* what D's values are called in the plot; NULL: D(x), D(G(z)) */
     /* Called at each epoch's end with the number of the next one, from 1 on; may be NULL. */
     void (*on_epoch)(void *user, int64_t epoch);
     void *user;
-    int64_t parzen_samples;  /* 0: no Parzen estimate */
-    int fine;                /* its deviation is one of 0.10, 0.11, ... 0.29, not of ten from 0.1 to 1 */
-    const char *classifier;  /* file of a classifier that reads 1000 samples; NULL: none */
+    int64_t parzen_samples; /* 0: no Parzen estimate */
+    int fine; /* its deviation is one of 0.10, 0.11, ... 0.29, not of ten from 0.1 to 1 */
+    const char *classifier; /* file of a classifier that reads 1000 samples; NULL: none */
 
-    gm_gan *gan;             /* borrowed */
+    gm_gan *gan; /* borrowed */
     struct classifier judge;
     struct progress progress;
     double *x, *y[ADVERSARY_CURVES];
@@ -43,7 +45,7 @@ struct adversary {
     double sums[ADVERSARY_CURVES];
     int stopped;
     double rate;
-    double penalty_norm;     /* mean |grad D| over the last epoch, if there was a penalty; else NaN */
+    double penalty_norm; /* mean |grad D| over the last epoch, if there was a penalty; else NaN */
 };
 
 /* Options of all GAN programs, for their tables. */
@@ -62,11 +64,13 @@ int adversary_open(struct adversary *a);
 /* The training rows without those that validate, if m has no others: of MNIST the first 50 000. */
 gm_status adversary_rows(gm_dataset **out, const struct mnist *m);
 
-/* Draws the first grid, fits on rows, saves the model, draws the last grid and the curves. GM_OK also after Ctrl-C (a->stopped)
- * and when a player's loss was not finite (reported; *status is 1). */
+/* Draws the first grid, fits on rows, saves the model, draws the last grid and the curves. GM_OK
+ * also after Ctrl-C (a->stopped) and when a player's loss was not finite (reported; *status is 1).
+ */
 gm_status adversary_train(struct adversary *a, gm_gan *gan, gm_dataset *rows, int *status);
 
-/* Measures, and starts the line of JSON with what all of them have; the program adds its own and ends it. */
+/* Measures, and starts the line of JSON with what all of them have; the program adds its own and
+ * ends it. */
 gm_status adversary_report(struct adversary *a, struct json *json, const char *model,
                            const struct mnist *m);
 

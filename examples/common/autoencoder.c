@@ -38,8 +38,9 @@ gm_status autoencoder_data(struct autoencoder *a, const struct mnist *m)
     return s;
 }
 
-/* The published runs minimise the sum over the mini-batch, this library its mean. Adam does not mind the factor but for
- * its epsilon, which must shrink with it: else the pixels that are nearly always black learn more slowly. */
+/* The published runs minimise the sum over the mini-batch, this library its mean. Adam does not
+ * mind the factor but for its epsilon, which must shrink with it: else the pixels that are nearly
+ * always black learn more slowly. */
 static gm_status make_adam(gm_optimizer **out, const struct autoencoder *a)
 {
     const struct options *o = &a->run->options;
@@ -132,8 +133,11 @@ static void draw_curves(const struct autoencoder *a)
         { .label = "loss", .x = a->x, .y = a->y[0], .count = a->count },
         { .label = "reconstruction", .x = a->x, .y = a->y[1], .count = a->count },
         { .label = "KL(q(z | x) || p(z))", .x = a->x, .y = a->y[2], .count = a->count, .panel = 1 },
-        { .label = "loss on validation digits", .x = a->epoch, .y = a->validation,
-          .count = a->epochs, .dashed = 1 },
+        { .label = "loss on validation digits",
+          .x = a->epoch,
+          .y = a->validation,
+          .count = a->epochs,
+          .dashed = 1 },
     };
     const struct plot plot = { .title = a->title,
                                .x_label = "epoch",
@@ -145,7 +149,8 @@ static void draw_curves(const struct autoencoder *a)
     plot_write(options_out_path(&a->run->options, "loss.png", path), &plot);
 }
 
-/* The labels of the first `rows` test digits, or of the columns of a grid (test NULL); nothing for other models. */
+/* The labels of the first `rows` test digits, or of the columns of a grid (test NULL); nothing for
+ * other models. */
 static gm_status set_labels(struct autoencoder *a, gm_dataset *test, int64_t rows)
 {
     gm_model *model = gm_vae_model(a->vae);
@@ -160,8 +165,8 @@ static gm_status set_labels(struct autoencoder *a, gm_dataset *test, int64_t row
     return s;
 }
 
-/* The same codes each time, so that the two grids show the same samples before and after. A conditional model fills each
- * column with one class. */
+/* The same codes each time, so that the two grids show the same samples before and after. A
+ * conditional model fills each column with one class. */
 static gm_status draw_samples(struct autoencoder *a, const char *file, const char *title)
 {
     static const char *const digits[COLUMNS] = { "0", "1", "2", "3", "4", "5", "6", "7", "8", "9" };
@@ -173,8 +178,13 @@ static gm_status draw_samples(struct autoencoder *a, const char *file, const cha
     gm_model_seed(model, (uint64_t)o->seed);
     if (!s) s = gm_model_sample(&images, model, SHOWN);
     if (!s) {
-        const struct grid grid = { .images = gm_tensor_read(images), .count = SHOWN, .channels = 1,
-                                   .height = 28, .width = 28, .columns = COLUMNS, .title = title,
+        const struct grid grid = { .images = gm_tensor_read(images),
+                                   .count = SHOWN,
+                                   .channels = 1,
+                                   .height = 28,
+                                   .width = 28,
+                                   .columns = COLUMNS,
+                                   .title = title,
                                    .column_labels = gm_model_labels(model) ? digits : NULL };
         grid_draw(options_out_path(o, file, path), &grid);
     }
@@ -227,8 +237,10 @@ gm_status autoencoder_train(struct autoencoder *a, int *status)
     progress_end(&a->progress);
     a->speed = progress_rate(&a->progress);
     a->stopped = s == GM_E_CANCELLED;
-    if (s == GM_E_NUMERIC) run_failed(a->run, s), *status = 1; /* the last good weights are still worth keeping */
-    else if (s && !a->stopped) return s;
+    if (s == GM_E_NUMERIC)
+        run_failed(a->run, s), *status = 1; /* the last good weights are still worth keeping */
+    else if (s && !a->stopped)
+        return s;
     if ((s = gm_model_save(model, options_out_path(o, "model.safetensors", path)))) return s;
     if ((s = draw_samples(a, "samples_last.png", "Samples after training"))) return s;
     if ((s = draw_reconstructions(a))) return s;

@@ -28,7 +28,8 @@ static int32_t read_sizes(const char *text, int64_t *sizes, int32_t most)
 int32_t binary_layers(const char *text, int64_t *sizes, int32_t most)
 {
     const int32_t count = read_sizes(text, sizes, most);
-    if (!count) say("--layers %s: 1 to %d sizes with commas between them are wanted", text, (int)most);
+    if (!count)
+        say("--layers %s: 1 to %d sizes with commas between them are wanted", text, (int)most);
     return count;
 }
 
@@ -49,9 +50,11 @@ int binary_weights(const struct density *d, const char *file, const float *value
             images[u * d->width + i] = value[u * by_unit + i * by_pixel];
             most = fmax(most, fabs((double)images[u * d->width + i]));
         }
-    for (int64_t i = 0; i < count * d->width; i++) images[i] = (float)(0.5 + (double)images[i] / (2 * most));
-    const int failed = grid_write(options_out_path(&d->run->options, file, path), images, (int)count, 1,
-                                  (int)d->height, (int)d->across, 10, "Weights from layer 1");
+    for (int64_t i = 0; i < count * d->width; i++)
+        images[i] = (float)(0.5 + (double)images[i] / (2 * most));
+    const int failed =
+        grid_write(options_out_path(&d->run->options, file, path), images, (int)count, 1,
+                   (int)d->height, (int)d->across, 10, "Weights from layer 1");
     free(images);
     return failed;
 }
@@ -69,8 +72,8 @@ gm_status binary_bits(const struct density *d, gm_model *model, const char *file
     if ((s = gm_rng_create(&rng, d->run->context, (uint64_t)options->seed))) goto out;
     float *x = gm_tensor_data(samples);
     for (int64_t i = 0; i < SHOWN * d->width; i++) x[i] = gm_rng_double(rng) < (double)x[i];
-    grid_write(options_out_path(options, file, path), x, SHOWN, 1, (int)d->height, (int)d->across, 10,
-               "Samples after training, as bits");
+    grid_write(options_out_path(options, file, path), x, SHOWN, 1, (int)d->height, (int)d->across,
+               10, "Samples after training, as bits");
 out:
     gm_rng_release(rng);
     gm_tensor_release(samples);
@@ -83,8 +86,8 @@ static int32_t on_step(void *user, int64_t done, int64_t of)
     return stop_requested();
 }
 
-gm_status binary_log_z(const struct density *d, gm_rbm *rbm, const float *means, int64_t runs, int64_t steps,
-                       struct binary_z *out)
+gm_status binary_log_z(const struct density *d, gm_rbm *rbm, const float *means, int64_t runs,
+                       int64_t steps, struct binary_z *out)
 {
     static const gm_rbm_ais_result none = GM_RBM_AIS_RESULT_INIT;
     const struct options *options = &d->run->options;

@@ -185,15 +185,20 @@ gm_status classify_features(struct classifier *c, const float *rows, int64_t cou
         const int64_t shape[2] = { n, c->row_size };
         gm_tape_reset(c->tape);
         gm_var x = gm_input_array(c->tape, 2, shape, rows + begin * c->row_size);
-        for (int64_t i = 0; i + 1 < parts; i++) x = gm_apply(c->tape, gm_sequence_get(c->net, i), x);
+        for (int64_t i = 0; i + 1 < parts; i++)
+            x = gm_apply(c->tape, gm_sequence_get(c->net, i), x);
         if ((s = gm_tape_status(c->tape))) break;
         *width = gm_count(c->tape, x) / n;
         if (values == NULL) values = malloc((size_t)(count * *width) * sizeof *values);
-        if (values == NULL) s = gm_context_fail(context, GM_E_NOMEM, "no memory for features");
-        else s = gm_read(c->tape, x, values + begin * *width, n * *width);
+        if (values == NULL)
+            s = gm_context_fail(context, GM_E_NOMEM, "no memory for features");
+        else
+            s = gm_read(c->tape, x, values + begin * *width, n * *width);
     }
-    if (s) free(values);
-    else *out = values;
+    if (s)
+        free(values);
+    else
+        *out = values;
     return s;
 }
 

@@ -44,9 +44,9 @@ gm_status classify_log_probs(struct classifier *c, const float *rows, int64_t co
 gm_status classify_rows(struct classifier *c, const float *rows, int64_t count, int *labels,
                         double *confidence);
 
-/* What the network makes of rows before its last layer, [count, *width], into a new array (free it):
- * features that tell digits apart. GM_E_UNSUPPORTED: the network is no sequence of two parts or
- * more. */
+/* What the network makes of rows before its last layer, [count, *width], into a new array (free
+ * it): features that tell digits apart. GM_E_UNSUPPORTED: the network is no sequence of two parts
+ * or more. */
 gm_status classify_features(struct classifier *c, const float *rows, int64_t count, float **out,
                             int64_t *width);
 

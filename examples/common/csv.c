@@ -76,7 +76,7 @@ static int line(struct reader *r, char *text, size_t length)
         while (next < end && strchr(",;\t", *next) == NULL) next++;
         status = field(r, at, next, ++count, &value);
         if (status == 0 && wanted > 0 && count > wanted) {
-            say("%s: line %lld, column %lld: the row goes on, %lld columns are wanted", r->path,
+            say("%s: line %lld, column %lld: the row goes on, expected %lld columns", r->path,
                 (long long)r->line, (long long)count, (long long)wanted);
             status = -1;
         }
@@ -86,7 +86,7 @@ static int line(struct reader *r, char *text, size_t length)
         at = next + 1;
     }
     if (status == 0 && wanted > 0 && count < wanted) {
-        say("%s: line %lld, column %lld: the row has ended, %lld columns are wanted", r->path,
+        say("%s: line %lld, column %lld: the row has ended, expected %lld columns", r->path,
             (long long)r->line, (long long)count + 1, (long long)wanted);
         status = -1;
     }

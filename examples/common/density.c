@@ -15,7 +15,7 @@
 #define GROUP 500 /* rows scored at a time */
 #define SHOWN 100 /* samples in a grid of pictures */
 #define COLUMNS 10
-#define LINES 60  /* samples that are lines of a picture */
+#define LINES 60 /* samples that are lines of a picture */
 
 static double metric(const gm_metric *metrics, int32_t count, const char *name)
 {
@@ -81,15 +81,21 @@ static void draw_curves(const struct density *d)
     char path[OPTIONS_PATH_SIZE];
     const struct plot_series series[] = {
         { .label = "training rows", .x = d->x, .y = d->loss, .count = d->count },
-        { .label = "validation rows", .x = d->epoch, .y = d->check, .count = d->epochs, .dashed = 1 },
+        { .label = "validation rows",
+          .x = d->epoch,
+          .y = d->check,
+          .count = d->epochs,
+          .dashed = 1 },
     };
-    const struct plot plot = { .title = d->title,
-                               .x_label = "epoch",
-                               .panels = 1,
-                               .panel = { { .y_label = d->measure ? d->measure
-                                                                   : "negative log-likelihood, nats per row" } },
-                               .series = series,
-                               .series_count = 2 };
+    const struct plot plot = {
+        .title = d->title,
+        .x_label = "epoch",
+        .panels = 1,
+        .panel = { { .y_label =
+                         d->measure ? d->measure : "negative log-likelihood, nats per row" } },
+        .series = series,
+        .series_count = 2
+    };
     plot_write(options_out_path(&d->run->options, "loss.png", path), &plot);
 }
 
@@ -111,16 +117,22 @@ static void draw_lines(const struct density *d, const char *path, const float *s
     if (!both) return;
     memcpy(both, data, (size_t)size * sizeof *both);
     memcpy(both + size, samples, (size_t)size * sizeof *both);
-    const struct grid grid = { .images = both, .count = 2, .channels = 1, .height = (int)count,
-                               .width = (int)d->width, .columns = 2, .title = title,
+    const struct grid grid = { .images = both,
+                               .count = 2,
+                               .channels = 1,
+                               .height = (int)count,
+                               .width = (int)d->width,
+                               .columns = 2,
+                               .title = title,
                                .column_labels = names };
     grid_draw(path, &grid);
     free(both);
 }
 
-/* The same draws each time, so that both grids show what training changed. A conditional model fills each column with
- * one class. */
-static gm_status draw_samples(struct density *d, gm_model *model, const char *file, const char *title)
+/* The same draws each time, so that both grids show what training changed. A conditional model
+ * fills each column with one class. */
+static gm_status draw_samples(struct density *d, gm_model *model, const char *file,
+                              const char *title)
 {
     static const char *const digits[COLUMNS] = { "0", "1", "2", "3", "4", "5", "6", "7", "8", "9" };
     const struct options *o = &d->run->options;
@@ -137,9 +149,13 @@ static gm_status draw_samples(struct density *d, gm_model *model, const char *fi
     density_to_grey(d, gm_tensor_data(images), count);
     options_out_path(o, file, path);
     if (d->height > 1) {
-        const struct grid grid = { .images = gm_tensor_read(images), .count = (int)count, .channels = 1,
-                                   .height = (int)d->height, .width = (int)d->across,
-                                   .columns = COLUMNS, .title = title,
+        const struct grid grid = { .images = gm_tensor_read(images),
+                                   .count = (int)count,
+                                   .channels = 1,
+                                   .height = (int)d->height,
+                                   .width = (int)d->across,
+                                   .columns = COLUMNS,
+                                   .title = title,
                                    .column_labels = classes == COLUMNS ? digits : NULL };
         grid_draw(path, &grid);
     } else {
@@ -180,7 +196,8 @@ gm_status density_train(struct density *d, gm_model *model, int *status)
     const int64_t used = d->valid_rows && d->valid_rows < rows ? d->valid_rows : rows;
     gm_status s = gm_dataset_range(&valid, d->valid, 0, used);
     if (s) goto out;
-    if (!d->epochs && (s = draw_samples(d, model, "samples_first.png", "Samples before training"))) goto out;
+    if (!d->epochs && (s = draw_samples(d, model, "samples_first.png", "Samples before training")))
+        goto out;
     progress_begin(&d->progress, o->epochs, o->quiet);
     if (!begin_curves(d, o->epochs)) {
         s = GM_E_NOMEM;
@@ -196,10 +213,14 @@ gm_status density_train(struct density *d, gm_model *model, int *status)
     progress_end(&d->progress);
     d->speed = progress_rate(&d->progress);
     d->stopped = s == GM_E_CANCELLED;
-    if (s == GM_E_NUMERIC) run_failed(d->run, s), *status = 1; /* the last good weights are still worth keeping */
-    else if (s && !d->stopped) goto out;
+    if (s == GM_E_NUMERIC)
+        run_failed(d->run, s), *status = 1; /* the last good weights are still worth keeping */
+    else if (s && !d->stopped)
+        goto out;
     if ((s = gm_model_save(model, options_out_path(o, "model.safetensors", path)))) goto out;
-    if ((s = draw_samples(d, model, d->samples ? d->samples : "samples_last.png", "Samples after training"))) goto out;
+    if ((s = draw_samples(d, model, d->samples ? d->samples : "samples_last.png",
+                          "Samples after training")))
+        goto out;
     draw_curves(d);
 out:
     gm_dataset_release(valid);
@@ -257,13 +278,15 @@ gm_status density_report(struct density *d, gm_model *model, struct json *json, 
     const int64_t rows = gm_dataset_rows(d->valid);
     const int64_t used = d->valid_rows && d->valid_rows < rows ? d->valid_rows : rows;
     gm_status s = GM_OK;
-    if (!d->stopped) s = density_score(d, model, d->valid, used, "validation rows", NULL, &valid,
-                                       &valid_error);
+    if (!d->stopped)
+        s = density_score(d, model, d->valid, used, "validation rows", NULL, &valid, &valid_error);
     if (!s && !d->stopped)
         s = density_score(d, model, d->test, gm_dataset_rows(d->test), "test rows", NULL, &test,
                           &test_error);
-    if (s == GM_E_CANCELLED) d->stopped = 1, test = test_error = NAN;
-    else if (s) return s;
+    if (s == GM_E_CANCELLED)
+        d->stopped = 1, test = test_error = NAN;
+    else if (s)
+        return s;
     json_begin(json, family, d->name);
     json_whole(json, "epochs", gm_model_epochs(model));
     json_whole(json, "best_epoch", d->best_epoch);

@@ -1,4 +1,5 @@
-/* density_data.c - NAME-{train,valid,test} files or MNIST's as rows of bits, classes or real values. */
+/* density_data.c - NAME-{train,valid,test} files or MNIST's as rows of bits, classes or real
+ * values. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "density.h"
@@ -34,7 +35,8 @@ static int ends_with(const char *text, size_t length, const char *end)
     return length >= n && memcmp(text + length - n, end, n) == 0;
 }
 
-/* Is the file's name NAME-part, with or without -idxN-ubyte and .gz? Returns the length of NAME, or 0. */
+/* Is the file's name NAME-part, with or without -idxN-ubyte and .gz? Returns the length of NAME, or
+ * 0. */
 static size_t name_length(const char *file, const char *part)
 {
     size_t length = strlen(file);
@@ -47,7 +49,8 @@ static size_t name_length(const char *file, const char *part)
     return length - n - 1;
 }
 
-/* The file of `name`'s part in the folder, a plain one before a compressed one. 1 and its path, or 0. */
+/* The file of `name`'s part in the folder, a plain one before a compressed one. 1 and its path, or
+ * 0. */
 static int find_part(const char *folder, const char *name, const char *part,
                      char path[OPTIONS_PATH_SIZE])
 {
@@ -66,8 +69,8 @@ static int find_part(const char *folder, const char *name, const char *part,
     return found;
 }
 
-/* How many names have a training file in the folder (2 stands for more); the first by alphabet into `name`, another into
- * `other`. */
+/* How many names have a training file in the folder (2 stands for more); the first by alphabet into
+ * `name`, another into `other`. */
 static int list_names(const char *folder, char name[NAME_SIZE], char other[NAME_SIZE])
 {
     const struct dirent *entry;
@@ -93,13 +96,15 @@ static int list_names(const char *folder, char name[NAME_SIZE], char other[NAME_
     return count;
 }
 
-static gm_status take(gm_dataset **out, gm_dataset *whole, int64_t begin, int64_t end, int64_t limit)
+static gm_status take(gm_dataset **out, gm_dataset *whole, int64_t begin, int64_t end,
+                      int64_t limit)
 {
     if (limit > 0 && end - begin > limit) end = begin + limit;
     return gm_dataset_range(out, whole, begin, end);
 }
 
-/* Grey values in [0, 1] as bits. The bits of a row hang on the seed and the row's place in `grey`. */
+/* Grey values in [0, 1] as bits. The bits of a row hang on the seed and the row's place in `grey`.
+ */
 static gm_status make_bits(gm_dataset **out, gm_dataset *grey, int seed, int dynamic)
 {
     return gm_dataset_binarise(out, grey, BITS_SEED + (uint64_t)seed,
@@ -114,8 +119,10 @@ static gm_status mnist_part(gm_dataset **out, const struct density *d, gm_datase
 {
     gm_dataset *all = NULL;
     gm_status s = GM_OK;
-    if (d->grey) gm_dataset_retain(all = digits);
-    else s = make_bits(&all, digits, seed, dynamic);
+    if (d->grey)
+        gm_dataset_retain(all = digits);
+    else
+        s = make_bits(&all, digits, seed, dynamic);
     if (!s) s = take(out, all, begin, end, d->run->options.limit);
     gm_dataset_release(all);
     return s;
@@ -139,8 +146,10 @@ static int open_mnist(struct density *d, const char *path)
     }
     snprintf(d->name, sizeof d->name, "%s", m.name);
     if ((s = mnist_part(&d->train, d, m.train, 0, d->dynamic, 0, cut))) goto out;
-    if (m.valid) s = mnist_part(&d->valid, d, m.valid, 1, 0, 0, m.valid_rows);
-    else s = mnist_part(&d->valid, d, m.train, 0, 0, cut, rows);
+    if (m.valid)
+        s = mnist_part(&d->valid, d, m.valid, 1, 0, 0, m.valid_rows);
+    else
+        s = mnist_part(&d->valid, d, m.train, 0, 0, cut, rows);
     if (!s) s = mnist_part(&d->test, d, m.test, 2, 0, 0, m.test_rows);
 out:
     mnist_close(&m);
@@ -214,7 +223,8 @@ static int open_name(struct density *d, const char *folder, const char *name)
     }
     for (int i = 0; i < PARTS; i++) {
         if (!find_part(folder, name, part_names[i], path)) {
-            say("no %s-%s in '%s': wanted are %s-train, %s-valid and %s-test as IDX files, plain or "
+            say("no %s-%s in '%s': wanted are %s-train, %s-valid and %s-test as IDX files, plain "
+                "or "
                 "with .gz; --data names another folder",
                 name, part_names[i], folder, name, name, name);
             status = 2;
@@ -229,13 +239,12 @@ static int open_name(struct density *d, const char *folder, const char *name)
     }
     const int grey = whole && most > 1 && most <= 255;
     if (whole && most > 255) {
-        say("values of '%s' go to %g: bits, bytes or real numbers are wanted", name, most);
+        say("values of '%s' go to %g: bits, expected bytes or real numbers", name, most);
         status = 2;
         goto out;
     }
     d->classes = !whole ? 0 : d->grey && grey ? 256 : 2;
-    for (int i = 0; !s && i < PARTS; i++)
-        s = name_part(into[i], d, rows[i], i, grey && !d->grey);
+    for (int i = 0; !s && i < PARTS; i++) s = name_part(into[i], d, rows[i], i, grey && !d->grey);
     snprintf(d->name, sizeof d->name, "%s", name);
 out:
     for (int i = 0; i < PARTS; i++) gm_dataset_release(rows[i]);
@@ -313,6 +322,8 @@ int density_open(struct density *d)
         say("%s: %" PRId64 " rows train, %" PRId64 " validate, %" PRId64 " test; %" PRId64
             " %s a row",
             d->name, rows, gm_dataset_rows(d->valid), gm_dataset_rows(d->test), d->width,
-            d->classes == 2 ? "bits" : d->classes ? "bytes" : "numbers");
+            d->classes == 2 ? "bits"
+            : d->classes    ? "bytes"
+                            : "numbers");
     return OPTIONS_GO_ON;
 }

@@ -19,7 +19,7 @@ static int load(struct fitted *f, const struct density *d, gm_status *s)
         return 2;
     }
     if (gm_model_labels(f->model)) {
-        say("--model takes labels; one without is wanted");
+        say("--model takes labels; expected one without");
         return 2;
     }
     return OPTIONS_GO_ON;
@@ -36,7 +36,7 @@ static gm_status make(struct fitted *f, struct density *d)
     options.hidden = f->hidden;
     gm_status s = gm_adam_create(&options.optimizer, ctx, &how);
     if (!s) s = gm_nade_create(&nade, ctx, d->width, &options);
-    if (!s) s = gm_nade_start(nade, d->train);
+    if (!s) s = gm_nade_init_biases(nade, d->train);
     f->model = gm_nade_model(nade); /* the same object, so this owner is passed on */
     gm_optimizer_release(options.optimizer);
     return s;
@@ -47,7 +47,7 @@ int fitted_open(struct fitted *f, struct density *d, gm_status *s)
     int status = 0;
     if (f->path) return load(f, d, s);
     if (d->classes != 2) {
-        say("%s has rows of %s, but bits are wanted; --model takes another model", d->name,
+        say("%s has rows of %s, expected but bits; --model takes another model", d->name,
             d->classes ? "bytes" : "real values");
         return 2;
     }

@@ -1,4 +1,5 @@
-/* fitted.h - a model with a likelihood for programs that ask it something: from --model FILE, or fitted now.
+/* fitted.h - a model with a likelihood for programs that ask it something: from --model FILE, or
+ * fitted now.
  *
  *     struct fitted f = { FITTED_DEFAULTS };
  *     const struct option own[] = { FITTED_OPTIONS(&f), DENSITY_OPTIONS(&d) };
@@ -28,8 +29,8 @@ struct fitted {
         OPTION_INT("hidden", &(f)->hidden, 1, 1000000, "hidden units of the model fitted"),        \
         OPTION_REAL("rate", &(f)->rate, 1e-12, 1e3, "learning rate of Adam")
 
-/* Loads the model, which must fit the rows of d, have a likelihood and take no labels; or fits one to d->train (density_train).
- * Returns OPTIONS_GO_ON, or the status to exit with. */
+/* Loads the model, which must fit the rows of d, have a likelihood and take no labels; or fits one
+ * to d->train (density_train). Returns OPTIONS_GO_ON, or the status to exit with. */
 int fitted_open(struct fitted *f, struct density *d, gm_status *s);
 
 void fitted_close(struct fitted *f);

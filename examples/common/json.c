@@ -27,7 +27,10 @@ static void put(struct json *j, const char *bytes, size_t count)
     j->used += count;
 }
 
-static void put_text(struct json *j, const char *text) { put(j, text, strlen(text)); }
+static void put_text(struct json *j, const char *text)
+{
+    put(j, text, strlen(text));
+}
 
 /* Length of the UTF-8 character at s (RFC 3629: no overlong forms, no surrogates, at most
  * U+10FFFF), or 0. */
@@ -141,7 +144,10 @@ void json_open(struct json *j, const char *key)
     put(j, "{", 1);
 }
 
-void json_close(struct json *j) { put(j, "}", 1); }
+void json_close(struct json *j)
+{
+    put(j, "}", 1);
+}
 
 int json_end(struct json *j)
 {

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK 5000  /* rows read at a time */
+#define CHUNK 5000   /* rows read at a time */
 #define CLOSEST 0.01 /* share of test digits that sets what counts as close */
 
 static const struct {
@@ -59,8 +59,7 @@ static gm_status make_features(struct judge *j, const float *rows, int64_t count
                                float **out, int64_t *width)
 {
     if (j->reader != NULL && size != j->reader->row_size)
-        return gm_context_fail(j->context, GM_E_SHAPE,
-                               "the classifier reads rows of another size");
+        return gm_context_fail(j->context, GM_E_SHAPE, "the classifier reads rows of another size");
     if (j->reader != NULL) return classify_features(j->reader, rows, count, out, width);
     *width = size;
     *out = malloc((size_t)(count * size) * sizeof **out);
@@ -84,8 +83,7 @@ static gm_status read_features(struct judge *j, gm_dataset *data, int64_t count,
         if (!s && *out == NULL) *out = malloc((size_t)(count * j->width) * sizeof **out);
         if (!s && *out == NULL)
             s = gm_context_fail(j->context, GM_E_NOMEM, "no memory for features");
-        if (!s)
-            memcpy(*out + begin * j->width, part, (size_t)(n * j->width) * sizeof **out);
+        if (!s) memcpy(*out + begin * j->width, part, (size_t)(n * j->width) * sizeof **out);
         free(part);
         gm_tensor_release(rows);
     }
@@ -190,8 +188,7 @@ static gm_status anneal(struct judge *j, gm_generator *g, struct judgement *foun
     note(j, "annealed importance sampling");
     gm_status s = gm_dataset_read_tensor(&rows, j->digits, 0, n, 0);
     if (!s && gm_model_labels(gm_generator_model(g))) s = set_labels(j, gm_generator_model(g), n);
-    if (!s)
-        s = take(j, found, JUDGE_AIS, gm_ais(&r[JUDGE_AIS], g, gm_tensor_read(rows), n, &o));
+    if (!s) s = take(j, found, JUDGE_AIS, gm_ais(&r[JUDGE_AIS], g, gm_tensor_read(rows), n, &o));
     r[JUDGE_AIS].value = -r[JUDGE_AIS].value;
     if (!s && found->have[JUDGE_AIS]) {
         s = gm_ais_bracket(&r[JUDGE_AIS_LOWER], &r[JUDGE_AIS_UPPER], g, n, &o);
@@ -243,8 +240,9 @@ static gm_status compare(struct judge *j, const gm_features *own, struct judgeme
              gm_frechet_distance(&r[JUDGE_FRECHET], j->context, own, &test, 0));
     if (s) return s;
     note(j, "precision and recall");
-    s = take(j, found, JUDGE_PRECISION,
-             gm_precision_recall(&r[JUDGE_PRECISION], &r[JUDGE_RECALL], j->context, own, &test, &p));
+    s = take(
+        j, found, JUDGE_PRECISION,
+        gm_precision_recall(&r[JUDGE_PRECISION], &r[JUDGE_RECALL], j->context, own, &test, &p));
     if (s) return s;
     found->have[JUDGE_RECALL] = found->have[JUDGE_PRECISION];
     note(j, "nearest training digits");

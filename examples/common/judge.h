@@ -37,11 +37,11 @@
 #define JUDGE_NUMBERS 14
 
 struct judge {
-    int likelihood, parzen, features; /* which kinds are wanted */
-    int binary;                       /* likelihoods are of binarised digits */
-    int64_t draws;                    /* of estimates by importance; 0: the family's number */
+    int likelihood, parzen, features;  /* which kinds are wanted */
+    int binary;                        /* likelihoods are of binarised digits */
+    int64_t draws;                     /* of estimates by importance; 0: the family's number */
     int64_t ais, chains, temperatures; /* digits to anneal; 0: none */
-    struct parzen windows;            /* samples, rows, seed, sigmas, quiet */
+    struct parzen windows;             /* samples, rows, seed, sigmas, quiet */
 
     gm_context *context; /* what follows is judge_open's */
     const struct mnist *data;
@@ -49,7 +49,7 @@ struct judge {
     gm_dataset *digits;        /* test digits as likelihoods want them */
     float *test, *train;       /* features of test and training digits */
     int64_t width, test_rows, train_rows;
-    double close;      /* a distance to the nearest training digit that 1 test digit in 100 is within */
+    double close; /* a distance to the nearest training digit that 1 test digit in 100 is within */
     gm_result nearest; /* of test digits */
 };
 
@@ -64,8 +64,8 @@ struct judgement {
     gm_result number[JUDGE_NUMBERS];
 };
 
-/* Reads test and training digits, at most windows.rows and all of them; makes their features. The classifier, if not NULL, is
- * used until judge_close. */
+/* Reads test and training digits, at most windows.rows and all of them; makes their features. The
+ * classifier, if not NULL, is used until judge_close. */
 gm_status judge_open(struct judge *j, gm_context *context, const struct mnist *data,
                      struct classifier *reader);
 void judge_close(struct judge *j); /* also after a failure */
@@ -76,7 +76,8 @@ void judge_clear(struct judgement *found);
 /* Log-likelihoods, of families that have one; a note on stderr tells why one is left out. */
 gm_status judge_likelihood(struct judge *j, gm_model *model, struct judgement *found);
 
-/* Parzen windows, and samples against data on features. Samples have `size` values in [0, 1] each. */
+/* Parzen windows, and samples against data on features. Samples have `size` values in [0, 1] each.
+ */
 gm_status judge_samples(struct judge *j, const float *samples, int64_t count, int64_t size,
                         struct judgement *found);
 

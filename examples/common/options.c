@@ -82,10 +82,14 @@ static const char *value_name(const struct option *option)
 {
     if (option->value_name != NULL) return option->value_name;
     switch (option->kind) {
-    case OPTION_KIND_INT: return "N";
-    case OPTION_KIND_REAL: return "X";
-    case OPTION_KIND_CHOICE: return "WORD";
-    default: return "TEXT";
+    case OPTION_KIND_INT:
+        return "N";
+    case OPTION_KIND_REAL:
+        return "X";
+    case OPTION_KIND_CHOICE:
+        return "WORD";
+    default:
+        return "TEXT";
     }
 }
 
@@ -193,9 +197,12 @@ static int set_choice(const struct option *option, const char *text)
 static int set_value(const struct option *option, const char *text)
 {
     switch (option->kind) {
-    case OPTION_KIND_INT: return set_int(option, text);
-    case OPTION_KIND_REAL: return set_real(option, text);
-    case OPTION_KIND_CHOICE: return set_choice(option, text);
+    case OPTION_KIND_INT:
+        return set_int(option, text);
+    case OPTION_KIND_REAL:
+        return set_real(option, text);
+    case OPTION_KIND_CHOICE:
+        return set_choice(option, text);
     default:
         if (text[0] == '\0') {
             say("--%s wants a %s, got an empty one", option->name, value_name(option));

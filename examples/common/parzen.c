@@ -46,7 +46,7 @@ static gm_status read_validation(gm_tensor **out, const struct mnist *m, int64_t
 
 static void tell_ends(const gm_result *result, const gm_parzen_options *o)
 {
-    const int64_t count = o->sigma_count ? o->sigma_count : GM_PARZEN_LADDER;
+    const int64_t count = o->sigma_count ? o->sigma_count : GM_PARZEN_SIGMAS;
     const double *means = o->validation_means;
     int64_t best = 0;
     for (int64_t i = 1; i < count; i++)
@@ -61,7 +61,8 @@ static gm_status classes_in_turn(gm_model *model, int64_t count)
     const int64_t classes = gm_model_labels(model);
     int64_t *labels = classes ? malloc((size_t)count * sizeof *labels) : NULL;
     if (!classes) return GM_OK;
-    if (!labels) return gm_context_fail(gm_model_context(model), GM_E_NOMEM, "no memory for labels");
+    if (!labels)
+        return gm_context_fail(gm_model_context(model), GM_E_NOMEM, "no memory for labels");
     for (int64_t i = 0; i < count; i++) labels[i] = i % classes;
     const gm_status s = gm_model_set_labels(model, labels, count);
     free(labels);
@@ -83,7 +84,7 @@ gm_status parzen_draw(gm_tensor **out, gm_model *model, int64_t count, const str
 gm_status parzen_rows(gm_result *result, gm_context *context, const float *samples, int64_t count,
                       int64_t size, const struct mnist *m, const struct parzen *p)
 {
-    const int64_t room = p->sigma_count > 0 ? p->sigma_count : GM_PARZEN_LADDER;
+    const int64_t room = p->sigma_count > 0 ? p->sigma_count : GM_PARZEN_SIGMAS;
     const int64_t tested = m->test_rows < p->rows ? m->test_rows : p->rows;
     gm_parzen_options options = GM_PARZEN_OPTIONS_INIT;
     gm_tensor *valid = NULL, *test = NULL;

@@ -59,7 +59,10 @@ static double text_width(cairo_t *cr, const char *text)
     return extents.x_advance;
 }
 
-static void grey(cairo_t *cr, double level) { cairo_set_source_rgb(cr, level, level, level); }
+static void grey(cairo_t *cr, double level)
+{
+    cairo_set_source_rgb(cr, level, level, level);
+}
 
 static double x_of(const struct plot_series *s, int i)
 {

@@ -72,7 +72,10 @@ int run_find_file(const char *path, const char *what)
     return OPTIONS_GO_ON;
 }
 
-double run_seconds(const struct run *r) { return progress_clock() - r->begin; }
+double run_seconds(const struct run *r)
+{
+    return progress_clock() - r->begin;
+}
 
 int run_failed(const struct run *r, gm_status s)
 {

@@ -34,11 +34,12 @@ int run_begin(struct run *r, const char *program, const char *summary, int argc,
  * them first. */
 int run_start(struct run *r, int argc, char **argv, const struct option *own, int own_count);
 
-/* The second half of these two, after options_parse: for a program whose defaults hang on its own options. */
+/* The second half of these two, after options_parse: for a program whose defaults hang on its own
+ * options. */
 int run_open(struct run *r);
 
-/* Is there a file to read at `path`? OPTIONS_GO_ON, or 2 (reported; `what` says what it would be). What is wrong inside is for the
- * library to say. */
+/* Is there a file to read at `path`? OPTIONS_GO_ON, or 2 (reported; `what` says what it would be).
+ * What is wrong inside is for the library to say. */
 int run_find_file(const char *path, const char *what);
 
 /* Seconds since the context was made. */

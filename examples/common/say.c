@@ -15,7 +15,10 @@ void say_program(const char *name)
     program = slash != NULL && slash[1] != '\0' ? slash + 1 : name;
 }
 
-const char *say_name(void) { return program; }
+const char *say_name(void)
+{
+    return program;
+}
 
 void say(const char *format, ...)
 {
@@ -29,4 +32,7 @@ void say(const char *format, ...)
     fputc('\n', stderr);
 }
 
-void say_inside_line(int inside) { inside_line = inside; }
+void say_inside_line(int inside)
+{
+    inside_line = inside;
+}

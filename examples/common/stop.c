@@ -40,4 +40,7 @@ int stop_install(void)
     return -1;
 }
 
-int stop_requested(void) { return atomic_load(&requested); }
+int stop_requested(void)
+{
+    return atomic_load(&requested);
+}

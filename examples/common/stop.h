@@ -4,8 +4,8 @@
  *     ... in the progress callback of fit:  return stop_requested();
  *
  * The first SIGINT only sets a flag; fit then ends with GM_E_CANCELLED and the model is intact. The
- * second one ends the program in the usual way. A job that a script put into the background, which starts
- * with SIGINT ignored, can be stopped in the same way.
+ * second one ends the program in the usual way. A job that a script put into the background, which
+ * starts with SIGINT ignored, can be stopped in the same way.
  */
 #ifndef EXAMPLES_STOP_H
 #define EXAMPLES_STOP_H

@@ -1,18 +1,20 @@
 /* gm/archive.h - named arrays and short texts in one file: the safetensors format.
  *
- * An archive is made empty and filled, or opened from a file; then it is read, or written. The files are read by the
- * safetensors package of Python and Rust, and theirs by this library.
+ * An archive is made empty and filled, or opened from a file; then it is read, or written. The
+ * files are read by the safetensors package of Python and Rust, and theirs by this library.
  *
  * The format: 8 bytes, little-endian, n; then n bytes of JSON,
- *     {"__metadata__": {"key": "text", ...}, "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ...}
- * then the data, little-endian and row-major; offsets count from the end of the JSON. What is written here has sorted keys,
- * the JSON padded with blanks so that the data starts at a multiple of 8, wider types before narrower ones, and no time
- * or name of a machine: the same content gives the same bytes.
+ *     {"__metadata__": {"key": "text", ...}, "name": {"dtype": "F32", "shape": [2, 3],
+ * "data_offsets": [0, 24]}, ...} then the data, little-endian and row-major; offsets count from the
+ * end of the JSON. What is written here has sorted keys, the JSON padded with blanks so that the
+ * data starts at a multiple of 8, wider types before narrower ones, and no time or name of a
+ * machine: the same content gives the same bytes.
  *
- * Reading trusts nothing: sizes, offsets, names, nesting, duplicate keys, overlaps and holes are checked, and no memory
- * is taken on the word of the file beyond a multiple of its real size (docs/files.md). The JSON header is parsed by
- * jansson, whose memory comes from malloc and not from the context's allocator: its hook is process-wide and so not the
- * library's to set. All else comes from the context.
+ * Reading trusts nothing: sizes, offsets, names, nesting, duplicate keys, overlaps and holes are
+ * checked, and no memory is taken on the word of the file beyond a multiple of its real size
+ * (docs/files.md). The JSON header is parsed by jansson, whose memory comes from malloc and not
+ * from the context's allocator: its hook is process-wide and so not the library's to set. All else
+ * comes from the context.
  *
  * Numbers in texts are written and read the same in every locale.
  *
@@ -32,33 +34,37 @@ typedef struct gm_archive gm_archive;
 /* An empty archive. *out is NULL after a failure. */
 GM_API gm_status gm_archive_create(gm_archive **out, gm_context *context);
 
-/* Reads a whole file into memory; the file is closed again. *out is NULL after a failure. Values are not looked at: NaN
- * passes. Tensors of types other than F32, F64 and U8 are listed; getting one is GM_E_UNSUPPORTED.
- * The line names the path. GM_E_IO: it cannot be opened or read, or is a directory; GM_E_FORMAT: not a well-formed
- * safetensors file, with what is wrong; GM_E_UNSUPPORTED: a tensor has more than GM_MAX_RANK axes. */
+/* Reads a whole file into memory; the file is closed again. *out is NULL after a failure. Values
+ * are not looked at: NaN passes. Tensors of types other than F32, F64 and U8 are listed; getting
+ * one is GM_E_UNSUPPORTED. The line names the path. GM_E_IO: it cannot be opened or read, or is a
+ * directory; GM_E_FORMAT: not a well-formed safetensors file, with what is wrong; GM_E_UNSUPPORTED:
+ * a tensor has more than GM_MAX_RANK axes. */
 GM_API gm_status gm_archive_open(gm_archive **out, gm_context *context, const char *path);
 
-/* Writes the archive to path: into a new file in the same folder, synced to the disk, then renamed. Whoever opens path
- * sees the old content or the new, never a part. After a failure the old file is as it was and the new one is gone; only when
- * the folder cannot be synced after the rename (the line says so) the new content is in place, not yet certain to survive
- * a power cut. An existing file's permission bits are kept; a symbolic link is replaced, not followed.
- * GM_E_IO: the disk is full, the folder cannot be written, path is a folder or a device, ... */
+/* Writes the archive to path: into a new file in the same folder, synced to the disk, then renamed.
+ * Whoever opens path sees the old content or the new, never a part. After a failure the old file is
+ * as it was and the new one is gone; only when the folder cannot be synced after the rename (the
+ * line says so) the new content is in place, not yet certain to survive a power cut. An existing
+ * file's permission bits are kept; a symbolic link is replaced, not followed. GM_E_IO: the disk is
+ * full, the folder cannot be written, path is a folder or a device, ... */
 GM_API gm_status gm_archive_write(gm_archive *archive, const char *path);
 
 GM_API void gm_archive_retain(gm_archive *archive);
-GM_API void gm_archive_release(gm_archive *archive); /* accepts NULL */
+GM_API void gm_archive_release(gm_archive *archive);              /* accepts NULL */
 GM_API gm_context *gm_archive_context(const gm_archive *archive); /* borrowed */
 
-/* --- Texts. Keys and texts are UTF-8, copied; a key is not empty. A key that is there is overwritten.
- * GM_E_INVALID: not UTF-8, an empty key. On failure the archive is as before. */
+/* --- Texts. Keys and texts are UTF-8, copied; a key is not empty. A key that is there is
+ * overwritten. GM_E_INVALID: not UTF-8, an empty key. On failure the archive is as before. */
 
 GM_API gm_status gm_archive_set_text(gm_archive *archive, const char *key, const char *text);
 GM_API gm_status gm_archive_set_int(gm_archive *archive, const char *key, int64_t value);
-/* The shortest decimal that reads back as the same double (at most 17 digits), or inf, -inf, nan. */
+/* The shortest decimal that reads back as the same double (at most 17 digits), or inf, -inf, nan.
+ */
 GM_API gm_status gm_archive_set_real(gm_archive *archive, const char *key, double value);
 
-/* *out is borrowed: valid until the key is set again or the archive goes. *out is NULL, or 0, after a failure.
- * GM_E_FORMAT: no such key, or a text that is not a number (an int64_t for _int); the key is in the line. */
+/* *out is borrowed: valid until the key is set again or the archive goes. *out is NULL, or 0, after
+ * a failure. GM_E_FORMAT: no such key, or a text that is not a number (an int64_t for _int); the
+ * key is in the line. */
 GM_API gm_status gm_archive_get_text(gm_archive *archive, const char *key, const char **out);
 GM_API gm_status gm_archive_get_int(gm_archive *archive, const char *key, int64_t *out);
 GM_API gm_status gm_archive_get_real(gm_archive *archive, const char *key, double *out);
@@ -70,22 +76,24 @@ GM_API const char *gm_archive_text_key(const gm_archive *archive, int64_t index)
 
 /* --- Tensors. Names are UTF-8, not empty, unique, not "__metadata__"; copied. */
 
-/* Adds a copy of an array of floats: type F32, rank 0 to GM_MAX_RANK, sizes >= 0; shape and data are borrowed for the
- * call (data may be NULL when the shape has a 0). GM_E_INVALID: a name not allowed or taken, a shape out of range.
- * On failure the archive is as before. */
+/* Adds a copy of an array of floats: type F32, rank 0 to GM_MAX_RANK, sizes >= 0; shape and data
+ * are borrowed for the call (data may be NULL when the shape has a 0). GM_E_INVALID: a name not
+ * allowed or taken, a shape out of range. On failure the archive is as before. */
 GM_API gm_status gm_archive_put(gm_archive *archive, const char *name, int32_t rank,
                                 const int64_t *shape, const float *data);
-/* Adds a copy of `size` bytes: type U8, rank 1. The bytes are the caller's business, their order too. */
+/* Adds a copy of `size` bytes: type U8, rank 1. The bytes are the caller's business, their order
+ * too. */
 GM_API gm_status gm_archive_put_bytes(gm_archive *archive, const char *name, const void *bytes,
                                       size_t size);
 
-/* Looks at a tensor of type F32, or F64, which is rounded to float. rank, shape (space for GM_MAX_RANK sizes) and
- * data receive what the archive has; each may be NULL. *data is borrowed and valid while the archive is.
- * GM_E_FORMAT: no such tensor; GM_E_UNSUPPORTED: another type, which the line names. */
+/* Looks at a tensor of type F32, or F64, which is rounded to float. rank, shape (space for
+ * GM_MAX_RANK sizes) and data receive what the archive has; each may be NULL. *data is borrowed and
+ * valid while the archive is. GM_E_FORMAT: no such tensor; GM_E_UNSUPPORTED: another type, which
+ * the line names. */
 GM_API gm_status gm_archive_get(gm_archive *archive, const char *name, int32_t *rank,
                                 int64_t shape[GM_MAX_RANK], const float **data);
-/* Copies a tensor that must have this shape into out. GM_E_SHAPE: another shape (both are in the line); else as
- * gm_archive_get. On failure out is untouched. */
+/* Copies a tensor that must have this shape into out. GM_E_SHAPE: another shape (both are in the
+ * line); else as gm_archive_get. On failure out is untouched. */
 GM_API gm_status gm_archive_get_into(gm_archive *archive, const char *name, int32_t rank,
                                      const int64_t *shape, float *out);
 /* Looks at a tensor of type U8; borrowed. Statuses as gm_archive_get. */

@@ -1,18 +1,19 @@
-/* gm/autoencoder.h - autoencoders: a code for each row, and the row back from it (Hinton and Salakhutdinov 2006; Goodfellow,
- * Bengio and Courville 2016, chapter 14).
+/* gm/autoencoder.h - autoencoders: a code for each row, and the row back from it (Hinton and
+ * Salakhutdinov 2006; Goodfellow, Bengio and Courville 2016, chapter 14).
  *
- * An encoder layer maps a row x to a code c(x), a decoder layer maps codes back to rows. What is minimised, a mean over
- * the rows of a batch:
+ * An encoder layer maps a row x to a code c(x), a decoder layer maps codes back to rows. What is
+ * minimised, a mean over the rows of a batch:
  *
- *   GM_RECONSTRUCTION_CROSS_ENTROPY  -sum_i x_i log s(y_i) + (1 - x_i) log(1 - s(y_i)), s = sigmoid: y are the decoder's
- *                                    outputs, logits; x in [0, 1]
- *   GM_RECONSTRUCTION_SQUARED        sum_i (x_i - y_i)^2
+ *   GM_RECONSTRUCTION_CROSS_ENTROPY  -sum_i x_i log s(y_i) + (1 - x_i) log(1 - s(y_i)), s =
+ * sigmoid: y are the decoder's outputs, logits; x in [0, 1] GM_RECONSTRUCTION_SQUARED        sum_i
+ * (x_i - y_i)^2
  *
- * Dropout layers in the encoder make it robust to missing parts of its input (Vincent et al. 2008); they act while it is
- * fitted and not while it encodes.
+ * Dropout layers in the encoder make it robust to missing parts of its input (Vincent et al. 2008);
+ * they act while it is fitted and not while it encodes.
  *
- * It is fitted as one piece, or before that greedily layer by layer (gm_autoencoder_set_stage). By itself it has no
- * distribution: log_prob and sample are GM_E_UNSUPPORTED. gm/gmmn.h learns one over its codes.
+ * It is fitted as one piece, or before that greedily layer by layer (gm_autoencoder_set_stage). By
+ * itself it has no distribution: log_prob and sample are GM_E_UNSUPPORTED. gm/gmmn.h learns one
+ * over its codes.
  */
 #ifndef GM_AUTOENCODER_H
 #define GM_AUTOENCODER_H
@@ -38,14 +39,16 @@ typedef struct gm_autoencoder_options {
 } gm_autoencoder_options;
 
 #define GM_AUTOENCODER_OPTIONS_INIT                                                                \
-    { sizeof(gm_autoencoder_options), GM_RECONSTRUCTION_CROSS_ENTROPY, 0, NULL }
+    {                                                                                              \
+        sizeof(gm_autoencoder_options), GM_RECONSTRUCTION_CROSS_ENTROPY, 0, NULL                   \
+    }
 
-/* Makes an autoencoder for rows of `row_size` values: the encoder maps [n, row_size] to [n, code size] (of whatever rank;
- * codes are flat here), the decoder maps [n, code size] to row_size values a row. Both are retained; their parameters
- * appear as "encoder.*" and "decoder.*".
- * GM_E_INVALID: NULL, another context, row_size < 1, an option out of range (named, with its value); GM_E_SHAPE: a layer
- * does not take its input, or the decoder gives rows of another size; GM_E_STATE: the optimizer is bound already; GM_E_NOMEM;
- * the error that a sequence keeps. */
+/* Makes an autoencoder for rows of `row_size` values: the encoder maps [n, row_size] to [n, code
+ * size] (of whatever rank; codes are flat here), the decoder maps [n, code size] to row_size values
+ * a row. Both are retained; their parameters appear as "encoder.*" and "decoder.*". GM_E_INVALID:
+ * NULL, another context, row_size < 1, an option out of range (named, with its value); GM_E_SHAPE:
+ * a layer does not take its input, or the decoder gives rows of another size; GM_E_STATE: the
+ * optimizer is bound already; GM_E_NOMEM; the error that a sequence keeps. */
 GM_API gm_status gm_autoencoder_create(gm_autoencoder **out, gm_context *context, int64_t row_size,
                                        gm_layer *encoder, gm_layer *decoder,
                                        const gm_autoencoder_options *options);
@@ -59,25 +62,26 @@ GM_API gm_layer *gm_autoencoder_encoder(const gm_autoencoder *autoencoder); /* b
 GM_API gm_layer *gm_autoencoder_decoder(const gm_autoencoder *autoencoder); /* borrowed */
 GM_API int64_t gm_autoencoder_code_size(const gm_autoencoder *autoencoder);
 
-/* Greedy layerwise training (Bengio, Lamblin, Popovici and Larochelle 2007). Where encoder and decoder are sequences with as
- * many linear parts each, the i-th linear part of the encoder from the outside (with the parts before it, and the activations
- * that follow it) pairs with the i-th of the decoder from the outside. How many such pairs there are; 0 if these layers do
- * not pair. */
+/* Greedy layerwise training (Bengio, Lamblin, Popovici and Larochelle 2007). Where encoder and
+ * decoder are sequences with as many linear parts each, the i-th linear part of the encoder from
+ * the outside (with the parts before it, and the activations that follow it) pairs with the i-th of
+ * the decoder from the outside. How many such pairs there are; 0 if these layers do not pair. */
 GM_API int64_t gm_autoencoder_pairs(const gm_autoencoder *autoencoder);
-/* What steps and fits do from now on. stage i = 1 .. pairs: they train pair i alone to give back its own input, which is the row
- * for i = 1 (with the loss of the options) and the output of pair i - 1 of the encoder, computed without dropout, beyond (with
- * the squared error). stage 0, at first: all of it as one piece. A change of stage resets the optimizer: moments are those of one
- * stage, and a schedule starts again in each. (Weight decay, if the optimizer has any, acts on the resting pairs too.)
- * Files keep the stage.
- * GM_E_INVALID: NULL, stage out of range; GM_E_SHAPE: the pair's halves do not fit each other; GM_E_STATE: inside a fit, or
- * the optimizer's averages are swapped in; GM_E_NOMEM. The stage stays then. */
+/* What steps and fits do from now on. stage i = 1 .. pairs: they train pair i alone to give back
+ * its own input, which is the row for i = 1 (with the loss of the options) and the output of pair i
+ * - 1 of the encoder, computed without dropout, beyond (with the squared error). stage 0, at first:
+ * all of it as one piece. A change of stage resets the optimizer: moments are those of one stage,
+ * and a schedule starts again in each. (Weight decay, if the optimizer has any, acts on the resting
+ * pairs too.) Files keep the stage. GM_E_INVALID: NULL, stage out of range; GM_E_SHAPE: the pair's
+ * halves do not fit each other; GM_E_STATE: inside a fit, or the optimizer's averages are swapped
+ * in; GM_E_NOMEM. The stage stays then. */
 GM_API gm_status gm_autoencoder_set_stage(gm_autoencoder *autoencoder, int64_t stage);
 GM_API int64_t gm_autoencoder_stage(const gm_autoencoder *autoencoder);
 
-/* Codes [n, code size] of rows [n, row size], and rows for codes (cross-entropy: s(y), else y): each into a tensor that must
- * have the values for as many rows as there are in the other. In evaluation mode, in groups, so that memory does not grow with n; no
- * heap allocation after the first call with that n. GM_E_INVALID: NULL; GM_E_SHAPE: sizes do not fit (named);
- * GM_E_NOMEM. */
+/* Codes [n, code size] of rows [n, row size], and rows for codes (cross-entropy: s(y), else y):
+ * each into a tensor that must have the values for as many rows as there are in the other. In
+ * evaluation mode, in groups, so that memory does not grow with n; no heap allocation after the
+ * first call with that n. GM_E_INVALID: NULL; GM_E_SHAPE: sizes do not fit (named); GM_E_NOMEM. */
 GM_API gm_status gm_autoencoder_encode(gm_autoencoder *autoencoder, gm_tensor *rows,
                                        gm_tensor *codes);
 GM_API gm_status gm_autoencoder_decode(gm_autoencoder *autoencoder, gm_tensor *codes,

@@ -1,11 +1,13 @@
 /* gm/context.h - statuses, the version, and the context from which everything is made.
  *
- * Create a context, make objects from it, release them and it in any order: objects retain their context.
- * A context and all that was made from it belong to one thread at a time; different contexts may run
- * concurrently. The library has no mutable globals, no thread-local state and nothing to initialise.
+ * Create a context, make objects from it, release them and it in any order: objects retain their
+ * context. A context and all that was made from it belong to one thread at a time; different
+ * contexts may run concurrently. The library has no mutable globals, no thread-local state and
+ * nothing to initialise.
  *
- * It never prints, never ends the process, and never touches the host's random numbers, locale, signals or
- * floating-point mode. What goes wrong is a status plus one line of text (gm_context_error).
+ * It never prints, never ends the process, and never touches the host's random numbers, locale,
+ * signals or floating-point mode. What goes wrong is a status plus one line of text
+ * (gm_context_error).
  */
 #ifndef GM_CONTEXT_H
 #define GM_CONTEXT_H
@@ -32,19 +34,19 @@ extern "C" {
 /* Status: 0 or one of the negative numbers below, which never change. */
 typedef int32_t gm_status;
 
-#define GM_OK 0             /* done */
-#define GM_E_NOMEM (-1)     /* the allocator said no; nothing was changed */
-#define GM_E_INVALID (-2)   /* an argument or a value in the data is out of range */
-#define GM_E_SHAPE (-3)     /* shapes do not fit each other */
-#define GM_E_STALE (-4)     /* a variable of an earlier recording, or of another tape */
-#define GM_E_STATE (-5)     /* the object is not ready for this call, or no longer */
+#define GM_OK 0               /* done */
+#define GM_E_NOMEM (-1)       /* the allocator said no; nothing was changed */
+#define GM_E_INVALID (-2)     /* an argument or a value in the data is out of range */
+#define GM_E_SHAPE (-3)       /* shapes do not fit each other */
+#define GM_E_STALE (-4)       /* a variable of an earlier recording, or of another tape */
+#define GM_E_STATE (-5)       /* the object is not ready for this call, or no longer */
 #define GM_E_UNSUPPORTED (-6) /* this object does not have that ability */
-#define GM_E_IO (-7)        /* the system refused to open, read or write */
-#define GM_E_FORMAT (-8)    /* a file is not what it should be */
-#define GM_E_VERSION (-9)   /* header and library, or file and library, do not fit */
-#define GM_E_NUMERIC (-10)  /* not finite: overflow, NaN */
-#define GM_E_CANCELLED (-11) /* a callback of the host asked to stop */
-#define GM_E_INTERNAL (-12) /* a fault of the library itself; please report */
+#define GM_E_IO (-7)          /* the system refused to open, read or write */
+#define GM_E_FORMAT (-8)      /* a file is not what it should be */
+#define GM_E_VERSION (-9)     /* header and library, or file and library, do not fit */
+#define GM_E_NUMERIC (-10)    /* not finite: overflow, NaN */
+#define GM_E_CANCELLED (-11)  /* a callback of the host asked to stop */
+#define GM_E_INTERNAL (-12)   /* a fault of the library itself; please report */
 
 /* "GM_E_SHAPE" for -3; "GM_E_UNKNOWN" for a number that is no status. Static text. */
 GM_API const char *gm_status_name(gm_status status);
@@ -56,9 +58,9 @@ GM_API const char *gm_version_text(void);
 /* The context. */
 typedef struct gm_context gm_context;
 
-/* The host's allocator. `allocate` returns at least `size` bytes aligned to `align` (a power of two, at most 64), or
- * NULL. `release` gets back the same size. Both are called only from threads that call into the library with this
- * context, never from workers. */
+/* The host's allocator. `allocate` returns at least `size` bytes aligned to `align` (a power of
+ * two, at most 64), or NULL. `release` gets back the same size. Both are called only from threads
+ * that call into the library with this context, never from workers. */
 typedef struct gm_allocator {
     void *(*allocate)(void *user, size_t size, size_t align);
     void (*release)(void *user, void *pointer, size_t size);
@@ -72,30 +74,35 @@ typedef struct gm_context_options {
     size_t size;          /* sizeof(gm_context_options), set by the INIT macro */
     uint64_t seed;        /* of all randomness; 0 is a seed like any other */
     int32_t threads;      /* 1 to 256, the caller included; default 1 */
-    int32_t blas_threads; /* 0: leave BLAS's own threads alone; else 1 to 256, set PROCESS-WIDE. 1 is best with
-                             threads >= 1, because the library's workers call BLAS side by side */
+    int32_t blas_threads; /* 0: leave BLAS's own threads alone; else 1 to 256, set PROCESS-WIDE. 1
+                             is best with threads >= 1, because the library's workers call BLAS side
+                             by side */
     const gm_allocator *allocator; /* NULL: the C library's. The struct is copied. */
     void (*log)(void *user, int32_t level, const char *line); /* NULL: silent */
     void *log_user;
 } gm_context_options;
 
-#define GM_CONTEXT_OPTIONS_INIT { sizeof(gm_context_options), 0, 1, 0, NULL, NULL, NULL }
+#define GM_CONTEXT_OPTIONS_INIT                                                                    \
+    {                                                                                              \
+        sizeof(gm_context_options), 0, 1, 0, NULL, NULL, NULL                                      \
+    }
 
-/* Makes a context. header_version is GM_HEADER_VERSION: the library refuses a header of another major version, or
- * a newer minor one while the major is 0 (GM_E_VERSION). options may be NULL: all defaults; it is read during the
- * call. *out is NULL after any failure.
- * GM_E_INVALID: out NULL, threads or blas_threads out of range, unknown bytes of a larger options struct not zero;
+/* Makes a context. header_version is GM_HEADER_VERSION: the library refuses a header of another
+ * major version, or a newer minor one while the major is 0 (GM_E_VERSION). options may be NULL: all
+ * defaults; it is read during the call. *out is NULL after any failure. GM_E_INVALID: out NULL,
+ * threads or blas_threads out of range, unknown bytes of a larger options struct not zero;
  * GM_E_VERSION; GM_E_NOMEM (also when the system starts no more threads). */
 GM_API gm_status gm_context_create(gm_context **out, int32_t header_version,
                                    const gm_context_options *options);
 
-/* Retain adds an owner, release removes one; the context goes with its last owner, objects made from it
- * included. Release accepts NULL. */
+/* Retain adds an owner, release removes one; the context goes with its last owner, objects made
+ * from it included. Release accepts NULL. */
 GM_API void gm_context_retain(gm_context *context);
 GM_API void gm_context_release(gm_context *context);
 
-/* The line that the most recent failing call left: no newline, at most 511 bytes, "" if none failed. Valid until the
- * next failing call. Reporting allocates nothing. context NULL gives a fixed text. */
+/* The line that the most recent failing call left: no newline, at most 511 bytes, "" if none
+ * failed. Valid until the next failing call. Reporting allocates nothing. context NULL gives a
+ * fixed text. */
 GM_API const char *gm_context_error(const gm_context *context);
 
 GM_API int32_t gm_context_threads(const gm_context *context);
@@ -103,25 +110,28 @@ GM_API uint64_t gm_context_seed(const gm_context *context);
 
 /* What runs here, for bug reports and tuning. */
 typedef struct gm_context_description {
-    size_t size;            /* set to sizeof by the INIT macro */
-    char blas[64];          /* "OpenBLAS 0.3.21" */
-    char blas_kernels[32];  /* "SkylakeX" */
+    size_t size;           /* set to sizeof by the INIT macro */
+    char blas[64];         /* "OpenBLAS 0.3.21" */
+    char blas_kernels[32]; /* "SkylakeX" */
     int32_t blas_threads;
     int32_t threads;
     char instruction_set[32]; /* "x86-64-v4", "x86-64-v3", "baseline" */
-    char hint[192];         /* what to change to be faster, or "" */
+    char hint[192];           /* what to change to be faster, or "" */
 } gm_context_description;
 
-#define GM_CONTEXT_DESCRIPTION_INIT { sizeof(gm_context_description), "", "", 0, 0, "", "" }
+#define GM_CONTEXT_DESCRIPTION_INIT                                                                \
+    {                                                                                              \
+        sizeof(gm_context_description), "", "", 0, 0, "", ""                                       \
+    }
 
 /* Fills *out. GM_E_INVALID: context or out NULL, out->size unknown. */
 GM_API gm_status gm_context_describe(gm_context *context, gm_context_description *out);
 
 /* What passed through the allocator since creation. */
 typedef struct gm_memory_counters {
-    uint64_t allocations;   /* calls of allocate that succeeded */
+    uint64_t allocations; /* calls of allocate that succeeded */
     uint64_t releases;
-    uint64_t bytes;         /* held now */
+    uint64_t bytes; /* held now */
     uint64_t peak_bytes;
 } gm_memory_counters;
 

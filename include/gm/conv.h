@@ -116,15 +116,15 @@ GM_API gm_var gm_pixel_shuffle(gm_tape *tape, gm_var x, int64_t factor);
  * Positions outside the image read 0. Taps that are not in the list cost nothing: a masked
  * convolution (van den Oord et al. 2016) is the list of the positions that its mask leaves, and its
  * masked weights do not exist. One tap (0, 0) is a 1 x 1 convolution.
- * x [n, h, w, c], weight [count, c, out]; bias [out], [n, out] (one for each image) or GM_NO_VAR; skip
- * of the result's shape [n, h, w, out] or GM_NO_VAR. taps: row and column of each of 1 to 128 taps,
- * -1024 to 1024, read during the call. relu not 0: f is max(., 0), else f is nothing. Activations and
- * slope as in gm_activate; with a skip connection GM_ACTIVATION_NONE. gm_gradient does not pass.
- * GM_E_SHAPE: sizes do not fit, one is 0 (but n, h, w) or above 2^30. GM_E_INVALID: a number out of
- * its range, taps NULL, an activation with a skip connection. */
+ * x [n, h, w, c], weight [count, c, out]; bias [out], [n, out] (one for each image) or GM_NO_VAR;
+ * skip of the result's shape [n, h, w, out] or GM_NO_VAR. taps: row and column of each of 1 to 128
+ * taps, -1024 to 1024, read during the call. relu not 0: f is max(., 0), else f is nothing.
+ * Activations and slope as in gm_activate; with a skip connection GM_ACTIVATION_NONE. gm_gradient
+ * does not pass. GM_E_SHAPE: sizes do not fit, one is 0 (but n, h, w) or above 2^30. GM_E_INVALID:
+ * a number out of its range, taps NULL, an activation with a skip connection. */
 GM_API gm_var gm_conv2d_taps(gm_tape *tape, gm_var x, gm_var weight, gm_var bias, gm_var skip,
-                           const int64_t *taps, int64_t count, int32_t relu, int32_t activation,
-                           double slope);
+                             const int64_t *taps, int64_t count, int32_t relu, int32_t activation,
+                             double slope);
 
 /* --- Layers. Statuses of every constructor as in gm/layer.h; applied to an image that does not
  * fit: GM_E_SHAPE. */

@@ -1,13 +1,14 @@
 /* gm/evaluate.h - how good a model is, in numbers, each by a protocol that can be named.
  *
- *     gm_evaluate_nll                          -log p(x) of a dataset, exact or by the family's estimate
- *     gm_ais, gm_ais_reverse, gm_ais_bracket   log p(x) of a decoder by annealing, from below and from above
- *     gm_parzen, gm_parzen_fit                 windows on samples, for models that can only be sampled
- *     gm_mmd_evaluate                          could samples and data be of one distribution?
- *     gm_kernel_distance, gm_frechet_distance  how far samples are from data, on features
- *     gm_precision_recall                      whether samples look like data, and whether data are covered
- *     gm_nearest_data                          how near samples come to rows of the training set (memorisation)
- *     gm_diversity                             how different samples are from each other
+ *     gm_evaluate_nll                          -log p(x) of a dataset, exact or by the family's
+ * estimate gm_ais, gm_ais_reverse, gm_ais_bracket   log p(x) of a decoder by annealing, from below
+ * and from above gm_parzen, gm_parzen_fit                 windows on samples, for models that can
+ * only be sampled gm_mmd_evaluate                          could samples and data be of one
+ * distribution? gm_kernel_distance, gm_frechet_distance  how far samples are from data, on features
+ *     gm_precision_recall                      whether samples look like data, and whether data are
+ * covered gm_nearest_data                          how near samples come to rows of the training
+ * set (memorisation) gm_diversity                             how different samples are from each
+ * other
  *
  * No number says it all: a model can have a good likelihood and poor samples, or the other way
  * round (Theis, van den Oord and Bethge 2016). docs/evaluation.md has the definitions with their
@@ -53,7 +54,10 @@ typedef struct gm_result {
     double p_value;        /* of a test; else 0 */
 } gm_result;
 
-#define GM_RESULT_INIT { sizeof(gm_result), 0.0, 0.0, 0, 0, 0, "", 0.0, 0, 0.0, 0.0, 0.0 }
+#define GM_RESULT_INIT                                                                             \
+    {                                                                                              \
+        sizeof(gm_result), 0.0, 0.0, 0, 0, 0, "", 0.0, 0, 0.0, 0.0, 0.0                            \
+    }
 
 /* --- Likelihood. */
 
@@ -190,7 +194,7 @@ GM_API gm_status gm_parzen(gm_result *out, gm_context *context, int64_t row_size
 /* How many deviations the default list has: 10^(-1 + i/9), i = 0 .. 9, that is 0.1, 0.129, ... 1;
  * the list of Goodfellow et al. 2014. Li, Swersky and Zemel 2015 (GMMN) take 0.10, 0.11, ... 0.29.
  */
-#define GM_PARZEN_LADDER 10
+#define GM_PARZEN_SIGMAS 10
 
 typedef struct gm_parzen_options {
     size_t size;
@@ -243,14 +247,18 @@ typedef struct gm_mmd_options {
     uint64_t seed;        /* of the permutations, and of the rows for a median; default 1 */
 } gm_mmd_options;
 
-#define GM_MMD_OPTIONS_INIT { sizeof(gm_mmd_options), 0.0, 1000, 999, 1 }
+#define GM_MMD_OPTIONS_INIT                                                                        \
+    {                                                                                              \
+        sizeof(gm_mmd_options), 0.0, 1000, 999, 1                                                  \
+    }
 
 /* The two-sample test of gm/mmd.h (Gretton et al. 2012) of samples against held-out data: unbiased
  * MMD^2 with one Gaussian kernel, and the p-value of the hypothesis that both are of one
- * distribution. p_value; sigma is the bandwidth, k the permutations; standard_error is the deviation
- * of MMD^2 under the hypothesis. protocol "mmd-test". For other kernels take gm_two_sample_test
- * itself. GM_E_INVALID also: limit negative, bandwidth negative or NaN, no median (all or most
- * distances are zero), too many permutations; GM_E_SHAPE also: fewer than two rows. */
+ * distribution. p_value; sigma is the bandwidth, k the permutations; standard_error is the
+ * deviation of MMD^2 under the hypothesis. protocol "mmd-test". For other kernels take
+ * gm_two_sample_test itself. GM_E_INVALID also: limit negative, bandwidth negative or NaN, no
+ * median (all or most distances are zero), too many permutations; GM_E_SHAPE also: fewer than two
+ * rows. */
 GM_API gm_status gm_mmd_evaluate(gm_result *out, gm_context *context, const gm_features *samples,
                                  const gm_features *data, const gm_mmd_options *options);
 

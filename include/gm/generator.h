@@ -1,20 +1,23 @@
 /* gm/generator.h - the differentiable generator network g(z; theta).
  *
- * A layer maps a latent z, drawn from a simple prior, to data space (Goodfellow, Bengio and Courville 2016, section
- * 20.10.2). Its output is read in one of four ways, the head:
+ * A layer maps a latent z, drawn from a simple prior, to data space (Goodfellow, Bengio and
+ * Courville 2016, section 20.10.2). Its output is read in one of four ways, the head:
  *
  *   GM_OUTPUT_BERNOULLI    logits of p(x_i = 1 | z); data in [0, 1]
- *   GM_OUTPUT_GAUSSIAN     means of p(x_i | z) = N(mean_i, variance); the variance is fixed, or learned: then the
- *                          network gives the means first and then as many log-variances
- *   GM_OUTPUT_CATEGORICAL  logits of `classes` classes for each value, classes last; data are class numbers
- *   GM_OUTPUT_DIRECT       the output is the sample itself. There is no p(x | z), so log_prob is GM_E_UNSUPPORTED,
- *                          and the data must be continuous: a gradient cannot pass through a discrete sample
+ *   GM_OUTPUT_GAUSSIAN     means of p(x_i | z) = N(mean_i, variance); the variance is fixed, or
+ * learned: then the network gives the means first and then as many log-variances
+ *   GM_OUTPUT_CATEGORICAL  logits of `classes` classes for each value, classes last; data are class
+ * numbers GM_OUTPUT_DIRECT       the output is the sample itself. There is no p(x | z), so log_prob
+ * is GM_E_UNSUPPORTED, and the data must be continuous: a gradient cannot pass through a discrete
+ * sample
  *
- * With labels = K > 0 it is conditional, g(z, y; theta): the network takes [n, latent + K], the code and then the label y as
- * K values, one of them 1 (Mirza and Osindero 2014). The verbs of its model take the labels that gm_model_set_labels gave.
+ * With labels = K > 0 it is conditional, g(z, y; theta): the network takes [n, latent + K], the
+ * code and then the label y as K values, one of them 1 (Mirza and Osindero 2014). The verbs of its
+ * model take the labels that gm_model_set_labels gave.
  *
- * The VAE, GAN and GMMN families are built on this part. Alone it can sample, decode, score given z, save and load; it is
- * trained by one of them or by a loop of the host's own (examples/generator.c).
+ * The VAE, GAN and GMMN families are built on this part. Alone it can sample, decode, score given
+ * z, save and load; it is trained by one of them or by a loop of the host's own
+ * (examples/generator.c).
  */
 #ifndef GM_GENERATOR_H
 #define GM_GENERATOR_H
@@ -29,8 +32,9 @@ extern "C" {
 
 typedef struct gm_generator gm_generator;
 
-#define GM_PRIOR_NORMAL 0  /* N(0, s^2 I) */
-#define GM_PRIOR_UNIFORM 1 /* uniform on [-s, s] in each coordinate; s is prior_scale, 1 unless said otherwise */
+#define GM_PRIOR_NORMAL 0 /* N(0, s^2 I) */
+#define GM_PRIOR_UNIFORM                                                                           \
+    1 /* uniform on [-s, s] in each coordinate; s is prior_scale, 1 unless said otherwise */
 
 #define GM_OUTPUT_BERNOULLI 0
 #define GM_OUTPUT_GAUSSIAN 1
@@ -45,16 +49,18 @@ typedef struct gm_generator_options {
     int32_t learn_variance; /* Gaussian: 1: the network gives log-variances too; default 0 */
     double variance;        /* Gaussian with a fixed variance; default 1 */
     int64_t classes;        /* categorical: at least 2 */
-    int64_t labels;         /* classes of the label that the network takes beside z; default 0: none */
-    double prior_scale;     /* deviation, or half the width, of the prior; positive; default 1 */
+    int64_t labels;     /* classes of the label that the network takes beside z; default 0: none */
+    double prior_scale; /* deviation, or half the width, of the prior; positive; default 1 */
 } gm_generator_options;
 
 #define GM_GENERATOR_OPTIONS_INIT                                                                  \
-    { sizeof(gm_generator_options), 0, GM_PRIOR_NORMAL, GM_OUTPUT_BERNOULLI, 0, 1.0, 0, 0, 1.0 }
+    {                                                                                              \
+        sizeof(gm_generator_options), 0, GM_PRIOR_NORMAL, GM_OUTPUT_BERNOULLI, 0, 1.0, 0, 0, 1.0   \
+    }
 
-/* Makes a generator around `net` (retained), which must map [n, latent + labels] to what the head wants.
- * GM_E_INVALID: NULL, an option out of range; GM_E_SHAPE: net does not take [n, latent], or its output does not divide
- * into the head's parts; GM_E_NOMEM; the error that a sequence keeps. */
+/* Makes a generator around `net` (retained), which must map [n, latent + labels] to what the head
+ * wants. GM_E_INVALID: NULL, an option out of range; GM_E_SHAPE: net does not take [n, latent], or
+ * its output does not divide into the head's parts; GM_E_NOMEM; the error that a sequence keeps. */
 GM_API gm_status gm_generator_create(gm_generator **out, gm_context *context, gm_layer *net,
                                      const gm_generator_options *options);
 GM_API void gm_generator_retain(gm_generator *generator);
@@ -75,30 +81,35 @@ GM_API gm_layer *gm_generator_net(const gm_generator *generator);
 GM_API gm_params *gm_generator_params(const gm_generator *generator);
 
 /* z from the prior: count * latent floats, from rng. */
-GM_API gm_status gm_generator_prior_sample(gm_generator *generator, gm_rng *rng, int64_t count,
+GM_API gm_status gm_generator_sample_prior(gm_generator *generator, gm_rng *rng, int64_t count,
                                            float *out);
 
-/* The mean of p(x | z) for each row of z [n, latent] (categorical: the most probable class), into out [n, row size]. No
- * heap allocation after the first call with that n. GM_E_SHAPE when a size does not fit. */
+/* The mean of p(x | z) for each row of z [n, latent] (categorical: the most probable class), into
+ * out [n, row size]. No heap allocation after the first call with that n. GM_E_SHAPE when a size
+ * does not fit. */
 GM_API gm_status gm_generator_decode(gm_generator *generator, gm_tensor *z, gm_tensor *out);
 
-/* A draw x from p(x | z) for each row of z; the model's generator gives the randomness. Direct: as decode. */
+/* A draw x from p(x | z) for each row of z; the model's generator gives the randomness. Direct: as
+ * decode. */
 GM_API gm_status gm_generator_draw(gm_generator *generator, gm_tensor *z, gm_tensor *out);
 
-/* log p(x | z) of each pair of rows, in nats, into out[n] (double). GM_E_UNSUPPORTED for a direct head. */
+/* log p(x | z) of each pair of rows, in nats, into out[n] (double). GM_E_UNSUPPORTED for a direct
+ * head. */
 GM_API gm_status gm_generator_log_prob(gm_generator *generator, gm_tensor *x, gm_tensor *z,
                                        double *out);
 
-/* On a tape: the network's output for z; and -log p(x | z) for that output, one value a row [n] (x may have n / k rows;
- * then each serves k consecutive ones). A direct head fails the tape with GM_E_UNSUPPORTED. */
+/* On a tape: the network's output for z; and -log p(x | z) for that output, one value a row [n] (x
+ * may have n / k rows; then each serves k consecutive ones). A direct head fails the tape with
+ * GM_E_UNSUPPORTED. */
 GM_API gm_var gm_generator_apply(gm_tape *tape, gm_generator *generator, gm_var z);
-/* The same for a conditional generator: labels [m] are class numbers stored as float; z may have m k rows, then each label
- * serves k consecutive ones. labels GM_NO_VAR: gm_generator_apply, which a conditional generator refuses
- * (GM_E_INVALID), as an unconditional one refuses labels. GM_E_SHAPE: the rows do not fit. */
+/* The same for a conditional generator: labels [m] are class numbers stored as float; z may have m
+ * k rows, then each label serves k consecutive ones. labels GM_NO_VAR: gm_generator_apply, which a
+ * conditional generator refuses (GM_E_INVALID), as an unconditional one refuses labels. GM_E_SHAPE:
+ * the rows do not fit. */
 GM_API gm_var gm_generator_apply_labelled(gm_tape *tape, gm_generator *generator, gm_var z,
                                           gm_var labels);
 /* Codes from the prior on a tape, [count, latent], drawn from the tape's rng. */
-GM_API gm_var gm_generator_prior_draw(gm_tape *tape, gm_generator *generator, int64_t count);
+GM_API gm_var gm_generator_draw_prior(gm_tape *tape, gm_generator *generator, int64_t count);
 GM_API gm_var gm_generator_nll(gm_tape *tape, gm_generator *generator, gm_var output, gm_var x);
 
 #ifdef __cplusplus

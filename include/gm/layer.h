@@ -48,7 +48,8 @@ GM_API gm_params *gm_layer_params(const gm_layer *layer);
 
 /* "linear", "activation", "maxout", "dropout", "embedding", "reshape", "flatten", "sequence", those
  * of gm/conv.h ("conv2d", "conv_transpose2d", "max_pool2d", "avg_pool2d", "upsample_nearest",
- * "pixel_shuffle") and of gm/norm.h, or a host's own name. Lives as long as the layer; "" for NULL. */
+ * "pixel_shuffle") and of gm/norm.h, or a host's own name. Lives as long as the layer; "" for NULL.
+ */
 GM_API const char *gm_layer_type(const gm_layer *layer);
 
 /* Borrowed. NULL for NULL. */
@@ -63,25 +64,29 @@ GM_API gm_status gm_layer_output(gm_layer *layer, int32_t rank, const int64_t *s
                                  int32_t *out_rank, int64_t *out_shape);
 
 /* Initialises anew: parameters of rank 2 and more by `kind` (GM_INIT_*, a and b as in
- * gm_param_init), those of rank 0 and 1 with zeros, or ones where a layer starts so (gm/norm.h). rng NULL: streams of the context. The statuses
- * of gm_param_init; parameters before the failing one have their new values then. */
+ * gm_param_init), those of rank 0 and 1 with zeros, or ones where a layer starts so (gm/norm.h).
+ * rng NULL: streams of the context. The statuses of gm_param_init; parameters before the failing
+ * one have their new values then. */
 GM_API gm_status gm_layer_init(gm_layer *layer, int32_t kind, double a, double b, gm_rng *rng);
 
 /* Options of gm_linear_create. */
 typedef struct gm_linear_options {
-    size_t size;          /* set by the INIT macro */
-    int32_t bias;         /* 1: with a bias (default); 0: without */
-    int32_t weight_init;  /* GM_INIT_*; default GM_INIT_DEFAULT: uniform in +-1/sqrt(in) */
-    double weight_a;      /* as in gm_param_init */
+    size_t size;         /* set by the INIT macro */
+    int32_t bias;        /* 1: with a bias (default); 0: without */
+    int32_t weight_init; /* GM_INIT_*; default GM_INIT_DEFAULT: uniform in +-1/sqrt(in) */
+    double weight_a;     /* as in gm_param_init */
     double weight_b;
-    int32_t bias_init;    /* GM_INIT_*; default GM_INIT_DEFAULT: uniform in +-1/sqrt(in), in of the
-                             weight */
-    int32_t reserved;     /* 0 */
+    int32_t bias_init; /* GM_INIT_*; default GM_INIT_DEFAULT: uniform in +-1/sqrt(in), in of the
+                          weight */
+    int32_t reserved;  /* 0 */
     double bias_a;
     double bias_b;
 } gm_linear_options;
 
-#define GM_LINEAR_OPTIONS_INIT { sizeof(gm_linear_options), 1, 0, 1.0, 0.0, 0, 0, 1.0, 0.0 }
+#define GM_LINEAR_OPTIONS_INIT                                                                     \
+    {                                                                                              \
+        sizeof(gm_linear_options), 1, 0, 1.0, 0.0, 0, 0, 1.0, 0.0                                  \
+    }
 
 /* y = x weight^T + bias: x [..., in], weight [out, in], bias [out], y [..., out]. in and out at
  * least 1. options: read during the call; NULL: the defaults. GM_E_INVALID also: an unknown
@@ -117,8 +122,8 @@ GM_API gm_status gm_reshape_create(gm_layer **out, gm_context *context, int32_t 
 GM_API gm_status gm_flatten_create(gm_layer **out, gm_context *context);
 
 /* A sequence: each part's output is the next part's input. Empty at first (then it passes its input
- * through). A linear part, a convolution (gm/conv.h) or a norm (gm/norm.h) is computed together with
- * an activation that follows directly, in one pass. */
+ * through). A linear part, a convolution (gm/conv.h) or a norm (gm/norm.h) is computed together
+ * with an activation that follows directly, in one pass. */
 GM_API gm_status gm_sequence_create(gm_layer **out, gm_context *context);
 
 /* Adds a part at the end; it is retained. The part's parameters join the sequence's under
@@ -166,7 +171,10 @@ typedef struct gm_host_layer {
     void *user;
 } gm_host_layer;
 
-#define GM_HOST_LAYER_INIT { sizeof(gm_host_layer), NULL, NULL, NULL, NULL }
+#define GM_HOST_LAYER_INIT                                                                         \
+    {                                                                                              \
+        sizeof(gm_host_layer), NULL, NULL, NULL, NULL                                              \
+    }
 
 /* params: the layer's parameters, retained as a set (add to it first); NULL: none. Files cannot
  * hold a host's layer (GM_E_UNSUPPORTED when saved); gm_archive_put_params stores its parameters.

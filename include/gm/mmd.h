@@ -25,18 +25,18 @@ extern "C" {
 
 /* A kernel: the sum of weighted parts, weight k(a, b) each. A sum with positive weights is positive
  * definite as its parts are. */
-typedef struct gm_kernel gm_kernel;
+typedef struct gm_mmd_kernel gm_mmd_kernel;
 
 /* A kernel without parts. It retains the context. GM_E_INVALID: NULL; GM_E_NOMEM. */
-GM_API gm_status gm_kernel_create(gm_kernel **out, gm_context *context);
-GM_API void gm_kernel_retain(gm_kernel *kernel);
-GM_API void gm_kernel_release(gm_kernel *kernel);
+GM_API gm_status gm_mmd_kernel_create(gm_mmd_kernel **out, gm_context *context);
+GM_API void gm_mmd_kernel_retain(gm_mmd_kernel *kernel);
+GM_API void gm_mmd_kernel_release(gm_mmd_kernel *kernel);
 
 /* Borrowed; NULL for NULL. */
-GM_API gm_context *gm_kernel_context(const gm_kernel *kernel);
+GM_API gm_context *gm_mmd_kernel_context(const gm_mmd_kernel *kernel);
 
 /* How many parts there are. */
-GM_API int32_t gm_kernel_count(const gm_kernel *kernel);
+GM_API int32_t gm_mmd_kernel_count(const gm_mmd_kernel *kernel);
 
 /* Each adds a part, and fails with GM_E_INVALID (kernel NULL; a weight, bandwidth, length, alpha,
  * gamma or ratio that is not from 1e-18 to 1e18, NaN among them; more than 1024 parts) or
@@ -47,31 +47,32 @@ GM_API int32_t gm_kernel_count(const gm_kernel *kernel);
  * (GMMN; s = 2, 5, 10, 20, 40, 80), gives variances: bandwidth = sqrt(s). Code that writes
  * exp(-gamma |a - b|^2): bandwidth = 1 / sqrt(2 gamma). Gaussians each of half the variance of
  * another cost one exponential together. */
-GM_API gm_status gm_kernel_add_gaussian(gm_kernel *kernel, double weight, double bandwidth);
+GM_API gm_status gm_mmd_kernel_add_gaussian(gm_mmd_kernel *kernel, double weight, double bandwidth);
 /* `count` (1 to 1024) Gaussians of the same weight, of bandwidths smallest, smallest ratio,
  * smallest ratio^2 ...; all are added or none. */
-GM_API gm_status gm_kernel_add_ladder(gm_kernel *kernel, double weight, double smallest,
-                                      double ratio, int32_t count);
+GM_API gm_status gm_mmd_kernel_add_gaussians(gm_mmd_kernel *kernel, double weight, double smallest,
+                                             double ratio, int32_t count);
 /* exp(-|a - b| / bandwidth), with the Euclidean norm (not the sum of |a_i - b_i| that others take).
  * Where a = b its gradient is taken as 0. */
-GM_API gm_status gm_kernel_add_laplacian(gm_kernel *kernel, double weight, double bandwidth);
+GM_API gm_status gm_mmd_kernel_add_laplacian(gm_mmd_kernel *kernel, double weight,
+                                             double bandwidth);
 /* (1 + |a - b|^2 / (2 alpha length^2))^-alpha: a mixture of Gaussians of all bandwidths; heavy
  * tails, so that samples far apart have gradients. */
-GM_API gm_status gm_kernel_add_rational_quadratic(gm_kernel *kernel, double weight, double alpha,
-                                                  double length);
+GM_API gm_status gm_mmd_kernel_add_rational_quadratic(gm_mmd_kernel *kernel, double weight,
+                                                      double alpha, double length);
 /* (gamma a.b + constant)^degree, constant from 0 to 1e18, degree 1 to 16. */
-GM_API gm_status gm_kernel_add_polynomial(gm_kernel *kernel, double weight, double gamma,
-                                          double constant, int32_t degree);
+GM_API gm_status gm_mmd_kernel_add_polynomial(gm_mmd_kernel *kernel, double weight, double gamma,
+                                              double constant, int32_t degree);
 /* a.b: the MMD is the distance of the two means. */
-GM_API gm_status gm_kernel_add_linear(gm_kernel *kernel, double weight);
+GM_API gm_status gm_mmd_kernel_add_linear(gm_mmd_kernel *kernel, double weight);
 
 /* The kernel matrix: out[i y_count + j] = k(x_i, y_j), for x [x_count, row_size] and y [y_count,
  * row_size], row-major. All arrays are the caller's, borrowed for the call; y may be x. Distances
  * are those of the operation below: from single-precision products, exactly 0 for equal rows.
  * GM_E_INVALID: NULL, a kernel without parts, a count or row_size below 1, more values than can be
  * addressed; GM_E_NOMEM (for a workspace of at most 38 MiB, or three rows). */
-GM_API gm_status gm_kernel_values(gm_kernel *kernel, int64_t row_size, const float *x,
-                                  int64_t x_count, const float *y, int64_t y_count, float *out);
+GM_API gm_status gm_mmd_kernel_values(gm_mmd_kernel *kernel, int64_t row_size, const float *x,
+                                      int64_t x_count, const float *y, int64_t y_count, float *out);
 
 /* The median heuristic for a bandwidth: the median of |a - b| over all pairs of rows of both
  * samples taken together (Gretton et al. 2012, section 8); of an even number the mean of the middle
@@ -86,13 +87,14 @@ GM_API gm_status gm_median_bandwidth(double *out, gm_context *context, int64_t r
                                      const float *x, int64_t x_count, const float *y,
                                      int64_t y_count, uint64_t seed);
 
-/* A kernel in an archive: texts under prefix (at most 63 characters; NULL: ""), "<prefix>count", "<prefix>0.kind", ...; and a new
- * kernel out of them, which gives the same values bit for bit. The file is not trusted. *out is NULL after a failure.
- * GM_E_INVALID: NULL, a prefix that is too long, a number out of the ranges above; GM_E_FORMAT: an entry is missing;
- * GM_E_NOMEM. */
+/* A kernel in an archive: texts under prefix (at most 63 characters; NULL: ""), "<prefix>count",
+ * "<prefix>0.kind", ...; and a new kernel out of them, which gives the same values bit for bit. The
+ * file is not trusted. *out is NULL after a failure. GM_E_INVALID: NULL, a prefix that is too long,
+ * a number out of the ranges above; GM_E_FORMAT: an entry is missing; GM_E_NOMEM. */
 GM_API gm_status gm_archive_put_kernel(gm_archive *archive, const char *prefix,
-                                       const gm_kernel *kernel);
-GM_API gm_status gm_archive_get_kernel(gm_kernel **out, gm_archive *archive, const char *prefix);
+                                       const gm_mmd_kernel *kernel);
+GM_API gm_status gm_archive_get_kernel(gm_mmd_kernel **out, gm_archive *archive,
+                                       const char *prefix);
 
 /* Estimators of MMD^2 from x [n, d] and y [m, d].
  * Biased: all pairs, i = j among them, over n^2, m^2, n m. At least 0, and exactly 0 for a sample
@@ -123,7 +125,7 @@ GM_API gm_status gm_archive_get_kernel(gm_kernel **out, gm_archive *archive, con
  * estimator unknown. GM_E_SHAPE: rank below 2, different widths, fewer rows than the estimator
  * wants, n != m where they must be equal. GM_E_STALE; GM_E_NOMEM. Values that are not finite give a
  * result that is not. */
-GM_API gm_var gm_mmd2(gm_tape *tape, gm_var x, gm_var y, gm_kernel *kernel, int32_t estimator);
+GM_API gm_var gm_mmd2(gm_tape *tape, gm_var x, gm_var y, gm_mmd_kernel *kernel, int32_t estimator);
 
 /* The same on plain arrays x [x_count, row_size] and y [y_count, row_size], borrowed for the call.
  * out->value is MMD^2, in the unit of the kernel; standard_error that of the linear and the block
@@ -132,7 +134,7 @@ GM_API gm_var gm_mmd2(gm_tape *tape, gm_var x, gm_var y, gm_kernel *kernel, int3
  * Memory: as the operation's, so a tile's. As gm_mmd2, and GM_E_INVALID: NULL, a count or row_size
  * below 1, more values than can be addressed, a value that is not finite (array, row and column are
  * in the line), out->size unknown. After a failure *out is as before. */
-GM_API gm_status gm_mmd_estimate(gm_result *out, gm_kernel *kernel, int64_t row_size,
+GM_API gm_status gm_mmd_estimate(gm_result *out, gm_mmd_kernel *kernel, int64_t row_size,
                                  const float *x, int64_t x_count, const float *y, int64_t y_count,
                                  int32_t estimator);
 
@@ -149,8 +151,8 @@ typedef struct gm_two_sample_options {
     uint64_t memory;      /* bytes that the permutations may take; default 2^28. Each takes
                              (x_count + y_count) / 8 */
     double *statistics;   /* NULL, or receives MMD^2 of each permutation */
-    /* Called on the calling thread after each tile of the kernel matrix (at most 512 x 512 values), how many of `total`
-     * are done; non-zero stops. NULL: not called; nor is it by LINEAR. */
+    /* Called on the calling thread after each tile of the kernel matrix (at most 512 x 512 values),
+     * how many of `total` are done; non-zero stops. NULL: not called; nor is it by LINEAR. */
     int32_t (*on_tile)(void *user, int64_t done, int64_t total);
     void *user;
 } gm_two_sample_options;
@@ -195,9 +197,10 @@ typedef struct gm_two_sample_result {
  * linear test different counts or fewer than four rows. GM_E_NUMERIC: the kernel overflows on these
  * data (polynomials do). GM_E_CANCELLED: on_tile said so. GM_E_NOMEM. After a failure *out is as
  * before, and statistics holds anything. */
-GM_API gm_status gm_two_sample_test(gm_two_sample_result *out, gm_kernel *kernel, int64_t row_size,
-                                    const float *x, int64_t x_count, const float *y,
-                                    int64_t y_count, const gm_two_sample_options *options);
+GM_API gm_status gm_two_sample_test(gm_two_sample_result *out, gm_mmd_kernel *kernel,
+                                    int64_t row_size, const float *x, int64_t x_count,
+                                    const float *y, int64_t y_count,
+                                    const gm_two_sample_options *options);
 
 /* Moments of one column in both samples, [0] of x and [1] of y. Matching them one after the other
  * is what the MMD does at once: two distributions (of bounded support) are equal when all their

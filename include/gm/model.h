@@ -1,10 +1,11 @@
 /* gm/model.h - the verbs that all families share: fit, step, sample, log_prob, save, load.
  *
- * Every family has its own handle and constructor (gm_vae, ...) and a view of it, gm_vae_model(vae), of type
- * gm_model. The view is borrowed from the handle and is the same object: retaining the one retains the other.
+ * Every family has its own handle and constructor (gm_vae, ...) and a view of it,
+ * gm_vae_model(vae), of type gm_model. The view is borrowed from the handle and is the same object:
+ * retaining the one retains the other.
  *
- * A model owns a random generator, seeded from the context when the model is made and saved with it. Same build, same
- * BLAS, same seed: same bits, whatever the number of threads.
+ * A model owns a random generator, seeded from the context when the model is made and saved with
+ * it. Same build, same BLAS, same seed: same bits, whatever the number of threads.
  */
 #ifndef GM_MODEL_H
 #define GM_MODEL_H
@@ -41,17 +42,19 @@ GM_API gm_optimizer *gm_model_optimizer(const gm_model *model);
 /* Passes over data finished, and updates made, since the model was made (kept in checkpoints). */
 GM_API int64_t gm_model_epochs(const gm_model *model);
 GM_API int64_t gm_model_steps(const gm_model *model);
-/* Seeds the model's generator anew: sampling after this depends on the weights and the seed only. */
+/* Seeds the model's generator anew: sampling after this depends on the weights and the seed only.
+ */
 GM_API void gm_model_seed(gm_model *model, uint64_t seed);
 
 /* How many label classes a conditional model takes; 0: it takes none. */
 GM_API int64_t gm_model_labels(const gm_model *model);
-/* The labels of the rows that later calls of step, sample, log_prob and the family's own verbs work on: one for each row,
- * or a single one for all of them. Copied; they stay until they are set anew. A verb of a conditional model that finds none is
- * GM_E_STATE, another number of them GM_E_SHAPE. fit and evaluate take the labels of the dataset instead
- * (gm_dataset_attach_labels; GM_E_STATE: it has none; GM_E_INVALID: more classes than the model's).
- * GM_E_INVALID: NULL, count < 1, a label outside 0 .. gm_model_labels - 1 (place, value and limit in the line);
- * GM_E_UNSUPPORTED: the model takes none; GM_E_NOMEM. Earlier labels stay then. */
+/* The labels of the rows that later calls of step, sample, log_prob and the family's own verbs work
+ * on: one for each row, or a single one for all of them. Copied; they stay until they are set anew.
+ * A verb of a conditional model that finds none is GM_E_STATE, another number of them GM_E_SHAPE.
+ * fit and evaluate take the labels of the dataset instead (gm_dataset_attach_labels; GM_E_STATE: it
+ * has none; GM_E_INVALID: more classes than the model's). GM_E_INVALID: NULL, count < 1, a label
+ * outside 0 .. gm_model_labels - 1 (place, value and limit in the line); GM_E_UNSUPPORTED: the
+ * model takes none; GM_E_NOMEM. Earlier labels stay then. */
 GM_API gm_status gm_model_set_labels(gm_model *model, const int64_t *labels, int64_t count);
 
 /* Metrics by name. */
@@ -62,19 +65,22 @@ typedef struct gm_metric {
 
 #define GM_MAX_METRICS 16
 
-/* One update on one mini-batch: rows [count, row size], borrowed for the call. metrics receives up to `room` of the
- * family's metrics of this batch ("loss" is the first), *metric_count how many; both may be NULL and room 0.
- * Checks before it updates: a loss or gradient that is not finite is GM_E_NUMERIC; then the weights are put back to the
- * ones of the last good step. After the first call with a given count a call does no heap allocation.
- * GM_E_INVALID: NULL, count < 1, values that the likelihood cannot have (row, column and value in the line);
- * GM_E_NUMERIC; GM_E_UNSUPPORTED; GM_E_NOMEM. On any failure no weight has changed, but for the way back above. */
-GM_API gm_status gm_model_step(gm_model *model, const float *rows, int64_t count, gm_metric *metrics,
-                               int32_t room, int32_t *metric_count);
+/* One update on one mini-batch: rows [count, row size], borrowed for the call. metrics receives up
+ * to `room` of the family's metrics of this batch ("loss" is the first), *metric_count how many;
+ * both may be NULL and room 0. Checks before it updates: a loss or gradient that is not finite is
+ * GM_E_NUMERIC; then the weights are put back to the ones of the last good step. After the first
+ * call with a given count a call does no heap allocation. GM_E_INVALID: NULL, count < 1, values
+ * that the likelihood cannot have (row, column and value in the line); GM_E_NUMERIC;
+ * GM_E_UNSUPPORTED; GM_E_NOMEM. On any failure no weight has changed, but for the way back above.
+ */
+GM_API gm_status gm_model_step(gm_model *model, const float *rows, int64_t count,
+                               gm_metric *metrics, int32_t room, int32_t *metric_count);
 
-/* The metrics that a step would report, without a step, in evaluation mode, averaged over the dataset's rows as pass 0
- * gives them (see gm/data.h), or over its first `limit` ones (0: all), `batch` at a time. Draws from a stream of its own: the same each
- * time for the same weights, and what training draws later stays the same. data is borrowed for the call.
- * GM_E_INVALID: NULL, batch < 1, limit < 0, values that the likelihood cannot have; GM_E_SHAPE: rows of another size;
+/* The metrics that a step would report, without a step, in evaluation mode, averaged over the
+ * dataset's rows as pass 0 gives them (see gm/data.h), or over its first `limit` ones (0: all),
+ * `batch` at a time. Draws from a stream of its own: the same each time for the same weights, and
+ * what training draws later stays the same. data is borrowed for the call. GM_E_INVALID: NULL,
+ * batch < 1, limit < 0, values that the likelihood cannot have; GM_E_SHAPE: rows of another size;
  * GM_E_UNSUPPORTED; GM_E_NOMEM; what the dataset returned. */
 GM_API gm_status gm_model_evaluate(gm_model *model, gm_dataset *data, int64_t batch, int64_t limit,
                                    gm_metric *metrics, int32_t room, int32_t *metric_count);
@@ -82,69 +88,77 @@ GM_API gm_status gm_model_evaluate(gm_model *model, gm_dataset *data, int64_t ba
 /* Fitting. */
 typedef struct gm_progress {
     size_t size;
-    int64_t epoch;           /* of this fit, from 0 */
+    int64_t epoch; /* of this fit, from 0 */
     int64_t epochs;
-    int64_t row, rows;       /* rows done of this epoch, of how many */
-    int64_t step;            /* updates since the model was made */
-    int32_t epoch_end;       /* 1: the epoch is over; then the metrics are its means, and validation is set */
+    int64_t row, rows; /* rows done of this epoch, of how many */
+    int64_t step;      /* updates since the model was made */
+    int32_t
+        epoch_end; /* 1: the epoch is over; then the metrics are its means, and validation is set */
     int32_t metric_count;
-    const gm_metric *metrics;      /* means over the epoch so far */
-    int32_t validation_count;      /* 0 unless epoch_end and a validation set was given */
+    const gm_metric *metrics; /* means over the epoch so far */
+    int32_t validation_count; /* 0 unless epoch_end and a validation set was given */
     const gm_metric *validation;
-    double seconds;          /* since the fit began */
+    double seconds; /* since the fit began */
 } gm_progress;
 
 typedef struct gm_fit_options {
     size_t size;
-    int64_t epochs;          /* default 10, at least 1: passes to make in this call */
-    int64_t batch;           /* default 128; at most the dataset's rows */
-    int32_t shuffle;         /* default 1: a new order each pass, from the model's seed and the pass number */
-    int32_t drop_last;       /* default 0: the last, smaller batch of a pass is used too */
-    /* Called after every update and at every epoch's end, on the calling thread; non-zero stops the fit
-     * (GM_E_CANCELLED, the model intact). May call into the library with this context, but not fit or step. */
+    int64_t epochs; /* default 10, at least 1: passes to make in this call */
+    int64_t batch;  /* default 128; at most the dataset's rows */
+    int32_t
+        shuffle; /* default 1: a new order each pass, from the model's seed and the pass number */
+    int32_t drop_last; /* default 0: the last, smaller batch of a pass is used too */
+    /* Called after every update and at every epoch's end, on the calling thread; non-zero stops the
+     * fit (GM_E_CANCELLED, the model intact). May call into the library with this context, but not
+     * fit or step. */
     int32_t (*on_progress)(void *user, const gm_progress *progress);
     void *user;
-    gm_dataset *validation;  /* borrowed; NULL: none. Evaluated at each epoch's end */
-    int64_t patience;        /* default 0: off. Else stop after so many epochs without a lower validation "loss";
-                                the weights and running statistics of the best epoch are put back
-                                (GM_OK). Needs validation */
-    const char *checkpoint;  /* NULL: none. A path: gm_model_save_checkpoint there every checkpoint_every epochs */
+    gm_dataset *validation; /* borrowed; NULL: none. Evaluated at each epoch's end */
+    int64_t patience; /* default 0: off. Else stop after so many epochs without a lower validation
+                         "loss"; the weights and running statistics of the best epoch are put back
+                         (GM_OK). Needs validation */
+    const char *checkpoint;   /* NULL: none. A path: gm_model_save_checkpoint there every
+                                 checkpoint_every epochs */
     int64_t checkpoint_every; /* default 1 */
 } gm_fit_options;
 
-#define GM_FIT_OPTIONS_INIT { sizeof(gm_fit_options), 10, 128, 1, 0, NULL, NULL, NULL, 0, NULL, 1 }
+#define GM_FIT_OPTIONS_INIT                                                                        \
+    {                                                                                              \
+        sizeof(gm_fit_options), 10, 128, 1, 0, NULL, NULL, NULL, 0, NULL, 1                        \
+    }
 
-/* Fits the model. The dataset's rows must have as many values as the model's; it is borrowed for the call. A fit continues
- * where the model stands: two fits of one epoch are a fit of two, and so are a fit, a checkpoint, a load and a
- * fit, bit for bit.
- * GM_E_INVALID: NULL, an option out of range (named, with its value), batch larger than the dataset, values that
- * the likelihood cannot have; GM_E_SHAPE: rows of another size; GM_E_NUMERIC: a loss or gradient was not finite; the weights of the last good step are kept;
- * GM_E_CANCELLED; GM_E_STATE: called from inside a fit's callback; GM_E_NOMEM; what the dataset or the checkpoint file
- * returned. */
+/* Fits the model. The dataset's rows must have as many values as the model's; it is borrowed for
+ * the call. A fit continues where the model stands: two fits of one epoch are a fit of two, and so
+ * are a fit, a checkpoint, a load and a fit, bit for bit. GM_E_INVALID: NULL, an option out of
+ * range (named, with its value), batch larger than the dataset, values that the likelihood cannot
+ * have; GM_E_SHAPE: rows of another size; GM_E_NUMERIC: a loss or gradient was not finite; the
+ * weights of the last good step are kept; GM_E_CANCELLED; GM_E_STATE: called from inside a fit's
+ * callback; GM_E_NOMEM; what the dataset or the checkpoint file returned. */
 GM_API gm_status gm_model_fit(gm_model *model, gm_dataset *data, const gm_fit_options *options);
 
-/* count samples as a new tensor [count, row size]: the mean of the output distribution given what is drawn (grey
- * probabilities for Bernoulli), as the family's page says. _into writes into a tensor of count * row size floats and
- * does no heap allocation after its first call with that count. GM_E_INVALID: NULL, count < 1; GM_E_SHAPE;
- * GM_E_UNSUPPORTED; GM_E_NOMEM. */
+/* count samples as a new tensor [count, row size]: the mean of the output distribution given what
+ * is drawn (grey probabilities for Bernoulli), as the family's page says. _into writes into a
+ * tensor of count * row size floats and does no heap allocation after its first call with that
+ * count. GM_E_INVALID: NULL, count < 1; GM_E_SHAPE; GM_E_UNSUPPORTED; GM_E_NOMEM. */
 GM_API gm_status gm_model_sample(gm_tensor **out, gm_model *model, int64_t count);
 GM_API gm_status gm_model_sample_into(gm_model *model, gm_tensor *out);
 
-/* log p of each row, in nats, into out[count] (double): exact, or the estimate that the family's page documents. rows:
- * [count, row size], borrowed for the call. GM_E_INVALID: NULL, count < 1, values that the likelihood cannot have;
- * GM_E_UNSUPPORTED; GM_E_NOMEM. */
+/* log p of each row, in nats, into out[count] (double): exact, or the estimate that the family's
+ * page documents. rows: [count, row size], borrowed for the call. GM_E_INVALID: NULL, count < 1,
+ * values that the likelihood cannot have; GM_E_UNSUPPORTED; GM_E_NOMEM. */
 GM_API gm_status gm_model_log_prob(gm_model *model, const float *rows, int64_t count, double *out);
 
-/* Writes weights, architecture, options and the state of the generator as a safetensors file: to a temporary file
- * in the same folder, synced, then renamed, so that a failure leaves an old file as it was.
- * GM_E_INVALID: NULL; GM_E_UNSUPPORTED: a layer of the host's is inside; GM_E_STATE: the average of the weights is swapped in
- * (checkpoints); GM_E_IO; GM_E_NOMEM. */
+/* Writes weights, architecture, options and the state of the generator as a safetensors file: to a
+ * temporary file in the same folder, synced, then renamed, so that a failure leaves an old file as
+ * it was. GM_E_INVALID: NULL; GM_E_UNSUPPORTED: a layer of the host's is inside; GM_E_STATE: the
+ * average of the weights is swapped in (checkpoints); GM_E_IO; GM_E_NOMEM. */
 GM_API gm_status gm_model_save(gm_model *model, const char *path);
 /* The same plus the optimizer's state: fitting continues from it bit for bit. */
 GM_API gm_status gm_model_save_checkpoint(gm_model *model, const char *path);
 
-/* Rebuilds a model of any family from either kind of file, without the host's help. Release it with gm_model_release.
- * Nothing in the file is trusted. GM_E_INVALID: NULL, or an option in the file that is out of range; GM_E_IO, GM_E_FORMAT (with what is wrong), GM_E_VERSION (a newer format),
+/* Rebuilds a model of any family from either kind of file, without the host's help. Release it with
+ * gm_model_release. Nothing in the file is trusted. GM_E_INVALID: NULL, or an option in the file
+ * that is out of range; GM_E_IO, GM_E_FORMAT (with what is wrong), GM_E_VERSION (a newer format),
  * GM_E_UNSUPPORTED (an unknown family or layer), GM_E_SHAPE, GM_E_NOMEM. */
 GM_API gm_status gm_model_load(gm_model **out, gm_context *context, const char *path);
 

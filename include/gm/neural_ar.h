@@ -1,18 +1,23 @@
-/* gm/neural_ar.h - neural autoregressive networks: a group of hidden units for each column, reused by all later predictions.
+/* gm/neural_ar.h - neural autoregressive networks: a group of hidden units for each column, reused
+ * by all later predictions.
  *
- * Bengio and Bengio 2000; Goodfellow, Bengio and Courville 2016, section 20.10.9. Along an order of the columns, with the values
- * x_1 ... x_D in it,
+ * Bengio and Bengio 2000; Goodfellow, Bengio and Courville 2016, section 20.10.9. Along an order of
+ * the columns, with the values x_1 ... x_D in it,
  *
- *     h_k = act(c_k + sum_j<=k U_kj x_j)                              a group of `hidden` units, computed once
- *     a_k = b_k + sum_j<k V_kj h_j  [+ sum_j<k W_kj x_j, `direct`]     what p(x_k | x_1, ..., x_k-1) is made of
+ *     h_k = act(c_k + sum_j<=k U_kj x_j)                              a group of `hidden` units,
+ * computed once a_k = b_k + sum_j<k V_kj h_j  [+ sum_j<k W_kj x_j, `direct`]     what p(x_k | x_1,
+ * ..., x_k-1) is made of
  *
- * and a_k is a logit for bits, K logits for class numbers, a mean and a log deviation (held within +-10) for reals. (The group h_D serves
- * nobody.) Unlike in NADE (gm/nade.h) nothing is shared between the groups: D^2 hidden (K + width) / 2 weights, a quadratic number.
+ * and a_k is a logit for bits, K logits for class numbers, a mean and a log deviation (held within
+ * +-10) for reals. (The group h_D serves nobody.) Unlike in NADE (gm/nade.h) nothing is shared
+ * between the groups: D^2 hidden (K + width) / 2 weights, a quadratic number.
  *
- * All that gm/model.h and gm/autoregressive.h offer works: log_prob is exact, sample draws values (not means). Parameters, with the
- * columns in their order: "hidden.weight" [D hidden, D K], "hidden.bias", "output.weight" [D width, D hidden], "output.bias", "direct.weight" [D width, D K]
- * (K: the classes, 1 for bits and reals; width: 1, K or 2). What the mask leaves out of them is zero and stays it. Metric: "loss", mean negative
- * log-likelihood in nats a row (without the penalty).
+ * All that gm/model.h and gm/autoregressive.h offer works: log_prob is exact, sample draws values
+ * (not means). Parameters, with the columns in their order: "hidden.weight" [D hidden, D K],
+ * "hidden.bias", "output.weight" [D width, D hidden], "output.bias", "direct.weight" [D width, D K]
+ * (K: the classes, 1 for bits and reals; width: 1, K or 2). What the mask leaves out of them is
+ * zero and stays it. Metric: "loss", mean negative log-likelihood in nats a row (without the
+ * penalty).
  */
 #ifndef GM_NEURAL_AR_H
 #define GM_NEURAL_AR_H
@@ -27,25 +32,31 @@ extern "C" {
 typedef struct gm_neural_ar gm_neural_ar;
 
 typedef struct gm_neural_ar_options {
-    size_t size;           /* set by the INIT macro */
-    int32_t kind;          /* GM_CONDITIONAL_BINARY (default), _CATEGORICAL or _GAUSSIAN */
-    int32_t direct;        /* 1 (default): direct connections from values to later outputs; 0: none */
-    int64_t hidden;        /* units of each group, at least 1; default 4 */
-    int64_t classes;       /* K of CATEGORICAL, at least 2; ignored by the others; default 0 */
-    const int64_t *order;  /* order[k]: the column at place k, a permutation of 0 .. columns - 1; copied. NULL: 0, 1, 2, ... */
-    int32_t activation;    /* GM_ACTIVATION_*, not NONE; default TANH. LEAKY_RELU has slope 0.01, ELU 1 */
-    int32_t reserved;      /* 0 */
-    double weight_decay;   /* at least 0, default 0: adds weight_decay / 2 sum of all squared weights to the loss (biases are free) */
+    size_t size;     /* set by the INIT macro */
+    int32_t kind;    /* GM_CONDITIONAL_BINARY (default), _CATEGORICAL or _GAUSSIAN */
+    int32_t direct;  /* 1 (default): direct connections from values to later outputs; 0: none */
+    int64_t hidden;  /* units of each group, at least 1; default 4 */
+    int64_t classes; /* K of CATEGORICAL, at least 2; ignored by the others; default 0 */
+    const int64_t *order; /* order[k]: the column at place k, a permutation of 0 .. columns - 1;
+                             copied. NULL: 0, 1, 2, ... */
+    int32_t
+        activation; /* GM_ACTIVATION_*, not NONE; default TANH. LEAKY_RELU has slope 0.01, ELU 1 */
+    int32_t reserved;    /* 0 */
+    double weight_decay; /* at least 0, default 0: adds weight_decay / 2 sum of all squared weights
+                            to the loss (biases are free) */
     gm_optimizer *optimizer; /* retained and bound; NULL: Adam with its defaults */
 } gm_neural_ar_options;
 
-#define GM_NEURAL_AR_OPTIONS_INIT \
-    { sizeof(gm_neural_ar_options), 0, 1, 4, 0, NULL, GM_ACTIVATION_TANH, 0, 0.0, NULL }
+#define GM_NEURAL_AR_OPTIONS_INIT                                                                  \
+    {                                                                                              \
+        sizeof(gm_neural_ar_options), 0, 1, 4, 0, NULL, GM_ACTIVATION_TANH, 0, 0.0, NULL           \
+    }
 
-/* columns: values in a row, at least 1 (one column has a bias only). Weights are uniform in +-1 / sqrt(inputs), direct ones and biases zero.
- * options: read during the call; NULL: the defaults. GM_E_INVALID: NULL, columns below 1, an option out of range (named, with
- * its value), an order that is no permutation (the place is in the line), more weights than can be addressed; GM_E_STATE: the
- * optimizer is bound already; GM_E_NOMEM. *out is NULL then. */
+/* columns: values in a row, at least 1 (one column has a bias only). Weights are uniform in +-1 /
+ * sqrt(inputs), direct ones and biases zero. options: read during the call; NULL: the defaults.
+ * GM_E_INVALID: NULL, columns below 1, an option out of range (named, with its value), an order
+ * that is no permutation (the place is in the line), more weights than can be addressed;
+ * GM_E_STATE: the optimizer is bound already; GM_E_NOMEM. *out is NULL then. */
 GM_API gm_status gm_neural_ar_create(gm_neural_ar **out, gm_context *context, int64_t columns,
                                      const gm_neural_ar_options *options);
 

@@ -85,9 +85,9 @@ GM_API gm_var gm_logsumexp(gm_tape *tape, gm_var a);   /* [...], log sum e^a */
  * rank 0, or pieces does not divide the last axis. */
 GM_API gm_var gm_maxout(gm_tape *tape, gm_var x, int64_t pieces);
 
-/* tanh(a) sigmoid(b) of the halves of the last axis: [..., 2 d] gives [..., d], a the first d elements
- * and b the others (the gate of van den Oord et al. 2016, "Conditional image generation with PixelCNN
- * decoders", equation 2). GM_E_SHAPE: rank 0, a last axis that is odd or 0. */
+/* tanh(a) sigmoid(b) of the halves of the last axis: [..., 2 d] gives [..., d], a the first d
+ * elements and b the others (the gate of van den Oord et al. 2016, "Conditional image generation
+ * with PixelCNN decoders", equation 2). GM_E_SHAPE: rank 0, a last axis that is odd or 0. */
 GM_API gm_var gm_gate(gm_tape *tape, gm_var x);
 
 /* Of all elements; the result has rank 0. The sum of nothing is 0. Accumulated in double.
@@ -144,9 +144,10 @@ GM_API gm_var gm_slice(gm_tape *tape, gm_var a, int32_t axis, int64_t begin, int
  * whole number or out of range (the error line tells which, its value and the limit). */
 GM_API gm_var gm_gather(gm_tape *tape, gm_var table, gm_var indices);
 
-/* Class numbers as vectors: indices [m...], whole numbers from 0 to classes - 1 stored as float, give
- * [m..., classes], 1 at the index and 0 elsewhere. A constant for gm_backward. GM_E_SHAPE: result of
- * rank over 6; GM_E_INVALID: classes below 1, an index that is no class (as for gm_gather). */
+/* Class numbers as vectors: indices [m...], whole numbers from 0 to classes - 1 stored as float,
+ * give [m..., classes], 1 at the index and 0 elsewhere. A constant for gm_backward. GM_E_SHAPE:
+ * result of rank over 6; GM_E_INVALID: classes below 1, an index that is no class (as for
+ * gm_gather). */
 GM_API gm_var gm_one_hot(gm_tape *tape, gm_var indices, int64_t classes);
 
 /* Each row of the first axis `times` (>= 1) times in a row: [n, ...] gives [n times, ...], rows 0 0
@@ -165,28 +166,30 @@ GM_API gm_var gm_stop_gradient(gm_tape *tape, gm_var a);
 /* mean + e^(log_variance / 2) eps, eps ~ N(0, 1) drawn from the tape's rng: a sample of
  * N(mean, e^log_variance) through which gradients pass (Kingma and Welling 2014, the
  * reparameterisation trick). GM_E_SHAPE: the shapes differ. */
-GM_API gm_var gm_gaussian_sample(gm_tape *tape, gm_var mean, gm_var log_variance);
+GM_API gm_var gm_gaussian_draw(gm_tape *tape, gm_var mean, gm_var log_variance);
 
 /* 1 with probability 1 / (1 + e^-logit), else 0, for each element, drawn from the tape's rng. A
  * constant for gm_backward: no gradient passes a draw (gm/sbn.h has what is done about that). */
-GM_API gm_var gm_bernoulli_sample(gm_tape *tape, gm_var logits);
+GM_API gm_var gm_bernoulli_draw(gm_tape *tape, gm_var logits);
 
 /* The conditionals of NADE (Larochelle and Murray 2011; Uria et al. 2016), places in the order in
  * which they stand:
  *     a_1 = c,   h_d = activation(a_d),   y_d = b_d + V_d h_d,   a_(d+1) = a_d + x_d W_d.
- * x [n, D]; w [D, H]; c [H]; v [D, H] and b [D] give [n, D], one number (a logit) for each place; v [D, P, H] and b
- * [D, P] give [n, D, P]. w [D, K, H]: x are class numbers, and a_(d+1) = a_d + W_(d, x_d). y_d depends on x_1 .. x_(d-1) alone.
- * w and v may be the same variable. Where x_d is 0 no hidden unit is touched, forwards or backwards,
- * and no activations are kept but the last. activation: GM_ACTIVATION_RELU, _TANH, _SIGMOID (GM_E_INVALID).
- * x is data: its gradient is 0. GM_E_SHAPE: sizes do not fit, or no places or units;
- * GM_E_INVALID: a class out of range (row, column and value in the line). */
+ * x [n, D]; w [D, H]; c [H]; v [D, H] and b [D] give [n, D], one number (a logit) for each place; v
+ * [D, P, H] and b [D, P] give [n, D, P]. w [D, K, H]: x are class numbers, and a_(d+1) = a_d +
+ * W_(d, x_d). y_d depends on x_1 .. x_(d-1) alone. w and v may be the same variable. Where x_d is 0
+ * no hidden unit is touched, forwards or backwards, and no activations are kept but the last.
+ * activation: GM_ACTIVATION_RELU, _TANH, _SIGMOID (GM_E_INVALID). x is data: its gradient is 0.
+ * GM_E_SHAPE: sizes do not fit, or no places or units; GM_E_INVALID: a class out of range (row,
+ * column and value in the line). */
 GM_API gm_var gm_nade_conditionals(gm_tape *tape, gm_var x, gm_var w, gm_var c, gm_var v, gm_var b,
                                    int32_t activation);
 
-/* The same place by place, while `choose` says what stands there: given the P numbers of the conditional at `place`
- * of `row` it returns the value. The result is the values, [rows, D], a constant for gm_backward. Places come in
- * order; rows may be walked at the same time on several threads of the context, so choose must write only what belongs
- * to its row. It must not use the tape. Arguments and statuses as above; GM_E_INVALID also: rows < 1, choose NULL. */
+/* The same place by place, while `choose` says what stands there: given the P numbers of the
+ * conditional at `place` of `row` it returns the value. The result is the values, [rows, D], a
+ * constant for gm_backward. Places come in order; rows may be walked at the same time on several
+ * threads of the context, so choose must write only what belongs to its row. It must not use the
+ * tape. Arguments and statuses as above; GM_E_INVALID also: rows < 1, choose NULL. */
 typedef float gm_nade_choose(void *user, int64_t row, int64_t place, const float *conditional);
 GM_API gm_var gm_nade_walk(gm_tape *tape, int64_t rows, gm_var w, gm_var c, gm_var v, gm_var b,
                            int32_t activation, gm_nade_choose *choose, void *user);

@@ -40,14 +40,17 @@ typedef struct gm_optimizer gm_optimizer;
  * w -= r m, or w -= r (g + momentum m) with nesterov (Sutskever, Martens, Dahl and Hinton 2013, as
  * usually rewritten). */
 typedef struct gm_sgd_options {
-    size_t size; /* set by the INIT macro */
-    double rate; /* 0.01 */
-    double momentum; /* 0 */
-    int32_t nesterov; /* 0 or 1; needs momentum > 0 */
-    int32_t reserved; /* 0 */
+    size_t size;         /* set by the INIT macro */
+    double rate;         /* 0.01 */
+    double momentum;     /* 0 */
+    int32_t nesterov;    /* 0 or 1; needs momentum > 0 */
+    int32_t reserved;    /* 0 */
     double weight_decay; /* 0 */
 } gm_sgd_options;
-#define GM_SGD_OPTIONS_INIT { sizeof(gm_sgd_options), 0.01, 0.0, 0, 0, 0.0 }
+#define GM_SGD_OPTIONS_INIT                                                                        \
+    {                                                                                              \
+        sizeof(gm_sgd_options), 0.01, 0.0, 0, 0, 0.0                                               \
+    }
 GM_API gm_status gm_sgd_create(gm_optimizer **out, gm_context *context,
                                const gm_sgd_options *options);
 
@@ -57,15 +60,18 @@ GM_API gm_status gm_sgd_create(gm_optimizer **out, gm_context *context,
  * by 1 - r weight_decay. */
 typedef struct gm_adam_options {
     size_t size;
-    double rate; /* 0.001 */
-    double beta1; /* 0.9 */
-    double beta2; /* 0.999 */
-    double eps; /* 1e-8 */
+    double rate;         /* 0.001 */
+    double beta1;        /* 0.9 */
+    double beta2;        /* 0.999 */
+    double eps;          /* 1e-8 */
     double weight_decay; /* 0 */
-    int32_t decoupled; /* 0 or 1 */
-    int32_t reserved; /* 0 */
+    int32_t decoupled;   /* 0 or 1 */
+    int32_t reserved;    /* 0 */
 } gm_adam_options;
-#define GM_ADAM_OPTIONS_INIT { sizeof(gm_adam_options), 0.001, 0.9, 0.999, 1e-8, 0.0, 0, 0 }
+#define GM_ADAM_OPTIONS_INIT                                                                       \
+    {                                                                                              \
+        sizeof(gm_adam_options), 0.001, 0.9, 0.999, 1e-8, 0.0, 0, 0                                \
+    }
 GM_API gm_status gm_adam_create(gm_optimizer **out, gm_context *context,
                                 const gm_adam_options *options);
 
@@ -73,24 +79,30 @@ GM_API gm_status gm_adam_create(gm_optimizer **out, gm_context *context,
  * (sqrt(v) + eps); with momentum: m = momentum m + g / (sqrt(v) + eps); w -= r m. */
 typedef struct gm_rmsprop_options {
     size_t size;
-    double rate; /* 0.001 */
-    double alpha; /* 0.99 */
-    double eps; /* 1e-8 */
-    double momentum; /* 0 */
+    double rate;         /* 0.001 */
+    double alpha;        /* 0.99 */
+    double eps;          /* 1e-8 */
+    double momentum;     /* 0 */
     double weight_decay; /* 0 */
 } gm_rmsprop_options;
-#define GM_RMSPROP_OPTIONS_INIT { sizeof(gm_rmsprop_options), 0.001, 0.99, 1e-8, 0.0, 0.0 }
+#define GM_RMSPROP_OPTIONS_INIT                                                                    \
+    {                                                                                              \
+        sizeof(gm_rmsprop_options), 0.001, 0.99, 1e-8, 0.0, 0.0                                    \
+    }
 GM_API gm_status gm_rmsprop_create(gm_optimizer **out, gm_context *context,
                                    const gm_rmsprop_options *options);
 
 /* Adagrad (Duchi, Hazan and Singer 2011): v += g^2; w -= r g / (sqrt(v) + eps). */
 typedef struct gm_adagrad_options {
     size_t size;
-    double rate; /* 0.01 */
-    double eps; /* 1e-10 */
+    double rate;         /* 0.01 */
+    double eps;          /* 1e-10 */
     double weight_decay; /* 0 */
 } gm_adagrad_options;
-#define GM_ADAGRAD_OPTIONS_INIT { sizeof(gm_adagrad_options), 0.01, 1e-10, 0.0 }
+#define GM_ADAGRAD_OPTIONS_INIT                                                                    \
+    {                                                                                              \
+        sizeof(gm_adagrad_options), 0.01, 1e-10, 0.0                                               \
+    }
 GM_API gm_status gm_adagrad_create(gm_optimizer **out, gm_context *context,
                                    const gm_adagrad_options *options);
 
@@ -98,12 +110,15 @@ GM_API gm_status gm_adagrad_create(gm_optimizer **out, gm_context *context,
  * + (1 - rho) d^2; w -= r d. */
 typedef struct gm_adadelta_options {
     size_t size;
-    double rate; /* 1 */
-    double rho; /* 0.9 */
-    double eps; /* 1e-6 */
+    double rate;         /* 1 */
+    double rho;          /* 0.9 */
+    double eps;          /* 1e-6 */
     double weight_decay; /* 0 */
 } gm_adadelta_options;
-#define GM_ADADELTA_OPTIONS_INIT { sizeof(gm_adadelta_options), 1.0, 0.9, 1e-6, 0.0 }
+#define GM_ADADELTA_OPTIONS_INIT                                                                   \
+    {                                                                                              \
+        sizeof(gm_adadelta_options), 1.0, 0.9, 1e-6, 0.0                                           \
+    }
 GM_API gm_status gm_adadelta_create(gm_optimizer **out, gm_context *context,
                                     const gm_adadelta_options *options);
 
@@ -141,7 +156,7 @@ GM_API gm_status gm_optimizer_reset(gm_optimizer *optimizer);
 
 /* The base rate, at least 0. get_rate: what the next step will use, the schedule included. */
 GM_API gm_status gm_optimizer_set_rate(gm_optimizer *optimizer, double rate);
-GM_API double gm_optimizer_get_rate(const gm_optimizer *optimizer);
+GM_API double gm_optimizer_rate(const gm_optimizer *optimizer);
 
 /* The momentum, in [0, 1): for methods that raise it while they train (Sutskever, Martens, Dahl and
  * Hinton 2013). What has gathered stays. SGD and RMSprop that were made with a momentum above 0; it

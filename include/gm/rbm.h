@@ -1,11 +1,12 @@
-/* gm/rbm.h - restricted Boltzmann machines (Smolensky 1986; Hinton 2002; Goodfellow, Bengio and Courville 2016, section 20.2),
- * the undirected relative of the directed nets of gm/sbn.h.
+/* gm/rbm.h - restricted Boltzmann machines (Smolensky 1986; Hinton 2002; Goodfellow, Bengio and
+ * Courville 2016, section 20.2), the undirected relative of the directed nets of gm/sbn.h.
  *
  *     p(v, h) = e^(-E(v, h)) / Z,    E(v, h) = - a v - b h - h W v,    v, h bits
  *     F(v) = - a v - sum_j log(1 + e^(b_j + W_j v)),    log p(v) = - F(v) - log Z
  *
- * Both conditionals are factorial: p(h_j = 1 | v) = sigmoid(b_j + W_j v), p(v_i = 1 | h) = sigmoid(a_i + h W_i). Z is a sum over
- * 2^min(visible, hidden) states: exact up to 20 units, by annealed importance sampling beyond.
+ * Both conditionals are factorial: p(h_j = 1 | v) = sigmoid(b_j + W_j v), p(v_i = 1 | h) =
+ * sigmoid(a_i + h W_i). Z is a sum over 2^min(visible, hidden) states: exact up to 20 units, by
+ * annealed importance sampling beyond.
  */
 #ifndef GM_RBM_H
 #define GM_RBM_H
@@ -22,87 +23,107 @@ typedef struct gm_rbm gm_rbm;
 typedef struct gm_rbm_options {
     size_t size;
     int64_t steps;           /* k of contrastive divergence; default 1, at least 1 */
-    int32_t persistent;      /* default 0: chains begin at the data (CD; Hinton 2002); 1: they go on (PCD; Tieleman 2008) */
+    int32_t persistent;      /* default 0: chains begin at the data (CD; Hinton 2002); 1: they go on
+                                (PCD; Tieleman 2008) */
     int32_t reserved;        /* 0 */
     int64_t chains;          /* persistent: how many; default 100, at least 1 */
-    int64_t sample_steps;    /* Gibbs steps behind each sample of gm_model_sample; default 1000, at least 1 */
+    int64_t sample_steps;    /* Gibbs steps behind each sample of gm_model_sample; default 1000, at
+                                least 1 */
     gm_optimizer *optimizer; /* retained and bound; NULL: Adam with its defaults */
 } gm_rbm_options;
 
-#define GM_RBM_OPTIONS_INIT { sizeof(gm_rbm_options), 1, 0, 0, 100, 1000, NULL }
+#define GM_RBM_OPTIONS_INIT                                                                        \
+    {                                                                                              \
+        sizeof(gm_rbm_options), 1, 0, 0, 100, 1000, NULL                                           \
+    }
 
-/* Weights start as N(0, 0.01^2), biases at 0 (Hinton 2012). GM_E_INVALID: NULL, a size below 1, an option out of range (named, with its
- * value); GM_E_STATE: the optimizer is bound already; GM_E_NOMEM. */
+/* Weights start as N(0, 0.01^2), biases at 0 (Hinton 2012). GM_E_INVALID: NULL, a size below 1, an
+ * option out of range (named, with its value); GM_E_STATE: the optimizer is bound already;
+ * GM_E_NOMEM. */
 GM_API gm_status gm_rbm_create(gm_rbm **out, gm_context *context, int64_t visible, int64_t hidden,
                                const gm_rbm_options *options);
 GM_API void gm_rbm_retain(gm_rbm *rbm);
 GM_API void gm_rbm_release(gm_rbm *rbm);
 
-/* The view with the shared verbs. fit and step follow the gradient of E_data F - E_chain F with the chains' states constant: "loss" is
- * that difference (near 0, no measure of progress), "reconstruction" the squared error a unit of one Gibbs step, "free_energy" the data's mean
- * F. sample: probabilities of the visible units after sample_steps steps from fair coins. log_prob: exact with at most 20
- * visible or hidden units, else with the log Z that gm_rbm_set_log_z gave (GM_E_STATE: none). save, load. Borrowed. */
+/* The view with the shared verbs. fit and step follow the gradient of E_data F - E_chain F with the
+ * chains' states constant: "loss" is that difference (near 0, no measure of progress),
+ * "reconstruction" the squared error a unit of one Gibbs step, "free_energy" the data's mean F.
+ * sample: probabilities of the visible units after sample_steps steps from fair coins. log_prob:
+ * exact with at most 20 visible or hidden units, else with the log Z that gm_rbm_set_log_z gave
+ * (GM_E_STATE: none). save, load. Borrowed. */
 GM_API gm_model *gm_rbm_model(gm_rbm *rbm);
 GM_API gm_rbm *gm_rbm_from_model(gm_model *model);
 GM_API int64_t gm_rbm_visible(const gm_rbm *rbm);
 GM_API int64_t gm_rbm_hidden(const gm_rbm *rbm);
-/* weight [hidden, visible], bias of the hidden and of the visible units. Borrowed; write to them to begin elsewhere. */
+/* weight [hidden, visible], bias of the hidden and of the visible units. Borrowed; write to them to
+ * begin elsewhere. */
 GM_API gm_param *gm_rbm_weight(const gm_rbm *rbm);
 GM_API gm_param *gm_rbm_hidden_bias(const gm_rbm *rbm);
 GM_API gm_param *gm_rbm_visible_bias(const gm_rbm *rbm);
 
-/* Visible biases at the logits of the data's means (kept 0.001 away from 0 and 1; Hinton 2012). GM_E_INVALID: NULL, not bits; GM_E_SHAPE;
- * what the dataset returned. */
-GM_API gm_status gm_rbm_start(gm_rbm *rbm, gm_dataset *data);
+/* Visible biases at the logits of the data's means (kept 0.001 away from 0 and 1; Hinton 2012).
+ * GM_E_INVALID: NULL, not bits; GM_E_SHAPE; what the dataset returned. */
+GM_API gm_status gm_rbm_init_biases(gm_rbm *rbm, gm_dataset *data);
 
-/* F of each row, into out[n]; probabilities p(h_j = 1 | v) [n, hidden]. GM_E_INVALID: NULL, n < 1, a value outside [0, 1] (row, column, value);
- * GM_E_NOMEM. */
+/* F of each row, into out[n]; probabilities p(h_j = 1 | v) [n, hidden]. GM_E_INVALID: NULL, n < 1,
+ * a value outside [0, 1] (row, column, value); GM_E_NOMEM. */
 GM_API gm_status gm_rbm_free_energy(gm_rbm *rbm, const float *rows, int64_t n, double *out);
 GM_API gm_status gm_rbm_hidden_probabilities(gm_rbm *rbm, const float *rows, int64_t n, float *out);
-/* `steps` steps of block Gibbs sampling from rows [n, visible], in place: h ~ p(h | v), v ~ p(v | h). means, if not NULL: p(v = 1 | h) of the
- * last step. Draws from the model's generator. Statuses as gm_rbm_free_energy; GM_E_INVALID also: steps < 1. */
+/* `steps` steps of block Gibbs sampling from rows [n, visible], in place: h ~ p(h | v), v ~ p(v |
+ * h). means, if not NULL: p(v = 1 | h) of the last step. Draws from the model's generator. Statuses
+ * as gm_rbm_free_energy; GM_E_INVALID also: steps < 1. */
 GM_API gm_status gm_rbm_gibbs(gm_rbm *rbm, float *rows, int64_t n, int64_t steps, float *means);
 
-/* On a tape: logits of the hidden units [n, hidden] given the visible ones [n, visible], logits of the visible ones given the hidden
- * ones, and F of each row, [n]. */
-GM_API gm_var gm_rbm_record_hidden(gm_tape *tape, gm_rbm *rbm, gm_var visible);
-GM_API gm_var gm_rbm_record_visible(gm_tape *tape, gm_rbm *rbm, gm_var hidden);
-GM_API gm_var gm_rbm_record_free_energy(gm_tape *tape, gm_rbm *rbm, gm_var visible);
+/* On a tape: logits of the hidden units [n, hidden] given the visible ones [n, visible], logits of
+ * the visible ones given the hidden ones, and F of each row, [n]. */
+GM_API gm_var gm_rbm_apply_hidden(gm_tape *tape, gm_rbm *rbm, gm_var visible);
+GM_API gm_var gm_rbm_apply_visible(gm_tape *tape, gm_rbm *rbm, gm_var hidden);
+GM_API gm_var gm_rbm_apply_free_energy(gm_tape *tape, gm_rbm *rbm, gm_var visible);
 
-/* log Z by summing over all states of the smaller side. GM_E_UNSUPPORTED: both sides have more than 20 units (the line tells what it would
- * cost); GM_E_INVALID: NULL. */
+/* log Z by summing over all states of the smaller side. GM_E_UNSUPPORTED: both sides have more than
+ * 20 units (the line tells what it would cost); GM_E_INVALID: NULL. */
 GM_API gm_status gm_rbm_log_z(gm_rbm *rbm, double *out);
 
-/* Annealed importance sampling (Neal 2001; Salakhutdinov and Murray 2008): from independent units, with visible biases at the logits of
- * `means`, to the machine, along betas from 0 to 1. */
+/* Annealed importance sampling (Neal 2001; Salakhutdinov and Murray 2008): from independent units,
+ * with visible biases at the logits of `means`, to the machine, along betas from 0 to 1. */
 typedef struct gm_rbm_ais_options {
     size_t size;
-    int64_t runs;          /* default 100, at least 2 */
-    const double *betas;   /* rising from 0 to 1; NULL: 500 steps to 0.5, 4000 to 0.9 and 10 000 to 1, as in that paper */
-    int64_t beta_count;    /* of betas, at least 2; 0 with NULL */
-    const float *means;    /* [visible] of the data; NULL: 1/2 each */
+    int64_t runs;        /* default 100, at least 2 */
+    const double *betas; /* rising from 0 to 1; NULL: 500 steps to 0.5, 4000 to 0.9 and 10 000 to 1,
+                            as in that paper */
+    int64_t beta_count;  /* of betas, at least 2; 0 with NULL */
+    const float *means;  /* [visible] of the data; NULL: 1/2 each */
     uint64_t seed;
     int32_t (*on_step)(void *user, int64_t done, int64_t of); /* non-zero stops; may be NULL */
     void *user;
 } gm_rbm_ais_options;
 
-#define GM_RBM_AIS_OPTIONS_INIT { sizeof(gm_rbm_ais_options), 100, NULL, 0, NULL, 1, NULL, NULL }
+#define GM_RBM_AIS_OPTIONS_INIT                                                                    \
+    {                                                                                              \
+        sizeof(gm_rbm_ais_options), 100, NULL, 0, NULL, 1, NULL, NULL                              \
+    }
 
 typedef struct gm_rbm_ais_result {
     size_t size;
     double log_z;          /* log of the mean of the runs' weights */
     double standard_error; /* of log_z, by the delta method */
-    double low, high;      /* log(mean - 3 sd / sqrt(runs)) and with +; low is -infinity where the spread is too large */
+    double low, high; /* log(mean - 3 sd / sqrt(runs)) and with +; low is -infinity where the spread
+                         is too large */
     int64_t runs, steps;
     uint64_t seed;
 } gm_rbm_ais_result;
 
-#define GM_RBM_AIS_RESULT_INIT { sizeof(gm_rbm_ais_result), 0, 0, 0, 0, 0, 0, 0 }
+#define GM_RBM_AIS_RESULT_INIT                                                                     \
+    {                                                                                              \
+        sizeof(gm_rbm_ais_result), 0, 0, 0, 0, 0, 0, 0                                             \
+    }
 
-/* options NULL: all defaults. The model's own generator is not used. GM_E_INVALID: NULL, an option out of range, betas that do not rise from 0 to
- * 1; GM_E_CANCELLED; GM_E_NOMEM. *out is as before after a failure. */
+/* options NULL: all defaults. The model's own generator is not used. GM_E_INVALID: NULL, an option
+ * out of range, betas that do not rise from 0 to 1; GM_E_CANCELLED; GM_E_NOMEM. *out is as before
+ * after a failure. */
 GM_API gm_status gm_rbm_ais(gm_rbm_ais_result *out, gm_rbm *rbm, const gm_rbm_ais_options *options);
-/* The log Z that log_prob uses from now on, until the next update or gm_rbm_start; NaN: none. */
+/* The log Z that log_prob uses from now on, until the next update or gm_rbm_init_biases; NaN: none.
+ */
 GM_API void gm_rbm_set_log_z(gm_rbm *rbm, double log_z);
 
 #ifdef __cplusplus

@@ -3,7 +3,8 @@
 
 #include "autodiff/tape.h"
 
-/* Which nodes lie between what the pass is asked about and the loss. Tells whether any node of the host's is one. */
+/* Which nodes lie between what the pass is asked about and the loss. Tells whether any node of the
+ * host's is one. */
 static int mark_nodes(gm_tape *tape, uint32_t loss, const gm_params *wrt, uint64_t pass)
 {
     int host = 0;
@@ -39,8 +40,8 @@ static int mark_nodes(gm_tape *tape, uint32_t loss, const gm_params *wrt, uint64
     return host;
 }
 
-/* Where every needed gradient goes. Parameters' go straight into place, unless a host's callback may still fail:
- * then into a copy that is committed at the end. */
+/* Where every needed gradient goes. Parameters' go straight into place, unless a host's callback
+ * may still fail: then into a copy that is committed at the end. */
 static gm_status allocate(gm_tape *tape, uint32_t loss, int staged)
 {
     for (int64_t i = 0; i <= (int64_t)loss; i++) {
@@ -51,8 +52,10 @@ static gm_status allocate(gm_tape *tape, uint32_t loss, int staged)
         } else if (!node->param || !node->param->target) {
             float *p = gm_arena_get(&tape->gradients, (size_t)node->count * sizeof(float));
             if (!p) return gm_fail_memory(tape->ctx, "backward");
-            if (node->param) node->param->target = p;
-            else node->grad = p;
+            if (node->param)
+                node->param->target = p;
+            else
+                node->grad = p;
         }
         if (node->param) node->grad = node->param->target;
     }
@@ -114,7 +117,7 @@ static gm_status backward(gm_tape *tape, gm_var loss, const gm_params *wrt, int 
     }
     if (node->count != 1) {
         char text[GM_SHAPE_TEXT];
-        return gm_fail(tape->ctx, GM_E_SHAPE, "backward: the loss is %s, one element is wanted",
+        return gm_fail(tape->ctx, GM_E_SHAPE, "backward: the loss is %s, expected one element",
                        gm_shape_text(text, node->rank, node->shape));
     }
     uint64_t pass = tape->ctx->next_pass++;

@@ -89,7 +89,7 @@ gm_status gm_gradients(gm_tape *tape, gm_var y, const gm_var *x, int32_t count, 
     GM_TRY(tape ? tape->status : GM_E_INVALID);
     if (!x || !out || count < 1)
         GM_TRY(gm_fail(tape->ctx, GM_E_INVALID,
-                       "gradient: %d variables at %s, out is %s, wants 1 or more", (int)count,
+                       "gradient: %d variables at %s, out is %s, expected 1 or more", (int)count,
                        x ? "a list" : "NULL", out ? "given" : "NULL"));
     const gm_node *top = gm_tape_node(tape, y);
     if (!top) GM_TRY(tape->status);
@@ -100,7 +100,7 @@ gm_status gm_gradients(gm_tape *tape, gm_var y, const gm_var *x, int32_t count, 
     }
     if (top->count != 1) {
         char text[GM_SHAPE_TEXT];
-        GM_TRY(gm_fail(tape->ctx, GM_E_SHAPE, "gradient: y is %s, one element is wanted",
+        GM_TRY(gm_fail(tape->ctx, GM_E_SHAPE, "gradient: y is %s, expected one element",
                        gm_shape_text(text, top->rank, top->shape)));
     }
     if (s.low <= s.high) GM_TRY(run(&s, x, count));

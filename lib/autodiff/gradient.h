@@ -9,7 +9,7 @@
 #ifndef GM_AUTODIFF_GRADIENT_H
 #define GM_AUTODIFF_GRADIENT_H
 
-#include "autodiff/ops.h"
+#include "autodiff/ops/ops.h"
 #include "gm/gradient.h"
 
 /* The chain rule at one node. An entry sets din[i] where wanted[i]: the sum over the output of dy

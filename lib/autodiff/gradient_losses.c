@@ -1,7 +1,7 @@
 /* gradient_losses.c - recorded gradients of the losses. Each has one value a row, and targets may
  * have fewer rows: target row r serves `rep` rows, and gets the sum of their gradients. */
 #include "autodiff/gradient.h"
-#include "autodiff/losses.h"
+#include "autodiff/ops/losses.h"
 
 /* dy [n] as [n, 1, ...], to be multiplied with rows of input 0. */
 static gm_var of_rows(const gm_chain *c)

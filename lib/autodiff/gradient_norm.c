@@ -1,6 +1,6 @@
 /* gradient_norm.c - the recorded gradient of layer norm and instance norm. */
 #include "autodiff/gradient.h"
-#include "autodiff/norm.h"
+#include "autodiff/ops/norm.h"
 
 /* With z = (x - m) i, i = 1 / sqrt(var + eps), and dz = gamma dy:
  *   dx = i (dz - mean dz - z mean(z dz)),   dgamma = sum z dy,   dbeta = sum dy

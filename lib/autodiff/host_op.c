@@ -48,8 +48,10 @@ static gm_status infer(gm_call *c)
     gm_status status = a->op.infer(a->op.user, &v.view, &rank, shape);
     if (status) return complain(c, "infer", status);
     if (rank < 0 || rank > GM_MAX_RANK)
-        return gm_fail(c->ctx, GM_E_INVALID, "%s: the host's infer callback gave rank %d, 0 to %d "
-                       "is wanted", a->op.name, (int)rank, GM_MAX_RANK);
+        return gm_fail(c->ctx, GM_E_INVALID,
+                       "%s: the host's infer callback gave rank %d, 0 to %d "
+                       "is wanted",
+                       a->op.name, (int)rank, GM_MAX_RANK);
     c->out->rank = rank;
     memcpy(c->out->shape, shape, sizeof shape);
     if (!a->op.backward) c->out->wants = 0;
@@ -108,10 +110,12 @@ gm_var gm_host(gm_tape *tape, const gm_host_op *op, const gm_var *inputs, int32_
     gm_status status = gm_options_check(tape->ctx, "host op", &a.op, sizeof a.op, op);
     if (status) return gm_tape_stick(tape, status);
     if (!a.op.name || !a.op.infer || !a.op.forward || !inputs || count < 1)
-        return gm_tape_fail(tape, GM_E_INVALID,
-                            "host op: name, infer, forward or inputs is NULL, or there is no input");
+        return gm_tape_fail(
+            tape, GM_E_INVALID,
+            "host op: name, infer, forward or inputs is NULL, or there is no input");
     if (count > GM_MAX_INPUTS)
-        return gm_tape_stick(tape, gm_fail(tape->ctx, GM_E_INVALID, "%s: %d inputs, 1 to %d are wanted",
-                                           a.op.name, (int)count, GM_MAX_INPUTS));
+        return gm_tape_stick(tape,
+                             gm_fail(tape->ctx, GM_E_INVALID, "%s: %d inputs, expected 1 to %d",
+                                     a.op.name, (int)count, GM_MAX_INPUTS));
     return gm_record(tape, &gm_op_host, inputs, count, &a, sizeof a);
 }

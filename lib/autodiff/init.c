@@ -77,20 +77,20 @@ out:
 static gm_status check(const gm_param *p, int32_t kind, double a, double b)
 {
     if (kind < GM_INIT_DEFAULT || kind > GM_INIT_ORTHOGONAL)
-        return gm_fail(p->ctx, GM_E_INVALID, "param_init: %s: kind is %d, GM_INIT_* is wanted",
+        return gm_fail(p->ctx, GM_E_INVALID, "param_init: %s: kind is %d, expected GM_INIT_*",
                        p->name, (int)kind);
     int two = kind == GM_INIT_UNIFORM || kind == GM_INIT_NORMAL;
     if ((kind != GM_INIT_DEFAULT && !(fabs(a) <= FLT_MAX)) || (two && !(fabs(b) <= FLT_MAX)))
-        return gm_fail(p->ctx, GM_E_INVALID, "param_init: %s: a is %g, b is %g, floats are wanted",
+        return gm_fail(p->ctx, GM_E_INVALID, "param_init: %s: a is %g, b is %g, expected floats",
                        p->name, a, b);
     if (kind == GM_INIT_UNIFORM && !(a <= b && b - a <= FLT_MAX))
         return gm_fail(p->ctx, GM_E_INVALID, "param_init: %s: [%g, %g) is no interval", p->name, a,
                        b);
     if (kind == GM_INIT_NORMAL && b < 0)
-        return gm_fail(p->ctx, GM_E_INVALID,
-                       "param_init: %s: deviation is %g, at least 0 is wanted", p->name, b);
+        return gm_fail(p->ctx, GM_E_INVALID, "param_init: %s: deviation is %g, expected at least 0",
+                       p->name, b);
     if (kind >= GM_INIT_GLOROT_UNIFORM && a < 0)
-        return gm_fail(p->ctx, GM_E_INVALID, "param_init: %s: gain is %g, at least 0 is wanted",
+        return gm_fail(p->ctx, GM_E_INVALID, "param_init: %s: gain is %g, expected at least 0",
                        p->name, a);
     if (kind == GM_INIT_ORTHOGONAL && p->rank < 2)
         return gm_fail(p->ctx, GM_E_SHAPE, "param_init: %s: rank is %d, orthogonal wants 2 or more",

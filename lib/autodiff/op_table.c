@@ -1,5 +1,5 @@
 /* op_table.c - every built-in operation, for the test that demands a gradient check of each. */
-#include "autodiff/ops.h"
+#include "autodiff/ops/ops.h"
 
 /* clang-format off */
 const gm_op *const gm_op_table[] = {

@@ -15,9 +15,9 @@ struct gm_param {
     int32_t rank;
     int64_t shape[GM_MAX_RANK];
     int64_t count;
-    float *value;    /* one block: value, then gradient */
+    float *value; /* one block: value, then gradient */
     float *gradient;
-    double origin;   /* what gm_layer_init makes it when its rank is 0 or 1: 0, or a gamma's 1 */
+    double origin; /* what gm_layer_init makes it when its rank is 0 or 1: 0, or a gamma's 1 */
     /* Used by gm_backward while it runs. */
     uint64_t mark;   /* the number of the pass that wants this gradient */
     int32_t written; /* the pass has stored something already */

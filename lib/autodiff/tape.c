@@ -126,10 +126,11 @@ gm_node *gm_tape_node(gm_tape *tape, gm_var v)
 {
     gm_node *node = peek(tape, v);
     if (!node && tape && !tape->status)
-        tape->status = gm_fail(tape->ctx, GM_E_STALE,
-                               v.recording ? "tape: variable %u is of recording %u, this is %u"
-                                           : "tape: variable %u is of no recording (%u; this is %u)",
-                               (unsigned)v.index, (unsigned)v.recording, (unsigned)tape->recording);
+        tape->status =
+            gm_fail(tape->ctx, GM_E_STALE,
+                    v.recording ? "tape: variable %u is of recording %u, this is %u"
+                                : "tape: variable %u is of no recording (%u; this is %u)",
+                    (unsigned)v.index, (unsigned)v.recording, (unsigned)tape->recording);
     return node;
 }
 
@@ -163,9 +164,9 @@ static gm_status reserve(gm_tape *tape)
 {
     if (tape->count < tape->room) return GM_OK;
     int64_t room = tape->room ? 2 * tape->room : 64;
-    gm_node **nodes = gm_memory_grow(&tape->ctx->memory, tape->nodes,
-                                     (size_t)tape->room * sizeof *nodes,
-                                     (size_t)room * sizeof *nodes);
+    gm_node **nodes =
+        gm_memory_grow(&tape->ctx->memory, tape->nodes, (size_t)tape->room * sizeof *nodes,
+                       (size_t)room * sizeof *nodes);
     if (!nodes) return gm_fail_memory(tape->ctx, "tape");
     tape->nodes = nodes;
     tape->room = room;
@@ -204,7 +205,7 @@ gm_var gm_record(gm_tape *tape, const gm_op *op, const gm_var *inputs, int32_t c
     call.inputs = count;
 
     if (count < 0 || count > GM_MAX_INPUTS || (op->arity >= 0 && count != op->arity))
-        GM_TRY(gm_fail(ctx, GM_E_INVALID, "%s: %d inputs, 1 to %d are wanted", op->name, (int)count,
+        GM_TRY(gm_fail(ctx, GM_E_INVALID, "%s: %d inputs, expected 1 to %d", op->name, (int)count,
                        GM_MAX_INPUTS));
     uint8_t wants = 0;
     for (int32_t i = 0; i < count; i++) {
@@ -229,8 +230,7 @@ gm_var gm_record(gm_tape *tape, const gm_op *op, const gm_var *inputs, int32_t c
     GM_TRY(gm_shape_count(ctx, op->name, node->rank, node->shape, &node->count));
     node->value = call.alias ? call.in[0]->value
                              : gm_arena_get(&tape->values, (size_t)node->count * sizeof(float));
-    if (call.saved)
-        node->saved = gm_arena_get(&tape->values, (size_t)call.saved * sizeof(float));
+    if (call.saved) node->saved = gm_arena_get(&tape->values, (size_t)call.saved * sizeof(float));
     if (!node->value || (call.saved && !node->saved)) GM_TRY(gm_fail_memory(ctx, op->name));
     if (op->forward) GM_TRY(op->forward(&call));
     if (tape->status) return none; /* scratch ran out */
@@ -314,7 +314,8 @@ static gm_var copied(gm_tape *tape, const char *what, int32_t rank, const int64_
                      const float *data, int variable)
 {
     if (!tape || tape->status) return none;
-    if (!data) return gm_tape_stick(tape, gm_fail(tape->ctx, GM_E_INVALID, "%s: data is NULL", what));
+    if (!data)
+        return gm_tape_stick(tape, gm_fail(tape->ctx, GM_E_INVALID, "%s: data is NULL", what));
     gm_node *node = leaf(tape, what, rank, shape, 1);
     if (!node) return none;
     memcpy(node->value, data, (size_t)node->count * sizeof(float));

@@ -1,8 +1,8 @@
 /* tape.h - the inside of the tape: nodes, the op table, and the calls an op's functions get.
  *
- * An operation is one row of the op table (ops_*.c): infer checks shapes and says what the output is, forward
- * computes it, backward turns the output's gradient into the inputs'. Recording is eager: gm_record infers, allocates from the
- * arena, computes.
+ * An operation is one row of the op table (ops_*.c): infer checks shapes and says what the output
+ * is, forward computes it, backward turns the output's gradient into the inputs'. Recording is
+ * eager: gm_record infers, allocates from the arena, computes.
  */
 #ifndef GM_AUTODIFF_TAPE_H
 #define GM_AUTODIFF_TAPE_H
@@ -21,22 +21,22 @@ typedef struct gm_node gm_node;
 typedef struct gm_chain gm_chain;
 
 struct gm_node {
-    const gm_op *op;     /* NULL for leaves: input, constant, noise, parameter */
+    const gm_op *op; /* NULL for leaves: input, constant, noise, parameter */
     int32_t inputs;
     int32_t rank;
-    uint32_t *input;     /* indices, in the arena */
-    void *attr;          /* the op's attributes, in the arena */
-    float *saved;        /* scratch that forward leaves for backward; gm_infer.saved floats */
+    uint32_t *input; /* indices, in the arena */
+    void *attr;      /* the op's attributes, in the arena */
+    float *saved;    /* scratch that forward leaves for backward; gm_infer.saved floats */
     int64_t shape[GM_MAX_RANK];
     int64_t count;
     float *value;
-    float *grad;         /* NULL when no gradient is wanted */
-    gm_param *param;     /* of a parameter leaf */
-    uint8_t wants;       /* a path leads from here to something that wants a gradient (at record time) */
-    uint8_t variable;    /* leaf made by gm_variable */
-    uint8_t reached;     /* this pass: a parameter or variable it is asked about lies below */
-    uint8_t needed;      /* this pass: reached, and the loss lies above: its gradient is computed */
-    int32_t written;     /* this pass has stored into grad already */
+    float *grad;     /* NULL when no gradient is wanted */
+    gm_param *param; /* of a parameter leaf */
+    uint8_t wants; /* a path leads from here to something that wants a gradient (at record time) */
+    uint8_t variable; /* leaf made by gm_variable */
+    uint8_t reached;  /* this pass: a parameter or variable it is asked about lies below */
+    uint8_t needed;   /* this pass: reached, and the loss lies above: its gradient is computed */
+    int32_t written;  /* this pass has stored into grad already */
 };
 
 /* What an op's functions see. */
@@ -49,24 +49,28 @@ typedef struct gm_call {
     const void *attr;
     int32_t inputs;
     const gm_node *in[GM_MAX_INPUTS];
-    gm_node *out;        /* infer fills rank and shape; forward fills value; backward reads grad and value */
-    int64_t saved;       /* infer sets how many floats `saved` needs (0) */
-    int32_t alias;       /* infer may set to 1: the output's value IS input 0's storage (reshape, stop_gradient) */
-    /* backward: where the gradient of input i goes: NULL if not wanted; add[i] says whether to add or to store.
-     * When the same variable is given twice, the second occurrence has add = 1. */
+    gm_node
+        *out; /* infer fills rank and shape; forward fills value; backward reads grad and value */
+    int64_t saved; /* infer sets how many floats `saved` needs (0) */
+    int32_t alias; /* infer may set to 1: the output's value IS input 0's storage (reshape,
+                      stop_gradient) */
+    /* backward: where the gradient of input i goes: NULL if not wanted; add[i] says whether to add
+     * or to store. When the same variable is given twice, the second occurrence has add = 1. */
     float *grad[GM_MAX_INPUTS];
     int add[GM_MAX_INPUTS];
-    gm_status failed;    /* only a host's backward can fail: it says so here */
+    gm_status failed; /* only a host's backward can fail: it says so here */
 } gm_call;
 
 struct gm_op {
     const char *name;
-    int32_t arity;       /* -1: any number from 1 to GM_MAX_INPUTS */
-    gm_status (*infer)(gm_call *c);    /* the only place for shape checks; fails through gm_fail */
-    gm_status (*forward)(gm_call *c);  /* may fail on values (an index out of range) */
-    void (*backward)(gm_call *c);      /* never fails; the output's grad may be overwritten as scratch. NULL: constant */
-    /* The same as backward, but recorded: the inputs' gradients as operations on the tape, so that they can be
-     * differentiated again (gradient.h). NULL: gm_gradient does not get past this op, and says so. */
+    int32_t arity;                    /* -1: any number from 1 to GM_MAX_INPUTS */
+    gm_status (*infer)(gm_call *c);   /* the only place for shape checks; fails through gm_fail */
+    gm_status (*forward)(gm_call *c); /* may fail on values (an index out of range) */
+    void (*backward)(gm_call *c); /* never fails; the output's grad may be overwritten as scratch.
+                                     NULL: constant */
+    /* The same as backward, but recorded: the inputs' gradients as operations on the tape, so that
+     * they can be differentiated again (gradient.h). NULL: gm_gradient does not get past this op,
+     * and says so. */
     void (*gradient)(gm_chain *c);
 };
 
@@ -93,17 +97,19 @@ struct gm_tape {
     gm_arena gradients; /* until the next gm_backward */
     gm_node **nodes;
     int64_t count, room;
-    gm_held *held;      /* input tensors, retained until the next reset */
-    void *work;         /* 64-byte aligned; one workspace for all operations, as large as the largest asked for */
+    gm_held *held; /* input tensors, retained until the next reset */
+    void *work; /* 64-byte aligned; one workspace for all operations, as large as the largest asked
+                   for */
     size_t work_size;
     gm_pending *pending; /* state to be written when gm_backward completes; newest first */
 };
 
 /* Records op on inputs. attr is copied into the arena. */
-gm_var gm_record(gm_tape *tape, const gm_op *op, const gm_var *inputs, int32_t count, const void *attr,
-                 size_t attr_size);
+gm_var gm_record(gm_tape *tape, const gm_op *op, const gm_var *inputs, int32_t count,
+                 const void *attr, size_t attr_size);
 gm_var gm_record1(gm_tape *tape, const gm_op *op, gm_var a, const void *attr, size_t attr_size);
-gm_var gm_record2(gm_tape *tape, const gm_op *op, gm_var a, gm_var b, const void *attr, size_t attr_size);
+gm_var gm_record2(gm_tape *tape, const gm_op *op, gm_var a, gm_var b, const void *attr,
+                  size_t attr_size);
 gm_var gm_record3(gm_tape *tape, const gm_op *op, gm_var a, gm_var b, gm_var c, const void *attr,
                   size_t attr_size);
 
@@ -113,8 +119,9 @@ gm_node *gm_tape_node(gm_tape *tape, gm_var v);
 gm_var gm_tape_stick(gm_tape *tape, gm_status status);
 /* Scratch until the next reset. NULL: the tape fails with GM_E_NOMEM. */
 void *gm_tape_scratch(gm_tape *tape, size_t size);
-/* Makes the tape's workspace at least `size` bytes; it is one for all operations, kept across resets, and whoever
- * computes may overwrite it. An op asks in infer for what its forward and backward need. GM_E_NOMEM. */
+/* Makes the tape's workspace at least `size` bytes; it is one for all operations, kept across
+ * resets, and whoever computes may overwrite it. An op asks in infer for what its forward and
+ * backward need. GM_E_NOMEM. */
 gm_status gm_tape_reserve(gm_tape *tape, const char *what, size_t size);
 /* Where an operation puts the new value of `param`, a parameter that is state. It holds the present
  * value, that which an earlier operation of the recording left there included. When gm_backward
@@ -127,7 +134,8 @@ void gm_tape_commit(gm_tape *tape);
 /* Takes the blocks that n values of the tape's random stream need, for an op to use. */
 void gm_tape_draw(gm_tape *tape, int64_t n, uint64_t *key, uint64_t *stream, uint64_t *block);
 
-/* The table of all built-in ops, for the test that demands a gradient check of each. NULL-terminated. */
+/* The table of all built-in ops, for the test that demands a gradient check of each.
+ * NULL-terminated. */
 extern const gm_op *const gm_op_table[];
 
 /* The op behind gm_host; its name is in the attribute. */

@@ -63,8 +63,10 @@ void *gm_arena_get(gm_arena *a, size_t size)
     c->next = NULL;
     c->size = payload;
     if (a->chunk <= a->most / 2) a->chunk *= 2;
-    if (a->current) a->current->next = c;
-    else a->first = c;
+    if (a->current)
+        a->current->next = c;
+    else
+        a->first = c;
     a->current = c;
     a->used = size;
     return (char *)c + HEADER;

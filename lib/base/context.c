@@ -27,7 +27,8 @@ static void system_release(void *user, void *pointer, size_t size)
     free(pointer);
 }
 
-/* A header of another major version never fits; while the major is 0, minor versions may differ too. */
+/* A header of another major version never fits; while the major is 0, minor versions may differ
+ * too. */
 static int version_fits(int32_t header)
 {
     int32_t major = header / 1000000, minor = header / 1000 % 1000;

@@ -44,8 +44,8 @@ const char *gm_shape_text(char text[GM_SHAPE_TEXT], int32_t rank, const int64_t 
     size_t at = 0;
     text[at++] = '[';
     for (int32_t i = 0; i < rank; i++) {
-        int n = snprintf(text + at, GM_SHAPE_TEXT - at, "%s%lld", i ? ", " : "",
-                         (long long)shape[i]);
+        int n =
+            snprintf(text + at, GM_SHAPE_TEXT - at, "%s%lld", i ? ", " : "", (long long)shape[i]);
         if (n < 0 || at + (size_t)n + 2 > GM_SHAPE_TEXT - 4) {
             memcpy(text + at, "...", 3);
             at += 3;

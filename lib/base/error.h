@@ -5,18 +5,19 @@
 #include "gm/context.h"
 
 /* Jumps to the function's one exit when expr fails. Needs `gm_status status` and a label `out`. */
-#define GM_TRY(expr)                      \
-    do {                                  \
-        status = (expr);                  \
-        if (status != GM_OK) goto out;    \
+#define GM_TRY(expr)                                                                               \
+    do {                                                                                           \
+        status = (expr);                                                                           \
+        if (status != GM_OK) goto out;                                                             \
     } while (0)
 
-/* Writes the line and returns `status`, so that `return gm_fail(...)` and `GM_TRY(gm_fail(...))` read well.
- * ctx may be NULL: then the text is lost. Allocates nothing. */
+/* Writes the line and returns `status`, so that `return gm_fail(...)` and `GM_TRY(gm_fail(...))`
+ * read well. ctx may be NULL: then the text is lost. Allocates nothing. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
 #endif
-gm_status gm_fail(gm_context *ctx, gm_status status, const char *format, ...);
+gm_status
+gm_fail(gm_context *ctx, gm_status status, const char *format, ...);
 
 gm_status gm_fail_memory(gm_context *ctx, const char *what);
 

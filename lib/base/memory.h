@@ -24,7 +24,8 @@ void *gm_memory_grow(gm_memory *m, void *p, size_t old_size, size_t new_size);
 /* a * b into *out; 0 when it overflows int64_t or either is negative. */
 int gm_mul_size(int64_t a, int64_t b, int64_t *out);
 
-/* Bump allocation in chunks that stay across resets: repeating the same requests after a reset allocates nothing. */
+/* Bump allocation in chunks that stay across resets: repeating the same requests after a reset
+ * allocates nothing. */
 typedef struct gm_chunk gm_chunk;
 typedef struct gm_arena {
     gm_memory *memory;

@@ -6,9 +6,9 @@
 
 #include "gm/context.h"
 
-/* Copies the caller's struct (its first member is its size) over `into`, which holds the defaults and has `known`
- * bytes. NULL keeps the defaults. An older, shorter struct fills only its part; a newer, longer one must have
- * zeros behind `known`. GM_E_INVALID names `what` otherwise. */
+/* Copies the caller's struct (its first member is its size) over `into`, which holds the defaults
+ * and has `known` bytes. NULL keeps the defaults. An older, shorter struct fills only its part; a
+ * newer, longer one must have zeros behind `known`. GM_E_INVALID names `what` otherwise. */
 gm_status gm_options_check(gm_context *ctx, const char *what, void *into, size_t known,
                            const void *given);
 

@@ -8,8 +8,8 @@
 #include "base/rng.h"
 #include "kernels/kernels.h"
 
-/* Weyl and mixing constants of splitmix64 (Steele, Lea and Flood 2014): seeds that differ in one bit give
- * keys that differ in about half of them. */
+/* Weyl and mixing constants of splitmix64 (Steele, Lea and Flood 2014): seeds that differ in one
+ * bit give keys that differ in about half of them. */
 uint64_t gm_mix(uint64_t x)
 {
     x += 0x9e3779b97f4a7c15u;
@@ -55,10 +55,11 @@ gm_status gm_rng_split(gm_rng **out, gm_rng *parent)
 {
     if (out) *out = NULL;
     if (!out || !parent)
-        return gm_fail(parent ? parent->ctx : NULL, GM_E_INVALID, "rng_split: parent or out is NULL");
+        return gm_fail(parent ? parent->ctx : NULL, GM_E_INVALID,
+                       "rng_split: parent or out is NULL");
     gm_rng_state *s = &parent->state;
-    /* The child's key hangs on the parent's key, stream and the child's number; its numbers come from the
-     * cipher under another key. */
+    /* The child's key hangs on the parent's key, stream and the child's number; its numbers come
+     * from the cipher under another key. */
     gm_rng_state child = { gm_mix(s->key ^ gm_mix(s->stream ^ gm_mix(s->splits + 1))), 0, 0, 0 };
     gm_status status = create(out, parent->ctx, &child);
     if (!status) s->splits++;
@@ -93,7 +94,7 @@ static gm_status check(const gm_rng *rng, const void *out, int64_t n, const char
 {
     if (!rng) return GM_E_INVALID;
     if (n < 0)
-        return gm_fail(rng->ctx, GM_E_INVALID, "%s: count is %lld, at least 0 is wanted", name,
+        return gm_fail(rng->ctx, GM_E_INVALID, "%s: count is %lld, expected at least 0", name,
                        (long long)n);
     if (!out && n) return gm_fail(rng->ctx, GM_E_INVALID, "%s: out is NULL", name);
     return GM_OK;
@@ -118,8 +119,9 @@ typedef struct fill_job {
     float scale, shift, below;
 } fill_job;
 
-/* y scale + shift, at most `below`: rounding may lift a number just under the end of [low, high) onto it. Two roundings
- * on every processor: written as two statements, so that no compiler fuses them. */
+/* y scale + shift, at most `below`: rounding may lift a number just under the end of [low, high)
+ * onto it. Two roundings on every processor: written as two statements, so that no compiler fuses
+ * them. */
 static void place(float *y, float scale, float shift, float below, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
@@ -139,16 +141,18 @@ static void fill_range(void *arg, int64_t begin, int64_t end)
         job->k->bernoulli(out, job->p + begin, job->state.key, job->state.stream, block, n);
         return;
     }
-    if (job->normal) job->k->normal(out, job->state.key, job->state.stream, block, n);
-    else job->k->uniform(out, job->state.key, job->state.stream, block, n);
+    if (job->normal)
+        job->k->normal(out, job->state.key, job->state.stream, block, n);
+    else
+        job->k->uniform(out, job->state.key, job->state.stream, block, n);
     if (job->scale != 1 || job->shift != 0) place(out, job->scale, job->shift, job->below, n);
 }
 
 static void fill(gm_rng *rng, float *out, const float *p, int normal, double scale, double shift,
                  float below, int64_t n)
 {
-    fill_job job = { rng->ctx->kernels, rng->state, out, p, normal, (float)scale, (float)shift,
-                     below };
+    fill_job job = { rng->ctx->kernels, rng->state,   out,  p, normal,
+                     (float)scale,      (float)shift, below };
     (void)gm_rng_take(rng, n);
     gm_team_range(rng->ctx->team, n, GM_RNG_GRAIN, fill_range, &job);
 }
@@ -158,8 +162,8 @@ gm_status gm_rng_uniform(gm_rng *rng, float *out, int64_t n, double low, double 
     gm_status status = check(rng, out, n, "rng_uniform");
     if (status) return status;
     if (!(low <= high) || !(low >= -FLT_MAX) || !(high <= FLT_MAX) || !(high - low <= FLT_MAX))
-        return gm_fail(rng->ctx, GM_E_INVALID, "rng_uniform: [%g, %g) is no interval of floats", low,
-                       high);
+        return gm_fail(rng->ctx, GM_E_INVALID, "rng_uniform: [%g, %g) is no interval of floats",
+                       low, high);
     float first = (float)low, end = (float)high;
     float below = first < end ? nextafterf(end, first) : first;
     fill(rng, out, NULL, 0, high - low, low, below, n);
@@ -171,10 +175,11 @@ gm_status gm_rng_normal(gm_rng *rng, float *out, int64_t n, double mean, double 
     gm_status status = check(rng, out, n, "rng_normal");
     if (status) return status;
     if (!(fabs(mean) <= FLT_MAX) || !(deviation >= 0 && deviation <= FLT_MAX))
-        return gm_fail(rng->ctx, GM_E_INVALID,
-                       "rng_normal: mean %g, deviation %g; finite floats, the deviation at least 0, "
-                       "are wanted",
-                       mean, deviation);
+        return gm_fail(
+            rng->ctx, GM_E_INVALID,
+            "rng_normal: mean %g, deviation %g; finite floats, the deviation at least 0, "
+            "are wanted",
+            mean, deviation);
     fill(rng, out, NULL, 1, deviation, mean, INFINITY, n);
     return GM_OK;
 }
@@ -187,7 +192,7 @@ gm_status gm_rng_bernoulli(gm_rng *rng, float *out, const float *p, int64_t n)
     int64_t bad = n ? rng->ctx->kernels->find_outside(p, 0, 1, n) : n;
     if (bad < n)
         return gm_fail(rng->ctx, GM_E_INVALID,
-                       "rng_bernoulli: probability %lld is %g, 0 to 1 is wanted", (long long)bad,
+                       "rng_bernoulli: probability %lld is %g, expected 0 to 1", (long long)bad,
                        (double)p[bad]);
     fill(rng, out, p, 0, 1, 0, INFINITY, n);
     return GM_OK;

@@ -7,20 +7,34 @@
 const char *gm_status_name(gm_status status)
 {
     switch (status) {
-    case GM_OK: return "GM_OK";
-    case GM_E_NOMEM: return "GM_E_NOMEM";
-    case GM_E_INVALID: return "GM_E_INVALID";
-    case GM_E_SHAPE: return "GM_E_SHAPE";
-    case GM_E_STALE: return "GM_E_STALE";
-    case GM_E_STATE: return "GM_E_STATE";
-    case GM_E_UNSUPPORTED: return "GM_E_UNSUPPORTED";
-    case GM_E_IO: return "GM_E_IO";
-    case GM_E_FORMAT: return "GM_E_FORMAT";
-    case GM_E_VERSION: return "GM_E_VERSION";
-    case GM_E_NUMERIC: return "GM_E_NUMERIC";
-    case GM_E_CANCELLED: return "GM_E_CANCELLED";
-    case GM_E_INTERNAL: return "GM_E_INTERNAL";
-    default: return "GM_E_UNKNOWN";
+    case GM_OK:
+        return "GM_OK";
+    case GM_E_NOMEM:
+        return "GM_E_NOMEM";
+    case GM_E_INVALID:
+        return "GM_E_INVALID";
+    case GM_E_SHAPE:
+        return "GM_E_SHAPE";
+    case GM_E_STALE:
+        return "GM_E_STALE";
+    case GM_E_STATE:
+        return "GM_E_STATE";
+    case GM_E_UNSUPPORTED:
+        return "GM_E_UNSUPPORTED";
+    case GM_E_IO:
+        return "GM_E_IO";
+    case GM_E_FORMAT:
+        return "GM_E_FORMAT";
+    case GM_E_VERSION:
+        return "GM_E_VERSION";
+    case GM_E_NUMERIC:
+        return "GM_E_NUMERIC";
+    case GM_E_CANCELLED:
+        return "GM_E_CANCELLED";
+    case GM_E_INTERNAL:
+        return "GM_E_INTERNAL";
+    default:
+        return "GM_E_UNKNOWN";
     }
 }
 

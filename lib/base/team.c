@@ -1,9 +1,10 @@
 /* team.c - the context's workers: claim shards, spin briefly, then sleep.
  *
- * A job is published by advancing the ticket: its upper half numbers the job, its lower half the next shard to
- * claim. A worker reads the job's fields, then claims with a compare-and-swap; if the owner has moved on in between, the
- * swap fails and what was read is dropped. The owner waits for shards that were claimed, never for workers that have
- * not come: a descheduled worker costs its shard's share, not the job.
+ * A job is published by advancing the ticket: its upper half numbers the job, its lower half the
+ * next shard to claim. A worker reads the job's fields, then claims with a compare-and-swap; if the
+ * owner has moved on in between, the swap fails and what was read is dropped. The owner waits for
+ * shards that were claimed, never for workers that have not come: a descheduled worker costs its
+ * shard's share, not the job.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "base/team.h"
@@ -20,7 +21,7 @@
 #define RELAX() atomic_signal_fence(memory_order_seq_cst)
 #endif
 
-#define SPINS 2000         /* about 50 microseconds before a sleep */
+#define SPINS 2000 /* about 50 microseconds before a sleep */
 #define MAX_SHARDS 0x7fffffff
 #define CLOSED ((uint64_t)0xffffffff) /* no shard left to claim */
 
@@ -30,16 +31,16 @@ struct gm_team {
     int32_t started;
     pthread_t *workers;
 
-    _Atomic uint64_t ticket;       /* job << 32 | next shard */
+    _Atomic uint64_t ticket; /* job << 32 | next shard */
     _Atomic(gm_shard_fn) fn;
     _Atomic(void *) arg;
     _Atomic int64_t shards;
-    _Atomic int64_t done;          /* shards finished of this job */
-    _Atomic int32_t busy;          /* a job is running: nested calls go serial */
+    _Atomic int64_t done; /* shards finished of this job */
+    _Atomic int32_t busy; /* a job is running: nested calls go serial */
 
     pthread_mutex_t lock;
-    pthread_cond_t wake;           /* workers sleep here */
-    pthread_cond_t finished;       /* the owner sleeps here */
+    pthread_cond_t wake;     /* workers sleep here */
+    pthread_cond_t finished; /* the owner sleeps here */
     _Atomic int32_t sleepers;
     _Atomic int32_t owner_sleeps;
     _Atomic int32_t quit;
@@ -62,8 +63,8 @@ static void work(gm_team *team, uint64_t job)
         if (job_of(t) != job || shard >= shards) return;
         if (!atomic_compare_exchange_weak(&team->ticket, &t, t + 1)) continue;
         fn(arg, shard);
-        /* The last one wakes the owner. `team` outlives this: the owner cannot return before done == shards,
-         * and destroy joins. */
+        /* The last one wakes the owner. `team` outlives this: the owner cannot return before done
+         * == shards, and destroy joins. */
         if (atomic_fetch_add(&team->done, 1) + 1 == shards && atomic_load(&team->owner_sleeps)) {
             pthread_mutex_lock(&team->lock);
             pthread_cond_signal(&team->finished);
@@ -177,8 +178,8 @@ void gm_team_run(gm_team *team, int64_t shards, gm_shard_fn fn, void *arg)
         run_serial(shards, fn, arg);
         return;
     }
-    /* The old ticket is closed before the fields change, so a claim made with old fields fails; the new ticket comes
-     * last, so whoever sees it sees the new fields. */
+    /* The old ticket is closed before the fields change, so a claim made with old fields fails; the
+     * new ticket comes last, so whoever sees it sees the new fields. */
     uint64_t old = job_of(atomic_load(&team->ticket));
     uint64_t job = (old + 1) & 0xffffffffu;
     atomic_store(&team->ticket, old << 32 | CLOSED);

@@ -9,7 +9,7 @@ gm_status gm_dataset_make_source(gm_dataset **out, gm_context *ctx, const char *
 {
     *out = NULL;
     if (rank < 1 || rank > GM_MAX_ROW_RANK + 1)
-        return gm_fail(ctx, GM_E_INVALID, "%s: rank is %d, 1 to %d is wanted (rows first)", what,
+        return gm_fail(ctx, GM_E_INVALID, "%s: rank is %d, expected 1 to %d (rows first)", what,
                        (int)rank, GM_MAX_ROW_RANK + 1);
     int64_t n = 1, bytes;
     for (int32_t i = 0; i < rank; i++) {

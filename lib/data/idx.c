@@ -37,7 +37,7 @@ static gm_status read_header(gm_inflow *in, header *h)
         GM_TRY(gm_fail(in->ctx, GM_E_FORMAT, "%s: 0x%02x is no IDX element type", in->path,
                        (unsigned)h->type));
     if (h->rank < 1 || h->rank > 4)
-        GM_TRY(gm_fail(in->ctx, GM_E_FORMAT, "%s: has %d dimensions, 1 to 4 are wanted", in->path,
+        GM_TRY(gm_fail(in->ctx, GM_E_FORMAT, "%s: has %d dimensions, expected 1 to 4", in->path,
                        (int)h->rank));
     GM_TRY(gm_inflow_read(in, raw, 4 * (int64_t)h->rank, &got));
     if (got < 4 * (int64_t)h->rank)

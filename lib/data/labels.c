@@ -47,7 +47,7 @@ gm_status gm_dataset_attach_labels(gm_dataset *images, gm_dataset *labels)
                        "dataset_attach_labels: images and labels are of different contexts");
     if (labels->row_size != 1)
         return gm_fail(ctx, GM_E_SHAPE,
-                       "dataset_attach_labels: a row of labels has %lld values, 1 is wanted",
+                       "dataset_attach_labels: a row of labels has %lld values, expected 1",
                        (long long)labels->row_size);
     if (labels->rows != images->rows)
         return gm_fail(ctx, GM_E_SHAPE, "dataset_attach_labels: %lld labels for %lld rows",

@@ -133,7 +133,7 @@ gm_status gm_dataset_read(gm_dataset *ds, const int64_t *rows, int64_t count, in
     if (count && (!rows || !out))
         return gm_fail(ds->ctx, GM_E_INVALID, "dataset_read: rows or out is NULL");
     if (pass < 0)
-        return gm_fail(ds->ctx, GM_E_INVALID, "dataset_read: pass is %lld, at least 0 is wanted",
+        return gm_fail(ds->ctx, GM_E_INVALID, "dataset_read: pass is %lld, expected at least 0",
                        (long long)pass);
     gm_status status = gm_dataset_check_rows(ds, "dataset_read", rows, count);
     if (status || !count) return status;

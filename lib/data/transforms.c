@@ -55,7 +55,7 @@ gm_status gm_dataset_scale(gm_dataset **out, gm_dataset *parent, double scale, d
                        "dataset_scale: out or dataset is NULL");
     if (!isfinite((float)scale) || !isfinite((float)shift))
         return gm_fail(parent->ctx, GM_E_INVALID,
-                       "dataset_scale: scale is %g and shift is %g, finite ones are wanted", scale,
+                       "dataset_scale: scale is %g and shift is %g, expected finite ones", scale,
                        shift);
     gm_dataset *ds;
     gm_status status = gm_dataset_make_view(&ds, parent, "dataset_scale", &scale_kind);
@@ -92,7 +92,7 @@ gm_status gm_dataset_binarise(gm_dataset **out, gm_dataset *parent, uint64_t see
         return gm_fail(parent ? parent->ctx : NULL, GM_E_INVALID,
                        "dataset_binarise: out or dataset is NULL");
     if (mode != GM_BINARISE_STATIC && mode != GM_BINARISE_DYNAMIC)
-        return gm_fail(parent->ctx, GM_E_INVALID, "dataset_binarise: mode is %d, 0 or 1 is wanted",
+        return gm_fail(parent->ctx, GM_E_INVALID, "dataset_binarise: mode is %d, expected 0 or 1",
                        (int)mode);
     gm_dataset *ds;
     gm_status status = gm_dataset_make_view(&ds, parent, "dataset_binarise", &binarise_kind);

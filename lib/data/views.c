@@ -51,7 +51,7 @@ gm_status gm_dataset_subset(gm_dataset **out, gm_dataset *parent, const int64_t 
                        "dataset_subset: out, dataset or rows is NULL");
     if (count < 1 || (uint64_t)count > SIZE_MAX / 4 / sizeof *rows)
         return gm_fail(parent->ctx, GM_E_INVALID,
-                       "dataset_subset: count is %lld, at least 1 is wanted", (long long)count);
+                       "dataset_subset: count is %lld, expected at least 1", (long long)count);
     gm_status status = gm_dataset_check_rows(parent, "dataset_subset", rows, count);
     if (status) return status;
     status = make_subset(out, parent, "dataset_subset", count);
@@ -134,7 +134,7 @@ gm_status gm_dataset_reshape(gm_dataset **out, gm_dataset *parent, int32_t rank,
         return gm_fail(parent ? parent->ctx : NULL, GM_E_INVALID,
                        "dataset_reshape: out, dataset or row_shape is NULL");
     if (rank < 0 || rank > GM_MAX_ROW_RANK)
-        return gm_fail(parent->ctx, GM_E_INVALID, "dataset_reshape: rank is %d, 0 to %d is wanted",
+        return gm_fail(parent->ctx, GM_E_INVALID, "dataset_reshape: rank is %d, expected 0 to %d",
                        (int)rank, GM_MAX_ROW_RANK);
     int64_t size = 1;
     int fits = 1;

@@ -10,7 +10,7 @@
  * same steps in the opposite order with the opposite sign. The transitions themselves are in hmc.c.
  */
 #include "gm/generator.h"
-#include "models/model.h"
+#include "models/family.h"
 
 #define AT_ONCE 512 /* chains that run together at most, for all rows of a group */
 #define PILOT 4     /* chains a row that tune the steps */
@@ -59,7 +59,7 @@ static gm_status check_options(gm_context *ctx, const gm_ais_options *o)
     if (o->chains < 1 || o->chains > 100000 || o->temperatures < 1 || o->temperatures > 1000000 ||
         o->leapfrog < 1 || o->leapfrog > 10000)
         return gm_model_fail(ctx, GM_E_INVALID,
-                             "ais: chains is %lld (1 to 100000 is wanted), temperatures %lld (1 to "
+                             "ais: chains is %lld (expected 1 to 100000), temperatures %lld (1 to "
                              "1000000), leapfrog %d (1 to 10000)",
                              (long long)o->chains, (long long)o->temperatures, (int)o->leapfrog);
     if (o->schedule != GM_AIS_SIGMOID && o->schedule != GM_AIS_LINEAR)
@@ -68,7 +68,7 @@ static gm_status check_options(gm_context *ctx, const gm_ais_options *o)
     if (!(o->step > 0 && isfinite(o->step)) || !(o->acceptance > 0 && o->acceptance < 1))
         return gm_model_fail(
             ctx, GM_E_INVALID,
-            "ais: step is %g (a positive number is wanted), acceptance %g (between 0 "
+            "ais: step is %g (expected a positive number), acceptance %g (between 0 "
             "and 1)",
             o->step, o->acceptance);
     return GM_OK;
@@ -85,10 +85,9 @@ static gm_status check_rows(const ais *a)
         int64_t width = tables[0].width;
         for (int64_t i = 0; i < a->count * width; i++)
             if (!(a->rows[i] >= 0 && a->rows[i] <= 1))
-                GM_TRY(gm_model_fail(a->ctx, GM_E_INVALID,
-                                     "ais: rows: row %lld, column %lld is %g, 0 to 1 is wanted",
-                                     (long long)(i / width), (long long)(i % width),
-                                     (double)a->rows[i]));
+                GM_TRY(gm_model_fail(
+                    a->ctx, GM_E_INVALID, "ais: rows: row %lld, column %lld is %g, expected 0 to 1",
+                    (long long)(i / width), (long long)(i % width), (double)a->rows[i]));
     }
 out:
     return status;

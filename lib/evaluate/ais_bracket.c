@@ -2,13 +2,13 @@
  * z from the prior and x from p(x | z) is the same as x from p(x) and z from p(z | x), so a
  * simulated x comes with an exact draw of its posterior. */
 #include "gm/generator.h"
-#include "models/model.h"
+#include "models/family.h"
 
 /* count pairs of z and x, from the generator's own random stream. */
 static gm_status simulate(gm_generator *g, int64_t count, gm_tensor *z, gm_tensor *x)
 {
     gm_status status;
-    GM_TRY(gm_generator_prior_sample(g, gm_generator_model(g)->rng, count, gm_tensor_data(z)));
+    GM_TRY(gm_generator_sample_prior(g, gm_generator_model(g)->rng, count, gm_tensor_data(z)));
     GM_TRY(gm_generator_draw(g, z, x));
 out:
     return status;
@@ -50,7 +50,7 @@ gm_status gm_ais_bracket(gm_result *lower, gm_result *upper, gm_generator *g, in
     GM_TRY(gm_result_check(ctx, "ais", upper));
     GM_TRY(gm_options_read(ctx, "ais", &o, sizeof o, options));
     if (count < 1)
-        GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "ais: count is %lld, at least 1 is wanted",
+        GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "ais: count is %lld, expected at least 1",
                              (long long)count));
     gm_rng_seed(model->rng, o.seed ^ 0x736d756c617465u); /* not the numbers that the chains get */
     GM_TRY(bracket(lower, upper, g, count, &o));

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/family.h"
 
 #define TILE_VALUES ((int64_t)1 << 22) /* of a tile's rows, unless one row has more */
 #define LARGEST 1e18                   /* distances from the mean; their squares must be floats */

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "models/model.h"
+#include "models/family.h"
 
 #define BLOCK 4 /* rows at a time: the covariance passes through the cache less often */
 
@@ -58,8 +58,7 @@ static gm_status check(gm_context *ctx, const gm_table *tables, double ridge)
 {
     char line[256];
     if (!(ridge >= 0) || isinf(ridge))
-        return gm_model_fail(ctx, GM_E_INVALID, "frechet: ridge is %g, at least 0 is wanted",
-                             ridge);
+        return gm_model_fail(ctx, GM_E_INVALID, "frechet: ridge is %g, expected at least 0", ridge);
     for (int i = 0; i < 2; i++)
         if (tables[i].rows < 2)
             return gm_model_fail(ctx, GM_E_INVALID,

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/family.h"
 
 #define JITTER 0.2 /* of a step: an orbit of constant length may come back to where it was */
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/family.h"
 
 #define TILE 1024 /* rows of a tile of products */
 
@@ -133,7 +133,7 @@ static gm_status check_options(const kid *k)
     if (k->o.subsets < 1 || k->o.subsets > INT64_MAX / 1024 || k->o.subset < 2)
         return gm_model_fail(
             k->ctx, GM_E_INVALID,
-            "kernel_distance: subsets is %lld (at least 1 is wanted), subset %lld (at "
+            "kernel_distance: subsets is %lld (expected at least 1), subset %lld (at "
             "least 2)",
             (long long)k->o.subsets, (long long)k->o.subset);
     for (int s = 0; s < 2; s++)

@@ -3,7 +3,7 @@
 
 #include "gm/mmd.h"
 #include "gm/rng.h"
-#include "models/model.h"
+#include "models/family.h"
 
 /* A sample: its name for messages. */
 typedef struct table {
@@ -17,7 +17,7 @@ static gm_status check_table(gm_context *ctx, const char *what, const table *t, 
     if (!t->values) return gm_model_fail(ctx, GM_E_INVALID, "%s: %s is NULL", what, t->name);
     if (t->count < 1 || d < 1 || d > INT64_MAX / 64 / t->count)
         return gm_model_fail(ctx, GM_E_INVALID,
-                             "%s: %s is [%lld, %lld], at least one row of one value is wanted, and "
+                             "%s: %s is [%lld, %lld], expected at least one row of one value, and "
                              "no more than can be addressed",
                              what, t->name, (long long)t->count, (long long)d);
     return GM_OK;
@@ -28,14 +28,14 @@ static gm_status check_values(gm_context *ctx, const table *t, int64_t d)
     for (int64_t i = 0; i < t->count * d; i++)
         if (!isfinite(t->values[i]))
             return gm_model_fail(
-                ctx, GM_E_INVALID, "mmd: %s: row %lld, column %lld is %g, finite values are wanted",
+                ctx, GM_E_INVALID, "mmd: %s: row %lld, column %lld is %g, expected finite values",
                 t->name, (long long)(i / d), (long long)(i % d), (double)t->values[i]);
     return GM_OK;
 }
 
 /* The tape's result, one recording. */
 static gm_status record(gm_tape *tape, const float *x, int64_t n, const float *y, int64_t m,
-                        int64_t d, gm_kernel *kernel, int32_t estimator, double *value)
+                        int64_t d, gm_mmd_kernel *kernel, int32_t estimator, double *value)
 {
     int64_t x_shape[2] = { n, d }, y_shape[2] = { m, d };
     gm_tape_reset(tape);
@@ -47,7 +47,7 @@ static gm_status record(gm_tape *tape, const float *x, int64_t n, const float *y
 
 /* Independent terms, of `rows` rows each: their mean, and its standard error (Welford 1962). */
 static gm_status record_terms(gm_tape *tape, const table *x, const table *y, int64_t d,
-                              gm_kernel *kernel, int32_t estimator, int64_t rows, gm_result *r)
+                              gm_mmd_kernel *kernel, int32_t estimator, int64_t rows, gm_result *r)
 {
     int64_t terms = x->count / rows;
     double squares = 0, value;
@@ -72,13 +72,13 @@ static int64_t block_rows(int32_t estimator, int64_t n)
     return root < 2 ? 2 : root;
 }
 
-gm_status gm_mmd_estimate(gm_result *out, gm_kernel *kernel, int64_t row_size, const float *x,
+gm_status gm_mmd_estimate(gm_result *out, gm_mmd_kernel *kernel, int64_t row_size, const float *x,
                           int64_t x_count, const float *y, int64_t y_count, int32_t estimator)
 {
     static const char *const names[] = { "mmd2 biased", "mmd2 unbiased", "mmd2 linear",
                                          "mmd2 block" };
     const table tables[2] = { { "x", x, x_count }, { "y", y, y_count } };
-    gm_context *ctx = gm_kernel_context(kernel);
+    gm_context *ctx = gm_mmd_kernel_context(kernel);
     gm_result r = GM_RESULT_INIT;
     gm_rng *rng = NULL;
     gm_tape *tape = NULL;

@@ -1,6 +1,6 @@
 /* mmd_evaluate.c - the two-sample test of gm/mmd.h of samples against data, as an evaluation. */
 #include "gm/mmd.h"
-#include "models/model.h"
+#include "models/family.h"
 
 static int64_t at_most(int64_t rows, int64_t limit)
 {
@@ -15,22 +15,22 @@ gm_status gm_mmd_evaluate(gm_result *out, gm_context *ctx, const gm_features *sa
     gm_two_sample_options test = GM_TWO_SAMPLE_OPTIONS_INIT;
     gm_two_sample_result found = GM_TWO_SAMPLE_RESULT_INIT;
     gm_result r = GM_RESULT_INIT;
-    gm_kernel *kernel = NULL;
+    gm_mmd_kernel *kernel = NULL;
     gm_table t[2];
     gm_status status;
     GM_TRY(gm_result_check(ctx, "mmd", out));
     GM_TRY(gm_options_read(ctx, "mmd", &o, sizeof o, options));
     if (o.limit < 0 || !(o.bandwidth >= 0))
         GM_TRY(gm_model_fail(ctx, GM_E_INVALID,
-                             "mmd: limit is %lld, bandwidth %g; at least 0 is wanted",
+                             "mmd: limit is %lld, bandwidth %g; expected at least 0",
                              (long long)o.limit, o.bandwidth));
     GM_TRY(gm_features_check(ctx, "mmd", samples, data, t));
     for (int i = 0; i < 2; i++) t[i].rows = at_most(t[i].rows, o.limit);
     if (o.bandwidth == 0)
         GM_TRY(gm_median_bandwidth(&o.bandwidth, ctx, t[0].width, t[0].values, t[0].rows,
                                    t[1].values, t[1].rows, o.seed));
-    GM_TRY(gm_kernel_create(&kernel, ctx));
-    GM_TRY(gm_kernel_add_gaussian(kernel, 1, o.bandwidth));
+    GM_TRY(gm_mmd_kernel_create(&kernel, ctx));
+    GM_TRY(gm_mmd_kernel_add_gaussian(kernel, 1, o.bandwidth));
     test.permutations = o.permutations;
     test.seed = o.seed;
     GM_TRY(gm_two_sample_test(&found, kernel, t[0].width, t[0].values, t[0].rows, t[1].values,
@@ -46,6 +46,6 @@ gm_status gm_mmd_evaluate(gm_result *out, gm_context *ctx, const gm_features *sa
     r.protocol = "mmd-test";
     gm_result_give(out, &r);
 out:
-    gm_kernel_release(kernel);
+    gm_mmd_kernel_release(kernel);
     return status;
 }

@@ -1,5 +1,5 @@
 /* nearest.c - how near samples come to rows of the data, and how far they are from each other. */
-#include "models/model.h"
+#include "models/family.h"
 
 static void give_nearest(const gm_table *tables, const gm_nearest_options *o, const double *squared,
                          double *distance, gm_result *out, gm_result *duplicates)
@@ -38,7 +38,7 @@ gm_status gm_nearest_data(gm_result *distance, gm_result *duplicates, gm_context
     if (duplicates) GM_TRY(gm_result_check(ctx, "nearest", duplicates));
     GM_TRY(gm_options_read(ctx, "nearest", &o, sizeof o, options));
     if (!(o.threshold >= 0))
-        GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "nearest: threshold is %g, at least 0 is wanted",
+        GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "nearest: threshold is %g, expected at least 0",
                              o.threshold));
     GM_TRY(gm_features_check(ctx, "nearest", samples, data, tables));
     bytes = (size_t)tables[0].rows * sizeof *squared;
@@ -115,8 +115,8 @@ gm_status gm_diversity(gm_result *out, gm_context *ctx, const gm_features *sampl
     GM_TRY(gm_features_check(ctx, "diversity", samples, data, tables));
     for (int i = 0; i < 2; i++)
         if (tables[i].rows < 2)
-            GM_TRY(gm_model_fail(ctx, GM_E_INVALID,
-                                 "diversity: %s has 1 row, at least 2 are wanted", tables[i].name));
+            GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "diversity: %s has 1 row, expected at least 2",
+                                 tables[i].name));
     for (int i = 0; i < 2; i++) GM_TRY(mean_distance(ctx, &tables[i], &s, &mean[i], &error[i]));
     if (!(mean[1] > 0))
         GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "diversity: all data rows are equal"));

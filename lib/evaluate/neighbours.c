@@ -2,7 +2,7 @@
  * Laine, Lehtinen and Aila 2019), and how near samples come to the data. */
 #include <string.h>
 
-#include "models/model.h"
+#include "models/family.h"
 
 /* The k nearest so far of one row, nearest first: squared distance and which. */
 static void insert(double *squared, int64_t *index, int64_t k, double value, int64_t which)

@@ -1,5 +1,5 @@
 /* nll.c - the mean of -log p(x) over a dataset, by whatever log p the family has. */
-#include "models/model.h"
+#include "models/family.h"
 
 typedef struct nll {
     gm_model *model;
@@ -24,7 +24,7 @@ static gm_status check(const nll *e)
     if (o->batch < 1 || o->limit < 0 || o->samples < 0)
         return gm_model_fail(
             model->ctx, GM_E_INVALID,
-            "nll: batch is %lld (at least 1 is wanted), limit %lld and samples %lld "
+            "nll: batch is %lld (expected at least 1), limit %lld and samples %lld "
             "(at least 0)",
             (long long)o->batch, (long long)o->limit, (long long)o->samples);
     if (o->samples && !model->family->estimate)

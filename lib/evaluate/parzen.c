@@ -10,7 +10,7 @@
 
 #include "gm/evaluate.h"
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/family.h"
 
 #define MOST_SIGMAS 10000
 #define SMALLEST 1e-18 /* sigma; 1 / sigma^2 must be a float */
@@ -185,7 +185,7 @@ gm_status gm_parzen(gm_result *out, gm_context *ctx, int64_t row_size, const flo
     if (!ctx) return GM_E_INVALID;
     GM_TRY(gm_result_check(ctx, "parzen", out));
     if (!sigma_fits(sigma))
-        GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "parzen: sigma is %g, %g to %g is wanted", sigma,
+        GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "parzen: sigma is %g, expected %g to %g", sigma,
                              SMALLEST, LARGEST));
     GM_TRY(gm_table_check(ctx, "parzen", tables, 2));
     GM_TRY(parzen_open(&p, &tables[0]));
@@ -205,7 +205,7 @@ static gm_status check_sigmas(gm_context *ctx, const gm_parzen_options *o)
                              o->sigmas ? "given" : "NULL", (long long)o->sigma_count, MOST_SIGMAS);
     for (int64_t i = 0; i < o->sigma_count; i++)
         if (!sigma_fits(o->sigmas[i]))
-            return gm_model_fail(ctx, GM_E_INVALID, "parzen: sigma %lld is %g, %g to %g is wanted",
+            return gm_model_fail(ctx, GM_E_INVALID, "parzen: sigma %lld is %g, expected %g to %g",
                                  (long long)i, o->sigmas[i], SMALLEST, LARGEST);
     return GM_OK;
 }
@@ -218,7 +218,7 @@ gm_status gm_parzen_fit(gm_result *out, gm_context *ctx, int64_t row_size, const
                                  { "validation", validation, validation_count, row_size },
                                  { "test", test, test_count, row_size } };
     gm_parzen_options o = GM_PARZEN_OPTIONS_INIT;
-    double ladder[GM_PARZEN_LADDER];
+    double ladder[GM_PARZEN_SIGMAS];
     parzen p = { .ctx = ctx };
     gm_status status;
     if (!ctx) return GM_E_INVALID;
@@ -226,10 +226,10 @@ gm_status gm_parzen_fit(gm_result *out, gm_context *ctx, int64_t row_size, const
     GM_TRY(gm_options_read(ctx, "parzen", &o, sizeof o, options));
     GM_TRY(check_sigmas(ctx, &o));
     GM_TRY(gm_table_check(ctx, "parzen", tables, 3));
-    for (int i = 0; i < GM_PARZEN_LADDER; i++)
-        ladder[i] = pow(10, -1 + (double)i / (GM_PARZEN_LADDER - 1));
+    for (int i = 0; i < GM_PARZEN_SIGMAS; i++)
+        ladder[i] = pow(10, -1 + (double)i / (GM_PARZEN_SIGMAS - 1));
     p.sigmas = o.sigmas ? o.sigmas : ladder;
-    p.sigma_count = o.sigmas ? o.sigma_count : GM_PARZEN_LADDER;
+    p.sigma_count = o.sigmas ? o.sigma_count : GM_PARZEN_SIGMAS;
     p.on_row = o.on_row;
     p.user = o.user;
     GM_TRY(parzen_open(&p, &tables[0]));

@@ -4,11 +4,11 @@
 #include <math.h>
 #include <string.h>
 
-#include "models/model.h"
+#include "models/family.h"
 
 #define FORMAT 1
 
-struct gm_score {
+struct gm_anomaly {
     gm_model *model; /* retained */
     int64_t owners;
     int64_t count;
@@ -51,8 +51,10 @@ static int64_t rank_of(const double *v, int64_t count, double x, int with_equal)
     int64_t low = 0, high = count;
     while (low < high) {
         const int64_t middle = low + (high - low) / 2;
-        if (v[middle] < x || (with_equal && v[middle] == x)) low = middle + 1;
-        else high = middle;
+        if (v[middle] < x || (with_equal && v[middle] == x))
+            low = middle + 1;
+        else
+            high = middle;
     }
     return low;
 }
@@ -60,17 +62,18 @@ static int64_t rank_of(const double *v, int64_t count, double x, int with_equal)
 /* The part of the sorted values below x, equal ones counted half. */
 static double part_below(const double *v, int64_t count, double x)
 {
-    const double below = (double)rank_of(v, count, x, 0), not_above = (double)rank_of(v, count, x, 1);
+    const double below = (double)rank_of(v, count, x, 0),
+                 not_above = (double)rank_of(v, count, x, 1);
     return (below + not_above) / 2 / (double)count;
 }
 
 /* --- Scores. */
 
 /* A struct with room for count values. */
-static gm_status allocate(gm_score **out, gm_model *model, int64_t count, int32_t tail)
+static gm_status allocate(gm_anomaly **out, gm_model *model, int64_t count, int32_t tail)
 {
     gm_context *ctx = model->ctx;
-    gm_score *score = gm_context_allocate(ctx, sizeof *score);
+    gm_anomaly *score = gm_context_allocate(ctx, sizeof *score);
     double *sorted = score ? gm_context_allocate(ctx, sorted_bytes(count)) : NULL;
     if (!sorted) {
         gm_context_free(ctx, score, sizeof *score);
@@ -78,12 +81,12 @@ static gm_status allocate(gm_score **out, gm_model *model, int64_t count, int32_
                              (long long)count);
     }
     gm_model_retain(model);
-    *score = (gm_score){ model, 1, count, tail, sorted };
+    *score = (gm_anomaly){ model, 1, count, tail, sorted };
     *out = score;
     return GM_OK;
 }
 
-static gm_status check(const gm_model *model, gm_dataset *data, const gm_score_options *o)
+static gm_status check(const gm_model *model, gm_dataset *data, const gm_anomaly_options *o)
 {
     gm_context *ctx = model->ctx;
     if (!gm_model_supports(model, GM_VERB_LOG_PROB))
@@ -91,7 +94,7 @@ static gm_status check(const gm_model *model, gm_dataset *data, const gm_score_o
                              model->family->name);
     if (o->limit < 0 || o->batch < 1)
         return gm_model_fail(ctx, GM_E_INVALID,
-                             "score: limit is %lld (at least 0 is wanted), batch %lld (at least 1)",
+                             "score: limit is %lld (expected at least 0), batch %lld (at least 1)",
                              (long long)o->limit, (long long)o->batch);
     if (o->tail != GM_TAIL_LOW && o->tail != GM_TAIL_BOTH)
         return gm_model_fail(ctx, GM_E_INVALID, "score: tail is %d, 0 (low) or 1 (both) is wanted",
@@ -137,7 +140,9 @@ static gm_status score_batch(rows *r, gm_model *model, gm_dataset *data, int64_t
     for (int64_t i = 0; i < count; i++) r->index[i] = begin + i;
     GM_TRY(gm_dataset_read(data, r->index, count, 0, r->values));
     if (model->classes) GM_TRY(gm_model_read_labels(model, data, r->index, count, r->labels));
-    const gm_batch batch = { .rows = r->values, .labels = model->classes ? r->labels : NULL, .count = count };
+    const gm_batch batch = { .rows = r->values,
+                             .labels = model->classes ? r->labels : NULL,
+                             .count = count };
     GM_TRY(model->family->log_prob(model, &batch, out));
     for (int64_t i = 0; i < count; i++)
         if (isnan(out[i]) || out[i] == (double)INFINITY)
@@ -148,7 +153,8 @@ out:
     return status;
 }
 
-static gm_status score_all(gm_score *score, rows *r, gm_dataset *data, const gm_score_options *o)
+static gm_status score_all(gm_anomaly *score, rows *r, gm_dataset *data,
+                           const gm_anomaly_options *o)
 {
     gm_status status = GM_OK;
     for (int64_t at = 0, n; at < score->count; at += n) {
@@ -163,15 +169,15 @@ out:
     return status;
 }
 
-gm_status gm_score_create(gm_score **out, gm_model *model, gm_dataset *data,
-                          const gm_score_options *options)
+gm_status gm_anomaly_create(gm_anomaly **out, gm_model *model, gm_dataset *data,
+                            const gm_anomaly_options *options)
 {
     if (out) *out = NULL;
     if (!model) return GM_E_INVALID;
     if (!out || !data)
         return gm_model_fail(model->ctx, GM_E_INVALID, "score: dataset or out is NULL");
-    gm_score_options o = GM_SCORE_OPTIONS_INIT;
-    gm_score *score = NULL;
+    gm_anomaly_options o = GM_ANOMALY_OPTIONS_INIT;
+    gm_anomaly *score = NULL;
     rows r = { 0 };
     gm_status status;
     GM_TRY(gm_options_read(model->ctx, "score", &o, sizeof o, options));
@@ -186,17 +192,17 @@ gm_status gm_score_create(gm_score **out, gm_model *model, gm_dataset *data,
     *out = score;
     score = NULL;
 out:
-    gm_score_release(score);
+    gm_anomaly_release(score);
     gm_context_free(model->ctx, r.index, r.bytes);
     return status;
 }
 
-void gm_score_retain(gm_score *score)
+void gm_anomaly_retain(gm_anomaly *score)
 {
     if (score) score->owners++;
 }
 
-void gm_score_release(gm_score *score)
+void gm_anomaly_release(gm_anomaly *score)
 {
     if (!score || --score->owners) return;
     gm_model *model = score->model;
@@ -205,27 +211,27 @@ void gm_score_release(gm_score *score)
     gm_model_release(model); /* last: it may hold the last of the context */
 }
 
-gm_model *gm_score_model(const gm_score *score)
+gm_model *gm_anomaly_model(const gm_anomaly *score)
 {
     return score ? score->model : NULL;
 }
 
-int64_t gm_score_count(const gm_score *score)
+int64_t gm_anomaly_count(const gm_anomaly *score)
 {
     return score ? score->count : 0;
 }
 
-int32_t gm_score_tail(const gm_score *score)
+int32_t gm_anomaly_tail(const gm_anomaly *score)
 {
     return score ? score->tail : GM_TAIL_LOW;
 }
 
-const double *gm_score_sorted(const gm_score *score)
+const double *gm_anomaly_sorted(const gm_anomaly *score)
 {
     return score ? score->sorted : NULL;
 }
 
-double gm_score_quantile(const gm_score *score, double log_prob)
+double gm_anomaly_quantile(const gm_anomaly *score, double log_prob)
 {
     if (!score || isnan(log_prob)) return (double)NAN;
     const double q = part_below(score->sorted, score->count, log_prob);
@@ -233,8 +239,8 @@ double gm_score_quantile(const gm_score *score, double log_prob)
     return 2 * (q < 1 - q ? q : 1 - q);
 }
 
-gm_status gm_score_rows(gm_score *score, const float *values, int64_t count, double *log_prob,
-                        double *quantile)
+gm_status gm_anomaly_rows(gm_anomaly *score, const float *values, int64_t count, double *log_prob,
+                          double *quantile)
 {
     if (!score) return GM_E_INVALID;
     gm_context *ctx = score->model->ctx;
@@ -247,20 +253,21 @@ gm_status gm_score_rows(gm_score *score, const float *values, int64_t count, dou
         if (isnan(to[i]))
             GM_TRY(gm_model_fail(ctx, GM_E_NUMERIC, "score: the log-likelihood of row %lld is %g",
                                  (long long)i, to[i]));
-        if (quantile) quantile[i] = gm_score_quantile(score, to[i]);
+        if (quantile) quantile[i] = gm_anomaly_quantile(score, to[i]);
     }
 out:
     return status;
 }
 
-gm_status gm_score_threshold(const gm_score *score, double rate, double *out)
+gm_status gm_anomaly_threshold(const gm_anomaly *score, double rate, double *out)
 {
     if (!score) return GM_E_INVALID;
     gm_context *ctx = score->model->ctx;
     if (!out) return gm_model_fail(ctx, GM_E_INVALID, "score: threshold: out is NULL");
     if (!(rate >= 0 && rate <= 1))
-        return gm_model_fail(ctx, GM_E_INVALID, "score: rate is %g, 0 to 1 is wanted", rate);
-    /* Not more than floor(rate n) values are below the one at that place. A product like 0.1 * 30 must not fall short. */
+        return gm_model_fail(ctx, GM_E_INVALID, "score: rate is %g, expected 0 to 1", rate);
+    /* Not more than floor(rate n) values are below the one at that place. A product like 0.1 * 30
+     * must not fall short. */
     int64_t place = (int64_t)(rate * (double)score->count * (1 + 1e-15));
     *out = place < score->count ? score->sorted[place] : (double)INFINITY;
     return GM_OK;
@@ -284,7 +291,7 @@ static double from_bytes(const uint8_t *bytes)
     return value;
 }
 
-gm_status gm_score_save(gm_score *score, const char *path)
+gm_status gm_anomaly_save(gm_anomaly *score, const char *path)
 {
     if (!score) return GM_E_INVALID;
     gm_model *model = score->model;
@@ -320,41 +327,42 @@ static gm_status check_file(const gm_model *model, gm_archive *archive, const ch
         return gm_model_fail(ctx, GM_E_FORMAT, "score: %s holds no calibration", path);
     GM_TRY(gm_archive_get_int(archive, "gm.score.format", &format));
     if (format != FORMAT)
-        GM_TRY(gm_model_fail(ctx, GM_E_VERSION, "score: %s is of format %lld, this library reads %d",
-                             path, (long long)format, FORMAT));
+        GM_TRY(gm_model_fail(ctx, GM_E_VERSION,
+                             "score: %s is of format %lld, this library reads %d", path,
+                             (long long)format, FORMAT));
     GM_TRY(gm_archive_get_text(archive, "gm.score.family", &family));
     GM_TRY(gm_archive_get_int(archive, "gm.score.row_size", &row_size));
     if (strcmp(family, model->family->name) != 0 || row_size != model->row_size)
-        GM_TRY(gm_model_fail(ctx, GM_E_SHAPE,
-                             "score: %s was made with a %.64s of rows of %lld values, this model is "
-                             "a %s of %lld",
-                             path, family, (long long)row_size, model->family->name,
-                             (long long)model->row_size));
+        GM_TRY(gm_model_fail(
+            ctx, GM_E_SHAPE,
+            "score: %s was made with a %.64s of rows of %lld values, this model is "
+            "a %s of %lld",
+            path, family, (long long)row_size, model->family->name, (long long)model->row_size));
 out:
     return status;
 }
 
-static gm_status fill(gm_score *score, const uint8_t *bytes, const char *path)
+static gm_status fill(gm_anomaly *score, const uint8_t *bytes, const char *path)
 {
     for (int64_t i = 0; i < score->count; i++) {
         const double v = from_bytes(bytes + 8 * i);
         if (isnan(v) || v == (double)INFINITY || (i && v < score->sorted[i - 1]))
             return gm_model_fail(score->model->ctx, GM_E_FORMAT,
-                                 "score: %s: log-likelihood %lld is %g, %s is wanted", path,
+                                 "score: %s: log-likelihood %lld is %g, expected %s", path,
                                  (long long)i, v, i ? "one not below the last" : "a number");
         score->sorted[i] = v;
     }
     return GM_OK;
 }
 
-gm_status gm_score_load(gm_score **out, gm_model *model, const char *path)
+gm_status gm_anomaly_load(gm_anomaly **out, gm_model *model, const char *path)
 {
     if (out) *out = NULL;
     if (!model) return GM_E_INVALID;
     gm_context *ctx = model->ctx;
     if (!out || !path) return gm_model_fail(ctx, GM_E_INVALID, "score: load: path or out is NULL");
     gm_archive *archive = NULL;
-    gm_score *score = NULL;
+    gm_anomaly *score = NULL;
     const void *bytes;
     size_t size;
     int64_t tail;
@@ -374,7 +382,7 @@ gm_status gm_score_load(gm_score **out, gm_model *model, const char *path)
     *out = score;
     score = NULL;
 out:
-    gm_score_release(score);
+    gm_anomaly_release(score);
     gm_archive_release(archive);
     return status;
 }
@@ -392,7 +400,7 @@ static gm_status check_scores(gm_context *ctx, const char *what, const char *nam
                               int64_t count)
 {
     if (!v || count < 1)
-        return gm_model_fail(ctx, GM_E_INVALID, "%s: %s is %s of %lld values, at least 1 is wanted",
+        return gm_model_fail(ctx, GM_E_INVALID, "%s: %s is %s of %lld values, expected at least 1",
                              what, name, v ? "an array" : "NULL", (long long)count);
     for (int64_t i = 0; i < count; i++)
         if (isnan(v[i]))
@@ -411,7 +419,8 @@ static gm_status two_open(two *t, gm_context *ctx, const char *what, const doubl
     t->m = m;
     t->bytes = sorted_bytes(n) + sorted_bytes(m); /* no overflow: both arrays exist */
     t->a = gm_context_allocate(ctx, t->bytes);
-    if (!t->a) GM_TRY(gm_model_fail(ctx, GM_E_NOMEM, "%s: no memory for %zu bytes", what, t->bytes));
+    if (!t->a)
+        GM_TRY(gm_model_fail(ctx, GM_E_NOMEM, "%s: no memory for %zu bytes", what, t->bytes));
     t->b = t->a + n;
     memcpy(t->a, usual, sorted_bytes(n));
     memcpy(t->b, unusual, sorted_bytes(m));
@@ -464,8 +473,7 @@ gm_status gm_roc(gm_roc_point *points, int64_t *count, gm_context *ctx, const do
     two t = { 0 };
     int64_t i = 0, j = 0, k = 1;
     gm_status status;
-    if (!points || !count)
-        return gm_model_fail(ctx, GM_E_INVALID, "roc: points or count is NULL");
+    if (!points || !count) return gm_model_fail(ctx, GM_E_INVALID, "roc: points or count is NULL");
     GM_TRY(two_open(&t, ctx, "roc", usual, usual_count, unusual, unusual_count));
     points[0] = (gm_roc_point){ -(double)INFINITY, 0, 0 };
     while (i < t.n || j < t.m) {

@@ -14,7 +14,7 @@
 #include "gm/mmd.h"
 #include "gm/ops.h"
 #include "gm/rng.h"
-#include "models/model.h"
+#include "models/family.h"
 
 #define TILE 512      /* rows of a tile of K */
 #define GROUP 256     /* permutations of a product */
@@ -23,7 +23,7 @@
 
 typedef struct test {
     gm_context *ctx;
-    gm_kernel *kernel;
+    gm_mmd_kernel *kernel;
     gm_tape *tape;
     int64_t d, n, m, orders; /* orders: permutations and the given one */
     const float *x, *y;
@@ -31,7 +31,7 @@ typedef struct test {
     void *block;
     size_t size;
     double *q, *of_rows; /* Q of each order; K 1 */
-    int64_t *deal;       /* [n + m] */
+    int64_t *permuted;   /* [n + m] */
     float *k, *a, *b;    /* [TILE, TILE], [GROUP, TILE] twice */
     unsigned char *bits; /* [orders, line] */
     double sizes;        /* sum of |k| */
@@ -61,14 +61,13 @@ static gm_status check_options(gm_context *ctx, const gm_two_sample_options *o)
 {
     if ((o->method != GM_TWO_SAMPLE_PERMUTATION && o->method != GM_TWO_SAMPLE_LINEAR) ||
         o->reserved)
-        return gm_model_fail(
-            ctx, GM_E_INVALID,
-            "two_sample_test: method is %d, GM_TWO_SAMPLE_* is wanted; reserved is "
-            "%d, 0 is wanted",
-            (int)o->method, (int)o->reserved);
+        return gm_model_fail(ctx, GM_E_INVALID,
+                             "two_sample_test: method is %d, expected GM_TWO_SAMPLE_*; reserved is "
+                             "%d, expected 0",
+                             (int)o->method, (int)o->reserved);
     if (o->permutations < 1 || o->permutations > MOST)
         return gm_model_fail(ctx, GM_E_INVALID,
-                             "two_sample_test: permutations is %lld, 1 to %d is wanted",
+                             "two_sample_test: permutations is %lld, expected 1 to %d",
                              (long long)o->permutations, MOST);
     return GM_OK;
 }
@@ -96,8 +95,8 @@ static gm_status test_open(test *t, const gm_two_sample_options *o)
                              t->size);
     t->q = t->block;
     t->of_rows = t->q + t->orders;
-    t->deal = (int64_t *)(t->of_rows + all);
-    t->k = (float *)(t->deal + all);
+    t->permuted = (int64_t *)(t->of_rows + all);
+    t->k = (float *)(t->permuted + all);
     t->a = t->k + TILE * TILE;
     t->b = t->a + GROUP * TILE;
     t->bits = (unsigned char *)(t->b + GROUP * TILE);
@@ -112,9 +111,9 @@ static gm_status deal_out(test *t, gm_rng *rng)
     gm_status status = GM_OK;
     for (int64_t p = 0; p < t->orders; p++) {
         unsigned char *bits = t->bits + p * t->line;
-        if (p) GM_TRY(gm_rng_permutation(rng, t->deal, t->n + t->m));
+        if (p) GM_TRY(gm_rng_permutation(rng, t->permuted, t->n + t->m));
         for (int64_t i = 0; i < t->n; i++) {
-            int64_t row = p ? t->deal[i] : i;
+            int64_t row = p ? t->permuted[i] : i;
             bits[row / 8] = (unsigned char)(bits[row / 8] | 1u << (row % 8));
         }
     }
@@ -150,7 +149,7 @@ static void add_rows(test *t, const piece *p, const piece *q, int same)
 static gm_status add_tile(test *t, const piece *p, const piece *q, int same)
 {
     gm_status status;
-    GM_TRY(gm_kernel_values(t->kernel, t->d, p->rows, p->count, q->rows, q->count, t->k));
+    GM_TRY(gm_mmd_kernel_values(t->kernel, t->d, p->rows, p->count, q->rows, q->count, t->k));
     if (same)
         for (int64_t i = 0; i < p->count; i++) t->k[i * p->count + i] = 0;
     add_rows(t, p, q, same);
@@ -189,7 +188,8 @@ static gm_status by_permutation(test *t, const gm_two_sample_options *o, gm_two_
     gm_rng *rng = NULL;
     gm_status status;
     double all = 0, rows = (double)(t->n + t->m), mean = 0, squares = 0;
-    int64_t tiles = tiles_of(t->n) + tiles_of(t->m), total = tiles * (tiles + 1) / 2, done = 0, as_far = 0;
+    int64_t tiles = tiles_of(t->n) + tiles_of(t->m), total = tiles * (tiles + 1) / 2, done = 0,
+            as_far = 0;
     GM_TRY(test_open(t, o));
     GM_TRY(gm_rng_create(&rng, t->ctx, o->seed));
     GM_TRY(gm_tape_create(&t->tape, t->ctx, rng));
@@ -201,9 +201,10 @@ static gm_status by_permutation(test *t, const gm_two_sample_options *o, gm_two_
             GM_TRY(add_tile(t, &p, &q, i == j));
             done++;
             if (o->on_tile && o->on_tile(o->user, done, total))
-                GM_TRY(gm_model_fail(t->ctx, GM_E_CANCELLED,
-                                     "two_sample_test: stopped by the host after %lld of %lld tiles",
-                                     (long long)done, (long long)total));
+                GM_TRY(
+                    gm_model_fail(t->ctx, GM_E_CANCELLED,
+                                  "two_sample_test: stopped by the host after %lld of %lld tiles",
+                                  (long long)done, (long long)total));
         }
     for (int64_t i = 0; i < t->n + t->m; i++) all += t->of_rows[i];
     r->mmd2 = statistic(t, 0, all);
@@ -270,13 +271,13 @@ static gm_status check_sample(gm_context *ctx, const char *name, const float *va
     return GM_OK;
 }
 
-gm_status gm_two_sample_test(gm_two_sample_result *out, gm_kernel *kernel, int64_t row_size,
+gm_status gm_two_sample_test(gm_two_sample_result *out, gm_mmd_kernel *kernel, int64_t row_size,
                              const float *x, int64_t x_count, const float *y, int64_t y_count,
                              const gm_two_sample_options *options)
 {
     gm_two_sample_options o = GM_TWO_SAMPLE_OPTIONS_INIT;
     gm_two_sample_result r = GM_TWO_SAMPLE_RESULT_INIT;
-    gm_context *ctx = gm_kernel_context(kernel);
+    gm_context *ctx = gm_mmd_kernel_context(kernel);
     test t = {
         .ctx = ctx, .kernel = kernel, .d = row_size, .n = x_count, .m = y_count, .x = x, .y = y
     };

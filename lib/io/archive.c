@@ -238,9 +238,8 @@ static gm_status values_of(gm_archive *a, gm_archive_tensor *t, const float **ou
 {
     const int wide = !strcmp(t->type, "F64");
     if (!wide && strcmp(t->type, "F32"))
-        return gm_fail(a->ctx, GM_E_UNSUPPORTED,
-                       "%s: tensor %s is of type %s, F32 or F64 is wanted", a->name, t->name,
-                       t->type);
+        return gm_fail(a->ctx, GM_E_UNSUPPORTED, "%s: tensor %s is of type %s, expected F32 or F64",
+                       a->name, t->name, t->type);
     if (!strcmp(t->type, FLOAT_TYPE) && !GM_BIG_ENDIAN &&
         (uintptr_t)t->bytes % sizeof(float) == 0) {
         *out = (const float *)(const void *)t->bytes;
@@ -293,7 +292,7 @@ gm_status gm_archive_get_into(gm_archive *a, const char *name, int32_t rank, con
     if (status) return status;
     if (rank != t->rank || (rank && memcmp(shape, t->shape, (size_t)rank * sizeof *shape))) {
         char have[GM_SHAPE_TEXT], wanted[GM_SHAPE_TEXT];
-        return gm_fail(a->ctx, GM_E_SHAPE, "%s: tensor %s is %s, %s is wanted", a->name, name,
+        return gm_fail(a->ctx, GM_E_SHAPE, "%s: tensor %s is %s, expected %s", a->name, name,
                        gm_shape_text(have, t->rank, t->shape), gm_shape_text(wanted, rank, shape));
     }
     if (count) memcpy(out, values, (size_t)count * sizeof *out);
@@ -311,7 +310,7 @@ gm_status gm_archive_get_bytes(gm_archive *a, const char *name, const void **byt
     gm_status status = find(a, name, &t);
     if (status) return status;
     if (strcmp(t->type, BYTE_TYPE))
-        return gm_fail(a->ctx, GM_E_UNSUPPORTED, "%s: tensor %s is of type %s, U8 is wanted",
+        return gm_fail(a->ctx, GM_E_UNSUPPORTED, "%s: tensor %s is of type %s, expected U8",
                        a->name, name, t->type);
     *bytes = t->bytes;
     *size = (size_t)t->size;

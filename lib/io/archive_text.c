@@ -100,7 +100,7 @@ gm_status gm_archive_get_int(gm_archive *a, const char *key, int64_t *out)
     gm_status status = gm_archive_get_text(a, key, out ? &text : NULL);
     if (status) return status;
     if (!gm_number_parse_int(text, out))
-        return gm_fail(a->ctx, GM_E_FORMAT, "%s: \"%s\" is \"%.64s\", a whole number is wanted",
+        return gm_fail(a->ctx, GM_E_FORMAT, "%s: \"%s\" is \"%.64s\", expected a whole number",
                        a->name, key, text);
     return GM_OK;
 }
@@ -112,7 +112,7 @@ gm_status gm_archive_get_real(gm_archive *a, const char *key, double *out)
     gm_status status = gm_archive_get_text(a, key, out ? &text : NULL);
     if (status) return status;
     if (!gm_number_parse(text, out))
-        return gm_fail(a->ctx, GM_E_FORMAT, "%s: \"%s\" is \"%.64s\", a number is wanted", a->name,
+        return gm_fail(a->ctx, GM_E_FORMAT, "%s: \"%s\" is \"%.64s\", expected a number", a->name,
                        key, text);
     return GM_OK;
 }

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "autodiff/kernel.h"
+#include "autodiff/mmd_kernel.h"
 #include "gm/archive.h"
 
 #define KEY 128
@@ -13,7 +13,8 @@ static gm_status check(gm_context *ctx, const char *prefix)
     return gm_fail(ctx, GM_E_INVALID, "kernel: the prefix has more than 63 characters");
 }
 
-gm_status gm_archive_put_kernel(gm_archive *archive, const char *prefix, const gm_kernel *kernel)
+gm_status gm_archive_put_kernel(gm_archive *archive, const char *prefix,
+                                const gm_mmd_kernel *kernel)
 {
     char key[KEY];
     gm_context *ctx = gm_archive_context(archive);
@@ -22,8 +23,8 @@ gm_status gm_archive_put_kernel(gm_archive *archive, const char *prefix, const g
     if (!archive || !kernel) return gm_fail(ctx, GM_E_INVALID, "kernel: archive or kernel is NULL");
     GM_TRY(check(ctx, prefix));
     (void)snprintf(key, sizeof key, "%scount", prefix);
-    GM_TRY(gm_archive_set_int(archive, key, gm_kernel_count(kernel)));
-    for (int32_t i = 0; i < gm_kernel_count(kernel); i++) {
+    GM_TRY(gm_archive_set_int(archive, key, gm_mmd_kernel_count(kernel)));
+    for (int32_t i = 0; i < gm_mmd_kernel_count(kernel); i++) {
         const gm_part *p = &kernel->parts[i];
         (void)snprintf(key, sizeof key, "%s%d.kind", prefix, (int)i);
         GM_TRY(gm_archive_set_int(archive, key, p->kind));
@@ -40,7 +41,7 @@ out:
     return status;
 }
 
-static gm_status get_part(gm_kernel *kernel, gm_archive *archive, const char *prefix, int64_t i)
+static gm_status get_part(gm_mmd_kernel *kernel, gm_archive *archive, const char *prefix, int64_t i)
 {
     char key[KEY];
     int64_t kind, degree;
@@ -56,16 +57,16 @@ static gm_status get_part(gm_kernel *kernel, gm_archive *archive, const char *pr
     GM_TRY(gm_archive_get_real(archive, key, &a));
     (void)snprintf(key, sizeof key, "%s%lld.b", prefix, (long long)i);
     GM_TRY(gm_archive_get_real(archive, key, &b));
-    GM_TRY(gm_kernel_add_part(kernel, kind, weight, a, b, degree));
+    GM_TRY(gm_mmd_kernel_add_part(kernel, kind, weight, a, b, degree));
 out:
     return status;
 }
 
-gm_status gm_archive_get_kernel(gm_kernel **out, gm_archive *archive, const char *prefix)
+gm_status gm_archive_get_kernel(gm_mmd_kernel **out, gm_archive *archive, const char *prefix)
 {
     char key[KEY];
     gm_context *ctx = gm_archive_context(archive);
-    gm_kernel *kernel = NULL;
+    gm_mmd_kernel *kernel = NULL;
     gm_status status;
     int64_t count;
     if (out) *out = NULL;
@@ -75,11 +76,11 @@ gm_status gm_archive_get_kernel(gm_kernel **out, gm_archive *archive, const char
     (void)snprintf(key, sizeof key, "%scount", prefix);
     GM_TRY(gm_archive_get_int(archive, key, &count));
     if (count < 0) GM_TRY(gm_fail(ctx, GM_E_FORMAT, "kernel: %s is %lld", key, (long long)count));
-    GM_TRY(gm_kernel_create(&kernel, ctx));
+    GM_TRY(gm_mmd_kernel_create(&kernel, ctx));
     for (int64_t i = 0; i < count; i++) GM_TRY(get_part(kernel, archive, prefix, i));
     *out = kernel;
     return GM_OK;
 out:
-    gm_kernel_release(kernel);
+    gm_mmd_kernel_release(kernel);
     return status;
 }

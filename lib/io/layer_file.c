@@ -6,9 +6,9 @@
 
 #include "nn/layer.h"
 
-#define KEY 512       /* prefix, path and name */
+#define KEY 512 /* prefix, path and name */
 #define PREFIX 64
-#define PATH 256      /* of the deepest part: 32 numbers of up to 4 digits, with dots */
+#define PATH 256 /* of the deepest part: 32 numbers of up to 4 digits, with dots */
 #define MOST_LAYERS (2 * GM_SEQUENCE_PARTS)
 
 /* What was met so far, for layers that occur twice. */
@@ -166,8 +166,8 @@ static gm_status compare(const walk *w, const char *path, const gm_layer_array *
     char key[KEY], have[GM_SHAPE_TEXT], want[GM_SHAPE_TEXT];
     int32_t rank = 0;
     int64_t shape[GM_MAX_RANK];
-    gm_status status = gm_archive_get(w->archive, key_of(w, key, path, array->name), &rank, shape,
-                                      NULL);
+    gm_status status =
+        gm_archive_get(w->archive, key_of(w, key, path, array->name), &rank, shape, NULL);
     if (status) return status;
     if (rank != array->rank || memcmp(shape, array->shape, (size_t)rank * sizeof *shape))
         return gm_fail(w->ctx, GM_E_FORMAT, "layer file: stored %s is %s, its layer wants %s", key,
@@ -199,8 +199,8 @@ static gm_status get_built_in(gm_layer **out, const walk *w, const char *path,
     for (int i = 0; i < GM_LAYER_INTS && kind->ints[i]; i++)
         GM_TRY(gm_archive_get_int(w->archive, key_of(w, key, path, kind->ints[i]), &attrs.ints[i]));
     for (int i = 0; i < GM_LAYER_REALS && kind->reals[i]; i++)
-        GM_TRY(gm_archive_get_real(w->archive, key_of(w, key, path, kind->reals[i]),
-                                   &attrs.reals[i]));
+        GM_TRY(
+            gm_archive_get_real(w->archive, key_of(w, key, path, kind->reals[i]), &attrs.reals[i]));
     GM_TRY(kind->check ? as_format(w->ctx, kind->check(w->ctx, &attrs)) : GM_OK);
     int32_t count = kind->arrays ? kind->arrays(&attrs, arrays) : 0;
     for (int32_t i = 0; i < count; i++) GM_TRY(compare(w, path, &arrays[i]));
@@ -222,7 +222,7 @@ static gm_status get_parts(gm_layer *sequence, walk *w, const char *path, int32_
     gm_layer *part = NULL;
     GM_TRY(gm_archive_get_int(w->archive, key_of(w, key, path, "count"), &count));
     if (count < 0 || count > GM_SEQUENCE_PARTS)
-        GM_TRY(gm_fail(w->ctx, GM_E_FORMAT, "layer file: stored %s is %lld, 0 to %d is wanted", key,
+        GM_TRY(gm_fail(w->ctx, GM_E_FORMAT, "layer file: stored %s is %lld, expected 0 to %d", key,
                        (long long)count, GM_SEQUENCE_PARTS));
     for (int64_t i = 0; i < count; i++) {
         GM_TRY(as_format(w->ctx, path_of_part(w, part_path, path, i)));
@@ -348,9 +348,9 @@ gm_status gm_archive_get_params(gm_archive *archive, const char *prefix, gm_para
         status = gm_archive_get(archive, key_of(&w, key, "", params->entries[i].name), &rank, shape,
                                 &data);
         if (!status && (rank != p->rank || memcmp(shape, p->shape, (size_t)rank * sizeof *shape)))
-            status = gm_fail(w.ctx, GM_E_SHAPE, "get_params: stored %s is %s, the parameter is %s",
-                             key, gm_shape_text(have, rank, shape),
-                             gm_shape_text(want, p->rank, p->shape));
+            status =
+                gm_fail(w.ctx, GM_E_SHAPE, "get_params: stored %s is %s, the parameter is %s", key,
+                        gm_shape_text(have, rank, shape), gm_shape_text(want, p->rank, p->shape));
     }
     return status ? status : read_set(&w, "", params);
 }

@@ -62,7 +62,8 @@ void gm_blas_describe(gm_blas_info *info)
     if (better) {
         snprintf(info->hint, sizeof info->hint,
                  "OpenBLAS runs its %.24s kernels; OPENBLAS_CORETYPE=%s in the environment would"
-                 " use all of this processor", core, better);
+                 " use all of this processor",
+                 core, better);
         used = strlen(info->hint);
     }
     if (info->threads > 1)
@@ -96,7 +97,8 @@ void gm_blas_describe(gm_blas_info *info)
     if (strcmp(info->kernels, "skx") != 0 && wide_processor()) {
         snprintf(info->hint, sizeof info->hint,
                  "BLIS runs its %.24s kernels; BLIS_ARCH_TYPE=skx in the environment would use"
-                 " all of this processor", info->kernels);
+                 " all of this processor",
+                 info->kernels);
         used = strlen(info->hint);
     }
     if (info->threads > 1)

@@ -15,11 +15,12 @@
 #pragma GCC diagnostic pop
 #endif
 
-#define ALIGN 16                      /* tile borders: whole vectors, whole cache lines */
-#define LONGEST ((int64_t)1 << 20)    /* rows or columns of a tile */
-#define DEEPEST ((int64_t)1 << 30)    /* of k in one call: CBLAS counts in int */
-#define NARROWEST 176                 /* columns of a tile, before rows are cut instead: narrower ones pack too often */
-#define SHORTEST 128                  /* rows */
+#define ALIGN 16                   /* tile borders: whole vectors, whole cache lines */
+#define LONGEST ((int64_t)1 << 20) /* rows or columns of a tile */
+#define DEEPEST ((int64_t)1 << 30) /* of k in one call: CBLAS counts in int */
+#define NARROWEST                                                                                  \
+    176 /* columns of a tile, before rows are cut instead: narrower ones pack too often */
+#define SHORTEST 128 /* rows */
 
 typedef struct gemm_job {
     int ta, tb;
@@ -153,8 +154,19 @@ void gm_gemm(gm_team *team, int ta, int tb, int64_t m, int64_t n, int64_t k, flo
              const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
              int64_t ldc, const gm_epilogue *epilogue)
 {
-    gemm_job job = { .ta = ta, .tb = tb, .m = m, .n = n, .k = k, .alpha = alpha, .beta = beta,
-                     .a = a, .b = b, .c = c, .lda = lda, .ldb = ldb, .ldc = ldc,
+    gemm_job job = { .ta = ta,
+                     .tb = tb,
+                     .m = m,
+                     .n = n,
+                     .k = k,
+                     .alpha = alpha,
+                     .beta = beta,
+                     .a = a,
+                     .b = b,
+                     .c = c,
+                     .lda = lda,
+                     .ldb = ldb,
+                     .ldc = ldc,
                      .epilogue = epilogue };
     if (m <= 0 || n <= 0) return;
     tiles_layout(&job);
@@ -164,8 +176,19 @@ void gm_gemm(gm_team *team, int ta, int tb, int64_t m, int64_t n, int64_t k, flo
 void gm_gemm_serial(int ta, int tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
                     int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
 {
-    gemm_job job = { .ta = ta, .tb = tb, .m = m, .n = n, .k = k, .alpha = alpha, .beta = beta,
-                     .a = a, .b = b, .c = c, .lda = lda, .ldb = ldb, .ldc = ldc };
+    gemm_job job = { .ta = ta,
+                     .tb = tb,
+                     .m = m,
+                     .n = n,
+                     .k = k,
+                     .alpha = alpha,
+                     .beta = beta,
+                     .a = a,
+                     .b = b,
+                     .c = c,
+                     .lda = lda,
+                     .ldb = ldb,
+                     .ldc = ldc };
     for (int64_t top = 0; top < m; top += LONGEST)
         for (int64_t left = 0; left < n; left += LONGEST)
             part(&job, top, m - top < LONGEST ? m : top + LONGEST, left,

@@ -15,9 +15,9 @@
 enum {
     GM_UNARY_IDENTITY = 0,
     GM_UNARY_NEG,
-    GM_UNARY_SCALE,      /* a x + b */
+    GM_UNARY_SCALE, /* a x + b */
     GM_UNARY_SQUARE,
-    GM_UNARY_SQRT,       /* gradient at 0 is 0, never NaN */
+    GM_UNARY_SQRT, /* gradient at 0 is 0, never NaN */
     GM_UNARY_ABS,
     GM_UNARY_EXP,
     GM_UNARY_LOG,
@@ -40,14 +40,14 @@ enum { GM_BINARY_ADD = 0, GM_BINARY_SUB, GM_BINARY_MUL, GM_BINARY_DIV, GM_BINARY
 /* What one optimizer update needs; `step` counts from 1. Each kernel updates n weights in one
  * pass. */
 typedef struct gm_update {
-    double rate;          /* scheduled learning rate */
-    double grad_scale;    /* clipping by norm, folded into the pass */
-    double clip_value;    /* 0: none; else gradients are clamped to +-clip_value first */
-    double weight_decay;  /* L2 (added to the gradient) or decoupled */
+    double rate;         /* scheduled learning rate */
+    double grad_scale;   /* clipping by norm, folded into the pass */
+    double clip_value;   /* 0: none; else gradients are clamped to +-clip_value first */
+    double weight_decay; /* L2 (added to the gradient) or decoupled */
     int32_t decoupled;
     int32_t nesterov;
-    double momentum;      /* sgd; rmsprop */
-    double beta1, beta2;  /* adam; rmsprop: beta2 = alpha; adadelta: beta2 = rho */
+    double momentum;     /* sgd; rmsprop */
+    double beta1, beta2; /* adam; rmsprop: beta2 = alpha; adadelta: beta2 = rho */
     double eps;
     int64_t step;
 } gm_update;
@@ -71,13 +71,14 @@ enum {
 typedef struct gm_part {
     int32_t kind;
     int32_t degree;
-    int32_t square; /* a is twice that of the part before, also a Gaussian: its e squared is this one's */
+    int32_t square; /* a is twice that of the part before, also a Gaussian: its e squared is this
+                       one's */
     float weight, a, b;
 } gm_part;
 
 /* What the way back of NADE needs for GM_NADE_LANES of its hidden units; all arrays of units have
- * that many columns. The state [rows, lanes] is that of the last place at first: a, h = f(a), and da, dh
- * = 0; at the end da is the gradient of the first place's a. dv and dw are added to. */
+ * that many columns. The state [rows, lanes] is that of the last place at first: a, h = f(a), and
+ * da, dh = 0; at the end da is the gradient of the first place's a. dv and dw are added to. */
 #define GM_NADE_LANES 64
 typedef struct gm_nade_back {
     int64_t rows, places, parts; /* numbers for each place */
@@ -109,15 +110,15 @@ typedef struct gm_kernels {
                         int64_t sp, const float *q, int64_t sq, int64_t n, int add);
 
     void (*fill)(float *y, float value, int64_t n);
-    void (*axpy)(float *y, float a, const float *x, int64_t n);           /* y += a x */
-    void (*accumulate)(float *y, const float *x, int64_t n, int add);     /* y (+)= x */
+    void (*axpy)(float *y, float a, const float *x, int64_t n);                    /* y += a x */
+    void (*accumulate)(float *y, const float *x, int64_t n, int add);              /* y (+)= x */
     void (*mul_add)(float *y, const float *p, const float *q, int64_t n, int add); /* y (+)= p q */
     /* y_i = x_i where degree_i <= limit, else 0; y may be x */
     void (*mask_below)(float *y, const float *x, const float *degree, float limit, int64_t n);
-    double (*sum)(const float *x, int64_t n);      /* fixed order, blocks accumulated in double */
+    double (*sum)(const float *x, int64_t n); /* fixed order, blocks accumulated in double */
     double (*sum_squares)(const float *x, int64_t n);
     double (*dot)(const float *x, const float *y, int64_t n);
-    float (*max)(const float *x, int64_t n);       /* n >= 1; NaN if any is NaN */
+    float (*max)(const float *x, int64_t n); /* n >= 1; NaN if any is NaN */
     int (*all_finite)(const float *x, int64_t n);
     /* First index of a value outside [lo, hi] or NaN; n if none. */
     int64_t (*find_outside)(const float *x, float lo, float hi, int64_t n);

@@ -7,7 +7,7 @@
 #include "gm/layer_file.h"
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/family.h"
 
 struct gm_autoencoder {
     gm_model model; /* first */
@@ -32,7 +32,7 @@ static gm_status measure(gm_autoencoder *a, const char *name, gm_layer *layer, i
     for (int32_t i = 1; i < rank; i++) count *= given[i];
     if (rank < 2 || given[0] != 2 || count < 1)
         return gm_model_fail(a->model.ctx, GM_E_SHAPE,
-                             "autoencoder: for 2 rows the %s gives %lld rows; as many are wanted, of "
+                             "autoencoder: for 2 rows the %s gives %lld rows; expected as many, of "
                              "at least 1 value",
                              name, rank ? (long long)given[0] : 0);
     *out = count;
@@ -65,16 +65,18 @@ gm_status gm_autoencoder_create(gm_autoencoder **out, gm_context *ctx, int64_t r
         return gm_model_fail(ctx, GM_E_INVALID,
                              "autoencoder: encoder or decoder is of another context");
     if (row_size < 1)
-        return gm_model_fail(ctx, GM_E_INVALID, "autoencoder: row_size is %lld, at least 1 is wanted",
+        return gm_model_fail(ctx, GM_E_INVALID,
+                             "autoencoder: row_size is %lld, expected at least 1",
                              (long long)row_size);
     gm_autoencoder_options o = GM_AUTOENCODER_OPTIONS_INIT;
     gm_status status = gm_options_read(ctx, "autoencoder", &o, sizeof o, options);
     if (status) return status;
     if (o.reconstruction < GM_RECONSTRUCTION_CROSS_ENTROPY ||
         o.reconstruction > GM_RECONSTRUCTION_SQUARED)
-        return gm_model_fail(ctx, GM_E_INVALID,
-                             "autoencoder: reconstruction is %d, one of GM_RECONSTRUCTION_* is wanted",
-                             (int)o.reconstruction);
+        return gm_model_fail(
+            ctx, GM_E_INVALID,
+            "autoencoder: reconstruction is %d, expected one of GM_RECONSTRUCTION_*",
+            (int)o.reconstruction);
     gm_autoencoder *a = gm_model_allocate(ctx, sizeof *a);
     if (!a) return gm_model_fail(ctx, GM_E_NOMEM, "autoencoder: no memory");
     gm_model *model = &a->model;
@@ -170,8 +172,8 @@ int64_t gm_autoencoder_pairs(const gm_autoencoder *a)
     return n && linear_parts(a->decoder) == n ? n : 0;
 }
 
-/* Where block `index` of a sequence ends: after its linear part and the activations that follow it; the last takes all
- * that is left. Block -1 ends at 0. */
+/* Where block `index` of a sequence ends: after its linear part and the activations that follow it;
+ * the last takes all that is left. Block -1 ends at 0. */
 static int64_t block_end(const gm_layer *net, int64_t index)
 {
     int64_t count = gm_sequence_count(net), at = 0;
@@ -246,8 +248,10 @@ static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_me
     gm_tape *tape = model->tape;
     int64_t shape[2] = { batch->count, model->row_size };
     gm_var x = gm_input_array(tape, 2, shape, batch->rows);
-    if (a->stage) *out = record_pair(a, a->stage, x);
-    else *out = cost(a, record_decoder(tape, a, gm_autoencoder_apply_encoder(tape, a, x)), x);
+    if (a->stage)
+        *out = record_pair(a, a->stage, x);
+    else
+        *out = cost(a, record_decoder(tape, a, gm_autoencoder_apply_encoder(tape, a, x)), x);
     gm_metrics_add(metrics, "loss", gm_scalar(tape, *out));
     return gm_tape_status(tape);
 }
@@ -282,8 +286,8 @@ out:
 typedef gm_var (*half)(gm_tape *tape, gm_autoencoder *a, gm_var x);
 
 /* from [n, in] to [n, out] by one half, in groups. */
-static gm_status convert(gm_autoencoder *a, const char *verb, half apply, gm_tensor *from, int64_t in,
-                         gm_tensor *to, int64_t out)
+static gm_status convert(gm_autoencoder *a, const char *verb, half apply, gm_tensor *from,
+                         int64_t in, gm_tensor *to, int64_t out)
 {
     gm_model *model = &a->model;
     gm_status status = GM_OK;
@@ -291,10 +295,11 @@ static gm_status convert(gm_autoencoder *a, const char *verb, half apply, gm_ten
     if (!from || !to)
         GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID, "autoencoder: %s: a tensor is NULL", verb));
     if (!n || given % in || room % out || room / out != n)
-        GM_TRY(gm_model_fail(model->ctx, GM_E_SHAPE,
-                             "autoencoder: %s: the input holds %lld values (%lld a row), the output "
-                             "%lld (%lld a row)",
-                             verb, (long long)given, (long long)in, (long long)room, (long long)out));
+        GM_TRY(
+            gm_model_fail(model->ctx, GM_E_SHAPE,
+                          "autoencoder: %s: the input holds %lld values (%lld a row), the output "
+                          "%lld (%lld a row)",
+                          verb, (long long)given, (long long)in, (long long)room, (long long)out));
     for (int64_t done = 0; done < n;) {
         int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
         int64_t shape[2] = { m, in };

@@ -1,11 +1,11 @@
-/* autoregressive.c - the questions that all autoregressive models answer, written on each family's two entries: raw conditionals
- * of given rows, and the walk along the order. */
+/* autoregressive.c - the questions that all autoregressive models answer, written on each family's
+ * two entries: raw conditionals of given rows, and the walk along the order. */
 #include "gm/autoregressive.h"
 
 #include <math.h>
 #include <string.h>
 
-#include "models/model.h"
+#include "models/family.h"
 
 static const gm_autoregressive *entries(const gm_model *model)
 {
@@ -37,11 +37,12 @@ static gm_status check(gm_model *model, const char *verb, const void *rows, cons
                              model->family->name, verb);
     if (!rows || !out || count < 1)
         return gm_model_fail(model->ctx, GM_E_INVALID,
-                             "%s: %s: an array is NULL, or count is %lld (at least 1 is wanted)",
+                             "%s: %s: an array is NULL, or count is %lld (expected at least 1)",
                              model->family->name, verb, (long long)count);
     if ((uint64_t)count > SIZE_MAX / sizeof(double) / (uint64_t)model->row_size)
         return gm_model_fail(model->ctx, GM_E_INVALID, "%s: %s: %lld rows of %lld are too many",
-                             model->family->name, verb, (long long)count, (long long)model->row_size);
+                             model->family->name, verb, (long long)count,
+                             (long long)model->row_size);
     return GM_OK;
 }
 
@@ -55,8 +56,8 @@ gm_status gm_autoregressive_order(gm_model *model, int64_t *out)
 typedef void give_fn(const gm_model *model, const float *raw, const float *rows, int64_t first,
                      int64_t count, void *out);
 
-static void give_log_probs(const gm_model *model, const float *raw, const float *rows, int64_t first,
-                           int64_t count, void *out)
+static void give_log_probs(const gm_model *model, const float *raw, const float *rows,
+                           int64_t first, int64_t count, void *out)
 {
     const int32_t kind = gm_autoregressive_kind(model);
     const int64_t width = gm_autoregressive_width(model), size = model->row_size;
@@ -87,7 +88,8 @@ static gm_status visit(gm_model *model, const char *verb, const float *rows, int
     GM_TRY(check(model, verb, rows, out, count));
     const int64_t width = gm_autoregressive_width(model), size = model->row_size;
     GM_TRY(gm_model_labels_for(model, verb, count, &labels));
-    GM_TRY(gm_conditional_check(model, verb, gm_autoregressive_kind(model), width, 0, rows, NULL, count));
+    GM_TRY(gm_conditional_check(model, verb, gm_autoregressive_kind(model), width, 0, rows, NULL,
+                                count));
     const int64_t group = count < GM_MODEL_GROUP ? count : GM_MODEL_GROUP;
     if ((uint64_t)width <= SIZE_MAX / sizeof *raw / (uint64_t)size / (uint64_t)group)
         bytes = (size_t)(group * size * width) * sizeof *raw;
@@ -97,7 +99,9 @@ static gm_status visit(gm_model *model, const char *verb, const float *rows, int
                              model->family->name, verb));
     for (int64_t done = 0; done < count;) {
         const int64_t n = count - done < group ? count - done : group;
-        const gm_batch batch = { .rows = rows + done * size, .labels = labels ? labels + done : NULL, .count = n };
+        const gm_batch batch = { .rows = rows + done * size,
+                                 .labels = labels ? labels + done : NULL,
+                                 .count = n };
         GM_TRY(entries(model)->raw(model, &batch, raw));
         give(model, raw, batch.rows, done, n, out);
         done += n;
@@ -107,7 +111,8 @@ out:
     return status;
 }
 
-gm_status gm_autoregressive_log_probs(gm_model *model, const float *rows, int64_t count, double *out)
+gm_status gm_autoregressive_log_probs(gm_model *model, const float *rows, int64_t count,
+                                      double *out)
 {
     return visit(model, "log_probs", rows, count, give_log_probs, out);
 }
@@ -141,7 +146,8 @@ gm_status gm_autoregressive_draw(gm_model *model, float *out, const float *label
     return entries(model)->fill(model, out, labels, NULL, count, NULL, 1);
 }
 
-/* In each row, does every known column come before all others? *row and *column: the first that does not. */
+/* In each row, does every known column come before all others? *row and *column: the first that
+ * does not. */
 static int begins(const gm_model *model, const int64_t *order, const uint8_t *known, int64_t count,
                   int64_t *row, int64_t *column)
 {
@@ -173,15 +179,17 @@ static gm_status exact(gm_model *model, const char *verb, const uint8_t *known, 
                              model->family->name, verb);
     GM_TRY(entries(model)->order(model, order));
     if (!begins(model, order, known, count, &row, &column))
-        status = gm_model_fail(model->ctx, GM_E_UNSUPPORTED,
-                               "%s: %s: row %lld, column %lld is given, but one before it in the order is not",
-                               model->family->name, verb, (long long)row, (long long)column);
+        status = gm_model_fail(
+            model->ctx, GM_E_UNSUPPORTED,
+            "%s: %s: row %lld, column %lld is given, but one before it in the order is not",
+            model->family->name, verb, (long long)row, (long long)column);
 out:
     gm_context_free(model->ctx, order, bytes);
     return status;
 }
 
-/* A copy of the rows to work on, with zeros where nothing is known, so that a failure leaves the host's as they were. */
+/* A copy of the rows to work on, with zeros where nothing is known, so that a failure leaves the
+ * host's as they were. */
 static gm_status copy(gm_model *model, const char *verb, const float *rows, const uint8_t *known,
                       int64_t count, float **out)
 {
@@ -219,7 +227,8 @@ static void forget(gm_model *model, float *filled, int64_t count)
         gm_context_free(model->ctx, filled, (size_t)(count * model->row_size) * sizeof *filled);
 }
 
-/* The failure of a row whose given values have probability zero; the line tells the first such column in the order. */
+/* The failure of a row whose given values have probability zero; the line tells the first such
+ * column in the order. */
 static gm_status impossible(gm_model *model, int64_t place, const float *row, const uint8_t *known,
                             const float *label)
 {
@@ -240,10 +249,10 @@ static gm_status impossible(gm_model *model, int64_t place, const float *row, co
            (!known[order[k]] || gm_conditional_log_prob(kind, width, raw + order[k] * width,
                                                         (double)row[order[k]]) > -INFINITY))
         k++;
-    status = gm_model_fail(model->ctx, GM_E_NUMERIC,
-                           "%s: sample_given: row %lld, column %lld is %g, which has probability zero",
-                           model->family->name, (long long)place, (long long)order[k],
-                           (double)row[order[k]]);
+    status = gm_model_fail(
+        model->ctx, GM_E_NUMERIC,
+        "%s: sample_given: row %lld, column %lld is %g, which has probability zero",
+        model->family->name, (long long)place, (long long)order[k], (double)row[order[k]]);
 out:
     gm_context_free(model->ctx, raw, raw_bytes);
     gm_context_free(model->ctx, order, order_bytes);

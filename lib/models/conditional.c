@@ -1,8 +1,9 @@
-/* conditional.c - one conditional p(x_i | x_<i) of an autoregressive model: its density, its draws, what it can have. */
+/* conditional.c - one conditional p(x_i | x_<i) of an autoregressive model: its density, its draws,
+ * what it can have. */
 #include <math.h>
 
 #include "gm/rng.h"
-#include "models/model.h"
+#include "models/family.h"
 
 #define HALF_LOG_2PI 0.91893853320467274178
 #define LOG_2 0.69314718055994530942
@@ -36,10 +37,12 @@ static double mixture(int32_t kind, int64_t parts, const float *raw, double x)
     double most = -INFINITY, sum = 0;
     for (int pass = 0; pass < 2; pass++) {
         for (int64_t c = 0; c < parts; c++) {
-            const double l = (double)raw[c] + component(kind, (double)raw[parts + c],
-                                                        (double)raw[2 * parts + c], x);
-            if (pass) sum += exp(l - most);
-            else most = fmax(most, l);
+            const double l = (double)raw[c] +
+                             component(kind, (double)raw[parts + c], (double)raw[2 * parts + c], x);
+            if (pass)
+                sum += exp(l - most);
+            else
+                most = fmax(most, l);
         }
         if (isinf(most)) return most;
     }
@@ -49,10 +52,14 @@ static double mixture(int32_t kind, int64_t parts, const float *raw, double x)
 double gm_conditional_log_prob(int32_t kind, int64_t width, const float *raw, double x)
 {
     switch (kind) {
-    case GM_CONDITIONAL_BINARY: return x > 0.5 ? -softplus(-(double)raw[0]) : -softplus((double)raw[0]);
-    case GM_CONDITIONAL_CATEGORICAL: return (double)raw[(int64_t)x] - log_sum_exp(raw, width);
-    case GM_CONDITIONAL_GAUSSIAN: return component(kind, (double)raw[0], (double)raw[1], x);
-    default: return mixture(kind, width / 3, raw, x);
+    case GM_CONDITIONAL_BINARY:
+        return x > 0.5 ? -softplus(-(double)raw[0]) : -softplus((double)raw[0]);
+    case GM_CONDITIONAL_CATEGORICAL:
+        return (double)raw[(int64_t)x] - log_sum_exp(raw, width);
+    case GM_CONDITIONAL_GAUSSIAN:
+        return component(kind, (double)raw[0], (double)raw[1], x);
+    default:
+        return mixture(kind, width / 3, raw, x);
     }
 }
 
@@ -86,8 +93,10 @@ float gm_conditional_draw(int32_t kind, int64_t width, const float *raw, double 
     double rest = u;
     int64_t c;
     switch (kind) {
-    case GM_CONDITIONAL_BINARY: return u < 1 / (1 + exp(-(double)raw[0])) ? 1 : 0;
-    case GM_CONDITIONAL_CATEGORICAL: return (float)choose(raw, width, u, &rest);
+    case GM_CONDITIONAL_BINARY:
+        return u < 1 / (1 + exp(-(double)raw[0])) ? 1 : 0;
+    case GM_CONDITIONAL_CATEGORICAL:
+        return (float)choose(raw, width, u, &rest);
     case GM_CONDITIONAL_GAUSSIAN:
         return (float)((double)raw[0] + exp((double)raw[1]) * standard(kind, u, v));
     default:
@@ -120,8 +129,12 @@ void gm_conditional_describe(int32_t kind, int64_t width, const float *raw, floa
 {
     const int64_t parts = width / 3;
     switch (kind) {
-    case GM_CONDITIONAL_BINARY: out[0] = (float)(1 / (1 + exp(-(double)raw[0]))); return;
-    case GM_CONDITIONAL_CATEGORICAL: softmax(raw, width, out); return;
+    case GM_CONDITIONAL_BINARY:
+        out[0] = (float)(1 / (1 + exp(-(double)raw[0])));
+        return;
+    case GM_CONDITIONAL_CATEGORICAL:
+        softmax(raw, width, out);
+        return;
     case GM_CONDITIONAL_GAUSSIAN:
         out[0] = raw[0];
         out[1] = (float)exp((double)raw[1]);
@@ -135,11 +148,13 @@ void gm_conditional_describe(int32_t kind, int64_t width, const float *raw, floa
     }
 }
 
-gm_status gm_conditional_check(gm_model *model, const char *verb, int32_t kind, int64_t width, int64_t first,
-                               const float *rows, const uint8_t *known, int64_t count)
+gm_status gm_conditional_check(gm_model *model, const char *verb, int32_t kind, int64_t width,
+                               int64_t first, const float *rows, const uint8_t *known,
+                               int64_t count)
 {
     const int64_t size = model->row_size;
-    if (kind == GM_CONDITIONAL_BINARY && !known) { /* the common case, without a branch for each value */
+    if (kind == GM_CONDITIONAL_BINARY &&
+        !known) { /* the common case, without a branch for each value */
         int others = 0;
         for (int64_t i = 0; i < count * size; i++) others |= (rows[i] != 0) & (rows[i] != 1);
         if (!others) return GM_OK;
@@ -148,14 +163,17 @@ gm_status gm_conditional_check(gm_model *model, const char *verb, int32_t kind, 
         const double x = (double)rows[i];
         if (known && !known[i]) continue;
         if (kind == GM_CONDITIONAL_BINARY && (x == 0 || x == 1)) continue;
-        if (kind == GM_CONDITIONAL_CATEGORICAL && x >= 0 && x < (double)width && x == floor(x)) continue;
+        if (kind == GM_CONDITIONAL_CATEGORICAL && x >= 0 && x < (double)width && x == floor(x))
+            continue;
         if (kind > GM_CONDITIONAL_CATEGORICAL && isfinite(x)) continue;
         const long long row = (long long)(first + i / size), column = (long long)(i % size);
         if (kind == GM_CONDITIONAL_CATEGORICAL)
-            return gm_model_fail(model->ctx, GM_E_INVALID,
-                                 "%s: %s: row %lld, column %lld is %g; a class from 0 to %lld is wanted",
-                                 model->family->name, verb, row, column, x, (long long)width - 1);
-        return gm_model_fail(model->ctx, GM_E_INVALID, "%s: %s: row %lld, column %lld is %g; %s is wanted",
+            return gm_model_fail(
+                model->ctx, GM_E_INVALID,
+                "%s: %s: row %lld, column %lld is %g; expected a class from 0 to %lld",
+                model->family->name, verb, row, column, x, (long long)width - 1);
+        return gm_model_fail(model->ctx, GM_E_INVALID,
+                             "%s: %s: row %lld, column %lld is %g; expected %s",
                              model->family->name, verb, row, column, x,
                              kind == GM_CONDITIONAL_BINARY ? "0 or 1" : "a finite number");
     }

@@ -1,19 +1,19 @@
-/* dbn.c - deep belief networks: a tower of Boltzmann machines of which the uppermost learns, sampling, the file. What they say of given
- * rows is in dbn_likelihood.c. */
+/* dbn.c - deep belief networks: a tower of Boltzmann machines of which the uppermost learns,
+ * sampling, the file. What they say of given rows is in dbn_likelihood.c. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/family.h"
 
 struct gm_dbn {
-    gm_model model; /* first */
+    gm_model model;   /* first */
     gm_dbn_options o; /* its pointers: NULL */
     int32_t stage;
     int64_t size[GM_DBN_MAX_LAYERS + 1];
     gm_rbm *machine[GM_DBN_MAX_LAYERS + 1]; /* of layers l - 1 and l */
-    float *states; /* of the top's chains */
+    float *states;                          /* of the top's chains */
     size_t states_bytes;
 };
 
@@ -36,8 +36,9 @@ static gm_status check_options(gm_context *ctx, int64_t visible, const gm_dbn_op
     if (!o->layers) return gm_model_fail(ctx, GM_E_INVALID, "dbn: layers is NULL");
     for (int32_t l = 0; l < o->layer_count; l++)
         if (o->layers[l] < 1 || o->layers[l] > INT32_MAX)
-            return gm_model_fail(ctx, GM_E_INVALID, "dbn: layer %d has %lld units, 1 to %d is wanted",
-                                 (int)l + 1, (long long)o->layers[l], INT32_MAX);
+            return gm_model_fail(ctx, GM_E_INVALID,
+                                 "dbn: layer %d has %lld units, expected 1 to %d", (int)l + 1,
+                                 (long long)o->layers[l], INT32_MAX);
     return GM_OK;
 }
 
@@ -52,7 +53,8 @@ out:
     return status;
 }
 
-/* Retains a machine as the uppermost one, and freezes the one below; all or nothing. bind: it will be trained, by `optimizer` (NULL: Adam). */
+/* Retains a machine as the uppermost one, and freezes the one below; all or nothing. bind: it will
+ * be trained, by `optimizer` (NULL: Adam). */
 static gm_status put_on_top(gm_dbn *dbn, gm_rbm *rbm, int bind, gm_optimizer *optimizer)
 {
     gm_model *model = &dbn->model, *top = gm_rbm_model(rbm);
@@ -72,7 +74,8 @@ static gm_status put_on_top(gm_dbn *dbn, gm_rbm *rbm, int bind, gm_optimizer *op
     model->optimizer = top->optimizer;
     if (bind) gm_optimizer_retain(model->optimizer);
     if (model->before)
-        gm_context_free(model->ctx, model->before, (size_t)gm_params_elements(model->state) * sizeof(float));
+        gm_context_free(model->ctx, model->before,
+                        (size_t)gm_params_elements(model->state) * sizeof(float));
     model->before = NULL;
     gm_params *const old[2] = { model->params, model->state };
     model->params = params;
@@ -88,8 +91,8 @@ out:
 }
 
 /* A net without machines. *o: the options as read. */
-static gm_status open_net(gm_dbn **out, gm_context *ctx, int64_t visible, const gm_dbn_options *options,
-                          gm_dbn_options *o)
+static gm_status open_net(gm_dbn **out, gm_context *ctx, int64_t visible,
+                          const gm_dbn_options *options, gm_dbn_options *o)
 {
     gm_dbn *dbn;
     gm_status status;
@@ -109,7 +112,8 @@ out:
     return status;
 }
 
-gm_status gm_dbn_create(gm_dbn **out, gm_context *ctx, int64_t visible, const gm_dbn_options *options)
+gm_status gm_dbn_create(gm_dbn **out, gm_context *ctx, int64_t visible,
+                        const gm_dbn_options *options)
 {
     if (out) *out = NULL;
     if (!out || !ctx) return gm_model_fail(ctx, GM_E_INVALID, "dbn: context or out is NULL");
@@ -128,10 +132,12 @@ out:
 /* Is the next machine one whose p(h) can be that of the machine below? */
 static int fits_turned(const gm_dbn *dbn)
 {
-    return dbn->o.transpose && dbn->stage > 0 && dbn->size[dbn->stage + 1] == dbn->size[dbn->stage - 1];
+    return dbn->o.transpose && dbn->stage > 0 &&
+           dbn->size[dbn->stage + 1] == dbn->size[dbn->stage - 1];
 }
 
-/* Turned over, the machine below is a model of its hidden units with the same p(h): W', biases in each other's place. */
+/* Turned over, the machine below is a model of its hidden units with the same p(h): W', biases in
+ * each other's place. */
 static void turn_over(gm_rbm *to, const gm_rbm *from)
 {
     const int64_t rows = gm_rbm_hidden(from), columns = gm_rbm_visible(from);
@@ -156,11 +162,13 @@ gm_status gm_dbn_grow(gm_dbn *dbn, const gm_rbm_options *options)
     gm_status status;
     gm_rng_save(dbn->model.rng, &before);
     if (dbn->stage >= dbn->o.layer_count)
-        return gm_model_fail(ctx, GM_E_STATE, "dbn: grow: all %d layers are there", (int)dbn->stage);
+        return gm_model_fail(ctx, GM_E_STATE, "dbn: grow: all %d layers are there",
+                             (int)dbn->stage);
     if (dbn->model.fitting)
         return gm_model_fail(ctx, GM_E_STATE, "dbn: grow: the model is being fitted");
     GM_TRY(gm_options_read(ctx, "rbm", &o, sizeof o, options));
-    GM_TRY(gm_rbm_create_in(&rbm, ctx, dbn->size[dbn->stage], dbn->size[dbn->stage + 1], &o, &dbn->model));
+    GM_TRY(gm_rbm_create_in(&rbm, ctx, dbn->size[dbn->stage], dbn->size[dbn->stage + 1], &o,
+                            &dbn->model));
     if (fits_turned(dbn)) turn_over(rbm, dbn->machine[dbn->stage]);
     GM_TRY(put_on_top(dbn, rbm, 1, o.optimizer));
 out:
@@ -223,18 +231,21 @@ gm_status gm_dbn_check_rows(gm_dbn *dbn, const char *verb, int bits, const float
                             const void *out)
 {
     const gm_status status = gm_model_check_arrays(&dbn->model, verb, rows, n, out);
-    return status ? status : gm_model_check_bits(&dbn->model, verb, bits, rows, n, dbn->model.row_size);
+    return status ? status
+                  : gm_model_check_bits(&dbn->model, verb, bits, rows, n, dbn->model.row_size);
 }
 
-/* Layer `to` of m rows, each layer drawn from q or as its probabilities; soft: the last as probabilities in any case. */
+/* Layer `to` of m rows, each layer drawn from q or as its probabilities; soft: the last as
+ * probabilities in any case. */
 static gm_var record_up(gm_dbn *dbn, const float *rows, int64_t m, int32_t to, int draws, int soft)
 {
     gm_tape *tape = dbn->model.tape;
     const int64_t shape[2] = { m, dbn->model.row_size };
     gm_var h = gm_input_array(tape, 2, shape, rows);
     for (int32_t l = 1; l <= to; l++) {
-        gm_var logits = gm_rbm_record_hidden(tape, dbn->machine[l], h);
-        h = draws && !(soft && l == to) ? gm_bernoulli_sample(tape, logits) : gm_sigmoid(tape, logits);
+        gm_var logits = gm_rbm_apply_hidden(tape, dbn->machine[l], h);
+        h = draws && !(soft && l == to) ? gm_bernoulli_draw(tape, logits)
+                                        : gm_sigmoid(tape, logits);
     }
     return h;
 }
@@ -246,8 +257,9 @@ gm_status gm_dbn_features(gm_dbn *dbn, const float *rows, int64_t n, int32_t lay
     gm_status status;
     GM_TRY(gm_dbn_check_rows(dbn, "features", 0, rows, n, out));
     if (layer < 1 || layer > dbn->stage)
-        GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID, "dbn: features: layer is %d, 1 to %d is wanted",
-                             (int)layer, (int)dbn->stage));
+        GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID,
+                             "dbn: features: layer is %d, expected 1 to %d", (int)layer,
+                             (int)dbn->stage));
     for (int64_t done = 0; done < n;) {
         const int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
         gm_model_record(model, GM_TAPE_CONSTANT);
@@ -273,7 +285,8 @@ static gm_status mean_of(gm_dbn *dbn, const char *verb, gm_dataset *data, float 
     gm_status status = GM_OK;
     if (!rows || !sum)
         GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "dbn: %s: no memory for rows", verb));
-    if (n < 1) GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID, "dbn: %s: the dataset is empty", verb));
+    if (n < 1)
+        GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID, "dbn: %s: the dataset is empty", verb));
     for (int64_t done = 0; done < n;) {
         const int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
         for (int64_t i = 0; i < m; i++) index[i] = done + i;
@@ -296,14 +309,14 @@ gm_status gm_dbn_mean(gm_dbn *dbn, gm_dataset *data, float *out)
 {
     if (!dbn) return GM_E_INVALID;
     gm_status status;
-    GM_TRY(gm_model_check_start(&dbn->model, "mean", data));
+    GM_TRY(gm_model_check_init(&dbn->model, "mean", data));
     if (!out) GM_TRY(gm_model_fail(dbn->model.ctx, GM_E_INVALID, "dbn: mean: out is NULL"));
     GM_TRY(mean_of(dbn, "mean", data, out));
 out:
     return status;
 }
 
-gm_status gm_dbn_start(gm_dbn *dbn, gm_dataset *data)
+gm_status gm_dbn_init_biases(gm_dbn *dbn, gm_dataset *data)
 {
     if (!dbn) return GM_E_INVALID;
     gm_context *ctx = dbn->model.ctx;
@@ -311,9 +324,11 @@ gm_status gm_dbn_start(gm_dbn *dbn, gm_dataset *data)
     const size_t bytes = (size_t)size * sizeof(float);
     float *mean = NULL, *bias = gm_param_value(gm_rbm_visible_bias(dbn->machine[dbn->stage]));
     gm_status status;
-    GM_TRY(gm_model_check_start(&dbn->model, "start", data));
+    GM_TRY(gm_model_check_init(&dbn->model, "start", data));
     mean = gm_context_allocate(ctx, bytes);
-    if (!mean) return gm_model_fail(ctx, GM_E_NOMEM, "dbn: start: no memory for %lld means", (long long)size);
+    if (!mean)
+        return gm_model_fail(ctx, GM_E_NOMEM, "dbn: start: no memory for %lld means",
+                             (long long)size);
     GM_TRY(mean_of(dbn, "start", data, mean));
     for (int64_t i = 0; i < size; i++) bias[i] = gm_model_bias_of_mean(mean[i]);
     gm_rbm_set_log_z(dbn->machine[dbn->stage], NAN);
@@ -322,7 +337,8 @@ out:
     return status;
 }
 
-/* What the uppermost machine sees of a batch: rows on the net's own tape, which the machine's recording leaves alone. */
+/* What the uppermost machine sees of a batch: rows on the net's own tape, which the machine's
+ * recording leaves alone. */
 static gm_status lift(gm_dbn *dbn, const gm_batch *batch, gm_batch *lifted)
 {
     gm_model *model = &dbn->model;
@@ -363,8 +379,8 @@ out:
     return status;
 }
 
-/* Visible states of the top machine from its chains, then ancestral sampling downwards; the lowest layer as probabilities. With one machine
- * its own way of sampling is all. */
+/* Visible states of the top machine from its chains, then ancestral sampling downwards; the lowest
+ * layer as probabilities. With one machine its own way of sampling is all. */
 static gm_status sample(gm_model *model, float *out, const float *labels, int64_t count)
 {
     gm_dbn *dbn = of(model);
@@ -377,15 +393,17 @@ static gm_status sample(gm_model *model, float *out, const float *labels, int64_
         const int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
         const int64_t shape[2] = { m, dbn->size[under] };
         if (!gm_model_room(model->ctx, &dbn->states, &dbn->states_bytes, m * dbn->size[under]))
-            GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "dbn: no memory for %lld chains", (long long)m));
+            GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "dbn: no memory for %lld chains",
+                                 (long long)m));
         GM_TRY(gm_rbm_draw(top, m, dbn->states, NULL));
         gm_model_record(model, GM_TAPE_CONSTANT);
         gm_var h = gm_input_array(tape, 2, shape, dbn->states);
         for (int32_t l = under; l > 1; l--)
-            h = gm_bernoulli_sample(tape, gm_rbm_record_visible(tape, dbn->machine[l], h));
-        gm_var p = gm_sigmoid(tape, gm_rbm_record_visible(tape, dbn->machine[1], h));
+            h = gm_bernoulli_draw(tape, gm_rbm_apply_visible(tape, dbn->machine[l], h));
+        gm_var p = gm_sigmoid(tape, gm_rbm_apply_visible(tape, dbn->machine[1], h));
         GM_TRY(gm_tape_status(tape));
-        memcpy(out + done * model->row_size, gm_value(tape, p), (size_t)(m * model->row_size) * sizeof *out);
+        memcpy(out + done * model->row_size, gm_value(tape, p),
+               (size_t)(m * model->row_size) * sizeof *out);
         done += m;
     }
 out:
@@ -445,8 +463,10 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
     GM_TRY(gm_model_get_small(archive, "dbn.transpose", &o.transpose));
     GM_TRY(gm_model_get_small(archive, "dbn.draws", &o.draws));
     GM_TRY(gm_archive_get_int(archive, "dbn.log_prob_samples", &o.log_prob_samples));
-    if (o.layer_count < 1 || o.layer_count > GM_DBN_MAX_LAYERS || stage < 1 || stage > o.layer_count)
-        GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "dbn: load: %d layers, of which %d are there; 1 to %d are wanted",
+    if (o.layer_count < 1 || o.layer_count > GM_DBN_MAX_LAYERS || stage < 1 ||
+        stage > o.layer_count)
+        GM_TRY(gm_model_fail(ctx, GM_E_INVALID,
+                             "dbn: load: %d layers, of which %d are there; expected 1 to %d",
                              (int)o.layer_count, (int)stage, GM_DBN_MAX_LAYERS));
     for (int32_t l = 1; l <= o.layer_count; l++) {
         (void)snprintf(key, sizeof key, "dbn.layer%d", (int)l);
@@ -459,9 +479,11 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
         (void)snprintf(key, sizeof key, "%d.", (int)l);
         GM_TRY(gm_rbm_get(&rbm, ctx, archive, key, NULL, &dbn->model));
         if (gm_rbm_visible(rbm) != dbn->size[l - 1] || gm_rbm_hidden(rbm) != dbn->size[l])
-            GM_TRY(gm_model_fail(ctx, GM_E_SHAPE, "dbn: load: machine %d has %lld by %lld units, the layers %lld by %lld",
-                                 (int)l, (long long)gm_rbm_visible(rbm), (long long)gm_rbm_hidden(rbm),
-                                 (long long)dbn->size[l - 1], (long long)dbn->size[l]));
+            GM_TRY(gm_model_fail(
+                ctx, GM_E_SHAPE,
+                "dbn: load: machine %d has %lld by %lld units, the layers %lld by %lld", (int)l,
+                (long long)gm_rbm_visible(rbm), (long long)gm_rbm_hidden(rbm),
+                (long long)dbn->size[l - 1], (long long)dbn->size[l]));
         GM_TRY(put_on_top(dbn, rbm, l == stage, optimizer));
         gm_rbm_release(rbm);
         rbm = NULL;

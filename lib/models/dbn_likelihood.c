@@ -1,16 +1,17 @@
-/* dbn_likelihood.c - what a deep belief network says of given rows: the variational bound of log p(x), and its importance estimate from the
- * same draws. */
+/* dbn_likelihood.c - what a deep belief network says of given rows: the variational bound of log
+ * p(x), and its importance estimate from the same draws. */
 #include <math.h>
 #include <stdio.h>
 
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/family.h"
 
 #define DRAWS_AT_ONCE 2048
 
 /* k draws of h_1, ..., h_(L-1) ~ q for each of m rows: for each draw [m k], row by row,
- *     sum_(l < L) log p(h_(l-1) | h_l) - log q(h_l | h_(l-1)) - F_L(h_(L-1)), that is log p(x, h) - log q(h | x) + log Z. */
+ *     sum_(l < L) log p(h_(l-1) | h_l) - log q(h_l | h_(l-1)) - F_L(h_(L-1)), that is log p(x, h) -
+ * log q(h | x) + log Z. */
 static gm_var record_weights(gm_dbn *dbn, const float *rows, int64_t m, int64_t k)
 {
     gm_tape *tape = gm_dbn_model(dbn)->tape;
@@ -19,15 +20,16 @@ static gm_var record_weights(gm_dbn *dbn, const float *rows, int64_t m, int64_t 
     gm_var h = gm_input_array(tape, 2, shape, rows), sum = GM_NO_VAR;
     for (int32_t l = 1; l < stage; l++) {
         gm_rbm *machine = gm_dbn_layer(dbn, l);
-        gm_var up = gm_rbm_record_hidden(tape, machine, h);
+        gm_var up = gm_rbm_apply_hidden(tape, machine, h);
         if (l == 1 && k > 1) up = gm_repeat_rows(tape, up, k);
-        gm_var above = gm_bernoulli_sample(tape, up);
-        gm_var down = gm_rbm_record_visible(tape, machine, above);
-        gm_var part = gm_sub(tape, gm_bce_with_logits(tape, up, above), gm_bce_with_logits(tape, down, h));
+        gm_var above = gm_bernoulli_draw(tape, up);
+        gm_var down = gm_rbm_apply_visible(tape, machine, above);
+        gm_var part =
+            gm_sub(tape, gm_bce_with_logits(tape, up, above), gm_bce_with_logits(tape, down, h));
         sum = l == 1 ? part : gm_add(tape, sum, part);
         h = above;
     }
-    gm_var top = gm_neg(tape, gm_rbm_record_free_energy(tape, gm_dbn_layer(dbn, stage), h));
+    gm_var top = gm_neg(tape, gm_rbm_apply_free_energy(tape, gm_dbn_layer(dbn, stage), h));
     return stage == 1 ? top : gm_add(tape, sum, top);
 }
 
@@ -62,15 +64,16 @@ static gm_status check(call *c, const void *out)
     gm_status status;
     GM_TRY(gm_dbn_check_rows(c->dbn, c->verb, 1, c->rows, c->n, out));
     if (c->samples < 1)
-        GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "dbn: %s: samples is %lld, at least 1 is wanted", c->verb,
-                             (long long)c->samples));
+        GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "dbn: %s: samples is %lld, expected at least 1",
+                             c->verb, (long long)c->samples));
     (void)snprintf(name, sizeof name, "dbn: %s", c->verb);
     GM_TRY(gm_rbm_find_log_z(gm_dbn_layer(c->dbn, gm_dbn_stage(c->dbn)), name, &c->log_z));
 out:
     return status;
 }
 
-/* The tallies of m <= GM_MODEL_GROUP rows from `begin` on. One machine has one weight a row, and it is exact. */
+/* The tallies of m <= GM_MODEL_GROUP rows from `begin` on. One machine has one weight a row, and it
+ * is exact. */
 static gm_status weigh(const call *c, int64_t begin, int64_t m, tally *tallies)
 {
     gm_model *model = gm_dbn_model(c->dbn);
@@ -84,7 +87,8 @@ static gm_status weigh(const call *c, int64_t begin, int64_t m, tally *tallies)
         gm_model_record(model, GM_TAPE_CONSTANT);
         gm_var w = record_weights(c->dbn, rows, m, k);
         GM_TRY(gm_tape_status(model->tape));
-        for (int64_t i = 0; i < m * k; i++) add(&tallies[i / k], (double)gm_value(model->tape, w)[i]);
+        for (int64_t i = 0; i < m * k; i++)
+            add(&tallies[i / k], (double)gm_value(model->tape, w)[i]);
         done += k;
     }
 out:

@@ -1,11 +1,12 @@
-/* dcgan.c - the networks of the deep convolutional GAN: Radford, Metz and Chintala 2016, section 3. */
+/* dcgan.c - the networks of the deep convolutional GAN: Radford, Metz and Chintala 2016, section 3.
+ */
 #include "gm/dcgan.h"
 
 #include <math.h>
 
 #include "gm/conv.h"
 #include "gm/norm.h"
-#include "models/model.h"
+#include "models/family.h"
 
 #define SMALLEST 4
 #define SLOPE 0.2
@@ -17,7 +18,7 @@ typedef struct plan {
 
 static gm_status wrong(gm_context *ctx, const char *option, double value, const char *wanted)
 {
-    return gm_model_fail(ctx, GM_E_INVALID, "dcgan: %s is %g, %s is wanted", option, value, wanted);
+    return gm_model_fail(ctx, GM_E_INVALID, "dcgan: %s is %g, expected %s", option, value, wanted);
 }
 
 static gm_status read_options(gm_dcgan_options *o, plan *p, gm_context *ctx,
@@ -28,12 +29,11 @@ static gm_status read_options(gm_dcgan_options *o, plan *p, gm_context *ctx,
     p->m = o->side;
     for (p->halvings = 0; p->m >= 2 * SMALLEST && p->m % 2 == 0; p->halvings++) p->m /= 2;
     if (o->side < 16 || o->side > 128 || p->m < SMALLEST || p->m >= 2 * SMALLEST)
-        GM_TRY(wrong(ctx, "side", (double)o->side,
-                     "16 to 128, and 4, 5, 6 or 7 times a power of 2,"));
+        GM_TRY(
+            wrong(ctx, "side", (double)o->side, "16 to 128, and 4, 5, 6 or 7 times a power of 2,"));
     if (o->channels < 1 || o->channels > 1024)
         GM_TRY(wrong(ctx, "channels", (double)o->channels, "1 to 1024"));
-    if (o->width < 1 || o->width > 4096)
-        GM_TRY(wrong(ctx, "width", (double)o->width, "1 to 4096"));
+    if (o->width < 1 || o->width > 4096) GM_TRY(wrong(ctx, "width", (double)o->width, "1 to 4096"));
     if (o->latent < 1) GM_TRY(wrong(ctx, "latent", (double)o->latent, "at least 1"));
     if (o->labels < 0 || o->labels > 4096)
         GM_TRY(wrong(ctx, "labels", (double)o->labels, "0 to 4096"));
@@ -50,7 +50,8 @@ out:
     return status;
 }
 
-/* Adds a layer that was just made (or not: `made`), under spectral norm if asked, and releases it. */
+/* Adds a layer that was just made (or not: `made`), under spectral norm if asked, and releases it.
+ */
 static gm_status add(gm_layer *net, gm_layer *part, gm_status made, int spectral)
 {
     gm_layer *wrapped = NULL;
@@ -119,8 +120,10 @@ static gm_status build_generator(gm_layer *net, const gm_dcgan_options *o, const
         gm_sequence_add_relu(net);
     }
     GM_TRY(add_conv(net, o, 1, maps, o->channels, 1, 0));
-    if (o->output == GM_ACTIVATION_TANH) gm_sequence_add_tanh(net);
-    else gm_sequence_add_sigmoid(net);
+    if (o->output == GM_ACTIVATION_TANH)
+        gm_sequence_add_tanh(net);
+    else
+        gm_sequence_add_sigmoid(net);
     GM_TRY(gm_sequence_status(net));
 out:
     return status;
@@ -157,8 +160,7 @@ gm_status gm_dcgan_generator_create(gm_generator **out, gm_context *ctx,
                                     const gm_dcgan_options *options)
 {
     if (out) *out = NULL;
-    if (!out || !ctx)
-        return gm_model_fail(ctx, GM_E_INVALID, "dcgan: context or out is NULL");
+    if (!out || !ctx) return gm_model_fail(ctx, GM_E_INVALID, "dcgan: context or out is NULL");
     gm_dcgan_options o = GM_DCGAN_OPTIONS_INIT;
     gm_generator_options head = GM_GENERATOR_OPTIONS_INIT;
     gm_layer *net = NULL;
@@ -180,8 +182,7 @@ gm_status gm_dcgan_discriminator_create(gm_layer **out, gm_context *ctx,
                                         const gm_dcgan_options *options)
 {
     if (out) *out = NULL;
-    if (!out || !ctx)
-        return gm_model_fail(ctx, GM_E_INVALID, "dcgan: context or out is NULL");
+    if (!out || !ctx) return gm_model_fail(ctx, GM_E_INVALID, "dcgan: context or out is NULL");
     gm_dcgan_options o = GM_DCGAN_OPTIONS_INIT;
     gm_layer *net = NULL;
     plan p;

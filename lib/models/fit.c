@@ -3,7 +3,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "models/model.h"
+#include "models/family.h"
 
 /* All that one fit needs besides the model. */
 typedef struct fit {
@@ -68,7 +68,7 @@ out:
 
 static gm_status wrong(const fit *f, const char *option, int64_t value, const char *wanted)
 {
-    return gm_model_fail(f->model->ctx, GM_E_INVALID, "fit: %s is %lld, %s is wanted", option,
+    return gm_model_fail(f->model->ctx, GM_E_INVALID, "fit: %s is %lld, expected %s", option,
                          (long long)value, wanted);
 }
 
@@ -92,8 +92,9 @@ static gm_status check(const fit *f)
                              "fit: patience is %lld, but there is no validation set to watch",
                              (long long)o->patience);
     if (o->batch > f->rows)
-        return gm_model_fail(model->ctx, GM_E_INVALID, "fit: batch is %lld, the dataset has %lld rows",
-                             (long long)o->batch, (long long)f->rows);
+        return gm_model_fail(model->ctx, GM_E_INVALID,
+                             "fit: batch is %lld, the dataset has %lld rows", (long long)o->batch,
+                             (long long)f->rows);
     if (gm_dataset_row_size(f->data) != model->row_size)
         return gm_model_fail(model->ctx, GM_E_SHAPE,
                              "fit: rows of the dataset have %lld values, the model's have %lld",
@@ -141,17 +142,26 @@ static gm_status report(fit *f, int64_t epoch, int64_t done, int32_t epoch_end)
         means[i] = f->sums.metric[i];
         means[i].value /= (double)done;
     }
-    gm_progress p = { sizeof p, epoch, f->o.epochs, done, f->rows, f->model->steps, epoch_end,
-                      f->sums.count, means, epoch_end ? f->validation.count : 0,
-                      f->validation.metric, seconds_since(&f->begin) };
+    gm_progress p = { sizeof p,
+                      epoch,
+                      f->o.epochs,
+                      done,
+                      f->rows,
+                      f->model->steps,
+                      epoch_end,
+                      f->sums.count,
+                      means,
+                      epoch_end ? f->validation.count : 0,
+                      f->validation.metric,
+                      seconds_since(&f->begin) };
     if (f->o.on_progress(f->o.user, &p))
         return gm_model_fail(f->model->ctx, GM_E_CANCELLED,
-                             "fit: stopped by the host at update %lld",
-                             (long long)f->model->steps);
+                             "fit: stopped by the host at update %lld", (long long)f->model->steps);
     return GM_OK;
 }
 
-/* The order of pass number `pass` hangs on the seed and the number alone, so that a resumed fit sees the same. */
+/* The order of pass number `pass` hangs on the seed and the number alone, so that a resumed fit
+ * sees the same. */
 static gm_status make_order(fit *f, int64_t pass)
 {
     for (int64_t i = 0; i < f->rows; i++) f->order[i] = i;

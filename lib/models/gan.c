@@ -7,10 +7,11 @@
 
 #include "gm/layer_file.h"
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/family.h"
 
 #define DIVERSITY_MEMORY 0.99 /* of the running mean that the warning looks at */
-#define DIVERSITY_START 300   /* steps before it may warn: a new generator's samples are all alike */
+#define DIVERSITY_START 300   /* steps before it may warn: a new generator's samples are all alike \
+                               */
 
 struct gm_gan {
     gm_model model; /* first; its optimizer is the generator's */
@@ -18,7 +19,8 @@ struct gm_gan {
     gm_generator *generator;
     gm_layer *discriminator;
     gm_optimizer *discriminator_optimizer;
-    int32_t one_pass; /* D looks at each row by itself: data and samples may go through it together */
+    int32_t
+        one_pass; /* D looks at each row by itself: data and samples may go through it together */
     int32_t rank; /* of the discriminator's input without the label, batch axis included */
     int64_t shape[GM_MAX_RANK];
     double *sums; /* row_size: scratch of the diversity */
@@ -49,7 +51,7 @@ static int is_probability(const gm_gan_options *o)
 
 static gm_status wrong(gm_context *ctx, const char *option, double value, const char *wanted)
 {
-    return gm_model_fail(ctx, GM_E_INVALID, "gan: %s is %g, %s is wanted", option, value, wanted);
+    return gm_model_fail(ctx, GM_E_INVALID, "gan: %s is %g, expected %s", option, value, wanted);
 }
 
 static int between(double value, double low, double high)
@@ -76,8 +78,7 @@ static gm_status check_options(gm_context *ctx, const gm_gan_options *o)
                              "gan: label_smoothing is %g, but loss %d has no target to smooth",
                              o->label_smoothing, (int)o->loss);
     if (!between(o->noise, 0, INFINITY)) return wrong(ctx, "noise", o->noise, "at least 0");
-    if (o->noise_steps < 0)
-        return wrong(ctx, "noise_steps", (double)o->noise_steps, "at least 0");
+    if (o->noise_steps < 0) return wrong(ctx, "noise_steps", (double)o->noise_steps, "at least 0");
     if (!between(o->average, 0, 1)) return wrong(ctx, "average", o->average, "0 to below 1");
     if (!between(o->collapse, 0, INFINITY))
         return wrong(ctx, "collapse", o->collapse, "at least 0");
@@ -87,7 +88,8 @@ static gm_status check_options(gm_context *ctx, const gm_gan_options *o)
     return GM_OK;
 }
 
-/* Does the discriminator take `rank` axes `shape` (and the label) for two rows, and give one value for each? */
+/* Does the discriminator take `rank` axes `shape` (and the label) for two rows, and give one value
+ * for each? */
 static gm_status try_discriminator(gm_gan *gan, int32_t rank, const int64_t *shape)
 {
     int64_t in[GM_MAX_RANK], out[GM_MAX_RANK], count = 1;
@@ -120,13 +122,15 @@ static gm_status fit_discriminator(gm_gan *gan)
     return try_discriminator(gan, 2, flat);
 }
 
-/* Whether each row's value depends on that row alone. Batch norm looks at the whole batch, and so may a host's layer. */
+/* Whether each row's value depends on that row alone. Batch norm looks at the whole batch, and so
+ * may a host's layer. */
 static int is_row_wise(const gm_layer *layer)
 {
-    static const char *const kinds[] = { "linear", "activation", "dropout", "embedding", "reshape",
-                                         "flatten", "maxout", "conv2d", "conv_transpose2d",
-                                         "max_pool2d", "avg_pool2d", "upsample_nearest", "pixel_shuffle",
-                                         "layer_norm", "instance_norm" };
+    static const char *const kinds[] = { "linear",        "activation", "dropout",
+                                         "embedding",     "reshape",    "flatten",
+                                         "maxout",        "conv2d",     "conv_transpose2d",
+                                         "max_pool2d",    "avg_pool2d", "upsample_nearest",
+                                         "pixel_shuffle", "layer_norm", "instance_norm" };
     const char *type = gm_layer_type(layer);
     if (!strcmp(type, "sequence")) {
         for (int64_t i = 0; i < gm_sequence_count(layer); i++)
@@ -153,7 +157,8 @@ static gm_status bind_players(gm_gan *gan)
     gm_optimizer *made[2] = { NULL, NULL };
     gm_optimizer *g = gan->o.generator_optimizer, *d = gan->o.discriminator_optimizer;
     gm_status status = GM_OK;
-    gan->o.generator_optimizer = gan->o.discriminator_optimizer = NULL; /* the model's from here on */
+    gan->o.generator_optimizer = gan->o.discriminator_optimizer =
+        NULL; /* the model's from here on */
     if (!g) GM_TRY(make_adam(&made[0], ctx));
     if (!d) GM_TRY(make_adam(&made[1], ctx));
     if (!g) g = made[0];
@@ -161,9 +166,10 @@ static gm_status bind_players(gm_gan *gan)
     if (gm_optimizer_context(g) != ctx || gm_optimizer_context(d) != ctx)
         GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "gan: an optimizer is of another context"));
     if (gm_optimizer_params(d) > 0) /* before the other is bound */
-        GM_TRY(gm_model_fail(ctx, GM_E_STATE,
-                             "gan: the discriminator's optimizer is bound to %lld parameters already",
-                             (long long)gm_optimizer_params(d)));
+        GM_TRY(
+            gm_model_fail(ctx, GM_E_STATE,
+                          "gan: the discriminator's optimizer is bound to %lld parameters already",
+                          (long long)gm_optimizer_params(d)));
     GM_TRY(gm_model_bind(model, &model->optimizer, g, params_of_g(gan)));
     if (gan->o.average > 0) GM_TRY(gm_optimizer_set_average(g, gan->o.average));
     GM_TRY(gm_model_bind(model, &gan->discriminator_optimizer, d, params_of_d(gan)));
@@ -185,10 +191,10 @@ static gm_status collect_params(gm_gan *gan)
     GM_TRY(gm_params_add_all(all, "generator.", g));
     GM_TRY(gm_params_add_all(all, "discriminator.", d));
     if (gm_params_count(all) != gm_params_count(g) + gm_params_count(d))
-        GM_TRY(gm_model_fail(gan->model.ctx, GM_E_INVALID,
-                             "gan: the players share %lld parameters; each moves only its own",
-                             (long long)(gm_params_count(g) + gm_params_count(d) -
-                                         gm_params_count(all))));
+        GM_TRY(gm_model_fail(
+            gan->model.ctx, GM_E_INVALID,
+            "gan: the players share %lld parameters; each moves only its own",
+            (long long)(gm_params_count(g) + gm_params_count(d) - gm_params_count(all))));
     if (!gm_params_count(g) || !gm_params_count(d))
         GM_TRY(gm_model_fail(gan->model.ctx, GM_E_INVALID,
                              "gan: the generator has %lld parameters, the discriminator %lld; each "
@@ -210,10 +216,11 @@ gm_status gm_gan_create(gm_gan **out, gm_context *ctx, gm_generator *generator,
         return gm_model_fail(ctx, GM_E_INVALID,
                              "gan: generator or discriminator is of another context");
     if (gm_generator_output(generator) != GM_OUTPUT_DIRECT)
-        return gm_model_fail(ctx, GM_E_INVALID,
-                             "gan: the generator's output is %d; only with a direct one (%d) does a "
-                             "gradient pass through its samples",
-                             (int)gm_generator_output(generator), GM_OUTPUT_DIRECT);
+        return gm_model_fail(
+            ctx, GM_E_INVALID,
+            "gan: the generator's output is %d; only with a direct one (%d) does a "
+            "gradient pass through its samples",
+            (int)gm_generator_output(generator), GM_OUTPUT_DIRECT);
     gm_gan_options o = GM_GAN_OPTIONS_INIT;
     gm_status status = gm_options_read(ctx, "gan", &o, sizeof o, options);
     if (status) return status;
@@ -330,29 +337,29 @@ static gm_var blur(gm_gan *gan, gm_var x)
 }
 
 /* One batch of the game, recorded. */
-typedef struct game {
+typedef struct gan_pass {
     gm_var labels;
-    gm_var data, samples;     /* rows, in D's shape */
+    gm_var data, samples;       /* rows, in D's shape */
     gm_var of_data, of_samples; /* D's values */
-    gm_var loss;              /* D's, with the penalty */
-    double penalty_norm;      /* mean |grad D| where the penalty looks */
-} game;
+    gm_var loss;                /* D's, with the penalty */
+    double penalty_norm;        /* mean |grad D| where the penalty looks */
+} gan_pass;
 
-static void deal(gm_gan *gan, const gm_batch *batch, game *g)
+static void draw_batch(gm_gan *gan, const gm_batch *batch, gan_pass *g)
 {
     gm_tape *tape = gan->model.tape;
     int64_t shape[2] = { batch->count, gan->model.row_size };
     g->labels = gm_model_label_var(tape, batch->labels, batch->count);
-    gm_var z = gm_generator_prior_draw(tape, gan->generator, batch->count);
+    gm_var z = gm_generator_draw_prior(tape, gan->generator, batch->count);
     gm_var rows = gm_generator_apply_labelled(tape, gan->generator, z, g->labels);
     g->samples = as_input(gan, rows);
     g->data = as_input(gan, gm_input_array(tape, 2, shape, batch->rows));
     g->penalty_norm = 0;
 }
 
-/* Gulrajani et al. 2017, equation 3, at points between data and samples; Mescheder et al. 2018, equation 9, at the data that D
- * has just seen. */
-static gm_var penalty(gm_gan *gan, game *g, gm_var data)
+/* Gulrajani et al. 2017, equation 3, at points between data and samples; Mescheder et al. 2018,
+ * equation 9, at the data that D has just seen. */
+static gm_var penalty(gm_gan *gan, gan_pass *g, gm_var data)
 {
     gm_tape *tape = gan->model.tape;
     gm_var norms, cost;
@@ -365,8 +372,7 @@ static gm_var penalty(gm_gan *gan, game *g, gm_var data)
         shape[0] = gm_shape(tape, g->data)[0];
         gm_var part = gm_rand(tape, gan->rank, shape);
         gm_var samples = gm_stop_gradient(tape, g->samples);
-        gm_var between =
-            gm_add(tape, samples, gm_mul(tape, part, gm_sub(tape, g->data, samples)));
+        gm_var between = gm_add(tape, samples, gm_mul(tape, part, gm_sub(tape, g->data, samples)));
         norms = gm_gan_gradient_norms(tape, judge(gan, between, g->labels), between);
         gm_var off = gm_square(tape, gm_shift(tape, norms, -1));
         cost = gm_scale(tape, gm_mean(tape, off), gan->o.penalty_weight);
@@ -388,8 +394,8 @@ static double mean_judgement(const gm_gan *gan, gm_var values)
     return sum / (double)n;
 }
 
-/* The mean squared distance between two of n rows: 2 / (n - 1) sum_i |x_i - mean|^2, up to the factor that drops out of
- * the ratio. */
+/* The mean squared distance between two of n rows: 2 / (n - 1) sum_i |x_i - mean|^2, up to the
+ * factor that drops out of the ratio. */
 static double spread(gm_gan *gan, gm_var rows)
 {
     const float *x = gm_value(gan->model.tape, rows);
@@ -405,7 +411,7 @@ static double spread(gm_gan *gan, gm_var rows)
     return fmax(0, squares - of_mean / (double)n);
 }
 
-static void measure_diversity(gm_gan *gan, const game *g)
+static void measure_diversity(gm_gan *gan, const gan_pass *g)
 {
     double data = spread(gan, g->data);
     if (data > 0) gan->diversity = sqrt(spread(gan, g->samples) / data);
@@ -422,16 +428,17 @@ static void watch_collapse(gm_gan *gan)
         gan->warned = 0;
     } else if (!gan->warned) {
         char line[160];
-        (void)snprintf(line, sizeof line,
-                       "gan: the generator may be collapsing: at update %lld its samples differ %.2g "
-                       "times as much as the data do",
-                       (long long)step, gan->mean_diversity);
+        (void)snprintf(
+            line, sizeof line,
+            "gan: the generator may be collapsing: at update %lld its samples differ %.2g "
+            "times as much as the data do",
+            (long long)step, gan->mean_diversity);
         gm_context_log(gan->model.ctx, GM_LOG_WARNING, line);
         gan->warned = 1;
     }
 }
 
-static void report(gm_gan *gan, const game *g, double loss, gm_metrics *metrics, int training)
+static void report(gm_gan *gan, const gan_pass *g, double loss, gm_metrics *metrics, int training)
 {
     gm_metrics_add(metrics, "loss", loss);
     gm_metrics_add(metrics, "discriminator_loss", gm_scalar(gan->model.tape, g->loss));
@@ -460,8 +467,9 @@ static void clip_weights(const gm_gan *gan)
     }
 }
 
-/* D's values for data and samples: in one pass, which is faster, where no layer looks across rows. */
-static void judge_both(gm_gan *gan, game *g, gm_var data, gm_var samples)
+/* D's values for data and samples: in one pass, which is faster, where no layer looks across rows.
+ */
+static void discriminate_both(gm_gan *gan, gan_pass *g, gm_var data, gm_var samples)
 {
     gm_tape *tape = gan->model.tape;
     if (!gan->one_pass) {
@@ -477,27 +485,30 @@ static void judge_both(gm_gan *gan, game *g, gm_var data, gm_var samples)
     g->of_samples = gm_slice(tape, both, 0, n, 2 * n);
 }
 
-/* Something of D's is not finite: the latest move of either player may have led here. D's was in the update before this
- * one, and so was G's if that was one of its; else G's weights have given a finite loss since. */
+/* Something of D's is not finite: the latest move of either player may have led here. D's was in
+ * the update before this one, and so was G's if that was one of its; else G's weights have given a
+ * finite loss since. */
 static gm_status step_back(gm_gan *gan, const char *what, double value)
 {
     gm_model *model = &gan->model;
     int g_moved = model->steps % gan->o.discriminator_steps == 0;
     int undone = gm_optimizer_undo(gan->discriminator_optimizer) == GM_OK;
     if (g_moved && gm_optimizer_undo(model->optimizer) == GM_OK) undone = 1;
-    return gm_model_fail(model->ctx, GM_E_NUMERIC,
-                         "gan: %s of the discriminator is %g at update %lld; the weights %s are kept",
-                         what, value, (long long)model->steps + 1,
-                         undone ? "before the update that led there" : "that led there");
+    return gm_model_fail(
+        model->ctx, GM_E_NUMERIC,
+        "gan: %s of the discriminator is %g at update %lld; the weights %s are kept", what, value,
+        (long long)model->steps + 1,
+        undone ? "before the update that led there" : "that led there");
 }
 
-/* D's turn. A failure leaves its weights as they were, or where a loss is not finite, those of the last good step. */
-static gm_status move_discriminator(gm_gan *gan, game *g)
+/* D's turn. A failure leaves its weights as they were, or where a loss is not finite, those of the
+ * last good step. */
+static gm_status move_discriminator(gm_gan *gan, gan_pass *g)
 {
     gm_tape *tape = gan->model.tape;
     gm_status status;
     gm_var data = blur(gan, g->data);
-    judge_both(gan, g, data, blur(gan, g->samples));
+    discriminate_both(gan, g, data, blur(gan, g->samples));
     g->loss = gm_gan_discriminator_loss(tape, gan->o.loss, gan->o.label_smoothing, g->of_data,
                                         g->of_samples);
     if (gan->o.penalty) g->loss = gm_add(tape, g->loss, penalty(gan, g, data));
@@ -507,13 +518,15 @@ static gm_status move_discriminator(gm_gan *gan, game *g)
     GM_TRY(gm_backward(tape, g->loss, params_of_d(gan)));
     status = gm_optimizer_step(gan->discriminator_optimizer);
     if (status == GM_E_NUMERIC)
-        status = step_back(gan, "the norm of the gradient", gm_params_gradient_norm(params_of_d(gan)));
+        status =
+            step_back(gan, "the norm of the gradient", gm_params_gradient_norm(params_of_d(gan)));
     if (!status) clip_weights(gan);
 out:
     return status;
 }
 
-/* Something of G's is not finite. What D and G were before this update gave finite losses; the step puts D back. */
+/* Something of G's is not finite. What D and G were before this update gave finite losses; the step
+ * puts D back. */
 static gm_status stay(gm_gan *gan, const char *what, double value)
 {
     return gm_model_fail(gan->model.ctx, GM_E_NUMERIC,
@@ -523,12 +536,12 @@ static gm_status stay(gm_gan *gan, const char *what, double value)
 }
 
 /* G's turn, on the same samples, before the D that has just moved. */
-static gm_status move_generator(gm_gan *gan, const game *g, double *value)
+static gm_status move_generator(gm_gan *gan, const gan_pass *g, double *value)
 {
     gm_tape *tape = gan->model.tape;
     gm_status status;
-    gm_var loss = gm_gan_generator_loss(tape, gan->o.loss,
-                                        judge(gan, blur(gan, g->samples), g->labels));
+    gm_var loss =
+        gm_gan_generator_loss(tape, gan->o.loss, judge(gan, blur(gan, g->samples), g->labels));
     GM_TRY(gm_tape_status(tape));
     *value = gm_scalar(tape, loss);
     if (!isfinite(*value)) GM_TRY(stay(gan, "the loss", *value));
@@ -544,16 +557,16 @@ static gm_status step(gm_model *model, const gm_batch *batch, gm_metrics *metric
 {
     gm_gan *gan = of(model);
     gm_status status;
-    game g;
+    gan_pass g;
     double loss = 0;
     gm_model_record(model, GM_TAPE_TRAIN);
-    deal(gan, batch, &g);
+    draw_batch(gan, batch, &g);
     GM_TRY(move_discriminator(gan, &g));
     if ((model->steps + 1) % gan->o.discriminator_steps == 0) {
         status = move_generator(gan, &g, &loss);
     } else {
-        loss = gm_scalar(model->tape,
-                         gm_gan_generator_loss(model->tape, gan->o.loss, g.of_samples));
+        loss =
+            gm_scalar(model->tape, gm_gan_generator_loss(model->tape, gan->o.loss, g.of_samples));
         status = gm_tape_status(model->tape);
     }
     if (status) { /* D goes back: a step that fails has moved nobody */
@@ -572,10 +585,10 @@ static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_me
 {
     gm_gan *gan = of(model);
     gm_status status;
-    game g;
+    gan_pass g;
     double diversity = gan->diversity;
-    deal(gan, batch, &g);
-    judge_both(gan, &g, g.data, g.samples);
+    draw_batch(gan, batch, &g);
+    discriminate_both(gan, &g, g.data, g.samples);
     g.loss = gm_gan_discriminator_loss(model->tape, gan->o.loss, gan->o.label_smoothing, g.of_data,
                                        g.of_samples);
     *out = gm_gan_generator_loss(model->tape, gan->o.loss, g.of_samples);
@@ -587,7 +600,7 @@ out:
     return status;
 }
 
-gm_status gm_gan_judge(gm_gan *gan, const float *rows, int64_t count, double *out)
+gm_status gm_gan_discriminate(gm_gan *gan, const float *rows, int64_t count, double *out)
 {
     if (!gan) return GM_E_INVALID;
     gm_model *model = &gan->model;
@@ -622,10 +635,10 @@ static gm_status draw(gm_gan *gan, float *out, const float *labels, int64_t coun
     for (int64_t done = 0; done < count;) {
         int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
         gm_model_record(model, GM_TAPE_CONSTANT);
-        gm_var z = gm_generator_prior_draw(model->tape, gan->generator, m);
+        gm_var z = gm_generator_draw_prior(model->tape, gan->generator, m);
         gm_var y = gm_model_label_var(model->tape, labels ? labels + done : NULL, m);
-        GM_TRY(gm_generator_emit(gan->generator, model->tape, z, y, m,
-                                 out + done * model->row_size));
+        GM_TRY(
+            gm_generator_emit(gan->generator, model->tape, z, y, m, out + done * model->row_size));
         done += m;
     }
 out:
@@ -644,10 +657,16 @@ static gm_status sample(gm_model *model, float *out, const float *labels, int64_
 }
 
 static const gm_model_field stored[] = {
-    GM_FIELD(gm_gan_options, loss), GM_FIELD(gm_gan_options, penalty), GM_FIELD(gm_gan_options, penalty_weight),
-    GM_FIELD(gm_gan_options, weight_clip), GM_FIELD(gm_gan_options, discriminator_steps),
-    GM_FIELD(gm_gan_options, label_smoothing), GM_FIELD(gm_gan_options, noise),
-    GM_FIELD(gm_gan_options, noise_steps), GM_FIELD(gm_gan_options, average), GM_FIELD(gm_gan_options, collapse),
+    GM_FIELD(gm_gan_options, loss),
+    GM_FIELD(gm_gan_options, penalty),
+    GM_FIELD(gm_gan_options, penalty_weight),
+    GM_FIELD(gm_gan_options, weight_clip),
+    GM_FIELD(gm_gan_options, discriminator_steps),
+    GM_FIELD(gm_gan_options, label_smoothing),
+    GM_FIELD(gm_gan_options, noise),
+    GM_FIELD(gm_gan_options, noise_steps),
+    GM_FIELD(gm_gan_options, average),
+    GM_FIELD(gm_gan_options, collapse),
 };
 
 /* What the collapse warning goes by: without it a model that is trained on would warn at once. */
@@ -670,9 +689,10 @@ static gm_status load_watch(gm_gan *gan, gm_archive *archive)
     GM_TRY(gm_archive_get_int(archive, "gan.warned", &warned));
     gan->warned = warned != 0;
     if (!between(gan->diversity, 0, INFINITY) || !between(gan->mean_diversity, 0, INFINITY))
-        GM_TRY(gm_model_fail(gan->model.ctx, GM_E_FORMAT,
-                             "load: gan.diversity is %g, its mean %g; numbers of at least 0 are wanted",
-                             gan->diversity, gan->mean_diversity));
+        GM_TRY(
+            gm_model_fail(gan->model.ctx, GM_E_FORMAT,
+                          "load: gan.diversity is %g, its mean %g; expected numbers of at least 0",
+                          gan->diversity, gan->mean_diversity));
 out:
     return status;
 }
@@ -685,7 +705,8 @@ static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
     GM_TRY(save_watch(gan, archive));
     GM_TRY(gm_archive_put_layer(archive, "discriminator.", gan->discriminator));
     if (checkpoint) {
-        GM_TRY(gm_optimizer_save(gan->discriminator_optimizer, archive, "discriminator_optimizer."));
+        GM_TRY(
+            gm_optimizer_save(gan->discriminator_optimizer, archive, "discriminator_optimizer."));
         GM_TRY(gm_generator_put(archive, "generator.", gan->generator));
     } else { /* what sample uses */
         int in;
@@ -700,7 +721,7 @@ out:
 
 static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_optimizer *optimizer)
 {
-    static const char *const rival = "discriminator_optimizer.";
+    static const char *const second_prefix = "discriminator_optimizer.";
     gm_status status;
     gm_generator *generator = NULL;
     gm_layer *discriminator = NULL;
@@ -710,12 +731,12 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
     GM_TRY(GM_GET_FIELDS(archive, "gan.", stored, &o));
     GM_TRY(gm_generator_get(&generator, ctx, archive, "generator."));
     GM_TRY(gm_archive_get_layer(&discriminator, archive, "discriminator."));
-    if (optimizer) GM_TRY(gm_optimizer_load_new(&second, ctx, archive, rival));
+    if (optimizer) GM_TRY(gm_optimizer_load_new(&second, ctx, archive, second_prefix));
     o.generator_optimizer = optimizer;
     o.discriminator_optimizer = second;
     GM_TRY(gm_gan_create(&gan, ctx, generator, discriminator, &o));
     GM_TRY(load_watch(gan, archive));
-    if (second) GM_TRY(gm_optimizer_load(second, archive, rival));
+    if (second) GM_TRY(gm_optimizer_load(second, archive, second_prefix));
 out:
     if (status) {
         gm_gan_release(gan);

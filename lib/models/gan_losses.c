@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "gm/gradient.h"
-#include "models/model.h"
+#include "models/family.h"
 
 /* A tape that can record, and arguments that make sense. */
 static int check(gm_tape *tape, int32_t loss, double smoothing)
@@ -12,9 +12,9 @@ static int check(gm_tape *tape, int32_t loss, double smoothing)
     char line[128] = "";
     if (!tape || gm_tape_status(tape)) return 0;
     if (loss < GM_GAN_MINIMAX || loss > GM_GAN_WASSERSTEIN)
-        (void)snprintf(line, sizeof line, "gan: loss is %d, one of GM_GAN_* is wanted", (int)loss);
+        (void)snprintf(line, sizeof line, "gan: loss is %d, expected one of GM_GAN_*", (int)loss);
     else if (!(smoothing >= 0 && smoothing < 1))
-        (void)snprintf(line, sizeof line, "gan: label_smoothing is %g, 0 to below 1 is wanted",
+        (void)snprintf(line, sizeof line, "gan: label_smoothing is %g, expected 0 to below 1",
                        smoothing);
     else if (smoothing > 0 && loss > GM_GAN_LEAST_SQUARES)
         (void)snprintf(line, sizeof line,
@@ -24,7 +24,8 @@ static int check(gm_tape *tape, int32_t loss, double smoothing)
     return !line[0];
 }
 
-/* With s the sigmoid, -log s(l) = softplus(-l) and -log(1 - s(l)) = softplus(l), which do not overflow. */
+/* With s the sigmoid, -log s(l) = softplus(-l) and -log(1 - s(l)) = softplus(l), which do not
+ * overflow. */
 static gm_var minus_log_sigmoid(gm_tape *tape, gm_var l)
 {
     return gm_softplus(tape, gm_neg(tape, l));
@@ -91,7 +92,8 @@ gm_var gm_gan_gradient_norms(gm_tape *tape, gm_var values, gm_var rows)
     }
     int64_t flat[2] = { n, gm_count(tape, rows) };
     if (flat[0]) flat[1] /= flat[0];
-    /* Each value hangs on its own row alone, so the gradient of the sum has the gradient of each in its row. */
+    /* Each value hangs on its own row alone, so the gradient of the sum has the gradient of each in
+     * its row. */
     gm_var gradient = gm_gradient(tape, gm_sum(tape, values), rows);
     gm_var squares = gm_square(tape, gm_reshape(tape, gradient, 2, flat));
     return gm_sqrt(tape, gm_sum_axes(tape, squares, within, 1, 0));

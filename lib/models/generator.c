@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "gm/loss.h"
 #include "gm/layer_file.h"
+#include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/family.h"
 
 struct gm_generator {
     gm_model model; /* first */
@@ -25,7 +25,7 @@ static gm_generator *of(gm_model *model)
 static gm_status check_options(gm_context *ctx, const gm_generator_options *o)
 {
     if (o->latent < 1)
-        return gm_model_fail(ctx, GM_E_INVALID, "generator: latent is %lld, at least 1 is wanted",
+        return gm_model_fail(ctx, GM_E_INVALID, "generator: latent is %lld, expected at least 1",
                              (long long)o->latent);
     if (o->prior != GM_PRIOR_NORMAL && o->prior != GM_PRIOR_UNIFORM)
         return gm_model_fail(ctx, GM_E_INVALID, "generator: prior %d is none of GM_PRIOR_*",
@@ -38,25 +38,27 @@ static gm_status check_options(gm_context *ctx, const gm_generator_options *o)
                              "generator: classes is %lld, a categorical output wants at least 2",
                              (long long)o->classes);
     if (o->output == GM_OUTPUT_DIRECT && o->classes)
-        return gm_model_fail(ctx, GM_E_INVALID,
-                             "generator: classes is %lld, but a direct output gives continuous data "
-                             "only: no gradient passes through a discrete sample",
-                             (long long)o->classes);
+        return gm_model_fail(
+            ctx, GM_E_INVALID,
+            "generator: classes is %lld, but a direct output gives continuous data "
+            "only: no gradient passes through a discrete sample",
+            (long long)o->classes);
     if (o->output == GM_OUTPUT_GAUSSIAN && !o->learn_variance &&
         !(o->variance > 0 && isfinite(o->variance)))
         return gm_model_fail(ctx, GM_E_INVALID,
-                             "generator: variance is %g, a positive number is wanted", o->variance);
+                             "generator: variance is %g, expected a positive number", o->variance);
     if (o->labels < 0 || o->labels > INT64_MAX - o->latent)
-        return gm_model_fail(ctx, GM_E_INVALID, "generator: labels is %lld, at least 0 is wanted",
+        return gm_model_fail(ctx, GM_E_INVALID, "generator: labels is %lld, expected at least 0",
                              (long long)o->labels);
     if (!(o->prior_scale > 0 && isfinite(o->prior_scale)))
         return gm_model_fail(ctx, GM_E_INVALID,
-                             "generator: prior_scale is %g, a positive number is wanted",
+                             "generator: prior_scale is %g, expected a positive number",
                              o->prior_scale);
     return GM_OK;
 }
 
-/* What the network gives for a batch of two: the batch axis must come through, the rest is one row. */
+/* What the network gives for a batch of two: the batch axis must come through, the rest is one row.
+ */
 static gm_status measure(gm_generator *g)
 {
     gm_context *ctx = g->model.ctx;
@@ -69,7 +71,7 @@ static gm_status measure(gm_generator *g)
     if (rank < 1 || shape[0] != 2 || row < 1)
         GM_TRY(gm_model_fail(ctx, GM_E_SHAPE,
                              "generator: for z [2, %lld] the network gives rank %d with %lld rows "
-                             "of %lld values; 2 rows of at least 1 are wanted",
+                             "of %lld values; expected 2 rows of at least 1",
                              (long long)in[1], (int)rank, rank ? (long long)shape[0] : 0,
                              (long long)row));
     int64_t parts = 1;
@@ -185,7 +187,7 @@ gm_params *gm_generator_params(const gm_generator *g)
     return g ? g->model.params : NULL;
 }
 
-gm_status gm_generator_prior_sample(gm_generator *g, gm_rng *rng, int64_t count, float *out)
+gm_status gm_generator_sample_prior(gm_generator *g, gm_rng *rng, int64_t count, float *out)
 {
     if (!g) return GM_E_INVALID;
     if (!rng || !out || count < 1 || count > INT64_MAX / g->o.latent)
@@ -198,7 +200,7 @@ gm_status gm_generator_prior_sample(gm_generator *g, gm_rng *rng, int64_t count,
     return gm_rng_normal(rng, out, count * g->o.latent, 0, g->o.prior_scale);
 }
 
-gm_var gm_generator_prior_draw(gm_tape *tape, gm_generator *g, int64_t count)
+gm_var gm_generator_draw_prior(gm_tape *tape, gm_generator *g, int64_t count)
 {
     if (!g) return gm_tape_fail(tape, GM_E_INVALID, "generator: generator is NULL");
     int64_t shape[2] = { count, g->o.latent };
@@ -245,9 +247,11 @@ gm_var gm_generator_nll(gm_tape *tape, gm_generator *g, gm_var output, gm_var x)
     }
     case GM_OUTPUT_CATEGORICAL: {
         const int64_t *shape = gm_shape(tape, output), *given = gm_shape(tape, x);
-        if (!shape || !given) return gm_tape_fail(tape, GM_E_STALE, "generator: nll: stale variable");
+        if (!shape || !given)
+            return gm_tape_fail(tape, GM_E_STALE, "generator: nll: stale variable");
         int64_t n = shape[0], k = given[0] ? n / given[0] : 1;
-        int64_t logits[2] = { n * row, g->o.classes }, classes[1] = { n * row }, rows[2] = { n, row };
+        int64_t logits[2] = { n * row, g->o.classes }, classes[1] = { n * row },
+                rows[2] = { n, row };
         static const int32_t last[1] = { 1 };
         if (k > 1) x = gm_repeat_rows(tape, x, k);
         gm_var nll = gm_cross_entropy(tape, gm_reshape(tape, output, 2, logits),
@@ -273,7 +277,8 @@ static void argmax(const float *logits, int64_t values, int64_t classes, float *
     }
 }
 
-/* Replaces means by a draw from p(x | z). logits: the network's raw output, for the categorical head. */
+/* Replaces means by a draw from p(x | z). logits: the network's raw output, for the categorical
+ * head. */
 static gm_status draw_from(gm_generator *g, const float *output, float *mean, int64_t n)
 {
     int64_t row = g->model.row_size;
@@ -317,8 +322,8 @@ static gm_status draw_from(gm_generator *g, const float *output, float *mean, in
 }
 
 /* Means (or draws) for the m codes z on a tape, into out. */
-static gm_status emit(gm_generator *g, gm_tape *tape, gm_var z, gm_var labels, int64_t m, float *out,
-                      int draw)
+static gm_status emit(gm_generator *g, gm_tape *tape, gm_var z, gm_var labels, int64_t m,
+                      float *out, int draw)
 {
     int64_t row = g->model.row_size;
     gm_status status;
@@ -329,8 +334,10 @@ static gm_status emit(gm_generator *g, gm_tape *tape, gm_var z, gm_var labels, i
         mean = gm_slice(tape, y, 1, 0, row);
     GM_TRY(gm_tape_status(tape));
     const float *output = gm_value(tape, y);
-    if (g->o.output == GM_OUTPUT_CATEGORICAL) argmax(output, m * row, g->o.classes, out);
-    else memcpy(out, gm_value(tape, mean), (size_t)(m * row) * sizeof(float));
+    if (g->o.output == GM_OUTPUT_CATEGORICAL)
+        argmax(output, m * row, g->o.classes, out);
+    else
+        memcpy(out, gm_value(tape, mean), (size_t)(m * row) * sizeof(float));
     if (draw) GM_TRY(draw_from(g, output, out, m));
 out:
     return status;
@@ -342,7 +349,8 @@ gm_status gm_generator_emit(gm_generator *g, gm_tape *tape, gm_var z, gm_var lab
     return emit(g, tape, z, labels, count, out, 0);
 }
 
-/* In groups, so that memory does not grow with n. z NULL: codes from the prior. labels NULL: none. */
+/* In groups, so that memory does not grow with n. z NULL: codes from the prior. labels NULL: none.
+ */
 static gm_status generate(gm_generator *g, const float *z, const float *labels, int64_t n,
                           float *out, int draw)
 {
@@ -353,8 +361,10 @@ static gm_status generate(gm_generator *g, const float *z, const float *labels, 
         int64_t shape[2] = { m, g->o.latent };
         gm_var code;
         gm_model_record(&g->model, GM_TAPE_CONSTANT);
-        if (z) code = gm_input_array(tape, 2, shape, z + done * g->o.latent);
-        else code = gm_generator_prior_draw(tape, g, m);
+        if (z)
+            code = gm_input_array(tape, 2, shape, z + done * g->o.latent);
+        else
+            code = gm_generator_draw_prior(tape, g, m);
         gm_var label = gm_model_label_var(tape, labels ? labels + done : NULL, m);
         GM_TRY(emit(g, tape, code, label, m, out + done * g->model.row_size, draw));
         done += m;
@@ -439,9 +449,9 @@ static gm_status sample(gm_model *model, float *out, const float *labels, int64_
 }
 
 static const gm_model_field stored[] = {
-    GM_FIELD(gm_generator_options, latent), GM_FIELD(gm_generator_options, prior),
-    GM_FIELD(gm_generator_options, output), GM_FIELD(gm_generator_options, learn_variance),
-    GM_FIELD(gm_generator_options, classes), GM_FIELD(gm_generator_options, labels),
+    GM_FIELD(gm_generator_options, latent),   GM_FIELD(gm_generator_options, prior),
+    GM_FIELD(gm_generator_options, output),   GM_FIELD(gm_generator_options, learn_variance),
+    GM_FIELD(gm_generator_options, classes),  GM_FIELD(gm_generator_options, labels),
     GM_FIELD(gm_generator_options, variance), GM_FIELD(gm_generator_options, prior_scale),
 };
 

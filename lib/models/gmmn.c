@@ -4,10 +4,10 @@
 #include <math.h>
 
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/family.h"
 
 struct gm_gmmn {
-    gm_model model; /* first */
+    gm_model model;    /* first */
     gm_gmmn_options o; /* kernel and autoencoder retained; the optimizer is the model's */
     gm_generator *generator;
 };
@@ -20,23 +20,24 @@ static gm_gmmn *of(gm_model *model)
 static gm_status check_options(gm_context *ctx, const gm_gmmn_options *o)
 {
     if (o->loss != GM_GMMN_MMD2 && o->loss != GM_GMMN_MMD)
-        return gm_model_fail(ctx, GM_E_INVALID, "gmmn: loss is %d, one of GM_GMMN_* is wanted",
+        return gm_model_fail(ctx, GM_E_INVALID, "gmmn: loss is %d, expected one of GM_GMMN_*",
                              (int)o->loss);
     if (o->estimator != GM_MMD_BIASED && o->estimator != GM_MMD_UNBIASED)
-        return gm_model_fail(ctx, GM_E_INVALID,
-                             "gmmn: estimator is %d, GM_MMD_BIASED (%d) or GM_MMD_UNBIASED (%d) is wanted",
-                             (int)o->estimator, GM_MMD_BIASED, GM_MMD_UNBIASED);
+        return gm_model_fail(
+            ctx, GM_E_INVALID,
+            "gmmn: estimator is %d, GM_MMD_BIASED (%d) or GM_MMD_UNBIASED (%d) is wanted",
+            (int)o->estimator, GM_MMD_BIASED, GM_MMD_UNBIASED);
     if (o->loss == GM_GMMN_MMD && o->estimator == GM_MMD_UNBIASED)
         return gm_model_fail(ctx, GM_E_INVALID,
                              "gmmn: the unbiased estimate can be negative and has no root; take "
                              "GM_GMMN_MMD2 or GM_MMD_BIASED");
     if (o->samples < 0 || (o->samples == 1 && o->estimator == GM_MMD_UNBIASED))
-        return gm_model_fail(ctx, GM_E_INVALID, "gmmn: samples is %lld, 0 or at least %d is wanted",
+        return gm_model_fail(ctx, GM_E_INVALID, "gmmn: samples is %lld, expected 0 or at least %d",
                              (long long)o->samples, o->estimator == GM_MMD_UNBIASED ? 2 : 1);
     if (!(o->average >= 0 && o->average < 1))
-        return gm_model_fail(ctx, GM_E_INVALID, "gmmn: average is %g, 0 to below 1 is wanted",
+        return gm_model_fail(ctx, GM_E_INVALID, "gmmn: average is %g, expected 0 to below 1",
                              o->average);
-    if (o->kernel && gm_kernel_context(o->kernel) != ctx)
+    if (o->kernel && gm_mmd_kernel_context(o->kernel) != ctx)
         return gm_model_fail(ctx, GM_E_INVALID, "gmmn: the kernel is of another context");
     if (o->autoencoder && gm_model_context(gm_autoencoder_model(o->autoencoder)) != ctx)
         return gm_model_fail(ctx, GM_E_INVALID, "gmmn: the autoencoder is of another context");
@@ -48,10 +49,11 @@ static gm_status check_generator(gm_context *ctx, gm_generator *g, const gm_auto
     if (gm_model_context(gm_generator_model(g)) != ctx)
         return gm_model_fail(ctx, GM_E_INVALID, "gmmn: the generator is of another context");
     if (gm_generator_output(g) != GM_OUTPUT_DIRECT)
-        return gm_model_fail(ctx, GM_E_INVALID,
-                             "gmmn: the generator's output is %d; only with a direct one (%d) does a "
-                             "gradient pass through its samples",
-                             (int)gm_generator_output(g), GM_OUTPUT_DIRECT);
+        return gm_model_fail(
+            ctx, GM_E_INVALID,
+            "gmmn: the generator's output is %d; only with a direct one (%d) does a "
+            "gradient pass through its samples",
+            (int)gm_generator_output(g), GM_OUTPUT_DIRECT);
     if (gm_generator_labels(g))
         return gm_model_fail(ctx, GM_E_INVALID,
                              "gmmn: the generator takes labels of %lld classes; one without labels "
@@ -60,23 +62,23 @@ static gm_status check_generator(gm_context *ctx, gm_generator *g, const gm_auto
     if (!gm_params_count(gm_generator_params(g)))
         return gm_model_fail(ctx, GM_E_INVALID, "gmmn: the generator has no parameters");
     if (a && gm_generator_row_size(g) != gm_autoencoder_code_size(a))
-        return gm_model_fail(ctx, GM_E_SHAPE,
-                             "gmmn: the generator makes rows of %lld values, the autoencoder's codes "
-                             "have %lld",
-                             (long long)gm_generator_row_size(g),
-                             (long long)gm_autoencoder_code_size(a));
+        return gm_model_fail(
+            ctx, GM_E_SHAPE,
+            "gmmn: the generator makes rows of %lld values, the autoencoder's codes "
+            "have %lld",
+            (long long)gm_generator_row_size(g), (long long)gm_autoencoder_code_size(a));
     return GM_OK;
 }
 
 /* The authors' code: variances 2 to 80 for pixels of MNIST, 1 for codes. */
-static gm_status make_kernel(gm_kernel **out, gm_context *ctx, int codes)
+static gm_status make_kernel(gm_mmd_kernel **out, gm_context *ctx, int codes)
 {
     static const double variances[] = { 2, 5, 10, 20, 40, 80 };
     gm_status status;
-    GM_TRY(gm_kernel_create(out, ctx));
-    if (codes) GM_TRY(gm_kernel_add_gaussian(*out, 1, 1));
+    GM_TRY(gm_mmd_kernel_create(out, ctx));
+    if (codes) GM_TRY(gm_mmd_kernel_add_gaussian(*out, 1, 1));
     for (size_t i = 0; !codes && i < sizeof variances / sizeof *variances; i++)
-        GM_TRY(gm_kernel_add_gaussian(*out, 1, sqrt(variances[i])));
+        GM_TRY(gm_mmd_kernel_add_gaussian(*out, 1, sqrt(variances[i])));
 out:
     return status;
 }
@@ -100,7 +102,7 @@ gm_status gm_gmmn_create(gm_gmmn **out, gm_context *ctx, gm_generator *generator
     gmmn->o = o;
     gmmn->o.optimizer = NULL; /* the model's from here on */
     gm_generator_retain(generator);
-    gm_kernel_retain(o.kernel);
+    gm_mmd_kernel_retain(o.kernel);
     gm_autoencoder_retain(o.autoencoder);
     gmmn->generator = generator;
     GM_TRY(gm_model_open(model, &gm_family_gmmn, ctx));
@@ -124,7 +126,7 @@ static void destroy(gm_model *model)
     gm_context *ctx = model->ctx;
     gm_model_close(model);
     gm_generator_release(gmmn->generator);
-    gm_kernel_release(gmmn->o.kernel);
+    gm_mmd_kernel_release(gmmn->o.kernel);
     gm_autoencoder_release(gmmn->o.autoencoder);
     gm_context_free(ctx, gmmn, sizeof *gmmn);
 }
@@ -159,12 +161,13 @@ gm_autoencoder *gm_gmmn_autoencoder(const gm_gmmn *gmmn)
     return gmmn ? gmmn->o.autoencoder : NULL;
 }
 
-gm_kernel *gm_gmmn_kernel(const gm_gmmn *gmmn)
+gm_mmd_kernel *gm_gmmn_kernel(const gm_gmmn *gmmn)
 {
     return gmmn ? gmmn->o.kernel : NULL;
 }
 
-/* The rows that are matched: the data, or their codes as the autoencoder gives them when it is not being fitted. */
+/* The rows that are matched: the data, or their codes as the autoencoder gives them when it is not
+ * being fitted. */
 static gm_var record_data(gm_gmmn *gmmn, const gm_batch *batch)
 {
     gm_tape *tape = gmmn->model.tape;
@@ -178,13 +181,14 @@ static gm_var record_data(gm_gmmn *gmmn, const gm_batch *batch)
     return codes;
 }
 
-/* Li, Swersky and Zemel 2015, equation 3 and its root. Rounding can leave a biased estimate a little below 0. */
+/* Li, Swersky and Zemel 2015, equation 3 and its root. Rounding can leave a biased estimate a
+ * little below 0. */
 static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_metrics *metrics)
 {
     gm_gmmn *gmmn = of(model);
     gm_tape *tape = model->tape;
     gm_var data = record_data(gmmn, batch);
-    gm_var z = gm_generator_prior_draw(tape, gmmn->generator,
+    gm_var z = gm_generator_draw_prior(tape, gmmn->generator,
                                        gmmn->o.samples ? gmmn->o.samples : batch->count);
     gm_var samples = gm_generator_apply(tape, gmmn->generator, z);
     gm_var mmd2 = gm_mmd2(tape, samples, data, gmmn->o.kernel, gmmn->o.estimator);
@@ -205,7 +209,7 @@ static gm_status draw(gm_gmmn *gmmn, float *out, int64_t count)
     for (int64_t done = 0; done < count;) {
         int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
         gm_model_record(model, GM_TAPE_CONSTANT);
-        gm_var z = gm_generator_prior_draw(tape, gmmn->generator, m);
+        gm_var z = gm_generator_draw_prior(tape, gmmn->generator, m);
         gm_var x = gm_generator_apply(tape, gmmn->generator, z);
         if (gmmn->o.autoencoder) x = gm_autoencoder_apply_decoder(tape, gmmn->o.autoencoder, x);
         GM_TRY(gm_tape_status(tape));
@@ -262,7 +266,8 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
     GM_TRY(gm_archive_get_int(archive, "gmmn.codes", &codes));
     /* What is no constant of theirs becomes a number that gm_gmmn_create refuses. */
     o.loss = kind == GM_GMMN_MMD2 || kind == GM_GMMN_MMD ? (int32_t)kind : -1;
-    o.estimator = estimator == GM_MMD_BIASED || estimator == GM_MMD_UNBIASED ? (int32_t)estimator : -1;
+    o.estimator =
+        estimator == GM_MMD_BIASED || estimator == GM_MMD_UNBIASED ? (int32_t)estimator : -1;
     o.optimizer = optimizer;
     GM_TRY(gm_archive_get_kernel(&o.kernel, archive, "gmmn.kernel."));
     if (codes) GM_TRY(gm_autoencoder_get(&o.autoencoder, ctx, archive, "autoencoder.", NULL));
@@ -271,7 +276,7 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
 out:
     gm_generator_release(generator);
     gm_autoencoder_release(o.autoencoder);
-    gm_kernel_release(o.kernel);
+    gm_mmd_kernel_release(o.kernel);
     *out = gm_gmmn_model(gmmn);
     return status;
 }

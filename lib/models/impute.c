@@ -1,19 +1,20 @@
-/* impute.c - completing rows of any pattern: sampling importance resampling where the model's order does not allow better. */
+/* impute.c - completing rows of any pattern: sampling importance resampling where the model's order
+ * does not allow better. */
 #include <math.h>
 #include <string.h>
 
 #include "gm/autoregressive.h"
-#include "models/model.h"
+#include "models/family.h"
 
 /* What one row's proposals need. */
 typedef struct proposals {
     gm_model *model;
     int64_t draws;
-    float *rows;      /* [draws, row size] */
-    uint8_t *known;   /* [draws, row size] */
-    double *weight;   /* [draws]; log weights, then weights that sum to 1 */
-    float *labels;    /* [draws]; NULL: the model takes none */
-    float *filled;    /* [count, row size]: the answer, until all of it is there */
+    float *rows;    /* [draws, row size] */
+    uint8_t *known; /* [draws, row size] */
+    double *weight; /* [draws]; log weights, then weights that sum to 1 */
+    float *labels;  /* [draws]; NULL: the model takes none */
+    float *filled;  /* [count, row size]: the answer, until all of it is there */
 } proposals;
 
 /* Log weights to weights. The effective sample size, or 0 if there is no weight at all. */
@@ -46,14 +47,16 @@ static gm_status complete(const proposals *p, const float *row, const uint8_t *k
                                                p->weight, 1));
     const double ess = normalise(p->weight, p->draws);
     if (!(ess > 0))
-        GM_TRY(gm_model_fail(model->ctx, GM_E_NUMERIC,
-                             "%s: impute: what is given of row %lld has probability zero in all %lld proposals",
-                             model->family->name, (long long)place, (long long)p->draws));
+        GM_TRY(gm_model_fail(
+            model->ctx, GM_E_NUMERIC,
+            "%s: impute: what is given of row %lld has probability zero in all %lld proposals",
+            model->family->name, (long long)place, (long long)p->draws));
     if (o->ess) o->ess[place] = ess;
     if (o->mean) {
         for (int64_t i = 0; i < size; i++) {
             double sum = 0;
-            for (int64_t d = 0; d < p->draws; d++) sum += p->weight[d] * (double)p->rows[d * size + i];
+            for (int64_t d = 0; d < p->draws; d++)
+                sum += p->weight[d] * (double)p->rows[d * size + i];
             out[i] = known[i] ? row[i] : (float)sum;
         }
         return GM_OK;
@@ -71,12 +74,13 @@ static gm_status check(gm_model *model, const float *rows, const uint8_t *known,
 {
     const char *name = model->family->name;
     if (!model->family->autoregressive)
-        return gm_model_fail(model->ctx, GM_E_UNSUPPORTED, "%s: impute: not an autoregressive family",
-                             name);
+        return gm_model_fail(model->ctx, GM_E_UNSUPPORTED,
+                             "%s: impute: not an autoregressive family", name);
     if (!rows || !known || count < 1 || o->draws < 1)
-        return gm_model_fail(model->ctx, GM_E_INVALID,
-                             "%s: impute: an array is NULL, count is %lld or draws is %lld (at least 1)",
-                             name, (long long)count, (long long)o->draws);
+        return gm_model_fail(
+            model->ctx, GM_E_INVALID,
+            "%s: impute: an array is NULL, count is %lld or draws is %lld (at least 1)", name,
+            (long long)count, (long long)o->draws);
     const uint64_t most = SIZE_MAX / sizeof(double) / (uint64_t)model->row_size;
     if ((uint64_t)count > most || (uint64_t)o->draws > most)
         return gm_model_fail(model->ctx, GM_E_INVALID,
@@ -122,6 +126,7 @@ out:
     gm_context_free(ctx, p.known, (size_t)(p.draws * model->row_size));
     gm_context_free(ctx, p.weight, (size_t)p.draws * sizeof *p.weight);
     gm_context_free(ctx, p.labels, (size_t)p.draws * sizeof *p.labels);
-    gm_context_free(ctx, p.filled, (size_t)(p.filled ? count * model->row_size : 0) * sizeof *p.filled);
+    gm_context_free(ctx, p.filled,
+                    (size_t)(p.filled ? count * model->row_size : 0) * sizeof *p.filled);
     return status;
 }

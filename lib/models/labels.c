@@ -1,6 +1,6 @@
 /* labels.c - conditional models: where labels come from, and how a network sees them. */
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/family.h"
 
 #define LABELS_AT_ONCE 256
 
@@ -15,7 +15,7 @@ static gm_status convert(gm_model *model, const int64_t *labels, int64_t count, 
     for (int64_t i = 0; i < count; i++) {
         if (labels[i] < 0 || labels[i] >= model->classes)
             return gm_model_fail(model->ctx, GM_E_INVALID,
-                                 "%s: label at %lld is %lld, 0 to %lld is wanted",
+                                 "%s: label at %lld is %lld, expected 0 to %lld",
                                  model->family->name, (long long)i, (long long)labels[i],
                                  (long long)model->classes - 1);
         if (out) out[i] = (float)labels[i];
@@ -48,7 +48,7 @@ gm_status gm_model_set_labels(gm_model *model, const int64_t *labels, int64_t co
                              model->family->name);
     if (!labels || count < 1)
         return gm_model_fail(model->ctx, GM_E_INVALID,
-                             "%s: set_labels: labels are %s, count is %lld (at least 1 is wanted)",
+                             "%s: set_labels: labels are %s, count is %lld (expected at least 1)",
                              model->family->name, labels ? "given" : "NULL", (long long)count);
     gm_status status;
     GM_TRY(convert(model, labels, count, NULL));
@@ -87,19 +87,21 @@ gm_status gm_model_check_labels(gm_model *model, gm_dataset *data, const char *v
 {
     if (!model->classes) return GM_OK;
     if (!gm_dataset_has_labels(data))
-        return gm_model_fail(model->ctx, GM_E_STATE,
-                             "%s: %s: this model wants labels of %lld classes, the dataset has none",
-                             model->family->name, verb, (long long)model->classes);
+        return gm_model_fail(
+            model->ctx, GM_E_STATE,
+            "%s: %s: this model wants labels of %lld classes, the dataset has none",
+            model->family->name, verb, (long long)model->classes);
     if (gm_dataset_classes(data) > model->classes)
-        return gm_model_fail(model->ctx, GM_E_INVALID,
-                             "%s: %s: the dataset's labels go up to %lld, the model takes 0 to %lld",
-                             model->family->name, verb, (long long)gm_dataset_classes(data) - 1,
-                             (long long)model->classes - 1);
+        return gm_model_fail(
+            model->ctx, GM_E_INVALID,
+            "%s: %s: the dataset's labels go up to %lld, the model takes 0 to %lld",
+            model->family->name, verb, (long long)gm_dataset_classes(data) - 1,
+            (long long)model->classes - 1);
     return GM_OK;
 }
 
-gm_status gm_model_read_labels(gm_model *model, gm_dataset *data, const int64_t *rows, int64_t count,
-                               float *out)
+gm_status gm_model_read_labels(gm_model *model, gm_dataset *data, const int64_t *rows,
+                               int64_t count, float *out)
 {
     int64_t whole[LABELS_AT_ONCE];
     gm_status status = GM_OK;

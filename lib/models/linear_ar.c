@@ -1,4 +1,5 @@
-/* linear_ar.c - linear autoregressive networks: regressions of each column on the ones before it. */
+/* linear_ar.c - linear autoregressive networks: regressions of each column on the ones before it.
+ */
 #include "gm/linear_ar.h"
 
 #include <math.h>
@@ -8,7 +9,7 @@
 #include "gm/loss.h"
 #include "gm/mask.h"
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/family.h"
 
 struct gm_linear_ar {
     gm_model model; /* first */
@@ -18,7 +19,8 @@ struct gm_linear_ar {
     gm_param *weight, *bias, *log_deviation; /* the last only for reals */
     gm_order order;
     float *degrees;  /* of inputs and outputs: the place, counted from 1 */
-    float *on_value; /* of the walk: inputs so far that are not zero, with their places among the inputs */
+    float *on_value; /* of the walk: inputs so far that are not zero, with their places among the
+                        inputs */
     int64_t *on;
     float *raw; /* of the walk: one conditional */
 };
@@ -46,17 +48,18 @@ static int64_t width_of(const gm_model *model)
 static gm_status check_options(gm_context *ctx, int64_t columns, const gm_linear_ar_options *o)
 {
     if (columns < 1)
-        return gm_model_fail(ctx, GM_E_INVALID, "linear_ar: columns is %lld, at least 1 is wanted",
+        return gm_model_fail(ctx, GM_E_INVALID, "linear_ar: columns is %lld, expected at least 1",
                              (long long)columns);
     if (o->kind < GM_CONDITIONAL_BINARY || o->kind > GM_CONDITIONAL_GAUSSIAN)
         return gm_model_fail(ctx, GM_E_INVALID,
-                             "linear_ar: kind is %d; binary, categorical or Gaussian is wanted", (int)o->kind);
+                             "linear_ar: kind is %d; binary, expected categorical or Gaussian",
+                             (int)o->kind);
     if (o->kind == GM_CONDITIONAL_CATEGORICAL && (o->classes < 2 || o->classes > (1 << 24)))
-        return gm_model_fail(ctx, GM_E_INVALID, "linear_ar: classes is %lld, 2 to 2^24 is wanted",
+        return gm_model_fail(ctx, GM_E_INVALID, "linear_ar: classes is %lld, expected 2 to 2^24",
                              (long long)o->classes);
     if (!(o->weight_decay >= 0) || isinf(o->weight_decay))
-        return gm_model_fail(ctx, GM_E_INVALID, "linear_ar: weight_decay is %g, at least 0 is wanted",
-                             o->weight_decay);
+        return gm_model_fail(ctx, GM_E_INVALID,
+                             "linear_ar: weight_decay is %g, expected at least 0", o->weight_decay);
     const int64_t classes = o->kind == GM_CONDITIONAL_CATEGORICAL ? o->classes : 1;
     if (columns >= 1 << 22 || columns > 1000000000 / classes)
         return gm_model_fail(ctx, GM_E_INVALID,
@@ -117,8 +120,10 @@ gm_status gm_linear_ar_create(gm_linear_ar **out, gm_context *ctx, int64_t colum
     ar->classes = o.kind == GM_CONDITIONAL_CATEGORICAL ? o.classes : 1;
     ar->weight_decay = o.weight_decay;
     status = build(ar, &o, columns);
-    if (status) gm_linear_ar_release(ar);
-    else *out = ar;
+    if (status)
+        gm_linear_ar_release(ar);
+    else
+        *out = ar;
     return status;
 }
 
@@ -192,7 +197,8 @@ static gm_var record_nll(gm_linear_ar *ar, const recorded *r, int64_t count)
     if (ar->kind == GM_CONDITIONAL_BINARY) return gm_bce_with_logits(tape, r->y, r->x);
     if (ar->kind == GM_CONDITIONAL_CATEGORICAL)
         return gm_cross_entropy(tape, gm_reshape(tape, r->y, 3, shape), r->x);
-    return gm_gaussian_nll(tape, r->y, gm_scale(tape, gm_parameter(tape, ar->log_deviation), 2), r->x);
+    return gm_gaussian_nll(tape, r->y, gm_scale(tape, gm_parameter(tape, ar->log_deviation), 2),
+                           r->x);
 }
 
 static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_metrics *metrics)
@@ -201,7 +207,8 @@ static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_me
     gm_tape *tape = model->tape;
     recorded r;
     gm_status status;
-    GM_TRY(gm_conditional_check(model, "loss", ar->kind, width_of(model), 0, batch->rows, NULL, batch->count));
+    GM_TRY(gm_conditional_check(model, "loss", ar->kind, width_of(model), 0, batch->rows, NULL,
+                                batch->count));
     GM_TRY(record(ar, batch, &r));
     *out = gm_mean(tape, record_nll(ar, &r, batch->count));
     gm_metrics_add(metrics, "loss", gm_scalar(tape, *out));
@@ -232,17 +239,20 @@ gm_status gm_linear_ar_gradient_norm(gm_linear_ar *ar, gm_dataset *data, double 
     gm_model *model = &ar->model;
     const int64_t rows = gm_dataset_rows(data), size = model->row_size;
     if (!data || !out)
-        return gm_model_fail(model->ctx, GM_E_INVALID, "linear_ar: gradient_norm: data or out is NULL");
+        return gm_model_fail(model->ctx, GM_E_INVALID,
+                             "linear_ar: gradient_norm: data or out is NULL");
     if (gm_dataset_row_size(data) != size)
-        return gm_model_fail(model->ctx, GM_E_SHAPE,
-                             "linear_ar: gradient_norm: rows have %lld values, the model's have %lld",
-                             (long long)gm_dataset_row_size(data), (long long)size);
+        return gm_model_fail(
+            model->ctx, GM_E_SHAPE,
+            "linear_ar: gradient_norm: rows have %lld values, the model's have %lld",
+            (long long)gm_dataset_row_size(data), (long long)size);
     int64_t index[GM_MODEL_GROUP];
     const size_t bytes = (size_t)(GM_MODEL_GROUP * size) * sizeof(float);
     float *buffer = gm_context_allocate(model->ctx, bytes);
     gm_status status = GM_OK;
     if (!buffer)
-        return gm_model_fail(model->ctx, GM_E_NOMEM, "linear_ar: gradient_norm: no memory for a batch");
+        return gm_model_fail(model->ctx, GM_E_NOMEM,
+                             "linear_ar: gradient_norm: no memory for a batch");
     gm_params_zero_gradients(model->params);
     for (int64_t done = 0; done < rows;) {
         const int64_t n = rows - done < GM_MODEL_GROUP ? rows - done : GM_MODEL_GROUP;
@@ -282,7 +292,8 @@ out:
     return status;
 }
 
-/* b + W x of output `row`, of the inputs so far that are not zero: for bits only the weights of ones are touched. */
+/* b + W x of output `row`, of the inputs so far that are not zero: for bits only the weights of
+ * ones are touched. */
 static double activation(const gm_linear_ar *ar, int64_t row, int64_t count)
 {
     const float *w = gm_param_value(ar->weight) + row * columns_of(ar) * ar->classes;
@@ -295,7 +306,8 @@ static double activation(const gm_linear_ar *ar, int64_t row, int64_t count)
 }
 
 /* One row, place after place. */
-static void fill_row(gm_linear_ar *ar, float *row, const uint8_t *known, double *log_known, int draw)
+static void fill_row(gm_linear_ar *ar, float *row, const uint8_t *known, double *log_known,
+                     int draw)
 {
     const int64_t columns = columns_of(ar), width = width_of(&ar->model);
     int64_t count = 0;
@@ -306,7 +318,8 @@ static void fill_row(gm_linear_ar *ar, float *row, const uint8_t *known, double 
         for (int64_t w = 0; w < ar->classes; w++)
             ar->raw[w] = (float)activation(ar, k * ar->classes + w, count);
         if (ar->log_deviation) ar->raw[1] = gm_param_value(ar->log_deviation)[k];
-        if (!given) row[column] = gm_conditional_next(ar->model.rng, ar->kind, width, ar->raw);
+        if (!given)
+            row[column] = gm_conditional_next(ar->model.rng, ar->kind, width, ar->raw);
         else if (log_known)
             *log_known += gm_conditional_log_prob(ar->kind, width, ar->raw, (double)row[column]);
         const float x = row[column];
@@ -336,7 +349,8 @@ static gm_status order(gm_model *model, int64_t *out)
 }
 
 static const gm_model_field stored[] = {
-    GM_FIELD(gm_linear_ar_options, kind), GM_FIELD(gm_linear_ar_options, classes),
+    GM_FIELD(gm_linear_ar_options, kind),
+    GM_FIELD(gm_linear_ar_options, classes),
     GM_FIELD(gm_linear_ar_options, weight_decay),
 };
 
@@ -358,14 +372,17 @@ out:
 }
 
 /* Has the file weights of the sizes that it speaks of? Before memory is taken for them. */
-static gm_status check_weight(gm_context *ctx, gm_archive *archive, int64_t columns, int64_t classes)
+static gm_status check_weight(gm_context *ctx, gm_archive *archive, int64_t columns,
+                              int64_t classes)
 {
     int32_t rank;
     int64_t shape[GM_MAX_RANK];
     gm_status status;
     GM_TRY(gm_archive_get(archive, "linear_ar.weight", &rank, shape, NULL));
-    if (rank != 2 || columns < 1 || classes < 1 || shape[1] / classes != columns || shape[1] % classes)
-        GM_TRY(gm_model_fail(ctx, GM_E_SHAPE, "load: linear_ar.weight does not fit %lld columns of %lld classes",
+    if (rank != 2 || columns < 1 || classes < 1 || shape[1] / classes != columns ||
+        shape[1] % classes)
+        GM_TRY(gm_model_fail(ctx, GM_E_SHAPE,
+                             "load: linear_ar.weight does not fit %lld columns of %lld classes",
                              (long long)columns, (long long)classes));
 out:
     return status;

@@ -1,19 +1,22 @@
 /* linear_ar_solve.c - linear regression of every column on the ones before it, in closed form.
  *
- * With x ~ N(m, C) and C = L L', e = L^-1 (x - m) is standard normal. Row k of that, solved for x_k:
+ * With x ~ N(m, C) and C = L L', e = L^-1 (x - m) is standard normal. Row k of that, solved for
+ * x_k:
  *
  *     x_k = m_k - L_kk sum_j<k (L^-1)_kj (x_j - m_j) + L_kk e_k
  *
- * so one Cholesky factor gives all regressions: W_kj = -L_kk (L^-1)_kj, and L_kk is the deviation. The normal
- * equations of column k are the leading k rows of C, so a ridge on C's diagonal is ridge regression's.
+ * so one Cholesky factor gives all regressions: W_kj = -L_kk (L^-1)_kj, and L_kk is the deviation.
+ * The normal equations of column k are the leading k rows of C, so a ridge on C's diagonal is ridge
+ * regression's.
  */
 #include <math.h>
 #include <string.h>
 
 #include "gm/linear_ar.h"
-#include "models/model.h"
+#include "models/family.h"
 
-/* Part of a column's variance below which what is left of it is taken for rounding: floats carry 6e-8, squared. */
+/* Part of a column's variance below which what is left of it is taken for rounding: floats carry
+ * 6e-8, squared. */
 #define SINGULAR 1e-12
 
 typedef struct normal {
@@ -86,18 +89,20 @@ static gm_status factorise(normal *n, double ridge)
         const double left = row[i] - dot(row, row, i);
         if (!(left > SINGULAR * row[i]) || !isfinite(left)) {
             const int constant = !(n->scale[i] > 0);
-            return gm_model_fail(n->model->ctx, GM_E_NUMERIC,
-                                 "linear_ar: solve: singular normal equations: column %lld %s; ridge is %g, a "
-                                 "larger one is wanted",
-                                 (long long)gm_order_column(n->order, i),
-                                 constant ? "is constant" : "follows from the columns before it", ridge);
+            return gm_model_fail(
+                n->model->ctx, GM_E_NUMERIC,
+                "linear_ar: solve: singular normal equations: column %lld %s; ridge is %g, a "
+                "larger one is wanted",
+                (long long)gm_order_column(n->order, i),
+                constant ? "is constant" : "follows from the columns before it", ridge);
         }
         row[i] = sqrt(left);
     }
     return GM_OK;
 }
 
-/* L to L^-1 in place: (L^-1)_ij = -sum_j<=k<i L_ik (L^-1)_kj / L_ii, each row from those above it. */
+/* L to L^-1 in place: (L^-1)_ij = -sum_j<=k<i L_ik (L^-1)_kj / L_ii, each row from those above it.
+ */
 static void invert(normal *n)
 {
     const int64_t size = n->size;
@@ -141,7 +146,7 @@ static gm_status check(gm_model *model, gm_dataset *data, double ridge)
                              "linear_ar: solve: only a model of reals has a closed form");
     if (!data || !(ridge >= 0) || isinf(ridge))
         return gm_model_fail(model->ctx, GM_E_INVALID,
-                             "linear_ar: solve: data is %s, ridge is %g (at least 0 is wanted)",
+                             "linear_ar: solve: data is %s, ridge is %g (expected at least 0)",
                              data ? "given" : "NULL", ridge);
     if (gm_dataset_row_size(data) != model->row_size)
         return gm_model_fail(model->ctx, GM_E_SHAPE,
@@ -150,7 +155,8 @@ static gm_status check(gm_model *model, gm_dataset *data, double ridge)
     return GM_OK;
 }
 
-gm_status gm_linear_ar_fit_normal(gm_model *model, const gm_order *order, gm_dataset *data, double ridge)
+gm_status gm_linear_ar_fit_normal(gm_model *model, const gm_order *order, gm_dataset *data,
+                                  double ridge)
 {
     gm_context *ctx = model->ctx;
     gm_status status = check(model, data, ridge);
@@ -164,7 +170,8 @@ gm_status gm_linear_ar_fit_normal(gm_model *model, const gm_order *order, gm_dat
     n.factor = gm_context_allocate(ctx, bytes);
     n.rows = gm_context_allocate(ctx, row_bytes);
     if (!n.factor || !n.rows)
-        GM_TRY(gm_model_fail(ctx, GM_E_NOMEM, "linear_ar: solve: no memory for a covariance of %lld columns",
+        GM_TRY(gm_model_fail(ctx, GM_E_NOMEM,
+                             "linear_ar: solve: no memory for a covariance of %lld columns",
                              (long long)size));
     memset(n.factor, 0, bytes);
     n.mean = n.factor + size * size;

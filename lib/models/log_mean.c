@@ -1,6 +1,6 @@
 /* log_mean.c - the log of a mean of weights that are given as logs, as importance sampling and
  * annealed importance sampling want it. */
-#include "models/model.h"
+#include "models/family.h"
 
 void gm_log_mean_add(gm_log_mean *s, double log_weight)
 {

@@ -1,12 +1,12 @@
-/* made.c - masked autoencoders for distribution estimation: options, the mean over sets, the verbs, the file. The network of one
- * set is in made_net.c, the walk along the order in made_walk.c. */
+/* made.c - masked autoencoders for distribution estimation: options, the mean over sets, the verbs,
+ * the file. The network of one set is in made_net.c, the walk along the order in made_walk.c. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "gm/layer_file.h"
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/family.h"
 
 #define FRESH_ORDERS 16
 
@@ -40,41 +40,45 @@ static int32_t any_order_of(const gm_model *model)
 static gm_status check_options(gm_context *ctx, int64_t columns, gm_made_options *o)
 {
     if (columns < 1)
-        return gm_model_fail(ctx, GM_E_INVALID, "made: columns is %lld, at least 1 is wanted",
+        return gm_model_fail(ctx, GM_E_INVALID, "made: columns is %lld, expected at least 1",
                              (long long)columns);
     if (o->layers < 0 || o->layers > GM_MADE_MAX_LAYERS || (!o->layers && !o->direct))
         return gm_model_fail(ctx, GM_E_INVALID,
-                             "made: layers is %d, 1 to %d is wanted, or 0 with direct weights",
+                             "made: layers is %d, expected 1 to %d, or 0 with direct weights",
                              (int)o->layers, GM_MADE_MAX_LAYERS);
     for (int32_t l = 0; o->hidden && l < o->layers; l++)
         if (o->hidden[l] < 1 || o->hidden[l] > (1 << 30))
-            return gm_model_fail(ctx, GM_E_INVALID, "made: hidden layer %d has %lld units, 1 to 2^30 is wanted",
-                                 (int)l, (long long)o->hidden[l]);
+            return gm_model_fail(ctx, GM_E_INVALID,
+                                 "made: hidden layer %d has %lld units, expected 1 to 2^30", (int)l,
+                                 (long long)o->hidden[l]);
     if (o->activation < GM_ACTIVATION_NONE || o->activation > GM_ACTIVATION_SOFTPLUS)
-        return gm_model_fail(ctx, GM_E_INVALID, "made: activation is %d, 0 to %d is wanted",
+        return gm_model_fail(ctx, GM_E_INVALID, "made: activation is %d, expected 0 to %d",
                              (int)o->activation, GM_ACTIVATION_SOFTPLUS);
     if (o->kind < GM_CONDITIONAL_BINARY || o->kind > GM_CONDITIONAL_LAPLACE_MIXTURE)
-        return gm_model_fail(ctx, GM_E_INVALID, "made: kind is %d, 0 to %d is wanted", (int)o->kind,
+        return gm_model_fail(ctx, GM_E_INVALID, "made: kind is %d, expected 0 to %d", (int)o->kind,
                              GM_CONDITIONAL_LAPLACE_MIXTURE);
     if (o->kind == GM_CONDITIONAL_CATEGORICAL && (o->classes < 2 || o->classes > (1 << 24)))
-        return gm_model_fail(ctx, GM_E_INVALID, "made: classes is %lld, 2 to 2^24 is wanted",
+        return gm_model_fail(ctx, GM_E_INVALID, "made: classes is %lld, expected 2 to 2^24",
                              (long long)o->classes);
     if (o->kind > GM_CONDITIONAL_GAUSSIAN && (o->components < 1 || o->components > 100000))
-        return gm_model_fail(ctx, GM_E_INVALID, "made: components is %lld, 1 to 100000 is wanted",
+        return gm_model_fail(ctx, GM_E_INVALID, "made: components is %lld, expected 1 to 100000",
                              (long long)o->components);
     if (o->degrees < GM_DEGREES_SPREAD || o->degrees > GM_DEGREES_RANDOM)
-        return gm_model_fail(ctx, GM_E_INVALID, "made: degrees is %d, 0 to 2 is wanted", (int)o->degrees);
+        return gm_model_fail(ctx, GM_E_INVALID, "made: degrees is %d, expected 0 to 2",
+                             (int)o->degrees);
     if ((o->direct != 0 && o->direct != 1) || (o->random_orders != 0 && o->random_orders != 1) ||
         (o->connectivity != 0 && o->connectivity != 1))
-        return gm_model_fail(ctx, GM_E_INVALID,
-                             "made: direct is %d, random_orders is %d, connectivity is %d; 0 or 1 is wanted",
-                             (int)o->direct, (int)o->random_orders, (int)o->connectivity);
+        return gm_model_fail(
+            ctx, GM_E_INVALID,
+            "made: direct is %d, random_orders is %d, connectivity is %d; expected 0 or 1",
+            (int)o->direct, (int)o->random_orders, (int)o->connectivity);
     if (o->random_orders && o->order)
         return gm_model_fail(ctx, GM_E_INVALID, "made: an order is given, but random_orders is 1");
     if (o->masks < 0 || o->orders < 0 || (o->masks && o->orders > o->masks))
-        return gm_model_fail(ctx, GM_E_INVALID,
-                             "made: masks is %lld (at least 0 is wanted), orders is %lld (0 to masks)",
-                             (long long)o->masks, (long long)o->orders);
+        return gm_model_fail(
+            ctx, GM_E_INVALID,
+            "made: masks is %lld (expected at least 0), orders is %lld (0 to masks)",
+            (long long)o->masks, (long long)o->orders);
     return GM_OK;
 }
 
@@ -92,7 +96,8 @@ out:
     return status;
 }
 
-gm_status gm_made_create(gm_made **out, gm_context *ctx, int64_t columns, const gm_made_options *options)
+gm_status gm_made_create(gm_made **out, gm_context *ctx, int64_t columns,
+                         const gm_made_options *options)
 {
     if (out) *out = NULL;
     if (!out || !ctx) return gm_model_fail(ctx, GM_E_INVALID, "made: context or out is NULL");
@@ -104,8 +109,10 @@ gm_status gm_made_create(gm_made **out, gm_context *ctx, int64_t columns, const 
     if (!made) return gm_model_fail(ctx, GM_E_NOMEM, "made: no memory");
     made->model.ctx = ctx;
     status = build(made, columns, &o);
-    if (status) gm_made_release(made);
-    else *out = made;
+    if (status)
+        gm_made_release(made);
+    else
+        *out = made;
     return status;
 }
 
@@ -174,16 +181,17 @@ gm_status gm_made_mask_set(gm_made *made, int64_t set, int64_t *order, int64_t *
     if (!made) return GM_E_INVALID;
     if (set < 0 || (made->net.o.masks && set >= made->net.o.masks))
         return gm_model_fail(made->model.ctx, GM_E_INVALID,
-                             "made: set is %lld; there are %lld mask sets (0: any number)", (long long)set,
-                             (long long)made->net.o.masks);
+                             "made: set is %lld; there are %lld mask sets (0: any number)",
+                             (long long)set, (long long)made->net.o.masks);
     gm_status status = gm_made_take_set(&made->net, set);
     if (!status && order) memcpy(order, made->net.order, (size_t)made->net.columns * sizeof *order);
-    if (!status && degrees) memcpy(degrees, made->net.degrees, (size_t)made->net.total * sizeof *degrees);
+    if (!status && degrees)
+        memcpy(degrees, made->net.degrees, (size_t)made->net.total * sizeof *degrees);
     return status;
 }
 
-/* log (1 / orders) sum_j p_j(x) of at most GM_MODEL_GROUP rows with checked values: the sum is kept as most + log sum, so that it
- * neither over- nor underflows. */
+/* log (1 / orders) sum_j p_j(x) of at most GM_MODEL_GROUP rows with checked values: the sum is kept
+ * as most + log sum, so that it neither over- nor underflows. */
 static gm_status score_group(gm_made *made, const float *rows, int64_t n, double *out)
 {
     double sum[GM_MODEL_GROUP];
@@ -216,9 +224,11 @@ static gm_status log_prob(gm_model *model, const gm_batch *batch, double *out)
     const int64_t size = model->row_size;
     gm_status status;
     if (made->net.o.orders == 1) return gm_autoregressive_score(model, batch, out);
-    GM_TRY(gm_conditional_check(model, "log_prob", made->net.o.kind, made->net.width, 0, batch->rows, NULL, batch->count));
+    GM_TRY(gm_conditional_check(model, "log_prob", made->net.o.kind, made->net.width, 0,
+                                batch->rows, NULL, batch->count));
     for (int64_t done = 0; done < batch->count;) {
-        const int64_t n = batch->count - done < GM_MODEL_GROUP ? batch->count - done : GM_MODEL_GROUP;
+        const int64_t n =
+            batch->count - done < GM_MODEL_GROUP ? batch->count - done : GM_MODEL_GROUP;
         GM_TRY(score_group(made, batch->rows + done * size, n, out + done));
         done += n;
     }
@@ -232,7 +242,8 @@ static gm_status mean_over_sets(gm_model *model, const gm_batch *batch, gm_var *
     double score[GM_MODEL_GROUP], sum = 0;
     gm_status status = GM_OK;
     for (int64_t done = 0; done < batch->count;) {
-        const int64_t n = batch->count - done < GM_MODEL_GROUP ? batch->count - done : GM_MODEL_GROUP;
+        const int64_t n =
+            batch->count - done < GM_MODEL_GROUP ? batch->count - done : GM_MODEL_GROUP;
         GM_TRY(score_group(of(model), batch->rows + done * model->row_size, n, score));
         for (int64_t i = 0; i < n; i++) sum += score[i];
         done += n;
@@ -248,7 +259,8 @@ static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_me
     gm_made *made = of(model);
     const int training = (gm_tape_mode(model->tape) & GM_TAPE_TRAIN) != 0;
     gm_status status;
-    GM_TRY(gm_conditional_check(model, "loss", made->net.o.kind, made->net.width, 0, batch->rows, NULL, batch->count));
+    GM_TRY(gm_conditional_check(model, "loss", made->net.o.kind, made->net.width, 0, batch->rows,
+                                NULL, batch->count));
     if (!training && made->net.o.orders > 1) {
         GM_TRY(mean_over_sets(model, batch, out));
     } else {
@@ -293,7 +305,8 @@ static gm_status fill(gm_model *model, float *rows, const float *labels, const u
         const uint8_t *given = known ? known + done * size : NULL;
         int64_t n = 1;
         while (done + n < count && n < GM_MADE_WALK &&
-               (!given || !made->net.o.random_orders || !memcmp(given, given + n * size, (size_t)size)))
+               (!given || !made->net.o.random_orders ||
+                !memcmp(given, given + n * size, (size_t)size)))
             n++;
         gm_made_walk_rows(&made->net, rows + done * size, NULL, n, given, made->net.o.random_orders,
                           log_known ? log_known + done : NULL, draw);
@@ -303,7 +316,8 @@ out:
     return status;
 }
 
-/* Each row from a set of its own, as log_prob has it; rows of a group that have the same set walk together. */
+/* Each row from a set of its own, as log_prob has it; rows of a group that have the same set walk
+ * together. */
 static gm_status sample(gm_model *model, float *out, const float *labels, int64_t count)
 {
     gm_made *made = of(model);
@@ -323,7 +337,8 @@ static gm_status sample(gm_model *model, float *out, const float *labels, int64_
                     set[k] = -1;
                 }
             GM_TRY(gm_made_take_set(&made->net, now));
-            gm_made_walk_rows(&made->net, out + done * model->row_size, mine, same, NULL, 0, NULL, 1);
+            gm_made_walk_rows(&made->net, out + done * model->row_size, mine, same, NULL, 0, NULL,
+                              1);
         }
         done += n;
     }
@@ -334,10 +349,12 @@ out:
 /* --- Files. */
 
 static const gm_model_field stored[] = {
-    GM_FIELD(gm_made_options, layers), GM_FIELD(gm_made_options, activation), GM_FIELD(gm_made_options, kind),
-    GM_FIELD(gm_made_options, direct), GM_FIELD(gm_made_options, classes), GM_FIELD(gm_made_options, components),
-    GM_FIELD(gm_made_options, degrees), GM_FIELD(gm_made_options, random_orders), GM_FIELD(gm_made_options, masks),
-    GM_FIELD(gm_made_options, orders), GM_FIELD(gm_made_options, mask_seed),
+    GM_FIELD(gm_made_options, layers),    GM_FIELD(gm_made_options, activation),
+    GM_FIELD(gm_made_options, kind),      GM_FIELD(gm_made_options, direct),
+    GM_FIELD(gm_made_options, classes),   GM_FIELD(gm_made_options, components),
+    GM_FIELD(gm_made_options, degrees),   GM_FIELD(gm_made_options, random_orders),
+    GM_FIELD(gm_made_options, masks),     GM_FIELD(gm_made_options, orders),
+    GM_FIELD(gm_made_options, mask_seed),
 };
 
 static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
@@ -349,7 +366,8 @@ static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
     (void)checkpoint;
     GM_TRY(gm_archive_set_int(archive, "made.columns", made->net.columns));
     GM_TRY(GM_PUT_FIELDS(archive, "made.", stored, o));
-    if (o->connectivity) GM_TRY(gm_archive_set_int(archive, "made.connectivity", 1)); /* absent: none */
+    if (o->connectivity)
+        GM_TRY(gm_archive_set_int(archive, "made.connectivity", 1)); /* absent: none */
     for (int32_t l = 0; l < o->layers; l++) {
         (void)snprintf(key, sizeof key, "made.units.%d", (int)l);
         GM_TRY(gm_archive_set_int(archive, key, made->net.units[l]));
@@ -361,8 +379,8 @@ out:
 }
 
 /* Has the file a weight of the size that it speaks of? Before memory is taken for it. */
-static gm_status check_weight(gm_context *ctx, gm_archive *archive, const char *layer, int32_t connectivity,
-                              int64_t out, int64_t in)
+static gm_status check_weight(gm_context *ctx, gm_archive *archive, const char *layer,
+                              int32_t connectivity, int64_t out, int64_t in)
 {
     char key[64];
     int32_t rank;
@@ -372,8 +390,8 @@ static gm_status check_weight(gm_context *ctx, gm_archive *archive, const char *
         (void)snprintf(key, sizeof key, "made.%s.%s", layer, k ? "connectivity" : "weight");
         GM_TRY(gm_archive_get(archive, key, &rank, shape, NULL));
         if (rank != 2 || shape[0] != out || shape[1] != in)
-            GM_TRY(gm_model_fail(ctx, GM_E_SHAPE, "load: %s is not [%lld, %lld]", key, (long long)out,
-                                 (long long)in));
+            GM_TRY(gm_model_fail(ctx, GM_E_SHAPE, "load: %s is not [%lld, %lld]", key,
+                                 (long long)out, (long long)in));
     }
 out:
     return status;
@@ -385,7 +403,8 @@ static gm_status check_weights(gm_context *ctx, gm_archive *archive, int64_t col
     char layer[24];
     gm_status status = GM_OK;
     const int32_t also = o->connectivity;
-    const int64_t per = o->kind == GM_CONDITIONAL_CATEGORICAL ? o->classes : 1, width = gm_made_width(o);
+    const int64_t per = o->kind == GM_CONDITIONAL_CATEGORICAL ? o->classes : 1,
+                  width = gm_made_width(o);
     /* check_options has bounded the factors. */
     if (columns > 1000000000 / width)
         GM_TRY(gm_model_fail(ctx, GM_E_SHAPE, "load: made.columns is %lld", (long long)columns));
@@ -396,7 +415,8 @@ static gm_status check_weights(gm_context *ctx, gm_archive *archive, int64_t col
         below = o->hidden[l];
     }
     if (o->layers) GM_TRY(check_weight(ctx, archive, "output", also, columns * width, below));
-    if (o->direct) GM_TRY(check_weight(ctx, archive, "direct", also, columns * width, columns * per));
+    if (o->direct)
+        GM_TRY(check_weight(ctx, archive, "direct", also, columns * width, columns * per));
 out:
     return status;
 }

@@ -1,11 +1,12 @@
-/* made_net.c - the network of a MADE: its weights, its mask sets, the pass that gives all conditionals of one set. */
+/* made_net.c - the network of a MADE: its weights, its mask sets, the pass that gives all
+ * conditionals of one set. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/family.h"
 
 /* --- Mask sets. */
 
@@ -15,13 +16,15 @@ static gm_status draw_set(gm_made_net *net, int64_t set, int64_t *order, int64_t
     gm_status status = GM_OK;
     int64_t least = 1;
     gm_rng_seed(net->masks, net->o.mask_seed + (uint64_t)set * UINT64_C(0x9e3779b97f4a7c15));
-    if (net->o.random_orders) GM_TRY(gm_rng_permutation(net->masks, order, net->columns));
+    if (net->o.random_orders)
+        GM_TRY(gm_rng_permutation(net->masks, order, net->columns));
     else
         for (int64_t k = 0; k < net->columns; k++) order[k] = gm_order_column(&net->given, k);
     for (int32_t l = 0; l < net->o.layers; l++) {
-        GM_TRY(gm_mask_hidden_degrees(degrees, ctx, net->units[l], net->columns, net->o.degrees, least,
-                                      net->masks));
-        if (net->o.degrees == GM_DEGREES_RANDOM) { /* section 4.1: or a unit of the next layer could be cut off */
+        GM_TRY(gm_mask_hidden_degrees(degrees, ctx, net->units[l], net->columns, net->o.degrees,
+                                      least, net->masks));
+        if (net->o.degrees ==
+            GM_DEGREES_RANDOM) { /* section 4.1: or a unit of the next layer could be cut off */
             least = degrees[0];
             for (int64_t i = 1; i < net->units[l]; i++)
                 least = degrees[i] < least ? degrees[i] : least;
@@ -65,7 +68,8 @@ static void tell_cut_off(const gm_made_net *net)
         degrees += net->units[l];
     }
     if (net->o.direct || reach <= 1) return;
-    (void)snprintf(line, sizeof line, "made: %lld of %lld outputs are cut off from all columns before them",
+    (void)snprintf(line, sizeof line,
+                   "made: %lld of %lld outputs are cut off from all columns before them",
                    (long long)reach - 1, (long long)net->columns);
     gm_context_log(net->model->ctx, GM_LOG_WARNING, line);
 }
@@ -79,8 +83,8 @@ int64_t gm_made_width(const gm_made_options *o)
     return o->kind == GM_CONDITIONAL_GAUSSIAN ? 2 : 3 * o->components;
 }
 
-static gm_status add(gm_made_net *net, gm_param **slot, const char *prefix, const char *name, int32_t rank,
-                     int64_t out, int64_t in)
+static gm_status add(gm_made_net *net, gm_param **slot, const char *prefix, const char *name,
+                     int32_t rank, int64_t out, int64_t in)
 {
     const int64_t shape[2] = { out, in };
     gm_status status;
@@ -92,9 +96,10 @@ out:
     return status;
 }
 
-/* The weights of a layer, and those of its connections if there are any: these are zero at first. */
-static gm_status add_pair(gm_made_net *net, gm_param **weight, gm_param **seen, const char *prefix, int64_t out_size,
-                          int64_t in_size)
+/* The weights of a layer, and those of its connections if there are any: these are zero at first.
+ */
+static gm_status add_pair(gm_made_net *net, gm_param **weight, gm_param **seen, const char *prefix,
+                          int64_t out_size, int64_t in_size)
 {
     gm_status status;
     GM_TRY(add(net, weight, prefix, "weight", 2, out_size, in_size));
@@ -116,9 +121,11 @@ static gm_status add_weights(gm_made_net *net)
         GM_TRY(add(net, &net->bias[l], prefix, "bias", 1, net->units[l], 0));
         below = net->units[l];
     }
-    if (layers) GM_TRY(add_pair(net, &net->weight[layers], &net->seen[layers], "output.", outputs, below));
+    if (layers)
+        GM_TRY(add_pair(net, &net->weight[layers], &net->seen[layers], "output.", outputs, below));
     GM_TRY(add(net, &net->bias[layers], "output.", "bias", 1, outputs, 0));
-    if (net->o.direct) GM_TRY(add_pair(net, &net->direct, &net->direct_seen, "direct.", outputs, inputs));
+    if (net->o.direct)
+        GM_TRY(add_pair(net, &net->direct, &net->direct_seen, "direct.", outputs, inputs));
 out:
     return status;
 }
@@ -141,18 +148,21 @@ static gm_status add_sets(gm_made_net *net)
     gm_context *ctx = net->model->ctx;
     net->order = gm_context_allocate(ctx, bytes_of(net->columns, sizeof *net->order));
     net->degrees = gm_context_allocate(ctx, bytes_of(net->total, sizeof *net->degrees));
-    net->in_degrees = gm_context_allocate(ctx, bytes_of(net->columns * net->classes, sizeof(float)));
+    net->in_degrees =
+        gm_context_allocate(ctx, bytes_of(net->columns * net->classes, sizeof(float)));
     net->out_degrees = gm_context_allocate(ctx, bytes_of(net->columns * net->width, sizeof(float)));
     net->hidden_degrees = gm_context_allocate(ctx, bytes_of(net->total, sizeof(float)));
-    if (net->o.connectivity) net->ones = gm_context_allocate(ctx, bytes_of(widest(net), sizeof(float)));
-    if (!net->order || !net->degrees || !net->in_degrees || !net->out_degrees || !net->hidden_degrees ||
-        (net->o.connectivity && !net->ones))
+    if (net->o.connectivity)
+        net->ones = gm_context_allocate(ctx, bytes_of(widest(net), sizeof(float)));
+    if (!net->order || !net->degrees || !net->in_degrees || !net->out_degrees ||
+        !net->hidden_degrees || (net->o.connectivity && !net->ones))
         return gm_model_fail(ctx, GM_E_NOMEM, "made: no memory for masks");
     for (int64_t i = 0; net->ones && i < widest(net); i++) net->ones[i] = 1;
     return gm_rng_create(&net->masks, ctx, net->o.mask_seed);
 }
 
-gm_status gm_made_net_begin(gm_made_net *net, gm_model *model, int64_t columns, const gm_made_options *options)
+gm_status gm_made_net_begin(gm_made_net *net, gm_model *model, int64_t columns,
+                            const gm_made_options *options)
 {
     gm_made_options *o = &net->o;
     gm_status status;
@@ -169,7 +179,8 @@ gm_status gm_made_net_begin(gm_made_net *net, gm_model *model, int64_t columns, 
     for (int32_t l = 0; l < o->layers; l++)
         net->total += net->units[l] = options->hidden ? options->hidden[l] : 500;
     if (columns > 1000000000 / net->width)
-        GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID, "made: %lld columns with %lld numbers each are too many",
+        GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID,
+                             "made: %lld columns with %lld numbers each are too many",
                              (long long)columns, (long long)net->width));
     GM_TRY(gm_order_set(&net->given, model, options->order));
     GM_TRY(add_weights(net));
@@ -210,14 +221,17 @@ static gm_var degrees_var(gm_made_net *net, const float *degrees, int64_t n)
     return gm_input_array(net->model->tape, 1, &n, degrees);
 }
 
-/* The bias of a layer under the present set, b + (U o M) 1: what connections there are, whatever comes through them. */
-static gm_var bias_of(gm_made_net *net, gm_param *seen, gm_var bias, gm_var out_degrees, gm_var in_degrees,
-                      int32_t strict)
+/* The bias of a layer under the present set, b + (U o M) 1: what connections there are, whatever
+ * comes through them. */
+static gm_var bias_of(gm_made_net *net, gm_param *seen, gm_var bias, gm_var out_degrees,
+                      gm_var in_degrees, int32_t strict)
 {
     gm_tape *tape = net->model->tape;
     if (!seen) return bias;
-    gm_var weight = gm_parameter(tape, seen), ones = gm_input_array(tape, 1, gm_param_shape(seen) + 1, net->ones);
-    return gm_masked_linear(tape, ones, weight, bias, out_degrees, in_degrees, strict, GM_ACTIVATION_NONE, 0);
+    gm_var weight = gm_parameter(tape, seen),
+           ones = gm_input_array(tape, 1, gm_param_shape(seen) + 1, net->ones);
+    return gm_masked_linear(tape, ones, weight, bias, out_degrees, in_degrees, strict,
+                            GM_ACTIVATION_NONE, 0);
 }
 
 gm_made_pass gm_made_record(gm_made_net *net, const float *rows, int64_t n)
@@ -229,7 +243,8 @@ gm_made_pass gm_made_record(gm_made_net *net, const float *rows, int64_t n)
     const float *degrees = net->hidden_degrees;
     const int32_t layers = net->o.layers;
     gm_made_pass r = { gm_input_array(tape, 2, shape, rows), GM_NO_VAR };
-    gm_var in = net->classes > 1 ? gm_reshape(tape, gm_one_hot(tape, r.x, net->classes), 2, flat) : r.x;
+    gm_var in =
+        net->classes > 1 ? gm_reshape(tape, gm_one_hot(tape, r.x, net->classes), 2, flat) : r.x;
     gm_var in_degrees = degrees_var(net, net->in_degrees, inputs), h = in, h_degrees = in_degrees;
     gm_var out_degrees = degrees_var(net, net->out_degrees, outputs);
     gm_var bias = gm_parameter(tape, net->bias[layers]);
@@ -248,16 +263,18 @@ gm_made_pass gm_made_record(gm_made_net *net, const float *rows, int64_t n)
         y = gm_masked_linear(tape, h, gm_parameter(tape, net->weight[layers]), bias, out_degrees,
                              h_degrees, 1, GM_ACTIVATION_NONE, 0);
     if (net->direct) {
-        gm_var straight = gm_masked_linear(tape, in, gm_parameter(tape, net->direct),
-                                           layers ? GM_NO_VAR : bias, out_degrees, in_degrees, 1,
-                                           GM_ACTIVATION_NONE, 0);
+        gm_var straight =
+            gm_masked_linear(tape, in, gm_parameter(tape, net->direct), layers ? GM_NO_VAR : bias,
+                             out_degrees, in_degrees, 1, GM_ACTIVATION_NONE, 0);
         y = layers ? gm_add(tape, y, straight) : straight;
     }
     if (net->o.kind >= GM_CONDITIONAL_CATEGORICAL) y = gm_reshape(tape, y, 3, whole);
     if (net->o.kind >= GM_CONDITIONAL_GAUSSIAN) {
         const int64_t logs = net->width - (net->width == 2 ? 1 : net->width / 3);
-        gm_var free_part = gm_slice(tape, y, 2, 0, logs), log_part = gm_slice(tape, y, 2, logs, net->width);
-        gm_var parts[2] = { free_part, gm_clamp(tape, log_part, -GM_MADE_LOG_SCALE, GM_MADE_LOG_SCALE) };
+        gm_var free_part = gm_slice(tape, y, 2, 0, logs),
+               log_part = gm_slice(tape, y, 2, logs, net->width);
+        gm_var parts[2] = { free_part,
+                            gm_clamp(tape, log_part, -GM_MADE_LOG_SCALE, GM_MADE_LOG_SCALE) };
         y = gm_concat(tape, parts, 2, 2);
     }
     r.raw = y;
@@ -287,12 +304,15 @@ gm_var gm_made_nll(gm_made_net *net, const gm_made_pass *r, int64_t n)
     gm_tape *tape = net->model->tape;
     const int64_t shape[2] = { n, net->columns };
     switch (net->o.kind) {
-    case GM_CONDITIONAL_BINARY: return gm_bce_with_logits(tape, r->raw, r->x);
-    case GM_CONDITIONAL_CATEGORICAL: return gm_cross_entropy(tape, r->raw, r->x);
+    case GM_CONDITIONAL_BINARY:
+        return gm_bce_with_logits(tape, r->raw, r->x);
+    case GM_CONDITIONAL_CATEGORICAL:
+        return gm_cross_entropy(tape, r->raw, r->x);
     case GM_CONDITIONAL_GAUSSIAN:
-        return gm_gaussian_nll(tape, gm_reshape(tape, gm_slice(tape, r->raw, 2, 0, 1), 2, shape),
-                               gm_scale(tape, gm_reshape(tape, gm_slice(tape, r->raw, 2, 1, 2), 2, shape), 2),
-                               r->x);
-    default: return mixture_nll(net, r, n);
+        return gm_gaussian_nll(
+            tape, gm_reshape(tape, gm_slice(tape, r->raw, 2, 0, 1), 2, shape),
+            gm_scale(tape, gm_reshape(tape, gm_slice(tape, r->raw, 2, 1, 2), 2, shape), 2), r->x);
+    default:
+        return mixture_nll(net, r, n);
     }
 }

@@ -1,14 +1,15 @@
-/* made_walk.c - along the order of a MADE: each column from its conditional, each hidden unit computed once, when all that it
- * sees is there.
+/* made_walk.c - along the order of a MADE: each column from its conditional, each hidden unit
+ * computed once, when all that it sees is there.
  *
- * At place k the columns at places 0 ... k-1 are there, so units of degree k are complete. What is not there yet is zero in the
- * arrays of values, so a unit is a plain product of its row of weights with what lies below it, and no mask is looked at:
- * inputs above its degree are still zero, and so are units. One row costs one pass.
+ * At place k the columns at places 0 ... k-1 are there, so units of degree k are complete. What is
+ * not there yet is zero in the arrays of values, so a unit is a plain product of its row of weights
+ * with what lies below it, and no mask is looked at: inputs above its degree are still zero, and so
+ * are units. One row costs one pass.
  */
 #include <math.h>
 #include <string.h>
 
-#include "models/model.h"
+#include "models/family.h"
 
 gm_status gm_made_walk_begin(gm_made_net *net)
 {
@@ -30,7 +31,8 @@ void gm_made_walk_end(gm_made_net *net)
     gm_context_free(net->model->ctx, net->place, (size_t)net->places * sizeof *net->place);
 }
 
-/* Sixteen sums side by side, so that the compiler keeps them in vectors; their order does not hang on anything but n. */
+/* Sixteen sums side by side, so that the compiler keeps them in vectors; their order does not hang
+ * on anything but n. */
 static float dot(const float *a, const float *b, int64_t n)
 {
     enum { LANES = 16 };
@@ -48,13 +50,20 @@ static float activate(const gm_made_net *net, float a)
 {
     const double x = (double)a;
     switch (net->o.activation) {
-    case GM_ACTIVATION_RELU: return a > 0 ? a : 0;
-    case GM_ACTIVATION_LEAKY_RELU: return a > 0 ? a : (float)(net->slope * x);
-    case GM_ACTIVATION_ELU: return a > 0 ? a : (float)(net->slope * expm1(x));
-    case GM_ACTIVATION_TANH: return (float)tanh(x);
-    case GM_ACTIVATION_SIGMOID: return (float)(1 / (1 + exp(-x)));
-    case GM_ACTIVATION_SOFTPLUS: return (float)(fmax(x, 0) + log1p(exp(-fabs(x))));
-    default: return a;
+    case GM_ACTIVATION_RELU:
+        return a > 0 ? a : 0;
+    case GM_ACTIVATION_LEAKY_RELU:
+        return a > 0 ? a : (float)(net->slope * x);
+    case GM_ACTIVATION_ELU:
+        return a > 0 ? a : (float)(net->slope * expm1(x));
+    case GM_ACTIVATION_TANH:
+        return (float)tanh(x);
+    case GM_ACTIVATION_SIGMOID:
+        return (float)(1 / (1 + exp(-x)));
+    case GM_ACTIVATION_SOFTPLUS:
+        return (float)(fmax(x, 0) + log1p(exp(-fabs(x))));
+    default:
+        return a;
     }
 }
 
@@ -82,7 +91,8 @@ typedef struct state {
     const int64_t *list[GM_MADE_MAX_LAYERS];
     int64_t next[GM_MADE_MAX_LAYERS]; /* how many of the list are there */
     /* Of each layer and of the outputs; seen: the connectivity weights, or NULL. */
-    const float *weight[GM_MADE_MAX_LAYERS + 1], *seen[GM_MADE_MAX_LAYERS + 1], *bias[GM_MADE_MAX_LAYERS + 1];
+    const float *weight[GM_MADE_MAX_LAYERS + 1], *seen[GM_MADE_MAX_LAYERS + 1],
+        *bias[GM_MADE_MAX_LAYERS + 1];
     const float *direct, *direct_seen; /* or NULL */
     const int64_t *degrees[GM_MADE_MAX_LAYERS];
 } state;
@@ -151,23 +161,27 @@ static void output_bias(const gm_made_net *net, const state *s, int64_t column, 
     const int32_t top = net->o.layers;
     for (int64_t c = 0; c < net->width; c++) {
         const int64_t o = column * net->width + c;
-        bias[c] = s->bias[top][o] + connected(s->seen[top], s, top, o) + connected(s->direct_seen, s, 0, o);
+        bias[c] = s->bias[top][o] + connected(s->seen[top], s, top, o) +
+                  connected(s->direct_seen, s, 0, o);
     }
 }
 
 /* The raw conditional of a column in row r. */
-static void conditional(const gm_made_net *net, const state *s, int64_t column, const float *bias, int64_t r,
-                        float *raw)
+static void conditional(const gm_made_net *net, const state *s, int64_t column, const float *bias,
+                        int64_t r, float *raw)
 {
     const int32_t top = net->o.layers;
-    const int64_t logs = net->o.kind < GM_CONDITIONAL_GAUSSIAN ? net->width
+    const int64_t logs = net->o.kind < GM_CONDITIONAL_GAUSSIAN    ? net->width
                          : net->o.kind == GM_CONDITIONAL_GAUSSIAN ? 1
-                                                               : net->width / 3 * 2;
+                                                                  : net->width / 3 * 2;
     for (int64_t c = 0; c < net->width; c++) {
         const int64_t o = column * net->width + c;
         float a = bias[c];
-        if (top) a += dot(s->weight[top] + o * s->size[top], s->value[top] + r * s->size[top], s->reach[top]);
-        if (s->direct) a += dot(s->direct + o * s->size[0], s->value[0] + r * s->size[0], s->reach[0]);
+        if (top)
+            a += dot(s->weight[top] + o * s->size[top], s->value[top] + r * s->size[top],
+                     s->reach[top]);
+        if (s->direct)
+            a += dot(s->direct + o * s->size[0], s->value[0] + r * s->size[0], s->reach[0]);
         raw[c] = c < logs ? a : (float)fmin(fmax((double)a, -GM_MADE_LOG_SCALE), GM_MADE_LOG_SCALE);
     }
 }
@@ -207,10 +221,14 @@ void gm_made_walk_rows(gm_made_net *net, float *rows, const int64_t *which, int6
             const int given = known && known[r * size + column];
             if (!given || log_known) conditional(net, &s, column, bias, r, raw);
             if (given && log_known)
-                log_known[r] += gm_conditional_log_prob(net->o.kind, net->width, raw, (double)row[column]);
-            if (!given && draw) row[column] = gm_conditional_next(net->model->rng, net->o.kind, net->width, raw);
-            if (net->classes > 1) in[column * net->classes + (int64_t)row[column]] = 1;
-            else in[column] = row[column];
+                log_known[r] +=
+                    gm_conditional_log_prob(net->o.kind, net->width, raw, (double)row[column]);
+            if (!given && draw)
+                row[column] = gm_conditional_next(net->model->rng, net->o.kind, net->width, raw);
+            if (net->classes > 1)
+                in[column * net->classes + (int64_t)row[column]] = 1;
+            else
+                in[column] = row[column];
         }
         for (int64_t i = end - net->classes; i < end; i++) s.there[0][i] = 1;
         if (end > s.reach[0]) s.reach[0] = end;

@@ -1,8 +1,9 @@
-/* mixing.c - have Markov chains of bits come together? Split R-hat (Gelman et al. 2013, section 11.4) and the effective sample size
- * (Vehtari, Gelman, Simpson, Carpenter and Buerkner 2021, equations 10 to 13). */
+/* mixing.c - have Markov chains of bits come together? Split R-hat (Gelman et al. 2013,
+ * section 11.4) and the effective sample size (Vehtari, Gelman, Simpson, Carpenter and Buerkner
+ * 2021, equations 10 to 13). */
 #include <math.h>
 
-#include "models/model.h"
+#include "models/family.h"
 
 /* Half a chain: `n` draws from `first` on. */
 typedef struct half {
@@ -23,7 +24,8 @@ static double mean_of(half h, int64_t n)
     return (double)ones / (double)n;
 }
 
-/* 1/n sum_t (s_t - m)(s_(t + lag) - m): for bits only what is on, and the ends, need to be counted. */
+/* 1/n sum_t (s_t - m)(s_(t + lag) - m): for bits only what is on, and the ends, need to be counted.
+ */
 static double covariance(half h, int64_t n, int64_t lag, double m)
 {
     int64_t both = 0, early = 0, late = 0;
@@ -55,7 +57,8 @@ void gm_mixing(const uint8_t *draws, int64_t chains, int64_t samples, int64_t st
     *r_hat = within > 0 ? sqrt(whole / within) : INFINITY;
     *ess = 1;
     if (!(within > 0)) return;
-    /* Autocorrelations in pairs, rho_2k + rho_(2k+1), as long as they are positive, and never above the pair before (Geyer 1992). */
+    /* Autocorrelations in pairs, rho_2k + rho_(2k+1), as long as they are positive, and never above
+     * the pair before (Geyer 1992). */
     double sum = 0, before = INFINITY;
     for (int64_t lag = 0; lag + 1 < n; lag += 2) {
         double pair = 0;

@@ -1,5 +1,5 @@
 /* model.c - the shared verbs but for fit (fit.c) and files (model_file.c). */
-#include "models/model.h"
+#include "models/family.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -76,7 +76,8 @@ gm_status gm_model_bind(gm_model *model, gm_optimizer **slot, gm_optimizer *opti
                              "%s: the optimizer is bound to %lld parameters already; the model "
                              "binds it to its own",
                              model->family->name, (long long)gm_optimizer_params(*slot)));
-    /* Binding comes last: a failure before it leaves the host's optimizer unbound, and binding does all or nothing. */
+    /* Binding comes last: a failure before it leaves the host's optimizer unbound, and binding does
+     * all or nothing. */
     GM_TRY(gm_optimizer_set_undo(*slot, 1));
     GM_TRY(gm_optimizer_add(*slot, params));
 out:
@@ -200,8 +201,8 @@ gm_status gm_model_descend(gm_model *model, const gm_batch *batch, gm_metrics *m
     GM_TRY(gm_backward(model->tape, loss, model->params));
     status = gm_optimizer_step(model->optimizer);
     if (status == GM_E_NUMERIC)
-        status = step_back(model, "the norm of the gradient",
-                           gm_params_gradient_norm(model->params));
+        status =
+            step_back(model, "the norm of the gradient", gm_params_gradient_norm(model->params));
 out:
     return status;
 }
@@ -225,7 +226,8 @@ gm_status gm_model_step_batch(gm_model *model, const gm_batch *batch, gm_metrics
     if (status) return status;
     status = model->family->step ? model->family->step(model, batch, metrics)
                                  : gm_model_descend(model, batch, metrics);
-    if (!status) model->steps++;
+    if (!status)
+        model->steps++;
     else if (model->before)
         (void)gm_params_write(model->state, model->before, gm_params_elements(model->state));
     return status;
@@ -263,10 +265,9 @@ gm_status gm_model_evaluate(gm_model *model, gm_dataset *data, int64_t batch, in
                              model->family->name, data ? "given" : "NULL", (long long)batch,
                              (long long)limit);
     if (gm_dataset_row_size(data) != model->row_size)
-        return gm_model_fail(model->ctx, GM_E_SHAPE,
-                             "%s: evaluate: rows have %lld values, the model's have %lld",
-                             model->family->name, (long long)gm_dataset_row_size(data),
-                             (long long)model->row_size);
+        return gm_model_fail(
+            model->ctx, GM_E_SHAPE, "%s: evaluate: rows have %lld values, the model's have %lld",
+            model->family->name, (long long)gm_dataset_row_size(data), (long long)model->row_size);
     gm_status status = gm_model_check_labels(model, data, "evaluate");
     if (status) return status;
     int64_t rows = gm_dataset_rows(data);
@@ -276,7 +277,8 @@ gm_status gm_model_evaluate(gm_model *model, gm_dataset *data, int64_t batch, in
                              model->family->name);
     if (batch > rows) batch = rows;
     size_t bytes = (size_t)batch * (size_t)model->row_size * sizeof(float);
-    size_t index_bytes = (size_t)batch * sizeof(int64_t), label_bytes = (size_t)batch * sizeof(float);
+    size_t index_bytes = (size_t)batch * sizeof(int64_t),
+           label_bytes = (size_t)batch * sizeof(float);
     float *buffer = gm_context_allocate(model->ctx, bytes);
     int64_t *index = gm_context_allocate(model->ctx, index_bytes);
     float *labels = NULL;
@@ -300,8 +302,10 @@ gm_status gm_model_evaluate(gm_model *model, gm_dataset *data, int64_t batch, in
         gm_model_record(model, GM_TAPE_CONSTANT);
         GM_TRY(model->family->loss(model, &b, &loss, &m));
         for (int32_t i = 0; i < m.count; i++) {
-            if (done) m.metric[i].value = m.metric[i].value * (double)n + total.metric[i].value;
-            else m.metric[i].value *= (double)n;
+            if (done)
+                m.metric[i].value = m.metric[i].value * (double)n + total.metric[i].value;
+            else
+                m.metric[i].value *= (double)n;
         }
         total = m;
         done += n;
@@ -337,7 +341,7 @@ gm_status gm_model_sample(gm_tensor **out, gm_model *model, int64_t count)
     if (!model) return GM_E_INVALID;
     if (!out || count < 1)
         return gm_model_fail(model->ctx, GM_E_INVALID,
-                             "%s: sample: count is %lld, at least 1 is wanted%s",
+                             "%s: sample: count is %lld, expected at least 1%s",
                              model->family->name, (long long)count, out ? "" : "; out is NULL");
     if (!gm_model_supports(model, GM_VERB_SAMPLE)) return lacks(model, "sample");
     gm_status status;

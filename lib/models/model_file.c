@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "models/model.h"
+#include "models/family.h"
 
 #define FORMAT 1
 
@@ -21,33 +21,40 @@ gm_status gm_model_get_small(gm_archive *archive, const char *key, int32_t *out)
     return status;
 }
 
-gm_status gm_model_put_fields(gm_archive *archive, const char *prefix, const gm_model_field *fields, size_t count,
-                              const void *from)
+gm_status gm_model_put_fields(gm_archive *archive, const char *prefix, const gm_model_field *fields,
+                              size_t count, const void *from)
 {
     char key[64];
     gm_status status = GM_OK;
     for (size_t i = 0; i < count; i++) {
         const void *at = (const char *)from + fields[i].offset;
         (void)snprintf(key, sizeof key, "%s%s", prefix, fields[i].name);
-        if (fields[i].kind == GM_FIELD_REAL) GM_TRY(gm_archive_set_real(archive, key, *(const double *)at));
-        else if (fields[i].kind == GM_FIELD_SMALL) GM_TRY(gm_archive_set_int(archive, key, *(const int32_t *)at));
-        else GM_TRY(gm_archive_set_int(archive, key, *(const int64_t *)at)); /* bits: the same ones */
+        if (fields[i].kind == GM_FIELD_REAL)
+            GM_TRY(gm_archive_set_real(archive, key, *(const double *)at));
+        else if (fields[i].kind == GM_FIELD_SMALL)
+            GM_TRY(gm_archive_set_int(archive, key, *(const int32_t *)at));
+        else
+            GM_TRY(
+                gm_archive_set_int(archive, key, *(const int64_t *)at)); /* bits: the same ones */
     }
 out:
     return status;
 }
 
-gm_status gm_model_get_fields(gm_archive *archive, const char *prefix, const gm_model_field *fields, size_t count,
-                              void *into)
+gm_status gm_model_get_fields(gm_archive *archive, const char *prefix, const gm_model_field *fields,
+                              size_t count, void *into)
 {
     char key[64];
     gm_status status = GM_OK;
     for (size_t i = 0; i < count; i++) {
         void *at = (char *)into + fields[i].offset;
         (void)snprintf(key, sizeof key, "%s%s", prefix, fields[i].name);
-        if (fields[i].kind == GM_FIELD_REAL) GM_TRY(gm_archive_get_real(archive, key, at));
-        else if (fields[i].kind == GM_FIELD_SMALL) GM_TRY(gm_model_get_small(archive, key, at));
-        else GM_TRY(gm_archive_get_int(archive, key, at));
+        if (fields[i].kind == GM_FIELD_REAL)
+            GM_TRY(gm_archive_get_real(archive, key, at));
+        else if (fields[i].kind == GM_FIELD_SMALL)
+            GM_TRY(gm_model_get_small(archive, key, at));
+        else
+            GM_TRY(gm_archive_get_int(archive, key, at));
     }
 out:
     return status;
@@ -135,8 +142,10 @@ static gm_status find_family(const gm_family **out, gm_context *ctx, gm_archive 
             *out = families[i];
             return GM_OK;
         }
-    GM_TRY(gm_model_fail(ctx, GM_E_UNSUPPORTED, "load: %s holds a \"%.64s\", which this library "
-                         "does not know", path, name));
+    GM_TRY(gm_model_fail(ctx, GM_E_UNSUPPORTED,
+                         "load: %s holds a \"%.64s\", which this library "
+                         "does not know",
+                         path, name));
 out:
     return status;
 }

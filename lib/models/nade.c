@@ -1,11 +1,11 @@
-/* nade.c - the neural autoregressive distribution estimator (Larochelle and Murray 2011): the family, and its walk along one
- * order. */
+/* nade.c - the neural autoregressive distribution estimator (Larochelle and Murray 2011): the
+ * family, and its walk along one order. */
 #include <math.h>
 #include <string.h>
 
 #include "gm/layer_file.h"
 #include "gm/loss.h"
-#include "models/model.h"
+#include "models/family.h"
 
 #define MOST_ORDERS 4096
 
@@ -40,7 +40,8 @@ float *gm_nade_scratch(gm_nade_net *net, int64_t floats)
     if (floats <= net->room) return net->scratch;
     float *more = gm_context_allocate(ctx, (size_t)floats * sizeof *more);
     if (!more) {
-        (void)gm_model_fail(ctx, GM_E_NOMEM, "nade: no memory for %lld numbers of a batch", (long long)floats);
+        (void)gm_model_fail(ctx, GM_E_NOMEM, "nade: no memory for %lld numbers of a batch",
+                            (long long)floats);
         return NULL;
     }
     gm_context_free(ctx, net->scratch, (size_t)net->room * sizeof *more);
@@ -51,7 +52,7 @@ float *gm_nade_scratch(gm_nade_net *net, int64_t floats)
 
 static gm_status refuse(gm_context *ctx, const char *what, double value, const char *wanted)
 {
-    return gm_model_fail(ctx, GM_E_INVALID, "nade: %s is %.10g; %s is wanted", what, value, wanted);
+    return gm_model_fail(ctx, GM_E_INVALID, "nade: %s is %.10g; expected %s", what, value, wanted);
 }
 
 static gm_status check_sizes(gm_context *ctx, int64_t columns, const gm_nade_options *o)
@@ -60,7 +61,8 @@ static gm_status check_sizes(gm_context *ctx, int64_t columns, const gm_nade_opt
     if (o->hidden < 1) return refuse(ctx, "hidden", (double)o->hidden, "at least 1");
     if (o->kind < GM_CONDITIONAL_BINARY || o->kind > GM_CONDITIONAL_LAPLACE_MIXTURE ||
         o->kind == GM_CONDITIONAL_GAUSSIAN)
-        return refuse(ctx, "kind", o->kind, "binary, categorical or a mixture (of one component or more)");
+        return refuse(ctx, "kind", o->kind,
+                      "binary, categorical or a mixture (of one component or more)");
     if (o->kind == GM_CONDITIONAL_CATEGORICAL && (o->classes < 2 || o->classes > 1 << 24))
         return refuse(ctx, "classes", (double)o->classes, "2 to 2^24");
     const int mixture = o->kind > GM_CONDITIONAL_CATEGORICAL;
@@ -68,12 +70,16 @@ static gm_status check_sizes(gm_context *ctx, int64_t columns, const gm_nade_opt
         return refuse(ctx, "components", (double)o->components, "1 to 2^20");
     if (mixture && !(o->log_scale_bound > 0 && o->log_scale_bound <= 20))
         return refuse(ctx, "log_scale_bound", o->log_scale_bound, "above 0 and at most 20");
-    const int64_t each = mixture ? 3 * o->components : o->kind == GM_CONDITIONAL_CATEGORICAL ? o->classes : 1;
+    const int64_t each = mixture                                 ? 3 * o->components
+                         : o->kind == GM_CONDITIONAL_CATEGORICAL ? o->classes
+                                                                 : 1;
     const int64_t most = 2000000000;
     if (o->hidden > most || columns > most / o->hidden || each > most / (columns * o->hidden) ||
         (o->layers > 1 && o->hidden > most / o->hidden))
-        return gm_model_fail(ctx, GM_E_INVALID, "nade: %lld columns of %lld numbers and %lld hidden units are too many weights",
-                             (long long)columns, (long long)each, (long long)o->hidden);
+        return gm_model_fail(
+            ctx, GM_E_INVALID,
+            "nade: %lld columns of %lld numbers and %lld hidden units are too many weights",
+            (long long)columns, (long long)each, (long long)o->hidden);
     return GM_OK;
 }
 
@@ -87,17 +93,19 @@ static gm_status check_options(gm_context *ctx, int64_t columns, const gm_nade_o
     if (o->tied && (o->kind != GM_CONDITIONAL_BINARY || o->order_agnostic))
         return refuse(ctx, "tied", o->tied, "0 for what is not bits, or is order-agnostic,");
     if (o->order_agnostic && o->order)
-        return gm_model_fail(ctx, GM_E_INVALID, "nade: order is given, but the model is order-agnostic");
+        return gm_model_fail(ctx, GM_E_INVALID,
+                             "nade: order is given, but the model is order-agnostic");
     if (o->order_agnostic && (o->orders < 1 || o->orders > MOST_ORDERS))
         return refuse(ctx, "orders", (double)o->orders, "1 to 4096");
     if (o->layers < 1 || o->layers > (o->order_agnostic ? 2 : 1))
-        return refuse(ctx, "layers", o->layers, o->order_agnostic ? "1 or 2" : "1 (2 if order-agnostic)");
+        return refuse(ctx, "layers", o->layers,
+                      o->order_agnostic ? "1 or 2" : "1 (2 if order-agnostic)");
     return GM_OK;
 }
 
 /* A parameter into *slot and the model's set, uniform in +-range or, for range 0, zero. */
-static gm_status add(gm_nade *nade, gm_param **slot, const char *name, int32_t rank, const int64_t *shape,
-                     double range)
+static gm_status add(gm_nade *nade, gm_param **slot, const char *name, int32_t rank,
+                     const int64_t *shape, double range)
 {
     gm_status status;
     GM_TRY(gm_param_create(slot, nade->model.ctx, name, rank, shape));
@@ -161,8 +169,8 @@ out:
     return status;
 }
 
-static gm_status create(gm_nade **out, gm_context *ctx, int64_t columns, const gm_nade_options *options,
-                        uint64_t seed)
+static gm_status create(gm_nade **out, gm_context *ctx, int64_t columns,
+                        const gm_nade_options *options, uint64_t seed)
 {
     gm_nade_options o = GM_NADE_OPTIONS_INIT;
     gm_status status = gm_options_read(ctx, "nade", &o, sizeof o, options);
@@ -173,12 +181,15 @@ static gm_status create(gm_nade **out, gm_context *ctx, int64_t columns, const g
     nade->model.ctx = ctx;
     nade->net.seed = seed;
     status = build(nade, &o, columns);
-    if (status) gm_nade_release(nade);
-    else *out = nade;
+    if (status)
+        gm_nade_release(nade);
+    else
+        *out = nade;
     return status;
 }
 
-gm_status gm_nade_create(gm_nade **out, gm_context *ctx, int64_t columns, const gm_nade_options *options)
+gm_status gm_nade_create(gm_nade **out, gm_context *ctx, int64_t columns,
+                         const gm_nade_options *options)
 {
     if (out) *out = NULL;
     if (!out || !ctx) return gm_model_fail(ctx, GM_E_INVALID, "nade: context or out is NULL");
@@ -189,10 +200,11 @@ static void destroy(gm_model *model)
 {
     gm_nade *nade = of(model);
     gm_context *ctx = model->ctx;
-    gm_param *const all[] = { nade->net.w, nade->net.c, nade->net.v, nade->net.b,
+    gm_param *const all[] = { nade->net.w,    nade->net.c,      nade->net.v,     nade->net.b,
                               nade->net.mask, nade->net.deep_w, nade->net.deep_c };
     gm_context_free(ctx, nade->net.scratch, (size_t)nade->net.room * sizeof(float));
-    gm_context_free(ctx, nade->net.orders, (size_t)(nade->net.order_count * model->row_size) * sizeof *nade->net.orders);
+    gm_context_free(ctx, nade->net.orders,
+                    (size_t)(nade->net.order_count * model->row_size) * sizeof *nade->net.orders);
     gm_order_forget(&nade->net.order, model);
     gm_model_close(model);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) gm_param_release(all[i]);
@@ -219,7 +231,7 @@ gm_nade *gm_nade_from_model(gm_model *model)
     return model && model->family == &gm_family_nade ? of(model) : NULL;
 }
 
-gm_status gm_nade_start(gm_nade *nade, gm_dataset *data)
+gm_status gm_nade_init_biases(gm_nade *nade, gm_dataset *data)
 {
     return nade ? gm_nade_fit_bias(&nade->net, data) : GM_E_INVALID;
 }
@@ -286,15 +298,19 @@ static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_me
     gm_tape *tape = model->tape;
     gm_var x, y, nll;
     gm_status status;
-    GM_TRY(gm_conditional_check(model, "loss", net->kind, net->width, 0, batch->rows, NULL, batch->count));
+    GM_TRY(gm_conditional_check(model, "loss", net->kind, net->width, 0, batch->rows, NULL,
+                                batch->count));
     if (nade->net.agnostic) {
         GM_TRY(gm_nade_masked_loss(&nade->net, batch, out));
     } else {
         GM_TRY(record(nade, batch, &x, &y));
-        if (net->kind == GM_CONDITIONAL_BINARY) nll = gm_mean(tape, gm_bce_with_logits(tape, y, x));
-        else if (net->kind == GM_CONDITIONAL_CATEGORICAL) nll = gm_mean(tape, gm_cross_entropy(tape, y, x));
-        else nll = gm_scale(tape, gm_sum(tape, gm_nade_log_probs(net, y, x, batch->count)),
-                            -1 / (double)batch->count);
+        if (net->kind == GM_CONDITIONAL_BINARY)
+            nll = gm_mean(tape, gm_bce_with_logits(tape, y, x));
+        else if (net->kind == GM_CONDITIONAL_CATEGORICAL)
+            nll = gm_mean(tape, gm_cross_entropy(tape, y, x));
+        else
+            nll = gm_scale(tape, gm_sum(tape, gm_nade_log_probs(net, y, x, batch->count)),
+                           -1 / (double)batch->count);
         *out = nll;
     }
     gm_metrics_add(metrics, "loss", gm_scalar(tape, *out));
@@ -327,8 +343,8 @@ static gm_status log_prob(gm_model *model, const gm_batch *batch, double *out)
 {
     gm_nade_net *net = &of(model)->net;
     if (!net->agnostic) return gm_autoregressive_score(model, batch, out);
-    const gm_status status = gm_conditional_check(model, "log_prob", net->kind, net->width, 0, batch->rows, NULL,
-                                                  batch->count);
+    const gm_status status = gm_conditional_check(model, "log_prob", net->kind, net->width, 0,
+                                                  batch->rows, NULL, batch->count);
     return status ? status : gm_nade_mean_log_prob(net, batch, out);
 }
 
@@ -359,15 +375,16 @@ static float choose(void *user, int64_t row, int64_t place, const float *conditi
     memcpy(raw, conditional, (size_t)net->width * sizeof *raw);
     gm_nade_bound(net, raw, 1);
     if (given)
-        c->log_known[row] += gm_conditional_log_prob(net->kind, net->width, raw, (double)c->rows[at]);
+        c->log_known[row] +=
+            gm_conditional_log_prob(net->kind, net->width, raw, (double)c->rows[at]);
     else
         c->rows[at] = gm_conditional_draw(net->kind, net->width, raw, inside(c->u[2 * at]),
                                           inside(c->u[2 * at + 1]));
     return c->rows[at];
 }
 
-static gm_status fill(gm_model *model, float *rows, const float *labels, const uint8_t *known, int64_t count,
-                      double *log_known, int draw)
+static gm_status fill(gm_model *model, float *rows, const float *labels, const uint8_t *known,
+                      int64_t count, double *log_known, int draw)
 {
     gm_nade *nade = of(model);
     const int64_t size = model->row_size;
@@ -375,10 +392,15 @@ static gm_status fill(gm_model *model, float *rows, const float *labels, const u
     (void)labels;
     for (int64_t done = 0, n; done < count; done += n) {
         n = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
-        chosen c = { nade, rows + done * size, known ? known + done * size : NULL,
-                     log_known ? log_known + done : NULL, NULL, NULL };
+        chosen c = { nade,
+                     rows + done * size,
+                     known ? known + done * size : NULL,
+                     log_known ? log_known + done : NULL,
+                     NULL,
+                     NULL };
         if (nade->net.agnostic) {
-            GM_TRY(gm_nade_walk_fill(&nade->net, nade->net.orders, c.rows, c.known, n, c.log_known, draw));
+            GM_TRY(gm_nade_walk_fill(&nade->net, nade->net.orders, c.rows, c.known, n, c.log_known,
+                                     draw));
             continue;
         }
         float *scratch = gm_nade_scratch(&nade->net, n * (2 * size + nade->net.width));

@@ -1,12 +1,13 @@
 /* nade_file.c - NADE in an archive: its options, its order, its weights. */
 #include "gm/layer_file.h"
-#include "models/model.h"
+#include "models/family.h"
 
 static const gm_model_field stored[] = {
-    GM_FIELD(gm_nade_options, kind), GM_FIELD(gm_nade_options, activation), GM_FIELD(gm_nade_options, hidden),
-    GM_FIELD(gm_nade_options, classes), GM_FIELD(gm_nade_options, components), GM_FIELD(gm_nade_options, tied),
-    GM_FIELD(gm_nade_options, order_agnostic), GM_FIELD(gm_nade_options, orders), GM_FIELD(gm_nade_options, layers),
-    GM_FIELD(gm_nade_options, log_scale_bound),
+    GM_FIELD(gm_nade_options, kind),           GM_FIELD(gm_nade_options, activation),
+    GM_FIELD(gm_nade_options, hidden),         GM_FIELD(gm_nade_options, classes),
+    GM_FIELD(gm_nade_options, components),     GM_FIELD(gm_nade_options, tied),
+    GM_FIELD(gm_nade_options, order_agnostic), GM_FIELD(gm_nade_options, orders),
+    GM_FIELD(gm_nade_options, layers),         GM_FIELD(gm_nade_options, log_scale_bound),
 };
 
 gm_status gm_nade_put(const gm_nade_net *net, gm_archive *archive)
@@ -33,25 +34,30 @@ out:
 }
 
 /* Has the file weights of the sizes that it speaks of? Before memory is taken for them. */
-static gm_status check_weights(gm_context *ctx, gm_archive *archive, int64_t columns, const gm_nade_options *o)
+static gm_status check_weights(gm_context *ctx, gm_archive *archive, int64_t columns,
+                               const gm_nade_options *o)
 {
-    const int64_t width = o->kind == GM_CONDITIONAL_CATEGORICAL ? o->classes : 3 * (o->components & 0xffffff);
+    const int64_t width =
+        o->kind == GM_CONDITIONAL_CATEGORICAL ? o->classes : 3 * (o->components & 0xffffff);
     int32_t rank;
     int64_t w[GM_MAX_RANK], b[GM_MAX_RANK];
     gm_status status;
     GM_TRY(gm_archive_get(archive, "nade.w", &rank, w, NULL));
-    int fits = rank >= 2 && w[0] == columns && w[rank - 1] == o->hidden && (rank < 3 || w[1] == o->classes);
+    int fits = rank >= 2 && w[0] == columns && w[rank - 1] == o->hidden &&
+               (rank < 3 || w[1] == o->classes);
     GM_TRY(gm_archive_get(archive, "nade.b", &rank, b, NULL));
     fits = fits && rank >= 1 && b[0] == columns && (rank < 2 || b[1] == width);
     if (!fits)
-        GM_TRY(gm_model_fail(ctx, GM_E_SHAPE, "load: nade.w and nade.b do not fit %lld columns and %lld hidden units",
-                             (long long)columns, (long long)o->hidden));
+        GM_TRY(
+            gm_model_fail(ctx, GM_E_SHAPE,
+                          "load: nade.w and nade.b do not fit %lld columns and %lld hidden units",
+                          (long long)columns, (long long)o->hidden));
 out:
     return status;
 }
 
-gm_status gm_nade_get(gm_nade_options *o, int64_t **order, int64_t *columns, uint64_t *seed, gm_context *ctx,
-                      gm_archive *archive)
+gm_status gm_nade_get(gm_nade_options *o, int64_t **order, int64_t *columns, uint64_t *seed,
+                      gm_context *ctx, gm_archive *archive)
 {
     int64_t bits = 0;
     gm_status status;

@@ -1,12 +1,14 @@
-/* nade_order.c - NADE for all orders at once (Uria, Murray and Larochelle 2014): training with random masks, and walks along
- * any order, in which the first hidden layer's sums follow the mask column by column. */
+/* nade_order.c - NADE for all orders at once (Uria, Murray and Larochelle 2014): training with
+ * random masks, and walks along any order, in which the first hidden layer's sums follow the mask
+ * column by column. */
 #include <math.h>
 #include <string.h>
 
-#include "models/model.h"
+#include "models/family.h"
 
-/* mask: 1 where a row's value is seen, d - 1 of them; weight: D / (D - d + 1) elsewhere. The cuts of the rows of a
- * batch are spread evenly from a common random start: each is uniform, and together they vary less. */
+/* mask: 1 where a row's value is seen, d - 1 of them; weight: D / (D - d + 1) elsewhere. The cuts
+ * of the rows of a batch are spread evenly from a common random start: each is uniform, and
+ * together they vary less. */
 static void draw_masks(const gm_nade_net *net, int64_t count, float *mask, float *weight)
 {
     const int64_t size = net->columns;
@@ -34,7 +36,8 @@ static void draw_masks(const gm_nade_net *net, int64_t count, float *mask, float
 static gm_var record(const gm_nade_net *net, gm_var x, gm_var mask, int64_t count)
 {
     gm_tape *tape = net->model->tape;
-    const int64_t size = net->columns, units = net->hidden, classes = net->classes ? net->classes : 1;
+    const int64_t size = net->columns, units = net->hidden,
+                  classes = net->classes ? net->classes : 1;
     const int64_t flat[2] = { count, size * classes }, column[3] = { count, size, 1 },
                   w_flat[2] = { size * classes, units }, v_flat[2] = { size * net->width, units },
                   b_flat[1] = { size * net->width }, full[3] = { count, size, net->width };
@@ -51,8 +54,9 @@ static gm_var record(const gm_nade_net *net, gm_var x, gm_var mask, int64_t coun
     if (net->layers > 1)
         h = gm_linear(tape, h, gm_parameter(tape, net->deep_w), gm_parameter(tape, net->deep_c),
                       net->activation, 0);
-    gm_var y = gm_linear(tape, h, gm_reshape(tape, gm_parameter(tape, net->v), 2, v_flat),
-                         gm_reshape(tape, gm_parameter(tape, net->b), 1, b_flat), GM_ACTIVATION_NONE, 0);
+    gm_var y =
+        gm_linear(tape, h, gm_reshape(tape, gm_parameter(tape, net->v), 2, v_flat),
+                  gm_reshape(tape, gm_parameter(tape, net->b), 1, b_flat), GM_ACTIVATION_NONE, 0);
     return net->kind == GM_CONDITIONAL_BINARY ? y : gm_reshape(tape, y, 3, full);
 }
 
@@ -63,7 +67,8 @@ gm_status gm_nade_masked_loss(gm_nade_net *net, const gm_batch *batch, gm_var *l
     float *mask = gm_nade_scratch(net, 2 * count * size), *weight = mask + count * size;
     if (!mask) return GM_E_NOMEM;
     draw_masks(net, count, mask, weight);
-    gm_var x = gm_input_array(tape, 2, shape, batch->rows), m = gm_input_array(tape, 2, shape, mask);
+    gm_var x = gm_input_array(tape, 2, shape, batch->rows),
+           m = gm_input_array(tape, 2, shape, mask);
     gm_var log_p = gm_nade_log_probs(net, record(net, x, m, count), x, count);
     log_p = gm_mul(tape, log_p, gm_input_array(tape, 2, shape, weight));
     *loss = gm_scale(tape, gm_sum(tape, log_p), -1 / (double)count);
@@ -71,7 +76,8 @@ gm_status gm_nade_masked_loss(gm_nade_net *net, const gm_batch *batch, gm_var *l
 }
 
 /* Conditionals of one column, [n, P], for states a [n, H]; on the tape until its next reset. */
-static gm_status look(gm_nade_net *net, const float *a, int64_t count, int64_t column, const float **out)
+static gm_status look(gm_nade_net *net, const float *a, int64_t count, int64_t column,
+                      const float **out)
 {
     gm_tape *tape = net->model->tape;
     const int64_t shape[2] = { count, net->hidden }, v_shape[2] = { net->width, net->hidden };
@@ -82,15 +88,16 @@ static gm_status look(gm_nade_net *net, const float *a, int64_t count, int64_t c
                       net->activation, 0);
     gm_var v = gm_slice(tape, gm_parameter(tape, net->v), 0, column, column + 1);
     gm_var b = gm_slice(tape, gm_parameter(tape, net->b), 0, column, column + 1);
-    gm_var y = gm_linear(tape, h, gm_reshape(tape, v, 2, v_shape), gm_reshape(tape, b, 1, &net->width),
-                         GM_ACTIVATION_NONE, 0);
+    gm_var y = gm_linear(tape, h, gm_reshape(tape, v, 2, v_shape),
+                         gm_reshape(tape, b, 1, &net->width), GM_ACTIVATION_NONE, 0);
     *out = gm_value(tape, y);
     return gm_tape_status(tape);
 }
 
 #define CHUNK 16 /* a loop of fixed length becomes vectors without further switches */
 
-static void add_scaled(float *restrict a, const float *restrict w, const float *restrict m, float x, int64_t n)
+static void add_scaled(float *restrict a, const float *restrict w, const float *restrict m, float x,
+                       int64_t n)
 {
     int64_t j = 0;
     for (; j + CHUNK <= n; j += CHUNK)
@@ -155,8 +162,8 @@ static int any(const uint8_t *known, int64_t count, int64_t size, int64_t column
 }
 
 /* What is known comes first in each row, in the order; then the others, in the order. */
-gm_status gm_nade_walk_fill(gm_nade_net *net, const int64_t *order, float *rows, const uint8_t *known,
-                            int64_t count, double *log_known, int draw)
+gm_status gm_nade_walk_fill(gm_nade_net *net, const int64_t *order, float *rows,
+                            const uint8_t *known, int64_t count, double *log_known, int draw)
 {
     const int64_t size = net->columns, width = net->width;
     float *a = begin(net, count), *own;
@@ -173,10 +180,11 @@ gm_status gm_nade_walk_fill(gm_nade_net *net, const int64_t *order, float *rows,
                 float *x = rows + r * size + column;
                 if ((known && known[r * size + column]) == pass) continue;
                 if (pass)
-                    *x = gm_conditional_next(net->model->rng, net->kind, width, conditional(net, y, r, own));
+                    *x = gm_conditional_next(net->model->rng, net->kind, width,
+                                             conditional(net, y, r, own));
                 else if (log_known)
-                    log_known[r] += gm_conditional_log_prob(net->kind, width, conditional(net, y, r, own),
-                                                            (double)*x);
+                    log_known[r] += gm_conditional_log_prob(
+                        net->kind, width, conditional(net, y, r, own), (double)*x);
                 see(net, a + r * net->hidden, *x, column);
             }
         }
@@ -219,14 +227,16 @@ gm_status gm_nade_mean_log_prob(gm_nade_net *net, const gm_batch *batch, double 
         n = batch->count - done < GM_MODEL_GROUP ? batch->count - done : GM_MODEL_GROUP;
         for (int64_t k = 0; k < net->order_count; k++) {
             memset(one, 0, sizeof one);
-            GM_TRY(gm_nade_walk_raw(net, net->orders + k * size, batch->rows + done * size, n, NULL, one));
+            GM_TRY(gm_nade_walk_raw(net, net->orders + k * size, batch->rows + done * size, n, NULL,
+                                    one));
             for (int64_t i = 0; i < n; i++) {
                 const double top = k && most[i] > one[i] ? most[i] : one[i];
                 sum[i] = isinf(top) ? 0 : (k ? sum[i] * exp(most[i] - top) : 0) + exp(one[i] - top);
                 most[i] = top;
             }
         }
-        for (int64_t i = 0; i < n; i++) out[done + i] = most[i] + log(sum[i] / (double)net->order_count);
+        for (int64_t i = 0; i < n; i++)
+            out[done + i] = most[i] + log(sum[i] / (double)net->order_count);
     }
 out:
     return status;

@@ -1,4 +1,5 @@
-/* neural_ar.c - neural autoregressive networks: hidden groups of the values so far, used by every later prediction. */
+/* neural_ar.c - neural autoregressive networks: hidden groups of the values so far, used by every
+ * later prediction. */
 #include "gm/neural_ar.h"
 
 #include <math.h>
@@ -8,7 +9,7 @@
 #include "gm/loss.h"
 #include "gm/mask.h"
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/family.h"
 
 #define LOG_DEVIATION 10.0 /* limit of a real value's log deviation */
 #define LEAK 0.01
@@ -21,8 +22,10 @@ struct gm_neural_ar {
     int64_t width;   /* outputs of a column */
     gm_param *in_weight, *in_bias, *out_weight, *out_bias, *direct;
     gm_order order;
-    float *degrees; /* of inputs, units and outputs, one after the other: the place, counted from 1 */
-    /* Of the walk: inputs so far that are not zero and their places among the inputs, the groups so far, one conditional. */
+    float
+        *degrees; /* of inputs, units and outputs, one after the other: the place, counted from 1 */
+    /* Of the walk: inputs so far that are not zero and their places among the inputs, the groups so
+     * far, one conditional. */
     float *on_value, *unit, *raw;
     int64_t *on;
 };
@@ -50,30 +53,34 @@ static double slope_of(const gm_neural_ar *ar)
 static gm_status check_options(gm_context *ctx, int64_t columns, const gm_neural_ar_options *o)
 {
     if (columns < 1)
-        return gm_model_fail(ctx, GM_E_INVALID, "neural_ar: columns is %lld, at least 1 is wanted",
+        return gm_model_fail(ctx, GM_E_INVALID, "neural_ar: columns is %lld, expected at least 1",
                              (long long)columns);
     if (o->kind < GM_CONDITIONAL_BINARY || o->kind > GM_CONDITIONAL_GAUSSIAN)
         return gm_model_fail(ctx, GM_E_INVALID,
-                             "neural_ar: kind is %d; binary, categorical or Gaussian is wanted", (int)o->kind);
+                             "neural_ar: kind is %d; binary, expected categorical or Gaussian",
+                             (int)o->kind);
     if (o->direct != 0 && o->direct != 1)
-        return gm_model_fail(ctx, GM_E_INVALID, "neural_ar: direct is %d, 0 or 1 is wanted", (int)o->direct);
+        return gm_model_fail(ctx, GM_E_INVALID, "neural_ar: direct is %d, expected 0 or 1",
+                             (int)o->direct);
     if (o->hidden < 1)
-        return gm_model_fail(ctx, GM_E_INVALID, "neural_ar: hidden is %lld, at least 1 is wanted",
+        return gm_model_fail(ctx, GM_E_INVALID, "neural_ar: hidden is %lld, expected at least 1",
                              (long long)o->hidden);
     if (o->kind == GM_CONDITIONAL_CATEGORICAL && (o->classes < 2 || o->classes > (1 << 24)))
-        return gm_model_fail(ctx, GM_E_INVALID, "neural_ar: classes is %lld, 2 to 2^24 is wanted",
+        return gm_model_fail(ctx, GM_E_INVALID, "neural_ar: classes is %lld, expected 2 to 2^24",
                              (long long)o->classes);
     if (o->activation <= GM_ACTIVATION_NONE || o->activation > GM_ACTIVATION_SOFTPLUS)
-        return gm_model_fail(ctx, GM_E_INVALID, "neural_ar: activation is %d, a GM_ACTIVATION_* but NONE is wanted",
+        return gm_model_fail(ctx, GM_E_INVALID,
+                             "neural_ar: activation is %d, expected a GM_ACTIVATION_* but NONE",
                              (int)o->activation);
     if (!(o->weight_decay >= 0) || isinf(o->weight_decay))
-        return gm_model_fail(ctx, GM_E_INVALID, "neural_ar: weight_decay is %g, at least 0 is wanted",
-                             o->weight_decay);
+        return gm_model_fail(ctx, GM_E_INVALID,
+                             "neural_ar: weight_decay is %g, expected at least 0", o->weight_decay);
     const int64_t classes = o->kind == GM_CONDITIONAL_CATEGORICAL ? o->classes : 2;
     if (columns >= 1 << 22 || columns > MOST / classes || columns > MOST / o->hidden)
-        return gm_model_fail(ctx, GM_E_INVALID,
-                             "neural_ar: %lld columns of %lld classes with %lld units are too many weights",
-                             (long long)columns, (long long)classes, (long long)o->hidden);
+        return gm_model_fail(
+            ctx, GM_E_INVALID,
+            "neural_ar: %lld columns of %lld classes with %lld units are too many weights",
+            (long long)columns, (long long)classes, (long long)o->hidden);
     return GM_OK;
 }
 
@@ -136,7 +143,8 @@ static gm_status add_walk(gm_neural_ar *ar)
                              (long long)columns);
     float *degree = ar->degrees;
     for (int part = 0; part < 3; part++)
-        for (int64_t i = 0; i < columns * group[part]; i++) *degree++ = (float)(i / group[part] + 1);
+        for (int64_t i = 0; i < columns * group[part]; i++)
+            *degree++ = (float)(i / group[part] + 1);
     return GM_OK;
 }
 
@@ -172,8 +180,10 @@ gm_status gm_neural_ar_create(gm_neural_ar **out, gm_context *ctx, int64_t colum
     status = build(ar, columns);
     ar->o.order = NULL; /* the host's, as the optimizer is the model's now */
     ar->o.optimizer = NULL;
-    if (status) gm_neural_ar_release(ar);
-    else *out = ar;
+    if (status)
+        gm_neural_ar_release(ar);
+    else
+        *out = ar;
     return status;
 }
 
@@ -183,7 +193,8 @@ static void destroy(gm_model *model)
     gm_context *ctx = model->ctx;
     const int64_t columns = model->row_size;
     gm_context_free(ctx, ar->degrees,
-                    (size_t)(columns * (ar->classes + ar->o.hidden + ar->width)) * sizeof *ar->degrees);
+                    (size_t)(columns * (ar->classes + ar->o.hidden + ar->width)) *
+                        sizeof *ar->degrees);
     gm_context_free(ctx, ar->on_value, (size_t)columns * sizeof *ar->on_value);
     gm_context_free(ctx, ar->on, (size_t)columns * sizeof *ar->on);
     gm_context_free(ctx, ar->unit, (size_t)(columns * ar->o.hidden) * sizeof *ar->unit);
@@ -248,8 +259,9 @@ static gm_status record(gm_neural_ar *ar, const gm_batch *batch, recorded *r)
                             gm_parameter(tape, ar->out_bias), of_output, of_unit, 1,
                             GM_ACTIVATION_NONE, 0);
     if (ar->direct)
-        r->y = gm_add(tape, r->y, gm_masked_linear(tape, in, gm_parameter(tape, ar->direct), GM_NO_VAR,
-                                                   of_output, of_input, 1, GM_ACTIVATION_NONE, 0));
+        r->y = gm_add(tape, r->y,
+                      gm_masked_linear(tape, in, gm_parameter(tape, ar->direct), GM_NO_VAR,
+                                       of_output, of_input, 1, GM_ACTIVATION_NONE, 0));
     status = gm_tape_status(tape);
 out:
     return status;
@@ -283,7 +295,8 @@ static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_me
     gm_param *weights[] = { ar->in_weight, ar->out_weight, ar->direct };
     recorded r;
     gm_status status;
-    GM_TRY(gm_conditional_check(model, "loss", ar->o.kind, ar->width, 0, batch->rows, NULL, batch->count));
+    GM_TRY(gm_conditional_check(model, "loss", ar->o.kind, ar->width, 0, batch->rows, NULL,
+                                batch->count));
     GM_TRY(record(ar, batch, &r));
     *out = gm_mean(tape, record_nll(ar, &r));
     gm_metrics_add(metrics, "loss", gm_scalar(tape, *out));
@@ -348,12 +361,18 @@ static double of_units(const float *restrict w, const float *restrict h, int64_t
 static double activate(const gm_neural_ar *ar, double a)
 {
     switch (ar->o.activation) {
-    case GM_ACTIVATION_RELU: return a > 0 ? a : 0;
-    case GM_ACTIVATION_LEAKY_RELU: return a > 0 ? a : slope_of(ar) * a;
-    case GM_ACTIVATION_ELU: return a > 0 ? a : slope_of(ar) * expm1(a);
-    case GM_ACTIVATION_TANH: return tanh(a);
-    case GM_ACTIVATION_SIGMOID: return 1 / (1 + exp(-a));
-    default: return fmax(a, 0) + log1p(exp(-fabs(a)));
+    case GM_ACTIVATION_RELU:
+        return a > 0 ? a : 0;
+    case GM_ACTIVATION_LEAKY_RELU:
+        return a > 0 ? a : slope_of(ar) * a;
+    case GM_ACTIVATION_ELU:
+        return a > 0 ? a : slope_of(ar) * expm1(a);
+    case GM_ACTIVATION_TANH:
+        return tanh(a);
+    case GM_ACTIVATION_SIGMOID:
+        return 1 / (1 + exp(-a));
+    default:
+        return fmax(a, 0) + log1p(exp(-fabs(a)));
     }
 }
 
@@ -373,18 +392,22 @@ static void predict(gm_neural_ar *ar, int64_t k, int64_t count)
 }
 
 /* One row, place after place. */
-static void fill_row(gm_neural_ar *ar, float *row, const uint8_t *known, double *log_known, int draw)
+static void fill_row(gm_neural_ar *ar, float *row, const uint8_t *known, double *log_known,
+                     int draw)
 {
-    const int64_t columns = ar->model.row_size, inputs = columns * ar->classes, hidden = ar->o.hidden;
+    const int64_t columns = ar->model.row_size, inputs = columns * ar->classes,
+                  hidden = ar->o.hidden;
     int64_t count = 0;
     for (int64_t k = 0; k < columns; k++) {
         const int64_t column = gm_order_column(&ar->order, k);
         const int given = known && known[column];
         if (!given && !draw) return;
         predict(ar, k, count);
-        if (!given) row[column] = gm_conditional_next(ar->model.rng, ar->o.kind, ar->width, ar->raw);
+        if (!given)
+            row[column] = gm_conditional_next(ar->model.rng, ar->o.kind, ar->width, ar->raw);
         else if (log_known)
-            *log_known += gm_conditional_log_prob(ar->o.kind, ar->width, ar->raw, (double)row[column]);
+            *log_known +=
+                gm_conditional_log_prob(ar->o.kind, ar->width, ar->raw, (double)row[column]);
         const float x = row[column];
         if (ar->o.kind == GM_CONDITIONAL_CATEGORICAL) {
             ar->on[count++] = k * ar->classes + (int64_t)x;
@@ -393,8 +416,9 @@ static void fill_row(gm_neural_ar *ar, float *row, const uint8_t *known, double 
             ar->on[count++] = k;
         }
         for (int64_t u = k * hidden; u < (k + 1) * hidden; u++)
-            ar->unit[u] = (float)activate(ar, (double)gm_param_value(ar->in_bias)[u] +
-                                              of_values(ar, gm_param_value(ar->in_weight) + u * inputs, count));
+            ar->unit[u] = (float)activate(
+                ar, (double)gm_param_value(ar->in_bias)[u] +
+                        of_values(ar, gm_param_value(ar->in_weight) + u * inputs, count));
     }
 }
 
@@ -415,8 +439,8 @@ static gm_status order(gm_model *model, int64_t *out)
 }
 
 static const gm_model_field stored[] = {
-    GM_FIELD(gm_neural_ar_options, kind), GM_FIELD(gm_neural_ar_options, direct),
-    GM_FIELD(gm_neural_ar_options, hidden), GM_FIELD(gm_neural_ar_options, classes),
+    GM_FIELD(gm_neural_ar_options, kind),       GM_FIELD(gm_neural_ar_options, direct),
+    GM_FIELD(gm_neural_ar_options, hidden),     GM_FIELD(gm_neural_ar_options, classes),
     GM_FIELD(gm_neural_ar_options, activation), GM_FIELD(gm_neural_ar_options, weight_decay),
 };
 
@@ -446,7 +470,8 @@ static gm_status check_weight(gm_context *ctx, gm_archive *archive, int64_t colu
     if (rank != 2 || columns < 1 || hidden < 1 || classes < 1 || shape[0] % columns ||
         shape[1] % columns || shape[0] / columns != hidden || shape[1] / columns != classes)
         GM_TRY(gm_model_fail(ctx, GM_E_SHAPE,
-                             "load: neural_ar.hidden.weight does not fit %lld columns of %lld classes and %lld units",
+                             "load: neural_ar.hidden.weight does not fit %lld columns of %lld "
+                             "classes and %lld units",
                              (long long)columns, (long long)classes, (long long)hidden));
 out:
     return status;

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "gm/mask.h"
-#include "models/model.h"
+#include "models/family.h"
 
 gm_status gm_order_set(gm_order *order, gm_model *model, const int64_t *given)
 {
@@ -12,7 +12,8 @@ gm_status gm_order_set(gm_order *order, gm_model *model, const int64_t *given)
     if (status) return status;
     order->column = gm_context_allocate(model->ctx, bytes);
     if (!order->column)
-        return gm_model_fail(model->ctx, GM_E_NOMEM, "%s: no memory for the order", model->family->name);
+        return gm_model_fail(model->ctx, GM_E_NOMEM, "%s: no memory for the order",
+                             model->family->name);
     memcpy(order->column, given, bytes);
     return GM_OK;
 }
@@ -34,7 +35,8 @@ gm_status gm_order_rows(gm_order *order, gm_model *model, const float *rows, int
     if (order->room < count) {
         const size_t row = (size_t)size * sizeof *order->rows;
         float *more = (uint64_t)count <= SIZE_MAX / row
-                          ? gm_context_allocate(model->ctx, (size_t)count * row) : NULL;
+                          ? gm_context_allocate(model->ctx, (size_t)count * row)
+                          : NULL;
         if (!more)
             return gm_model_fail(model->ctx, GM_E_NOMEM, "%s: no memory for %lld rows",
                                  model->family->name, (long long)count);
@@ -49,7 +51,8 @@ gm_status gm_order_rows(gm_order *order, gm_model *model, const float *rows, int
     return GM_OK;
 }
 
-gm_status gm_order_put(const gm_order *order, gm_model *model, gm_archive *archive, const char *name)
+gm_status gm_order_put(const gm_order *order, gm_model *model, gm_archive *archive,
+                       const char *name)
 {
     const int64_t size = model->row_size;
     if (!order->column) return GM_OK;

@@ -6,7 +6,7 @@
 #include "gm/layer_file.h"
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/family.h"
 
 #define WALK_BYTES ((int64_t)32 << 20)  /* of activations that drawing keeps */
 #define SCORE_BYTES ((int64_t)64 << 20) /* of what scoring records at a time */
@@ -33,8 +33,8 @@ static int64_t width_of(const gm_model *model)
 
 static gm_status wrong(gm_context *ctx, const char *what, int64_t value, const char *wanted)
 {
-    return gm_model_fail(ctx, GM_E_INVALID, "pixelcnn: %s is %lld, %s is wanted", what, (long long)value,
-                         wanted);
+    return gm_model_fail(ctx, GM_E_INVALID, "pixelcnn: %s is %lld, expected %s", what,
+                         (long long)value, wanted);
 }
 
 static int odd(int64_t kernel)
@@ -47,7 +47,8 @@ static gm_status check(gm_context *ctx, int64_t height, int64_t width, const gm_
     if (height < 1 || height > 1024) return wrong(ctx, "height", height, "1 to 1024");
     if (width < 1 || width > 1024) return wrong(ctx, "width", width, "1 to 1024");
     if (o->gated != 0 && o->gated != 1) return wrong(ctx, "gated", o->gated, "0 or 1");
-    if (o->classes < 2 || o->classes > 65536) return wrong(ctx, "classes", o->classes, "2 to 65536");
+    if (o->classes < 2 || o->classes > 65536)
+        return wrong(ctx, "classes", o->classes, "2 to 65536");
     if (o->labels < 0 || o->labels > 65536) return wrong(ctx, "labels", o->labels, "0 to 65536");
     if (o->hidden < 1 || o->hidden > 4096) return wrong(ctx, "hidden", o->hidden, "1 to 4096");
     if (o->blocks < 0 || o->blocks > 1000) return wrong(ctx, "blocks", o->blocks, "0 to 1000");
@@ -71,8 +72,9 @@ out:
     return status;
 }
 
-/* Half the width of a layer's uniform weights. Inside they keep the variance of what passes the ReLU before them (He et al. 2015); the
- * blocks' last layers share it out, so that depth does not add up; the gated network's stay at 1/sqrt(fan in), as the logits do. */
+/* Half the width of a layer's uniform weights. Inside they keep the variance of what passes the
+ * ReLU before them (He et al. 2015); the blocks' last layers share it out, so that depth does not
+ * add up; the gated network's stay at 1/sqrt(fan in), as the logits do. */
 static double bound_of(const gm_pixelcnn *net, const gm_pixel_layer *l)
 {
     const double fan = (double)l->taps->count * (double)l->in;
@@ -84,7 +86,8 @@ static double bound_of(const gm_pixelcnn *net, const gm_pixel_layer *l)
 /* Biases, and what a label adds to them, start at zero. */
 static gm_status add_layer(gm_pixelcnn *net, gm_pixel_layer *l)
 {
-    const int64_t weight[3] = { l->taps->count, l->in, l->out }, label[2] = { net->o.labels, l->out };
+    const int64_t weight[3] = { l->taps->count, l->in, l->out },
+                  label[2] = { net->o.labels, l->out };
     const double bound = bound_of(net, l);
     gm_status status;
     GM_TRY(add(net, l, &l->weight, "weight", 3, weight));
@@ -136,8 +139,10 @@ gm_status gm_pixelcnn_create(gm_pixelcnn **out, gm_context *ctx, int64_t height,
     net->width = width;
     gm_pixelcnn_fill_taps(net);
     status = build(net);
-    if (status) gm_pixelcnn_release(net);
-    else *out = net;
+    if (status)
+        gm_pixelcnn_release(net);
+    else
+        *out = net;
     return status;
 }
 
@@ -229,7 +234,8 @@ static gm_var record_batch(gm_pixelcnn *net, const gm_batch *batch, gm_var *x)
     const int64_t flat[3] = { batch->count, net->model.row_size, net->o.classes };
     *x = gm_input_array(tape, 2, flat, batch->rows);
     gm_var labels = gm_model_label_var(tape, batch->labels, batch->count);
-    return gm_reshape(tape, record(tape, net, *x, labels, batch->count), net->o.classes == 2 ? 2 : 3, flat);
+    return gm_reshape(tape, record(tape, net, *x, labels, batch->count),
+                      net->o.classes == 2 ? 2 : 3, flat);
 }
 
 static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_metrics *metrics)
@@ -238,8 +244,8 @@ static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_me
     gm_tape *tape = model->tape;
     gm_var x;
     gm_status status;
-    GM_TRY(gm_conditional_check(model, "loss", kind_of(model), width_of(model), 0, batch->rows, NULL,
-                                batch->count));
+    GM_TRY(gm_conditional_check(model, "loss", kind_of(model), width_of(model), 0, batch->rows,
+                                NULL, batch->count));
     gm_var logits = record_batch(net, batch, &x);
     *out = gm_mean(tape, net->o.classes == 2 ? gm_bce_with_logits(tape, logits, x)
                                              : gm_cross_entropy(tape, logits, x));
@@ -273,7 +279,8 @@ static gm_status raw(gm_model *model, const gm_batch *batch, float *out)
     for (int64_t done = 0; done < batch->count;) {
         const int64_t n = batch->count - done < group ? batch->count - done : group;
         const gm_batch part = { .rows = batch->rows + done * model->row_size,
-                                .labels = batch->labels ? batch->labels + done : NULL, .count = n };
+                                .labels = batch->labels ? batch->labels + done : NULL,
+                                .count = n };
         gm_var x;
         gm_model_record(model, GM_TAPE_CONSTANT);
         gm_var logits = record_batch(net, &part, &x);
@@ -290,8 +297,8 @@ static int keeps(const gm_pixelcnn *net, const gm_pixel_layer *l)
     return l->taps != &net->one;
 }
 
-/* Memory for a walk over `n` images, cut out of one piece: the caches, the image (which the first layers share), the vertical
- * stack's row, patches. base NULL: only counts the floats. */
+/* Memory for a walk over `n` images, cut out of one piece: the caches, the image (which the first
+ * layers share), the vertical stack's row, patches. base NULL: only counts the floats. */
 static int64_t carve(gm_pixelcnn *net, int64_t n, float *base)
 {
     int64_t used = n * net->model.row_size, patch = 2 * net->o.hidden;
@@ -408,7 +415,7 @@ static gm_status order(gm_model *model, int64_t *out)
 }
 
 static const gm_model_field stored[] = {
-    GM_FIELD(gm_pixelcnn_options, gated), GM_FIELD(gm_pixelcnn_options, classes),
+    GM_FIELD(gm_pixelcnn_options, gated),  GM_FIELD(gm_pixelcnn_options, classes),
     GM_FIELD(gm_pixelcnn_options, labels), GM_FIELD(gm_pixelcnn_options, hidden),
     GM_FIELD(gm_pixelcnn_options, blocks), GM_FIELD(gm_pixelcnn_options, first_kernel),
     GM_FIELD(gm_pixelcnn_options, kernel), GM_FIELD(gm_pixelcnn_options, head),
@@ -446,7 +453,8 @@ static gm_status check_file(gm_context *ctx, gm_archive *archive, int64_t height
         (void)snprintf(name, sizeof name, "pixelcnn.%s.weight", l.name);
         GM_TRY(gm_archive_get(archive, name, &rank, shape, NULL));
         if (rank != 3 || shape[0] != l.taps->count || shape[1] != l.in || shape[2] != l.out)
-            GM_TRY(gm_model_fail(ctx, GM_E_SHAPE, "load: %s does not fit; [%lld, %lld, %lld] is wanted", name,
+            GM_TRY(gm_model_fail(ctx, GM_E_SHAPE,
+                                 "load: %s does not fit; expected [%lld, %lld, %lld]", name,
                                  (long long)l.taps->count, (long long)l.in, (long long)l.out));
     }
 out:

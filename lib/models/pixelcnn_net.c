@@ -1,10 +1,11 @@
-/* pixelcnn_net.c - the networks of PixelCNN: which layers there are, and how an image, or a pixel, goes through them. */
+/* pixelcnn_net.c - the networks of PixelCNN: which layers there are, and how an image, or a pixel,
+ * goes through them. */
 #include <stdio.h>
 #include <string.h>
 
 #include "gm/conv.h"
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/family.h"
 
 /* Layers of a block, in the order in which they are listed. */
 enum { IN, CONV, OUT, PLAIN };
@@ -25,7 +26,8 @@ int64_t gm_pixelcnn_layers(const gm_pixelcnn_options *o)
     return begin_of(o) + o->blocks * each_of(o) + 2;
 }
 
-static void set(gm_pixel_layer *l, const char *name, const gm_pixel_taps *taps, int64_t in, int64_t out)
+static void set(gm_pixel_layer *l, const char *name, const gm_pixel_taps *taps, int64_t in,
+                int64_t out)
 {
     (void)snprintf(l->name, sizeof l->name, "%s", name);
     l->taps = taps;
@@ -33,9 +35,11 @@ static void set(gm_pixel_layer *l, const char *name, const gm_pixel_taps *taps, 
     l->out = out;
 }
 
-void gm_pixelcnn_describe(const gm_pixelcnn_options *o, int64_t i, gm_pixel_layer *l, gm_pixelcnn *net)
+void gm_pixelcnn_describe(const gm_pixelcnn_options *o, int64_t i, gm_pixel_layer *l,
+                          gm_pixelcnn *net)
 {
-    const int64_t begin = begin_of(o), each = each_of(o), h = o->hidden, wide = o->gated ? h : 2 * h;
+    const int64_t begin = begin_of(o), each = each_of(o), h = o->hidden,
+                  wide = o->gated ? h : 2 * h;
     const int64_t block = (i - begin) / each, part = (i - begin) % each;
     static const char *const plain_name[PLAIN] = { "in", "conv", "out" };
     static const char *const gated_name[GATED] = { "vertical", "across", "horizontal", "out" };
@@ -51,8 +55,14 @@ void gm_pixelcnn_describe(const gm_pixelcnn_options *o, int64_t i, gm_pixel_laye
     } else if (i == end - 2) {
         set(l, "head", &net->one, wide, o->head);
     } else if (i < begin) {
-        set(l, !o->gated ? "first" : i ? "horizontal" : "vertical",
-            !o->gated ? &net->first : i ? &net->left : &net->above, 1, wide);
+        set(l,
+            !o->gated ? "first"
+            : i       ? "horizontal"
+                      : "vertical",
+            !o->gated ? &net->first
+            : i       ? &net->left
+                      : &net->above,
+            1, wide);
     } else {
         const int64_t *size = o->gated ? gated_size[part] : plain_size[part];
         set(l, "", o->gated ? gated_taps[part] : plain_taps[part], size[0], size[1]);
@@ -62,7 +72,8 @@ void gm_pixelcnn_describe(const gm_pixelcnn_options *o, int64_t i, gm_pixel_laye
 }
 
 /* Rows `top` to `bottom`, columns `left` to `right`; in the last row only up to `end`. */
-static void box(gm_pixel_taps *t, int64_t top, int64_t bottom, int64_t left, int64_t right, int64_t end)
+static void box(gm_pixel_taps *t, int64_t top, int64_t bottom, int64_t left, int64_t right,
+                int64_t end)
 {
     t->count = 0;
     for (int64_t i = top; i <= bottom; i++)
@@ -103,7 +114,8 @@ static void keep(const gm_pixel_look *look, const gm_pixel_layer *l, const float
                x + n * run, (size_t)run * sizeof *x);
 }
 
-/* The inputs under the taps of each new pixel, side by side: [n, 1, length, taps in]. Beyond the edges they are zero. */
+/* The inputs under the taps of each new pixel, side by side: [n, 1, length, taps in]. Beyond the
+ * edges they are zero. */
 static gm_var patches(const gm_pixel_look *look, const gm_pixel_layer *l)
 {
     const gm_pixelcnn *net = look->net;
@@ -122,8 +134,10 @@ static gm_var patches(const gm_pixel_look *look, const gm_pixel_layer *l)
     return gm_input_copy(look->tape, 4, shape, net->patch);
 }
 
-/* Layer i: act(W * f(x) + b) + skip, f = relu or nothing. x GM_NO_VAR: it is in the cache already. */
-static gm_var convolve(const gm_pixel_look *look, int64_t i, gm_var x, gm_var skip, int relu, int32_t act)
+/* Layer i: act(W * f(x) + b) + skip, f = relu or nothing. x GM_NO_VAR: it is in the cache already.
+ */
+static gm_var convolve(const gm_pixel_look *look, int64_t i, gm_var x, gm_var skip, int relu,
+                       int32_t act)
 {
     const gm_pixelcnn *net = look->net;
     const gm_pixel_layer *l = &net->layer[i];

@@ -1,12 +1,12 @@
-/* rbm.c - restricted Boltzmann machines: contrastive divergence, Gibbs sampling, free energies, the file. Their partition function is in
- * rbm_partition.c. */
+/* rbm.c - restricted Boltzmann machines: contrastive divergence, Gibbs sampling, free energies, the
+ * file. Their partition function is in rbm_partition.c. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "gm/layer_file.h"
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/family.h"
 
 struct gm_rbm {
     gm_model model; /* first */
@@ -25,21 +25,19 @@ static gm_rbm *of(gm_model *model)
     return (gm_rbm *)model;
 }
 
-static gm_status check_options(gm_context *ctx, int64_t visible, int64_t hidden, const gm_rbm_options *o)
+static gm_status check_options(gm_context *ctx, int64_t visible, int64_t hidden,
+                               const gm_rbm_options *o)
 {
     const gm_model_range whole[] = {
-        { "visible", visible, 1, INT32_MAX },
-        { "hidden", hidden, 1, INT32_MAX },
-        { "steps", o->steps, 1, 1000000000 },
-        { "persistent", o->persistent, 0, 1 },
-        { "chains", o->chains, 1, 1000000000 },
-        { "sample_steps", o->sample_steps, 1, 1000000000 },
+        { "visible", visible, 1, INT32_MAX },   { "hidden", hidden, 1, INT32_MAX },
+        { "steps", o->steps, 1, 1000000000 },   { "persistent", o->persistent, 0, 1 },
+        { "chains", o->chains, 1, 1000000000 }, { "sample_steps", o->sample_steps, 1, 1000000000 },
     };
     return gm_model_check_ranges(ctx, "rbm", whole, sizeof whole / sizeof *whole);
 }
 
-static gm_status make_param(gm_rbm *rbm, gm_param **out, gm_params *set, const char *name, int32_t rank,
-                            int64_t rows, int64_t columns)
+static gm_status make_param(gm_rbm *rbm, gm_param **out, gm_params *set, const char *name,
+                            int32_t rank, int64_t rows, int64_t columns)
 {
     const int64_t shape[2] = { rows, columns };
     gm_status status;
@@ -176,7 +174,7 @@ void gm_rbm_set_log_z(gm_rbm *rbm, double log_z)
     rbm->log_z_at = rbm->model.steps;
 }
 
-gm_status gm_rbm_start(gm_rbm *rbm, gm_dataset *data)
+gm_status gm_rbm_init_biases(gm_rbm *rbm, gm_dataset *data)
 {
     if (!rbm) return GM_E_INVALID;
     const int64_t n = rbm->model.row_size;
@@ -191,13 +189,15 @@ out:
 }
 
 /* Values from 0 to 1: bits, or probabilities in their place. */
-static gm_status check_rows(gm_rbm *rbm, const char *verb, const float *rows, int64_t n, const void *out)
+static gm_status check_rows(gm_rbm *rbm, const char *verb, const float *rows, int64_t n,
+                            const void *out)
 {
     const gm_status status = gm_model_check_arrays(&rbm->model, verb, rows, n, out);
-    return status ? status : gm_model_check_bits(&rbm->model, verb, 0, rows, n, rbm->model.row_size);
+    return status ? status
+                  : gm_model_check_bits(&rbm->model, verb, 0, rows, n, rbm->model.row_size);
 }
 
-gm_var gm_rbm_record_hidden(gm_tape *tape, gm_rbm *rbm, gm_var v)
+gm_var gm_rbm_apply_hidden(gm_tape *tape, gm_rbm *rbm, gm_var v)
 {
     if (!tape) return GM_NO_VAR;
     if (!rbm) return gm_tape_fail(tape, GM_E_INVALID, "rbm: hidden: rbm is NULL");
@@ -205,7 +205,7 @@ gm_var gm_rbm_record_hidden(gm_tape *tape, gm_rbm *rbm, gm_var v)
                      GM_ACTIVATION_NONE, 0);
 }
 
-gm_var gm_rbm_record_visible(gm_tape *tape, gm_rbm *rbm, gm_var h)
+gm_var gm_rbm_apply_visible(gm_tape *tape, gm_rbm *rbm, gm_var h)
 {
     if (!tape) return GM_NO_VAR;
     if (!rbm) return gm_tape_fail(tape, GM_E_INVALID, "rbm: visible: rbm is NULL");
@@ -213,14 +213,15 @@ gm_var gm_rbm_record_visible(gm_tape *tape, gm_rbm *rbm, gm_var h)
                   gm_parameter(tape, rbm->visible_bias));
 }
 
-gm_var gm_rbm_record_free_energy(gm_tape *tape, gm_rbm *rbm, gm_var v)
+gm_var gm_rbm_apply_free_energy(gm_tape *tape, gm_rbm *rbm, gm_var v)
 {
     static const int32_t columns[1] = { 1 };
     static const int64_t flat[1] = { -1 };
     if (!tape) return GM_NO_VAR;
     if (!rbm) return gm_tape_fail(tape, GM_E_INVALID, "rbm: free_energy: rbm is NULL");
     const int64_t shape[2] = { rbm->model.row_size, 1 };
-    gm_var soft = gm_sum_axes(tape, gm_softplus(tape, gm_rbm_record_hidden(tape, rbm, v)), columns, 1, 0);
+    gm_var soft =
+        gm_sum_axes(tape, gm_softplus(tape, gm_rbm_apply_hidden(tape, rbm, v)), columns, 1, 0);
     gm_var a = gm_reshape(tape, gm_parameter(tape, rbm->visible_bias), 2, shape);
     gm_var linear = gm_reshape(tape, gm_matmul(tape, v, a, 0, 0), 1, flat);
     return gm_neg(tape, gm_add(tape, soft, linear));
@@ -241,7 +242,8 @@ gm_status gm_rbm_free_energy(gm_rbm *rbm, const float *rows, int64_t n, double *
     for (int64_t done = 0; done < n;) {
         const int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
         gm_model_record(model, GM_TAPE_CONSTANT);
-        gm_var f = gm_rbm_record_free_energy(model->tape, rbm, record_rows(rbm, rows + done * model->row_size, m));
+        gm_var f = gm_rbm_apply_free_energy(model->tape, rbm,
+                                            record_rows(rbm, rows + done * model->row_size, m));
         GM_TRY(gm_tape_status(model->tape));
         for (int64_t i = 0; i < m; i++) out[done + i] = (double)gm_value(model->tape, f)[i];
         done += m;
@@ -260,7 +262,7 @@ gm_status gm_rbm_hidden_probabilities(gm_rbm *rbm, const float *rows, int64_t n,
         const int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
         gm_model_record(model, GM_TAPE_CONSTANT);
         gm_var x = record_rows(rbm, rows + done * model->row_size, m);
-        gm_var p = gm_sigmoid(model->tape, gm_rbm_record_hidden(model->tape, rbm, x));
+        gm_var p = gm_sigmoid(model->tape, gm_rbm_apply_hidden(model->tape, rbm, x));
         GM_TRY(gm_tape_status(model->tape));
         memcpy(out + done * rbm->hidden, gm_value(model->tape, p),
                (size_t)(m * rbm->hidden) * sizeof *out);
@@ -270,8 +272,8 @@ out:
     return status;
 }
 
-/* Steps of block Gibbs sampling on states [n, visible], a recording each, so that memory does not grow with them. means: NULL, or
- * p(v | h) of the last. */
+/* Steps of block Gibbs sampling on states [n, visible], a recording each, so that memory does not
+ * grow with them. means: NULL, or p(v | h) of the last. */
 static gm_status walk(gm_rbm *rbm, float *states, int64_t n, int64_t steps, float *means)
 {
     gm_tape *tape = rbm->model.tape;
@@ -279,9 +281,10 @@ static gm_status walk(gm_rbm *rbm, float *states, int64_t n, int64_t steps, floa
     gm_status status = GM_OK;
     for (int64_t k = 0; k < steps; k++) {
         gm_model_record(&rbm->model, GM_TAPE_CONSTANT);
-        gm_var h = gm_bernoulli_sample(tape, gm_rbm_record_hidden(tape, rbm, record_rows(rbm, states, n)));
-        gm_var logits = gm_rbm_record_visible(tape, rbm, h);
-        gm_var v = gm_bernoulli_sample(tape, logits);
+        gm_var h =
+            gm_bernoulli_draw(tape, gm_rbm_apply_hidden(tape, rbm, record_rows(rbm, states, n)));
+        gm_var logits = gm_rbm_apply_visible(tape, rbm, h);
+        gm_var v = gm_bernoulli_draw(tape, logits);
         gm_var mean = means && k == steps - 1 ? gm_sigmoid(tape, logits) : GM_NO_VAR;
         GM_TRY(gm_tape_status(tape));
         memcpy(states, gm_value(tape, v), bytes);
@@ -297,8 +300,8 @@ gm_status gm_rbm_gibbs(gm_rbm *rbm, float *rows, int64_t n, int64_t steps, float
     gm_status status;
     GM_TRY(check_rows(rbm, "gibbs", rows, n, rows));
     if (steps < 1)
-        GM_TRY(gm_model_fail(rbm->model.ctx, GM_E_INVALID, "rbm: gibbs: steps is %lld, at least 1 is wanted",
-                             (long long)steps));
+        GM_TRY(gm_model_fail(rbm->model.ctx, GM_E_INVALID,
+                             "rbm: gibbs: steps is %lld, expected at least 1", (long long)steps));
     for (int64_t done = 0; done < n;) {
         const int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
         const int64_t at = done * rbm->model.row_size;
@@ -311,11 +314,14 @@ out:
 
 static gm_status reserve(gm_rbm *rbm, int64_t n)
 {
-    if (gm_model_room(rbm->model.ctx, &rbm->states, &rbm->states_bytes, n * rbm->model.row_size)) return GM_OK;
-    return gm_model_fail(rbm->model.ctx, GM_E_NOMEM, "rbm: no memory for %lld chains", (long long)n);
+    if (gm_model_room(rbm->model.ctx, &rbm->states, &rbm->states_bytes, n * rbm->model.row_size))
+        return GM_OK;
+    return gm_model_fail(rbm->model.ctx, GM_E_NOMEM, "rbm: no memory for %lld chains",
+                         (long long)n);
 }
 
-/* Hinton 2002: the gradient of the data's mean free energy less that of the chains' after k steps. */
+/* Hinton 2002: the gradient of the data's mean free energy less that of the chains' after k steps.
+ */
 static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_metrics *metrics)
 {
     gm_rbm *rbm = of(model);
@@ -325,19 +331,23 @@ static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_me
     const int64_t n = persistent ? rbm->o.chains : batch->count;
     gm_status status;
     if (!model->optimizer && mode & GM_TAPE_TRAIN)
-        GM_TRY(gm_model_fail(model->ctx, GM_E_STATE, "rbm: fit: a frozen layer of a deep belief network"));
+        GM_TRY(gm_model_fail(model->ctx, GM_E_STATE,
+                             "rbm: fit: a frozen layer of a deep belief network"));
     GM_TRY(check_rows(rbm, "fit", batch->rows, batch->count, out));
     GM_TRY(reserve(rbm, n));
     memcpy(rbm->states, persistent ? gm_param_value(rbm->chains) : batch->rows,
            (size_t)(n * model->row_size) * sizeof *rbm->states);
     GM_TRY(walk(rbm, rbm->states, n, rbm->o.steps, NULL));
     if (persistent) /* put back, as all state, if the step fails */
-        memcpy(gm_param_value(rbm->chains), rbm->states, (size_t)(n * model->row_size) * sizeof *rbm->states);
+        memcpy(gm_param_value(rbm->chains), rbm->states,
+               (size_t)(n * model->row_size) * sizeof *rbm->states);
     gm_model_record(model, mode);
     gm_var x = record_rows(rbm, batch->rows, batch->count);
-    gm_var data = gm_mean(tape, gm_rbm_record_free_energy(tape, rbm, x));
-    gm_var chain = gm_mean(tape, gm_rbm_record_free_energy(tape, rbm, record_rows(rbm, rbm->states, n)));
-    gm_var again = gm_sigmoid(tape, gm_rbm_record_visible(tape, rbm, gm_sigmoid(tape, gm_rbm_record_hidden(tape, rbm, x))));
+    gm_var data = gm_mean(tape, gm_rbm_apply_free_energy(tape, rbm, x));
+    gm_var chain =
+        gm_mean(tape, gm_rbm_apply_free_energy(tape, rbm, record_rows(rbm, rbm->states, n)));
+    gm_var again = gm_sigmoid(
+        tape, gm_rbm_apply_visible(tape, rbm, gm_sigmoid(tape, gm_rbm_apply_hidden(tape, rbm, x))));
     gm_var error = gm_mean(tape, gm_square(tape, gm_sub(tape, again, x)));
     *out = gm_sub(tape, data, chain);
     gm_metrics_add(metrics, "loss", gm_scalar(tape, *out));
@@ -407,7 +417,9 @@ static const char *key_of(char key[64], const char *prefix, const char *name)
 }
 
 static const gm_model_field stored[] = {
-    GM_FIELD(gm_rbm_options, steps), GM_FIELD(gm_rbm_options, persistent), GM_FIELD(gm_rbm_options, chains),
+    GM_FIELD(gm_rbm_options, steps),
+    GM_FIELD(gm_rbm_options, persistent),
+    GM_FIELD(gm_rbm_options, chains),
     GM_FIELD(gm_rbm_options, sample_steps),
 };
 
@@ -425,7 +437,8 @@ out:
     return status;
 }
 
-/* Nothing is allocated on the word of a file: the stored arrays must have the sizes that it tells. */
+/* Nothing is allocated on the word of a file: the stored arrays must have the sizes that it tells.
+ */
 static gm_status check_stored(gm_archive *archive, const char *name, int64_t rows, int64_t columns)
 {
     int64_t shape[GM_MAX_RANK];

@@ -1,9 +1,10 @@
-/* rbm_partition.c - the partition function of a restricted Boltzmann machine: exactly, and by annealed importance sampling. */
+/* rbm_partition.c - the partition function of a restricted Boltzmann machine: exactly, and by
+ * annealed importance sampling. */
 #include <math.h>
 #include <string.h>
 
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/family.h"
 
 #define MOST_UNITS 20
 #define STATES_AT_ONCE 1024
@@ -13,8 +14,9 @@ static double softplus(double a)
     return a > 0 ? a + log1p(exp(-a)) : log1p(exp(a));
 }
 
-/* log sum over bits s of e^(inner s) prod_j (1 + e^(outer_j + W_j s)): one side's units are summed by hand, the other's in closed form. weight of
- * unit j of the other side from unit i of this one: weight[i step + j stride]. */
+/* log sum over bits s of e^(inner s) prod_j (1 + e^(outer_j + W_j s)): one side's units are summed
+ * by hand, the other's in closed form. weight of unit j of the other side from unit i of this one:
+ * weight[i step + j stride]. */
 typedef struct side {
     const float *inner, *outer, *weight;
     int64_t count, others, step, stride;
@@ -55,16 +57,20 @@ gm_status gm_rbm_log_z(gm_rbm *rbm, double *out)
     const int64_t least = by_hidden ? hidden : visible;
     if (!out) return gm_model_fail(ctx, GM_E_INVALID, "rbm: log_z: out is NULL");
     if (least > MOST_UNITS)
-        return gm_model_fail(ctx, GM_E_UNSUPPORTED,
-                             "rbm: log_z: a sum over 2^%lld states is wanted; at most 2^%d are summed",
-                             (long long)least, MOST_UNITS);
+        return gm_model_fail(
+            ctx, GM_E_UNSUPPORTED,
+            "rbm: log_z: a sum over 2^%lld states is too long; at most 2^%d are summed",
+            (long long)least, MOST_UNITS);
     const float *weight = gm_param_value(gm_rbm_weight(rbm));
-    const float *b = gm_param_value(gm_rbm_hidden_bias(rbm)), *a = gm_param_value(gm_rbm_visible_bias(rbm));
+    const float *b = gm_param_value(gm_rbm_hidden_bias(rbm)),
+                *a = gm_param_value(gm_rbm_visible_bias(rbm));
     side s = { b, a, weight, hidden, visible, visible, 1 };
     if (!by_hidden) s = (side){ a, b, weight, visible, hidden, 1, visible };
     const size_t bytes = (size_t)s.others * sizeof(double);
     double *input = gm_context_allocate(ctx, bytes);
-    if (!input) return gm_model_fail(ctx, GM_E_NOMEM, "rbm: log_z: no memory for %lld sums", (long long)s.others);
+    if (!input)
+        return gm_model_fail(ctx, GM_E_NOMEM, "rbm: log_z: no memory for %lld sums",
+                             (long long)s.others);
     *out = sum_states(&s, input);
     gm_context_free(ctx, input, bytes);
     return GM_OK;
@@ -99,7 +105,7 @@ static int64_t beta_count(const gm_rbm_ais_options *o)
 static gm_status check_options(gm_context *ctx, const gm_rbm_ais_options *o, int64_t visible)
 {
     if (o->runs < 2 || o->runs > 1000000)
-        return gm_model_fail(ctx, GM_E_INVALID, "rbm: ais: runs is %lld, 2 to 1000000 is wanted",
+        return gm_model_fail(ctx, GM_E_INVALID, "rbm: ais: runs is %lld, expected 2 to 1000000",
                              (long long)o->runs);
     if (o->betas ? o->beta_count < 2 : o->beta_count != 0)
         return gm_model_fail(ctx, GM_E_INVALID, "rbm: ais: beta_count is %lld, betas %s",
@@ -108,18 +114,19 @@ static gm_status check_options(gm_context *ctx, const gm_rbm_ais_options *o, int
         const double b = o->betas[k], least = k ? o->betas[k - 1] : 0;
         if (!(b >= least && b <= 1) || (k == 0 && b != 0) || (k == o->beta_count - 1 && b != 1))
             return gm_model_fail(ctx, GM_E_INVALID,
-                                 "rbm: ais: beta at %lld is %g; they must rise from 0 to 1", (long long)k, b);
+                                 "rbm: ais: beta at %lld is %g; they must rise from 0 to 1",
+                                 (long long)k, b);
     }
     for (int64_t i = 0; o->means && i < visible; i++)
         if (!(o->means[i] >= 0 && o->means[i] <= 1))
-            return gm_model_fail(ctx, GM_E_INVALID, "rbm: ais: mean at %lld is %g, 0 to 1 is wanted",
+            return gm_model_fail(ctx, GM_E_INVALID, "rbm: ais: mean at %lld is %g, expected 0 to 1",
                                  (long long)i, (double)o->means[i]);
     return GM_OK;
 }
 
 /* One temperature: the weights take p*_next / p*_now of the states,
- *     (beta' - beta) (a - base) v + sum_j log(1 + e^(beta' x_j)) - log(1 + e^(beta x_j)),  x_j = b_j + W_j v,
- * and the states make a Gibbs step at the next. */
+ *     (beta' - beta) (a - base) v + sum_j log(1 + e^(beta' x_j)) - log(1 + e^(beta x_j)),  x_j =
+ * b_j + W_j v, and the states make a Gibbs step at the next. */
 static gm_status anneal(annealing *t, double now, double next, int last)
 {
     static const int32_t columns[1] = { 1 };
@@ -135,14 +142,16 @@ static gm_status anneal(annealing *t, double now, double next, int last)
     gm_var hot = gm_scale(tape, x, next);
     gm_var gain = gm_sub(tape, gm_softplus(tape, hot), gm_softplus(tape, gm_scale(tape, x, now)));
     gm_var slope = gm_input_array(tape, 1, row, t->slope);
-    gm_var up = gm_add(tape, gm_sum_axes(tape, gain, columns, 1, 0),
-                       gm_scale(tape, gm_sum_axes(tape, gm_mul(tape, v, slope), columns, 1, 0), next - now));
+    gm_var up = gm_add(
+        tape, gm_sum_axes(tape, gain, columns, 1, 0),
+        gm_scale(tape, gm_sum_axes(tape, gm_mul(tape, v, slope), columns, 1, 0), next - now));
     gm_var moved = v;
     if (!last) {
-        gm_var h = gm_bernoulli_sample(tape, hot);
-        gm_var bias = gm_add(tape, gm_input_array(tape, 1, row, t->base), gm_scale(tape, slope, next));
+        gm_var h = gm_bernoulli_draw(tape, hot);
+        gm_var bias =
+            gm_add(tape, gm_input_array(tape, 1, row, t->base), gm_scale(tape, slope, next));
         gm_var down = gm_add(tape, gm_scale(tape, gm_matmul(tape, h, weight, 0, 0), next), bias);
-        moved = gm_bernoulli_sample(tape, down);
+        moved = gm_bernoulli_draw(tape, down);
     }
     GM_TRY(gm_tape_status(tape));
     for (int64_t r = 0; r < runs; r++) t->log_w[r] += (double)gm_value(tape, up)[r];
@@ -190,7 +199,9 @@ static void conclude(const annealing *t, double log_base, gm_rbm_ais_result *out
 gm_status gm_rbm_ais(gm_rbm_ais_result *out, gm_rbm *rbm, const gm_rbm_ais_options *options)
 {
     if (!rbm) return GM_E_INVALID;
-    annealing t = { .rbm = rbm, .ctx = gm_model_context(gm_rbm_model(rbm)), .o = GM_RBM_AIS_OPTIONS_INIT };
+    annealing t = { .rbm = rbm,
+                    .ctx = gm_model_context(gm_rbm_model(rbm)),
+                    .o = GM_RBM_AIS_OPTIONS_INIT };
     const int64_t visible = gm_rbm_visible(rbm);
     gm_rbm_ais_result result = GM_RBM_AIS_RESULT_INIT;
     gm_status status;
@@ -206,7 +217,8 @@ gm_status gm_rbm_ais(gm_rbm_ais_result *out, gm_rbm *rbm, const gm_rbm_ais_optio
     t.slope = gm_context_allocate(t.ctx, row);
     t.log_w = gm_context_allocate(t.ctx, logs);
     if (!t.states || !t.base || !t.slope || !t.log_w)
-        GM_TRY(gm_model_fail(t.ctx, GM_E_NOMEM, "rbm: ais: no memory for %lld runs", (long long)t.o.runs));
+        GM_TRY(gm_model_fail(t.ctx, GM_E_NOMEM, "rbm: ais: no memory for %lld runs",
+                             (long long)t.o.runs));
     GM_TRY(gm_rng_create(&t.rng, t.ctx, t.o.seed));
     GM_TRY(gm_tape_create(&t.tape, t.ctx, t.rng));
     gm_tape_set_mode(t.tape, GM_TAPE_CONSTANT);

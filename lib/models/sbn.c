@@ -1,5 +1,6 @@
-/* sbn.c - sigmoid belief networks: the net, its recognition network, ancestral sampling, the file. How it learns is in
- * sbn_train.c and sbn_em.c, what it says of given data in sbn_likelihood.c, sbn_gibbs.c and sbn_mean_field.c. */
+/* sbn.c - sigmoid belief networks: the net, its recognition network, ancestral sampling, the file.
+ * How it learns is in sbn_train.c and sbn_em.c, what it says of given data in sbn_likelihood.c,
+ * sbn_gibbs.c and sbn_mean_field.c. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,25 +8,26 @@
 #include "gm/layer_file.h"
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/family.h"
 
 #define MAX_LAYERS GM_SBN_MAX_LAYERS
 
 struct gm_sbn {
-    gm_model model; /* first */
+    gm_model model;   /* first */
     gm_sbn_options o; /* its arrays: NULL */
     int32_t top;      /* L */
     int64_t size[MAX_LAYERS + 1], tanh[MAX_LAYERS], hidden;
-    /* p: layer l from l + 1, with the biases, by way of tanh units where there are any; from still higher layers; from
-     * earlier units of its own, through a mask; and the biases of the top. */
+    /* p: layer l from l + 1, with the biases, by way of tanh units where there are any; from still
+     * higher layers; from earlier units of its own, through a mask; and the biases of the top. */
     gm_layer *down[MAX_LAYERS], *down_tanh[MAX_LAYERS], *skip[MAX_LAYERS][MAX_LAYERS + 1];
     gm_param *lateral[MAX_LAYERS + 1], *bias;
     gm_tensor *mask[MAX_LAYERS + 1];
     /* q: layer l + 1 from l. */
     gm_layer *up[MAX_LAYERS], *up_tanh[MAX_LAYERS];
     gm_layer *baseline[MAX_LAYERS]; /* of layer l + 1, from l */
-    gm_param *centre;     /* [visible], state */
-    gm_param *statistics; /* [3 L]: mean and variance of each layer's signal and how much they count, state */
+    gm_param *centre;               /* [visible], state */
+    gm_param *statistics; /* [3 L]: mean and variance of each layer's signal and how much they
+                             count, state */
     float *scratch;       /* for layers that are drawn unit by unit */
     size_t scratch_bytes;
     gm_sbn_chains chains;
@@ -39,20 +41,21 @@ static gm_sbn *of(gm_model *model)
 static gm_status check_layers(gm_context *ctx, int64_t visible, const gm_sbn_options *o)
 {
     if (visible < 1)
-        return gm_model_fail(ctx, GM_E_INVALID, "sbn: visible is %lld, at least 1 is wanted",
+        return gm_model_fail(ctx, GM_E_INVALID, "sbn: visible is %lld, expected at least 1",
                              (long long)visible);
     if (o->layer_count < 1 || o->layer_count > MAX_LAYERS)
-        return gm_model_fail(ctx, GM_E_INVALID, "sbn: layer_count is %d, 1 to %d is wanted",
+        return gm_model_fail(ctx, GM_E_INVALID, "sbn: layer_count is %d, expected 1 to %d",
                              (int)o->layer_count, MAX_LAYERS);
     if (!o->layers) return gm_model_fail(ctx, GM_E_INVALID, "sbn: layers is NULL");
     for (int32_t l = 0; l < o->layer_count; l++)
         if (o->layers[l] < 1)
-            return gm_model_fail(ctx, GM_E_INVALID, "sbn: layer %d has %lld units, at least 1 is wanted",
-                                 (int)l + 1, (long long)o->layers[l]);
+            return gm_model_fail(ctx, GM_E_INVALID,
+                                 "sbn: layer %d has %lld units, expected at least 1", (int)l + 1,
+                                 (long long)o->layers[l]);
     for (int32_t l = 0; o->tanh_units && l < o->layer_count; l++)
         if (o->tanh_units[l] < 0)
             return gm_model_fail(ctx, GM_E_INVALID,
-                                 "sbn: tanh_units at %d is %lld, at least 0 is wanted", (int)l,
+                                 "sbn: tanh_units at %d is %lld, expected at least 0", (int)l,
                                  (long long)o->tanh_units[l]);
     return GM_OK;
 }
@@ -64,23 +67,25 @@ static gm_status check_numbers(gm_context *ctx, const gm_sbn_options *o)
         { "lateral", o->lateral, 0, 1 },
         { "skip", o->skip, 0, 1 },
         { "recognition", o->recognition, 0, 1 },
-        { "teach", o->teach, GM_SBN_WAKE, GM_SBN_WAKE | GM_SBN_SLEEP },
+        { "phases", o->phases, GM_SBN_WAKE, GM_SBN_WAKE | GM_SBN_SLEEP },
         { "samples", o->samples, o->estimator == GM_SBN_VIMCO ? 2 : 1, 1000000 },
         { "log_prob_samples", o->log_prob_samples, 1, 1000000000 },
         { "baseline_units", o->baseline_units, 1, 1000000 },
         { "sweeps", o->sweeps, 1, 1000000000 },
         { "persistent", o->persistent, 0, 1 },
     };
-    for (int32_t l = 0; o->estimator == GM_SBN_MEAN_FIELD_EM && o->tanh_units && l < o->layer_count; l++)
+    for (int32_t l = 0; o->estimator == GM_SBN_MEAN_FIELD_EM && o->tanh_units && l < o->layer_count;
+         l++)
         if (o->tanh_units[l])
-            return gm_model_fail(ctx, GM_E_UNSUPPORTED, "sbn: estimator %d is mean field, which goes with no tanh units",
+            return gm_model_fail(ctx, GM_E_UNSUPPORTED,
+                                 "sbn: estimator %d is mean field, which goes with no tanh units",
                                  (int)o->estimator);
     return gm_model_check_ranges(ctx, "sbn", whole, sizeof whole / sizeof *whole);
 }
 
 /* Glorot and Bengio 2010; biases 0. */
-static gm_status make_linear(gm_sbn *sbn, gm_layer **out, const char *prefix, int64_t in, int64_t size,
-                             int32_t bias)
+static gm_status make_linear(gm_sbn *sbn, gm_layer **out, const char *prefix, int64_t in,
+                             int64_t size, int32_t bias)
 {
     gm_linear_options o = GM_LINEAR_OPTIONS_INIT;
     gm_status status;
@@ -159,7 +164,8 @@ out:
     return status;
 }
 
-static gm_status make_vector(gm_sbn *sbn, gm_param **out, gm_params *set, const char *name, int64_t n)
+static gm_status make_vector(gm_sbn *sbn, gm_param **out, gm_params *set, const char *name,
+                             int64_t n)
 {
     gm_status status;
     GM_TRY(gm_param_create(out, sbn->model.ctx, name, 1, &n));
@@ -181,7 +187,8 @@ out:
     return status;
 }
 
-gm_status gm_sbn_create(gm_sbn **out, gm_context *ctx, int64_t visible, const gm_sbn_options *options)
+gm_status gm_sbn_create(gm_sbn **out, gm_context *ctx, int64_t visible,
+                        const gm_sbn_options *options)
 {
     if (out) *out = NULL;
     if (!out || !ctx) return gm_model_fail(ctx, GM_E_INVALID, "sbn: context or out is NULL");
@@ -301,8 +308,14 @@ void gm_sbn_settings(const gm_sbn *sbn, gm_sbn_options *out, float **statistics)
 void gm_sbn_describe(const gm_sbn *sbn, gm_sbn_graph *out)
 {
     int64_t at = 0;
-    *out = (gm_sbn_graph){ sbn->hidden + sbn->size[0], sbn->hidden, sbn->top, sbn->o.lateral, sbn->o.skip,
-                           { 0 }, { 0 }, { 0 } };
+    *out = (gm_sbn_graph){ sbn->hidden + sbn->size[0],
+                           sbn->hidden,
+                           sbn->top,
+                           sbn->o.lateral,
+                           sbn->o.skip,
+                           { 0 },
+                           { 0 },
+                           { 0 } };
     for (int32_t l = sbn->top; l >= 0; l--) {
         out->size[l] = sbn->size[l];
         out->place[l] = at;
@@ -340,7 +353,8 @@ gm_status gm_sbn_finite(gm_sbn *sbn, const char *verb, float *weight, float *bia
     gm_status status = gm_sbn_dense(sbn, weight, bias);
     for (int64_t i = 0; !status && i < units * units; i++)
         if (!isfinite(weight[i]) || !isfinite(bias[i / units]))
-            status = gm_model_fail(sbn->model.ctx, GM_E_NUMERIC, "sbn: %s: a weight of the net is not finite", verb);
+            status = gm_model_fail(sbn->model.ctx, GM_E_NUMERIC,
+                                   "sbn: %s: a weight of the net is not finite", verb);
     return status;
 }
 
@@ -357,31 +371,33 @@ static gm_var record_above(gm_tape *tape, gm_sbn *sbn, int32_t l, const gm_var *
     return a;
 }
 
-gm_var gm_sbn_record_logits(gm_tape *tape, gm_sbn *sbn, int32_t layer, const gm_var *layers)
+gm_var gm_sbn_apply_logits(gm_tape *tape, gm_sbn *sbn, int32_t layer, const gm_var *layers)
 {
     if (!tape) return GM_NO_VAR;
     if (!sbn || !layers || layer < 0 || layer > sbn->top)
-        return gm_tape_fail(tape, GM_E_INVALID, "sbn: logits: sbn or layers is NULL, or no such layer");
+        return gm_tape_fail(tape, GM_E_INVALID,
+                            "sbn: logits: sbn or layers is NULL, or no such layer");
     const int64_t n = gm_shape(tape, layers[sbn->top]) ? gm_shape(tape, layers[sbn->top])[0] : 0;
     gm_var a = record_above(tape, sbn, layer, layers, n);
     if (!sbn->o.lateral) return a;
-    gm_var own = gm_linear(tape, layers[layer],
-                           gm_mul(tape, gm_parameter(tape, sbn->lateral[layer]),
-                                  gm_input(tape, sbn->mask[layer])),
-                           GM_NO_VAR, GM_ACTIVATION_NONE, 0);
+    gm_var own = gm_linear(
+        tape, layers[layer],
+        gm_mul(tape, gm_parameter(tape, sbn->lateral[layer]), gm_input(tape, sbn->mask[layer])),
+        GM_NO_VAR, GM_ACTIVATION_NONE, 0);
     const int64_t rows = gm_shape(tape, own) ? gm_shape(tape, own)[0] : 0;
-    if (rows && rows < n) own = gm_repeat_rows(tape, own, n / rows); /* a row of data serves several h */
+    if (rows && rows < n)
+        own = gm_repeat_rows(tape, own, n / rows); /* a row of data serves several h */
     return gm_add(tape, a, own);
 }
 
-gm_var gm_sbn_record_joint(gm_tape *tape, gm_sbn *sbn, const gm_var *layers, gm_var *parts)
+gm_var gm_sbn_apply_joint(gm_tape *tape, gm_sbn *sbn, const gm_var *layers, gm_var *parts)
 {
     gm_var sum = GM_NO_VAR;
     if (!tape) return sum;
     if (!sbn || !layers)
         return gm_tape_fail(tape, GM_E_INVALID, "sbn: joint: sbn or layers is NULL");
     for (int32_t l = sbn->top; l >= 0; l--) {
-        gm_var logits = gm_sbn_record_logits(tape, sbn, l, layers);
+        gm_var logits = gm_sbn_apply_logits(tape, sbn, l, layers);
         gm_var part = gm_neg(tape, gm_bce_with_logits(tape, logits, layers[l]));
         if (parts) parts[l] = part;
         sum = l == sbn->top ? part : gm_add(tape, sum, part);
@@ -389,20 +405,21 @@ gm_var gm_sbn_record_joint(gm_tape *tape, gm_sbn *sbn, const gm_var *layers, gm_
     return sum;
 }
 
-gm_var gm_sbn_record_recognition(gm_tape *tape, gm_sbn *sbn, int32_t layer, gm_var below)
+gm_var gm_sbn_apply_recognition(gm_tape *tape, gm_sbn *sbn, int32_t layer, gm_var below)
 {
     if (!tape) return GM_NO_VAR;
     if (!sbn || layer < 1 || layer > sbn->top)
         return gm_tape_fail(tape, GM_E_INVALID, "sbn: recognition: sbn is NULL, or no such layer");
     if (!sbn->o.recognition)
-        return gm_tape_fail(tape, GM_E_UNSUPPORTED, "sbn: recognition: the net has no recognition network");
+        return gm_tape_fail(tape, GM_E_UNSUPPORTED,
+                            "sbn: recognition: the net has no recognition network");
     if (layer == 1) below = gm_sub(tape, below, gm_parameter(tape, sbn->centre));
     if (sbn->up_tanh[layer - 1])
         below = gm_tanh(tape, gm_apply(tape, sbn->up_tanh[layer - 1], below));
     return gm_apply(tape, sbn->up[layer - 1], below);
 }
 
-gm_var gm_sbn_record_baseline(gm_tape *tape, gm_sbn *sbn, int32_t layer, gm_var below)
+gm_var gm_sbn_apply_baseline(gm_tape *tape, gm_sbn *sbn, int32_t layer, gm_var below)
 {
     static const int64_t flat[1] = { -1 };
     if (!tape) return GM_NO_VAR;
@@ -424,14 +441,16 @@ float *gm_sbn_scratch(gm_sbn *sbn, int64_t floats)
     return gm_model_room(sbn->model.ctx, &sbn->scratch, &sbn->scratch_bytes, floats);
 }
 
-/* Units of a layer with lateral connections, one after the other; `above` is what they hear from the other layers. */
+/* Units of a layer with lateral connections, one after the other; `above` is what they hear from
+ * the other layers. */
 static gm_var draw_lateral(gm_sbn *sbn, gm_tape *tape, int32_t l, gm_var above, int64_t n)
 {
     const int64_t size = sbn->size[l], shape[2] = { n, size };
     const float *weight = gm_param_value(sbn->lateral[l]), *from = gm_value(tape, above);
     if (!from) return GM_NO_VAR;
     if (!gm_sbn_scratch(sbn, n * size))
-        return gm_tape_fail(tape, GM_E_NOMEM, "sbn: no memory for a layer with lateral connections");
+        return gm_tape_fail(tape, GM_E_NOMEM,
+                            "sbn: no memory for a layer with lateral connections");
     for (int64_t r = 0; r < n; r++) {
         float *bits = sbn->scratch + r * size;
         for (int64_t i = 0; i < size; i++) {
@@ -444,8 +463,8 @@ static gm_var draw_lateral(gm_sbn *sbn, gm_tape *tape, int32_t l, gm_var above, 
     return gm_input_copy(tape, 2, shape, sbn->scratch);
 }
 
-/* Ancestral sampling of n rows, layer `clamp` (-1: none) set to `values`. layers: L + 1 variables. down_to: the lowest layer
- * that is drawn. */
+/* Ancestral sampling of n rows, layer `clamp` (-1: none) set to `values`. layers: L + 1 variables.
+ * down_to: the lowest layer that is drawn. */
 static void record_ancestral(gm_sbn *sbn, gm_tape *tape, int64_t n, int32_t clamp, gm_var values,
                              int32_t down_to, gm_var *layers)
 {
@@ -455,8 +474,8 @@ static void record_ancestral(gm_sbn *sbn, gm_tape *tape, int64_t n, int32_t clam
             continue;
         }
         gm_var above = record_above(tape, sbn, l, layers, n);
-        layers[l] = sbn->o.lateral ? draw_lateral(sbn, tape, l, above, n)
-                                   : gm_bernoulli_sample(tape, above);
+        layers[l] =
+            sbn->o.lateral ? draw_lateral(sbn, tape, l, above, n) : gm_bernoulli_draw(tape, above);
     }
 }
 
@@ -466,17 +485,19 @@ gm_status gm_sbn_record_dream(gm_sbn *sbn, int64_t n, gm_var *layers)
     return gm_tape_status(sbn->model.tape);
 }
 
-static gm_status check_clamp(gm_sbn *sbn, int64_t n, int32_t clamp, const float *values, int64_t width)
+static gm_status check_clamp(gm_sbn *sbn, int64_t n, int32_t clamp, const float *values,
+                             int64_t width)
 {
     gm_context *ctx = sbn->model.ctx;
     if (n < 1 || clamp < -1 || clamp > sbn->top)
         return gm_model_fail(ctx, GM_E_INVALID,
-                             "sbn: sample: n is %lld (at least 1), clamp is %d (-1 to %d)", (long long)n,
-                             (int)clamp, (int)sbn->top);
+                             "sbn: sample: n is %lld (at least 1), clamp is %d (-1 to %d)",
+                             (long long)n, (int)clamp, (int)sbn->top);
     if (clamp < 0) return GM_OK;
     if (!values) return gm_model_fail(ctx, GM_E_INVALID, "sbn: sample: values is NULL");
     if (width != sbn->size[clamp])
-        return gm_model_fail(ctx, GM_E_SHAPE, "sbn: sample: values have %lld columns, layer %d has %lld units",
+        return gm_model_fail(ctx, GM_E_SHAPE,
+                             "sbn: sample: values have %lld columns, layer %d has %lld units",
                              (long long)width, (int)clamp, (long long)sbn->size[clamp]);
     return gm_model_check_bits(&sbn->model, "sample", 1, values, n, width);
 }
@@ -513,7 +534,8 @@ out:
     return status;
 }
 
-/* Probabilities of the visible units, given what was drawn above them (and before them, with lateral connections). */
+/* Probabilities of the visible units, given what was drawn above them (and before them, with
+ * lateral connections). */
 static gm_status sample(gm_model *model, float *out, const float *labels, int64_t count)
 {
     gm_sbn *sbn = of(model);
@@ -525,7 +547,7 @@ static gm_status sample(gm_model *model, float *out, const float *labels, int64_
         gm_var layers[MAX_LAYERS + 1];
         gm_model_record(model, GM_TAPE_CONSTANT);
         record_ancestral(sbn, tape, m, -1, GM_NO_VAR, sbn->o.lateral ? 0 : 1, layers);
-        gm_var p = gm_sigmoid(tape, gm_sbn_record_logits(tape, sbn, 0, layers));
+        gm_var p = gm_sigmoid(tape, gm_sbn_apply_logits(tape, sbn, 0, layers));
         GM_TRY(gm_tape_status(tape));
         memcpy(out + done * model->row_size, gm_value(tape, p),
                (size_t)(m * model->row_size) * sizeof *out);
@@ -535,7 +557,7 @@ out:
     return status;
 }
 
-gm_status gm_sbn_start(gm_sbn *sbn, gm_dataset *data)
+gm_status gm_sbn_init_biases(gm_sbn *sbn, gm_dataset *data)
 {
     if (!sbn) return GM_E_INVALID;
     const int64_t n = sbn->size[0];
@@ -573,7 +595,8 @@ gm_status gm_sbn_dense(gm_sbn *sbn, float *weight, float *bias)
             if (m == l) w = sbn->lateral[l];
             for (int64_t i = 0; w && i < sbn->size[l]; i++)
                 memcpy(weight + (place[l] + i) * units + place[m],
-                       gm_param_value(w) + i * sbn->size[m], (size_t)(m == l ? i : sbn->size[m]) * sizeof *weight);
+                       gm_param_value(w) + i * sbn->size[m],
+                       (size_t)(m == l ? i : sbn->size[m]) * sizeof *weight);
         }
     }
     return GM_OK;
@@ -584,16 +607,23 @@ static gm_status log_prob(gm_model *model, const gm_batch *batch, double *out)
     gm_sbn *sbn = of(model);
     if (!sbn->o.recognition && sbn->hidden <= GM_SBN_MOST_ENUMERATED)
         return gm_sbn_enumerate(sbn, batch->rows, batch->count, out, NULL);
-    return gm_sbn_log_prob(sbn, batch->rows, batch->count, sbn->o.log_prob_samples, out, NULL, NULL);
+    return gm_sbn_log_prob(sbn, batch->rows, batch->count, sbn->o.log_prob_samples, out, NULL,
+                           NULL);
 }
 
 static const gm_model_field stored[] = {
-    GM_FIELD(gm_sbn_options, estimator), GM_FIELD(gm_sbn_options, lateral), GM_FIELD(gm_sbn_options, skip),
-    GM_FIELD(gm_sbn_options, recognition), GM_FIELD(gm_sbn_options, teach), GM_FIELD(gm_sbn_options, samples),
-    GM_FIELD(gm_sbn_options, log_prob_samples), GM_FIELD(gm_sbn_options, baseline_units),
+    GM_FIELD(gm_sbn_options, estimator),
+    GM_FIELD(gm_sbn_options, lateral),
+    GM_FIELD(gm_sbn_options, skip),
+    GM_FIELD(gm_sbn_options, recognition),
+    GM_FIELD(gm_sbn_options, phases),
+    GM_FIELD(gm_sbn_options, samples),
+    GM_FIELD(gm_sbn_options, log_prob_samples),
+    GM_FIELD(gm_sbn_options, baseline_units),
 };
 
-static const gm_model_field of_em[] = { GM_FIELD(gm_sbn_options, sweeps), GM_FIELD(gm_sbn_options, persistent) };
+static const gm_model_field of_em[] = { GM_FIELD(gm_sbn_options, sweeps),
+                                        GM_FIELD(gm_sbn_options, persistent) };
 
 static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
 {
@@ -617,7 +647,8 @@ out:
     return status;
 }
 
-/* Nothing is allocated on the word of a file: the stored weights must have the sizes that it tells. */
+/* Nothing is allocated on the word of a file: the stored weights must have the sizes that it tells.
+ */
 static gm_status check_stored(gm_archive *archive, int64_t visible, const gm_sbn_options *o)
 {
     gm_status status = GM_OK;
@@ -649,7 +680,7 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
     GM_TRY(gm_model_get_small(archive, "sbn.layers", &o.layer_count));
     GM_TRY(GM_GET_FIELDS(archive, "sbn.", stored, &o));
     if (o.layer_count < 1 || o.layer_count > MAX_LAYERS)
-        GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "sbn: layer_count is %d, 1 to %d is wanted",
+        GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "sbn: layer_count is %d, expected 1 to %d",
                              (int)o.layer_count, MAX_LAYERS));
     for (int32_t l = 0; l < o.layer_count; l++) {
         (void)snprintf(key, sizeof key, "sbn.layer%d", (int)l + 1);

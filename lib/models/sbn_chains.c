@@ -1,7 +1,8 @@
-/* sbn_chains.c - chains of Gibbs sampling that belong to the rows of a dataset and go on from epoch to epoch: kept as bits, and in a file. */
+/* sbn_chains.c - chains of Gibbs sampling that belong to the rows of a dataset and go on from epoch
+ * to epoch: kept as bits, and in a file. */
 #include <string.h>
 
-#include "models/model.h"
+#include "models/family.h"
 
 /* Bytes of a row: whether its chains have begun, then their states, eight units in each byte. */
 static int64_t line_of(gm_sbn *sbn, int64_t k)
@@ -21,9 +22,11 @@ gm_status gm_sbn_chains_open(gm_sbn *sbn, int64_t rows, int64_t k)
     gm_sbn_chains *c = gm_sbn_kept(sbn);
     const int64_t line = line_of(sbn, k);
     if (c->rows == rows && c->line == line) return GM_OK;
-    uint8_t *bytes = rows > INT64_MAX / line ? NULL : gm_context_allocate(ctx, (size_t)(rows * line));
+    uint8_t *bytes =
+        rows > INT64_MAX / line ? NULL : gm_context_allocate(ctx, (size_t)(rows * line));
     if (!bytes)
-        return gm_model_fail(ctx, GM_E_NOMEM, "sbn: no memory for the chains of %lld rows, %lld bytes each",
+        return gm_model_fail(ctx, GM_E_NOMEM,
+                             "sbn: no memory for the chains of %lld rows, %lld bytes each",
                              (long long)rows, (long long)line);
     memset(bytes, 0, (size_t)(rows * line));
     gm_sbn_chains_end(ctx, c);
@@ -37,7 +40,8 @@ void gm_sbn_chains_resume(gm_sbn *sbn, const gm_batch *batch, int64_t k, float *
     const int64_t each = k * gm_sbn_hidden_units(sbn);
     for (int64_t r = 0; r < batch->count; r++) {
         const uint8_t *line = c->bytes + batch->index[r] * c->line;
-        for (int64_t i = 0; line[0] && i < each; i++) states[r * each + i] = (float)(line[1 + i / 8] >> (i % 8) & 1);
+        for (int64_t i = 0; line[0] && i < each; i++)
+            states[r * each + i] = (float)(line[1 + i / 8] >> (i % 8) & 1);
     }
 }
 
@@ -77,9 +81,10 @@ gm_status gm_sbn_chains_get(gm_archive *archive, gm_sbn *sbn, int64_t k)
     GM_TRY(gm_archive_get_int(archive, "sbn.chains.rows", &rows));
     GM_TRY(gm_archive_get_bytes(archive, "sbn.chains", &bytes, &size));
     if (rows < 1 || rows != (int64_t)size / line || size % (size_t)line)
-        GM_TRY(gm_model_fail(gm_archive_context(archive), GM_E_SHAPE,
-                             "sbn: load: sbn.chains has %lld bytes, which are not %lld rows of %lld bytes",
-                             (long long)size, (long long)rows, (long long)line));
+        GM_TRY(gm_model_fail(
+            gm_archive_context(archive), GM_E_SHAPE,
+            "sbn: load: sbn.chains has %lld bytes, which are not %lld rows of %lld bytes",
+            (long long)size, (long long)rows, (long long)line));
     GM_TRY(gm_sbn_chains_open(sbn, rows, k));
     memcpy(gm_sbn_kept(sbn)->bytes, bytes, size);
 out:

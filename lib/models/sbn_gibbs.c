@@ -1,29 +1,31 @@
-/* sbn_gibbs.c - Gibbs sampling of the hidden units of a sigmoid belief network, given its visible ones (Neal 1992). */
+/* sbn_gibbs.c - Gibbs sampling of the hidden units of a sigmoid belief network, given its visible
+ * ones (Neal 1992). */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/family.h"
 
-#define MOST_LOG 400.0        /* |weights| beyond that decide all the same */
-#define TAME 40.0             /* up to here four factors and 1e100 are far from overflow */
-#define SMALL 1e-250          /* p and q above it are followed by factors, else by exponentials */
-#define CHAINS_AT_ONCE 2048   /* on the tape */
-#define DRAWS_AT_ONCE 1.6e7   /* bytes */
-#define MOST_VALUES 1e13      /* of any array asked for */
+#define MOST_LOG 400.0      /* |weights| beyond that decide all the same */
+#define TAME 40.0           /* up to here four factors and 1e100 are far from overflow */
+#define SMALL 1e-250        /* p and q above it are followed by factors, else by exponentials */
+#define CHAINS_AT_ONCE 2048 /* on the tape */
+#define DRAWS_AT_ONCE 1.6e7 /* bytes */
+#define MOST_VALUES 1e13    /* of any array asked for */
 
-/* The net as it is walked: for each hidden unit those that may hear it, with w, e^w and e^-w. Of the chain that moves: states s, inputs a,
- * p = sigmoid(a) and q = 1 - p, each right to its last digit. */
+/* The net as it is walked: for each hidden unit those that may hear it, with w, e^w and e^-w. Of
+ * the chain that moves: states s, inputs a, p = sigmoid(a) and q = 1 - p, each right to its last
+ * digit. */
 typedef struct walker {
     gm_sbn *sbn;
     gm_sbn_graph g;
-    double *w, *up, *down;    /* of all connections, by the unit that is heard */
+    double *w, *up, *down; /* of all connections, by the unit that is heard */
     double *s, *a, *p, *q, *chance;
-    float *weight, *bias;     /* gm_sbn_dense */
-    int tame;                 /* no weight is beyond TAME */
-    int tape;                 /* tanh units: by the joint on the tape */
+    float *weight, *bias; /* gm_sbn_dense */
+    int tame;             /* no weight is beyond TAME */
+    int tape;             /* tanh units: by the joint on the tape */
 } walker;
 
 /* What becomes of the states: those after burn_in, every thin-th. */
@@ -42,7 +44,8 @@ int64_t gm_sbn_move_room(const gm_sbn *sbn)
 {
     gm_sbn_graph g;
     gm_sbn_describe(sbn, &g);
-    const int64_t doubles = gm_sbn_has_tanh(sbn) ? g.hidden : 3 * gm_sbn_edges(&g) + 4 * g.units + g.hidden;
+    const int64_t doubles =
+        gm_sbn_has_tanh(sbn) ? g.hidden : 3 * gm_sbn_edges(&g) + 4 * g.units + g.hidden;
     const int64_t floats = gm_sbn_has_tanh(sbn) ? 0 : g.units * g.units + g.units;
     return doubles * (int64_t)(sizeof(double) / sizeof(float)) + floats;
 }
@@ -111,11 +114,12 @@ static void give_states(const walker *w, float *hidden)
 {
     const gm_sbn_graph *g = &w->g;
     for (int32_t l = 1; l <= g->top; l++)
-        for (int64_t i = 0; i < g->size[l]; i++) hidden[g->column[l] + i] = (float)w->s[g->place[l] + i];
+        for (int64_t i = 0; i < g->size[l]; i++)
+            hidden[g->column[l] + i] = (float)w->s[g->place[l] + i];
 }
 
-/* Log odds of unit j, whose children are c and its connections edge, edge + 1, ... With (1 + e^(a + w)) / (1 + e^a) = q + p e^w no logarithm
- * is wanted but that of the product over the children. */
+/* Log odds of unit j, whose children are c and its connections edge, edge + 1, ... With (1 + e^(a +
+ * w)) / (1 + e^a) = q + p e^w no logarithm is wanted but that of the product over the children. */
 static double log_odds(const walker *w, int64_t j, gm_sbn_range c, int64_t edge)
 {
     const int on = w->s[j] > 0;
@@ -125,7 +129,8 @@ static double log_odds(const walker *w, int64_t j, gm_sbn_range c, int64_t edge)
     double slope = w->a[j], product = 1, log_sum = 0;
     for (int64_t i = 0; i < n;) {
         if (w->tame && i + 4 <= n) {
-            slope += (s[i] * weight[i] + s[i + 1] * weight[i + 1]) + (s[i + 2] * weight[i + 2] + s[i + 3] * weight[i + 3]);
+            slope += (s[i] * weight[i] + s[i + 1] * weight[i + 1]) +
+                     (s[i + 2] * weight[i + 2] + s[i + 3] * weight[i + 3]);
             product *= ((q[i] + p[i] * e[i]) * (q[i + 1] + p[i + 1] * e[i + 1])) *
                        ((q[i + 2] + p[i + 2] * e[i + 2]) * (q[i + 3] + p[i + 3] * e[i + 3]));
             i += 4;
@@ -147,7 +152,8 @@ static void tell_children(walker *w, gm_sbn_range c, int64_t edge, double change
 {
     const double *e = (change > 0 ? w->up : w->down) + edge, *weight = w->w + edge;
     for (int64_t i = c.from, k = 0; i < c.to; i++, k++) {
-        const double up = w->p[i] * e[k], whole = 1 / (w->q[i] + up), p = up * whole, q = w->q[i] * whole;
+        const double up = w->p[i] * e[k], whole = 1 / (w->q[i] + up), p = up * whole,
+                     q = w->q[i] * whole;
         const double a = w->a[i] + change * weight[k];
         if (w->tame && p > SMALL && q > SMALL) {
             w->a[i] = a;
@@ -180,7 +186,8 @@ static void sweep(walker *w, gm_rng *rng)
 static int64_t sample_of(const keeper *k, int64_t t)
 {
     const int64_t past = t - k->burn_in + 1;
-    return past > 0 && past % k->thin == 0 && past / k->thin <= k->samples ? past / k->thin - 1 : -1;
+    return past > 0 && past % k->thin == 0 && past / k->thin <= k->samples ? past / k->thin - 1
+                                                                           : -1;
 }
 
 static void keep(const keeper *k, int64_t which, int64_t sample, int64_t hidden, const float *state,
@@ -222,19 +229,21 @@ static gm_status joint(walker *w, const float *rows, int64_t n, int64_t chains, 
     gm_model_record(model, GM_TAPE_CONSTANT);
     layers[0] = gm_sbn_record_rows(w->sbn, rows, n);
     gm_sbn_record_hidden(w->sbn, states, n * chains, layers);
-    gm_var f = gm_sbn_record_joint(model->tape, w->sbn, layers, NULL);
+    gm_var f = gm_sbn_apply_joint(model->tape, w->sbn, layers, NULL);
     GM_TRY(gm_tape_status(model->tape));
     *out = gm_value(model->tape, f);
 out:
     return status;
 }
 
-/* The same for nets with tanh units, all chains abreast: both states of a unit are compared by log p(x, h). Needs n chains <= CHAINS_AT_ONCE. */
+/* The same for nets with tanh units, all chains abreast: both states of a unit are compared by log
+ * p(x, h). Needs n chains <= CHAINS_AT_ONCE. */
 static gm_status run_tape(walker *w, const float *rows, int64_t n, int64_t chains, float *states,
                           const keeper *k)
 {
     gm_rng *rng = gm_sbn_model(w->sbn)->rng;
-    const int64_t hidden = w->g.hidden, many = n * chains, sweeps = k->burn_in + k->samples * k->thin;
+    const int64_t hidden = w->g.hidden, many = n * chains,
+                  sweeps = k->burn_in + k->samples * k->thin;
     gm_status status = GM_OK;
     double now[CHAINS_AT_ONCE];
     const float *f;
@@ -243,14 +252,18 @@ static gm_status run_tape(walker *w, const float *rows, int64_t n, int64_t chain
     for (int64_t t = 0; t < sweeps; t++) {
         const int64_t sample = sample_of(k, t);
         for (int64_t unit = hidden - 1; unit >= 0; unit--) {
-            for (int64_t c = 0; c < many; c++) states[c * hidden + unit] = 1 - states[c * hidden + unit];
+            for (int64_t c = 0; c < many; c++)
+                states[c * hidden + unit] = 1 - states[c * hidden + unit];
             GM_TRY(joint(w, rows, n, chains, states, &f));
             for (int64_t c = 0; c < many; c++) {
                 float *bit = states + c * hidden + unit;
-                const double other = logistic((double)f[c] - now[c]); /* of the state after the flip */
+                const double other =
+                    logistic((double)f[c] - now[c]); /* of the state after the flip */
                 if (sample >= 0) k->sums[c * hidden + unit] += *bit > 0 ? other : 1 - other;
-                if (gm_rng_double(rng) < other) now[c] = (double)f[c];
-                else *bit = 1 - *bit;
+                if (gm_rng_double(rng) < other)
+                    now[c] = (double)f[c];
+                else
+                    *bit = 1 - *bit;
             }
         }
         for (int64_t i = 0; sample >= 0 && i < many * hidden; i++)
@@ -272,7 +285,8 @@ gm_status gm_sbn_move(gm_sbn *sbn, const float *rows, int64_t n, int64_t chains,
     for (int64_t done = 0; w.tape && done < n;) {
         const int64_t m = n - done < most ? n - done : most;
         float *own = states + done * chains * w.g.hidden;
-        for (int64_t c = 0; c < chains;) { /* more chains than go abreast: a row's are many, in turns */
+        for (int64_t c = 0;
+             c < chains;) { /* more chains than go abreast: a row's are many, in turns */
             const int64_t some = m > 1 || chains - c < CHAINS_AT_ONCE ? chains - c : CHAINS_AT_ONCE;
             GM_TRY(run_tape(&w, rows + done * w.g.size[0], m, some, own + c * w.g.hidden, &k));
             c += some;
@@ -304,7 +318,7 @@ static gm_status check_options(gm_context *ctx, const gm_sbn_gibbs_options *o)
         { "burn_in", o->burn_in, 0, INT64_MAX / 4 },
         { "samples", o->samples, 4, INT64_C(1) << 31 },
         { "thin", o->thin, 1, INT64_C(1) << 30 },
-        { "start", o->start, GM_SBN_START_RECOGNITION, GM_SBN_START_STATES },
+        { "start", o->start, GM_SBN_INIT_RECOGNITION, GM_SBN_INIT_STATES },
     };
     return gm_model_check_ranges(ctx, "sbn: gibbs", whole, sizeof whole / sizeof *whole);
 }
@@ -317,19 +331,26 @@ static gm_status check(run *r, const gm_sbn_gibbs_result *out, const double *mea
         GM_TRY(gm_model_fail(r->ctx, GM_E_INVALID, "sbn: gibbs: out is NULL or of unknown size"));
     if (!r->rows || !means || r->n < 1)
         GM_TRY(gm_model_fail(r->ctx, GM_E_INVALID,
-                             "sbn: gibbs: an array is NULL, or n is %lld (at least 1 is wanted)", (long long)r->n));
+                             "sbn: gibbs: an array is NULL, or n is %lld (expected at least 1)",
+                             (long long)r->n));
     GM_TRY(check_options(r->ctx, o));
     if (gm_sbn_has_tanh(r->sbn) && o->chains > CHAINS_AT_ONCE)
-        GM_TRY(gm_model_fail(r->ctx, GM_E_UNSUPPORTED, "sbn: gibbs: chains is %lld; a net with tanh units goes to %d",
+        GM_TRY(gm_model_fail(r->ctx, GM_E_UNSUPPORTED,
+                             "sbn: gibbs: chains is %lld; a net with tanh units goes to %d",
                              (long long)o->chains, CHAINS_AT_ONCE));
-    GM_TRY(gm_model_check_bits(gm_sbn_model(r->sbn), "gibbs", 1, r->rows, r->n, gm_sbn_layer_size(r->sbn, 0)));
+    GM_TRY(gm_model_check_bits(gm_sbn_model(r->sbn), "gibbs", 1, r->rows, r->n,
+                               gm_sbn_layer_size(r->sbn, 0)));
     const double each = (double)o->chains * (double)r->hidden;
     if (each * (double)r->n > MOST_VALUES || each * (double)o->samples > MOST_VALUES)
-        GM_TRY(gm_model_fail(r->ctx, GM_E_NOMEM, "sbn: gibbs: no memory for %lld rows, %lld chains and %lld samples",
+        GM_TRY(gm_model_fail(r->ctx, GM_E_NOMEM,
+                             "sbn: gibbs: no memory for %lld rows, %lld chains and %lld samples",
                              (long long)r->n, (long long)o->chains, (long long)o->samples));
-    if (o->start != GM_SBN_START_STATES) return GM_OK;
-    if (!r->states) GM_TRY(gm_model_fail(r->ctx, GM_E_INVALID, "sbn: gibbs: states is NULL, and chains begin there"));
-    GM_TRY(gm_model_check_bits(gm_sbn_model(r->sbn), "gibbs: states", 1, r->states, r->n * o->chains, r->hidden));
+    if (o->start != GM_SBN_INIT_STATES) return GM_OK;
+    if (!r->states)
+        GM_TRY(gm_model_fail(r->ctx, GM_E_INVALID,
+                             "sbn: gibbs: states is NULL, and chains begin there"));
+    GM_TRY(gm_model_check_bits(gm_sbn_model(r->sbn), "gibbs: states", 1, r->states,
+                               r->n * o->chains, r->hidden));
 out:
     return status;
 }
@@ -353,7 +374,8 @@ static gm_status take_memory(run *r)
         r->states = r->own = gm_context_allocate(r->ctx, r->state_bytes);
     }
     if (r->k.draws && r->k.sums && r->states) return GM_OK;
-    return gm_model_fail(r->ctx, GM_E_NOMEM, "sbn: gibbs: no memory for %lld chains of %lld samples",
+    return gm_model_fail(r->ctx, GM_E_NOMEM,
+                         "sbn: gibbs: no memory for %lld chains of %lld samples",
                          (long long)r->o.chains, (long long)r->o.samples);
 }
 
@@ -369,13 +391,13 @@ static gm_status begin_chains(run *r)
     gm_model *model = gm_sbn_model(r->sbn);
     const int64_t chains = r->o.chains, visible = model->row_size;
     gm_status status = GM_OK;
-    if (r->o.start == GM_SBN_START_STATES) return GM_OK;
-    if (r->o.start == GM_SBN_START_COINS) {
+    if (r->o.start == GM_SBN_INIT_STATES) return GM_OK;
+    if (r->o.start == GM_SBN_INIT_UNIFORM) {
         for (int64_t i = 0; i < r->n * chains * r->hidden; i++)
             r->states[i] = gm_rng_double(model->rng) < 0.5 ? 1 : 0;
         return GM_OK;
     }
-    if (r->o.start == GM_SBN_START_PRIOR || !gm_sbn_has_recognition(r->sbn))
+    if (r->o.start == GM_SBN_INIT_PRIOR || !gm_sbn_has_recognition(r->sbn))
         return gm_sbn_sample(r->sbn, r->n * chains, -1, NULL, 0, r->states, NULL);
     for (int64_t row = 0; row < r->n; row++)
         for (int64_t c = 0; c < chains; c++)
@@ -396,7 +418,8 @@ static void conclude(run *r, int64_t first, int64_t m, double *means, double *r_
             double sum = 0, hat, size;
             for (int64_t c = 0; c < chains; c++) sum += r->k.sums[(row * chains + c) * hidden + j];
             means[at] = sum / ((double)chains * (double)samples);
-            gm_mixing(r->k.draws + row * chains * samples * hidden + j, chains, samples, hidden, &hat, &size);
+            gm_mixing(r->k.draws + row * chains * samples * hidden + j, chains, samples, hidden,
+                      &hat, &size);
             if (r_hat) r_hat[at] = hat;
             if (ess) ess[at] = size;
             unmixed |= hat > GM_SBN_MIXED;
@@ -417,15 +440,19 @@ static gm_status sample_rows(run *r, double *means, double *r_hat, double *ess)
     gm_status status = GM_OK;
     walker w;
     float *room = gm_sbn_scratch(r->sbn, gm_sbn_move_room(r->sbn));
-    if (!room) GM_TRY(gm_model_fail(r->ctx, GM_E_NOMEM, "sbn: gibbs: no memory for the net's connections"));
+    if (!room)
+        GM_TRY(
+            gm_model_fail(r->ctx, GM_E_NOMEM, "sbn: gibbs: no memory for the net's connections"));
     GM_TRY(open_walker(&w, r->sbn, room));
     for (int64_t done = 0; done < r->n;) {
         const int64_t m = r->n - done < r->group ? r->n - done : r->group;
         float *states = r->states + done * chains * r->hidden;
         const float *rows = r->rows + done * visible;
         memset(r->k.sums, 0, r->sum_bytes);
-        if (!w.tape) run_plain(&w, rows, m, chains, states, &r->k);
-        else GM_TRY(run_tape(&w, rows, m, chains, states, &r->k));
+        if (!w.tape)
+            run_plain(&w, rows, m, chains, states, &r->k);
+        else
+            GM_TRY(run_tape(&w, rows, m, chains, states, &r->k));
         conclude(r, done, m, means, r_hat, ess);
         done += m;
     }
@@ -438,7 +465,8 @@ static void warn(const run *r)
     char line[200];
     if (!(r->result.r_hat > GM_SBN_MIXED)) return;
     (void)snprintf(line, sizeof line,
-                   "sbn: gibbs: the chains did not mix: R-hat is %.3g at row %lld, unit %lld; %lld of %lld rows "
+                   "sbn: gibbs: the chains did not mix: R-hat is %.3g at row %lld, unit %lld; %lld "
+                   "of %lld rows "
                    "are above %g",
                    r->result.r_hat, (long long)r->result.row, (long long)r->result.unit,
                    (long long)r->result.unmixed, (long long)r->n, GM_SBN_MIXED);
@@ -446,13 +474,19 @@ static void warn(const run *r)
 }
 
 gm_status gm_sbn_gibbs(gm_sbn_gibbs_result *out, gm_sbn *sbn, const float *rows, int64_t n,
-                       const gm_sbn_gibbs_options *options, double *means, double *r_hat, double *ess,
-                       float *states)
+                       const gm_sbn_gibbs_options *options, double *means, double *r_hat,
+                       double *ess, float *states)
 {
     if (!sbn) return GM_E_INVALID;
     gm_model *model = gm_sbn_model(sbn);
-    run r = { .sbn = sbn, .ctx = model->ctx, .o = GM_SBN_GIBBS_OPTIONS_INIT, .rows = rows, .n = n,
-              .hidden = gm_sbn_hidden_units(sbn), .states = states, .result = GM_SBN_GIBBS_RESULT_INIT };
+    run r = { .sbn = sbn,
+              .ctx = model->ctx,
+              .o = GM_SBN_GIBBS_OPTIONS_INIT,
+              .rows = rows,
+              .n = n,
+              .hidden = gm_sbn_hidden_units(sbn),
+              .states = states,
+              .result = GM_SBN_GIBBS_RESULT_INIT };
     gm_rng_state before;
     gm_status status;
     GM_TRY(gm_options_read(r.ctx, "sbn: gibbs", &r.o, sizeof r.o, options));

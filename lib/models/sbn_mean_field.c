@@ -1,24 +1,29 @@
-/* sbn_mean_field.c - the mean field of a sigmoid belief network (Saul, Jaakkola and Jordan 1996), row by row, and the slope of its bound in
- * the weights.
+/* sbn_mean_field.c - the mean field of a sigmoid belief network (Saul, Jaakkola and Jordan 1996),
+ * row by row, and the slope of its bound in the weights.
  *
- * With E over the factorial q, mu_i the mean of unit i (the bit itself for a visible one), z_i = b_i + sum_j w_ij s_j,
+ * With E over the factorial q, mu_i the mean of unit i (the bit itself for a visible one), z_i =
+ * b_i + sum_j w_ij s_j,
  *
- *     A_i = E e^(-xi_i z_i) = e^(-xi_i b_i) prod_j (1 - mu_j + mu_j e^(-xi_i w_ij)),   B_i = E e^((1 - xi_i) z_i) likewise,
- *     bound = sum_i [(mu_i - xi_i) E z_i - log (A_i + B_i)] + sum_(hidden i) H(mu_i).
+ *     A_i = E e^(-xi_i z_i) = e^(-xi_i b_i) prod_j (1 - mu_j + mu_j e^(-xi_i w_ij)),   B_i = E
+ * e^((1 - xi_i) z_i) likewise, bound = sum_i [(mu_i - xi_i) E z_i - log (A_i + B_i)] + sum_(hidden
+ * i) H(mu_i).
  *
- * xi_i: - xi_i E z_i - log (A_i + B_i) is concave, and its slope is at least 0 at xi_i = 0 and at most 0 at 1.
- * mu_j: A_i and B_i are affine in mu_j, so - log (A_i + B_i) is convex, above its tangent; the bound with tangents instead has its maximum at
- * mu_j = sigmoid(their slope), where the bound is at least as high as it was: the fixed-point equation, one unit at a time, only rises. */
+ * xi_i: - xi_i E z_i - log (A_i + B_i) is concave, and its slope is at least 0 at xi_i = 0 and at
+ * most 0 at 1. mu_j: A_i and B_i are affine in mu_j, so - log (A_i + B_i) is convex, above its
+ * tangent; the bound with tangents instead has its maximum at mu_j = sigmoid(their slope), where
+ * the bound is at least as high as it was: the fixed-point equation, one unit at a time, only
+ * rises. */
 #include <math.h>
 #include <string.h>
 
-#include "models/model.h"
+#include "models/family.h"
 
 #define MOST_WEIGHT 400.0
 #define XI_STEPS 60
 #define XI_EXACT 1e-15 /* nats that a better xi would bring */
 
-/* What is kept of a unit: its connections are [edge, edge + to - from), its parents from <= j < to. */
+/* What is kept of a unit: its connections are [edge, edge + to - from), its parents from <= j < to.
+ */
 typedef struct unit {
     gm_sbn_range parents, children;
     int64_t edge;
@@ -70,9 +75,10 @@ static gm_status open_field(field *f, gm_sbn *sbn, float *room)
                 f->w[edge] = (double)f->weight[i * units + j];
                 f->up[edge] = exp(f->w[edge]);
                 if (fabs(f->w[edge]) > MOST_WEIGHT)
-                    GM_TRY(gm_model_fail(gm_sbn_model(sbn)->ctx, GM_E_NUMERIC,
-                                         "sbn: mean_field: a weight of the net is %g; up to %g either way is wanted",
-                                         f->w[edge], MOST_WEIGHT));
+                    GM_TRY(gm_model_fail(
+                        gm_sbn_model(sbn)->ctx, GM_E_NUMERIC,
+                        "sbn: mean_field: a weight of the net is %g; expected up to %g either way",
+                        f->w[edge], MOST_WEIGHT));
             }
         }
 out:
@@ -119,7 +125,8 @@ static void set_xi(field *f, unit *u, double xi, double *slope, double *curve)
         const double mu = parent[j].mu;
         low[j] = exp(-xi * w[j]);
         const double e[2] = { low[j], low[j] * up[j] };
-        for (int k = 0; k < 2; k++) { /* the parent's mean where states weigh e^(-xi z), e^((1 - xi) z) more */
+        for (int k = 0; k < 2;
+             k++) { /* the parent's mean where states weigh e^(-xi z), e^((1 - xi) z) more */
             const double factor = 1 - mu + mu * e[k], tilted = mu * e[k] / factor;
             times(&factors[k], factor);
             mean[k] += w[j] * tilted;
@@ -132,7 +139,8 @@ static void set_xi(field *f, unit *u, double xi, double *slope, double *curve)
     weigh(u);
     const double apart = mean[1] - mean[0];
     *slope = u->mean - mean[0] - u->part * apart;
-    *curve = (1 - u->part) * variance[0] + u->part * variance[1] + u->part * (1 - u->part) * apart * apart;
+    *curve = (1 - u->part) * variance[0] + u->part * variance[1] +
+             u->part * (1 - u->part) * apart * apart;
 }
 
 /* Newton's steps inside a bracket that halves at worst. */
@@ -143,15 +151,19 @@ static void update_xi(field *f, unit *u)
     if (u->parents.to == u->parents.from) return; /* exact for any xi */
     set_xi(f, u, first, &slope, &curve);
     const double before = first * u->mean + log_sum(u->a, u->b);
-    for (int step = 0; step < XI_STEPS && slope * slope > XI_EXACT * curve && high - low > XI_EXACT; step++) {
-        if (slope > 0) high = u->xi;
-        else low = u->xi;
+    for (int step = 0; step < XI_STEPS && slope * slope > XI_EXACT * curve && high - low > XI_EXACT;
+         step++) {
+        if (slope > 0)
+            high = u->xi;
+        else
+            low = u->xi;
         double next = u->xi - slope / curve;
         if (!(next > low && next < high)) next = 0.5 * (low + high);
         if (next == u->xi) break;
         set_xi(f, u, next, &slope, &curve);
     }
-    if (u->xi * u->mean + log_sum(u->a, u->b) > before) set_xi(f, u, first, &slope, &curve); /* rounding */
+    if (u->xi * u->mean + log_sum(u->a, u->b) > before)
+        set_xi(f, u, first, &slope, &curve); /* rounding */
 }
 
 static int64_t edge_of(const unit *child, int64_t parent)
@@ -168,7 +180,8 @@ static void update_mu(field *f, int64_t j)
         const unit *child = &f->unit[c];
         const int64_t edge = edge_of(child, j);
         const double low = f->low[edge], high = low * f->up[edge];
-        slope += (child->mu - child->xi) * f->w[edge] - (1 - child->part) * (low - 1) / (1 - old + old * low) -
+        slope += (child->mu - child->xi) * f->w[edge] -
+                 (1 - child->part) * (low - 1) / (1 - old + old * low) -
                  child->part * (high - 1) / (1 - old + old * high);
     }
     const double mu = 1 / (1 + exp(-slope));
@@ -213,7 +226,8 @@ static void begin_row(field *f, const float *row, const double *means)
     for (int64_t i = 0; i < g->units; i++) {
         unit *u = &f->unit[i];
         u->mean = (double)f->bias[i];
-        for (int64_t j = u->parents.from; j < u->parents.to; j++) u->mean += f->w[edge_of(u, j)] * f->unit[j].mu;
+        for (int64_t j = u->parents.from; j < u->parents.to; j++)
+            u->mean += f->w[edge_of(u, j)] * f->unit[j].mu;
         set_xi(f, u, 0.5, &slope, &curve);
     }
 }
@@ -221,9 +235,11 @@ static void begin_row(field *f, const float *row, const double *means)
 static gm_status tell(field *f)
 {
     f->updates++;
-    if (!f->o->on_update || !f->o->on_update(f->o->user, f->row, f->updates, bound_of(f))) return GM_OK;
-    return gm_model_fail(gm_sbn_model(f->sbn)->ctx, GM_E_CANCELLED, "sbn: mean_field: stopped at row %lld, update %lld",
-                         (long long)f->row, (long long)f->updates);
+    if (!f->o->on_update || !f->o->on_update(f->o->user, f->row, f->updates, bound_of(f)))
+        return GM_OK;
+    return gm_model_fail(gm_sbn_model(f->sbn)->ctx, GM_E_CANCELLED,
+                         "sbn: mean_field: stopped at row %lld, update %lld", (long long)f->row,
+                         (long long)f->updates);
 }
 
 static gm_status solve_row(field *f, double *bound, int64_t *iterations)
@@ -252,8 +268,8 @@ out:
     return status;
 }
 
-/* The bound's slope in each weight and bias, with mu and xi where they are: they are stationary, or nearly, so that they need not be
- * followed. */
+/* The bound's slope in each weight and bias, with mu and xi where they are: they are stationary, or
+ * nearly, so that they need not be followed. */
 static void add_slopes(const field *f, double *weight, double *bias)
 {
     for (int64_t i = 0; i < f->g.units; i++) {
@@ -262,14 +278,16 @@ static void add_slopes(const field *f, double *weight, double *bias)
         for (int64_t j = u->parents.from; j < u->parents.to; j++) {
             const int64_t edge = edge_of(u, j);
             const double mu = f->unit[j].mu, low = f->low[edge], high = low * f->up[edge];
-            weight[i * f->g.units + j] += mu * (u->mu - u->xi + (1 - u->part) * u->xi * low / (1 - mu + mu * low) -
-                                                u->part * (1 - u->xi) * high / (1 - mu + mu * high));
+            weight[i * f->g.units + j] +=
+                mu * (u->mu - u->xi + (1 - u->part) * u->xi * low / (1 - mu + mu * low) -
+                      u->part * (1 - u->xi) * high / (1 - mu + mu * high));
         }
     }
 }
 
-gm_status gm_sbn_field(gm_sbn *sbn, const float *rows, int64_t n, const gm_sbn_mean_field_options *o, double *means,
-                       double *bound, int64_t *iterations, double *slopes, float *room)
+gm_status gm_sbn_field(gm_sbn *sbn, const float *rows, int64_t n,
+                       const gm_sbn_mean_field_options *o, double *means, double *bound,
+                       int64_t *iterations, double *slopes, float *room)
 {
     field f = { .o = o };
     gm_status status;
@@ -282,40 +300,50 @@ gm_status gm_sbn_field(gm_sbn *sbn, const float *rows, int64_t n, const gm_sbn_m
         begin_row(&f, rows + r * f.g.size[0], own);
         GM_TRY(solve_row(&f, &bound[r], iterations ? &iterations[r] : NULL));
         for (int32_t l = 1; l <= f.g.top; l++)
-            for (int64_t i = 0; i < f.g.size[l]; i++) own[f.g.column[l] + i] = f.unit[f.g.place[l] + i].mu;
+            for (int64_t i = 0; i < f.g.size[l]; i++)
+                own[f.g.column[l] + i] = f.unit[f.g.place[l] + i].mu;
         if (slopes) add_slopes(&f, slopes, slopes + units * units);
     }
 out:
     return status;
 }
 
-static gm_status check(gm_sbn *sbn, const float *rows, int64_t n, const gm_sbn_mean_field_options *o,
-                       const double *means, const double *bound)
+static gm_status check(gm_sbn *sbn, const float *rows, int64_t n,
+                       const gm_sbn_mean_field_options *o, const double *means, const double *bound)
 {
     gm_context *ctx = gm_sbn_model(sbn)->ctx;
     const int64_t hidden = gm_sbn_hidden_units(sbn);
     if (!rows || !means || !bound || n < 1)
-        return gm_model_fail(ctx, GM_E_INVALID, "sbn: mean_field: an array is NULL, or n is %lld (at least 1 is wanted)",
-                             (long long)n);
+        return gm_model_fail(
+            ctx, GM_E_INVALID,
+            "sbn: mean_field: an array is NULL, or n is %lld (expected at least 1)", (long long)n);
     if (o->iterations < 1)
-        return gm_model_fail(ctx, GM_E_INVALID, "sbn: mean_field: iterations is %lld, at least 1 is wanted",
+        return gm_model_fail(ctx, GM_E_INVALID,
+                             "sbn: mean_field: iterations is %lld, expected at least 1",
                              (long long)o->iterations);
     if (!(o->tolerance >= 0))
-        return gm_model_fail(ctx, GM_E_INVALID, "sbn: mean_field: tolerance is %g, at least 0 is wanted", o->tolerance);
+        return gm_model_fail(ctx, GM_E_INVALID,
+                             "sbn: mean_field: tolerance is %g, expected at least 0", o->tolerance);
     if (o->go_on != 0 && o->go_on != 1)
-        return gm_model_fail(ctx, GM_E_INVALID, "sbn: mean_field: go_on is %d, 0 or 1 is wanted", (int)o->go_on);
+        return gm_model_fail(ctx, GM_E_INVALID, "sbn: mean_field: go_on is %d, expected 0 or 1",
+                             (int)o->go_on);
     if (gm_sbn_has_tanh(sbn))
         return gm_model_fail(ctx, GM_E_UNSUPPORTED,
-                             "sbn: mean_field: the net has tanh units; what a unit hears must be linear in the others");
+                             "sbn: mean_field: the net has tanh units; what a unit hears must be "
+                             "linear in the others");
     for (int64_t i = 0; o->go_on && i < n * hidden; i++)
         if (!(means[i] >= 0 && means[i] <= 1))
-            return gm_model_fail(ctx, GM_E_INVALID, "sbn: mean_field: means: row %lld, column %lld is %g; 0 to 1 is wanted",
-                                 (long long)(i / hidden), (long long)(i % hidden), means[i]);
-    return gm_model_check_bits(gm_sbn_model(sbn), "mean_field", 1, rows, n, gm_sbn_layer_size(sbn, 0));
+            return gm_model_fail(
+                ctx, GM_E_INVALID,
+                "sbn: mean_field: means: row %lld, column %lld is %g; expected 0 to 1",
+                (long long)(i / hidden), (long long)(i % hidden), means[i]);
+    return gm_model_check_bits(gm_sbn_model(sbn), "mean_field", 1, rows, n,
+                               gm_sbn_layer_size(sbn, 0));
 }
 
-gm_status gm_sbn_mean_field(gm_sbn *sbn, const float *rows, int64_t n, const gm_sbn_mean_field_options *options,
-                            double *means, double *bound, int64_t *iterations)
+gm_status gm_sbn_mean_field(gm_sbn *sbn, const float *rows, int64_t n,
+                            const gm_sbn_mean_field_options *options, double *means, double *bound,
+                            int64_t *iterations)
 {
     if (!sbn) return GM_E_INVALID;
     gm_context *ctx = gm_sbn_model(sbn)->ctx;
@@ -324,7 +352,9 @@ gm_status gm_sbn_mean_field(gm_sbn *sbn, const float *rows, int64_t n, const gm_
     GM_TRY(gm_options_read(ctx, "sbn: mean_field", &o, sizeof o, options));
     GM_TRY(check(sbn, rows, n, &o, means, bound));
     float *room = gm_sbn_scratch(sbn, gm_sbn_field_room(sbn));
-    if (!room) GM_TRY(gm_model_fail(ctx, GM_E_NOMEM, "sbn: mean_field: no memory for the net's connections"));
+    if (!room)
+        GM_TRY(
+            gm_model_fail(ctx, GM_E_NOMEM, "sbn: mean_field: no memory for the net's connections"));
     GM_TRY(gm_sbn_field(sbn, rows, n, &o, means, bound, iterations, NULL, room));
 out:
     return status;

@@ -1,7 +1,8 @@
-/* sbn_record.c - what of a sigmoid belief network's states, and of q, goes onto the model's tape in more than one place. */
+/* sbn_record.c - what of a sigmoid belief network's states, and of q, goes onto the model's tape in
+ * more than one place. */
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/family.h"
 
 gm_var gm_sbn_record_rows(gm_sbn *sbn, const float *rows, int64_t m)
 {
@@ -24,7 +25,7 @@ void gm_sbn_record_hidden(gm_sbn *sbn, const float *hidden, int64_t m, gm_var *l
 gm_var gm_sbn_record_q(gm_sbn *sbn, int32_t l, gm_var below, int64_t k)
 {
     gm_tape *tape = gm_sbn_model(sbn)->tape;
-    gm_var logits = gm_sbn_record_recognition(tape, sbn, l, below);
+    gm_var logits = gm_sbn_apply_recognition(tape, sbn, l, below);
     return l == 1 && k > 1 ? gm_repeat_rows(tape, logits, k) : logits;
 }
 
@@ -32,7 +33,7 @@ void gm_sbn_record_draws(gm_sbn *sbn, int64_t k, gm_var *layers, gm_var *logits)
 {
     for (int32_t l = 1; l <= gm_sbn_layers(sbn); l++) {
         gm_var a = gm_sbn_record_q(sbn, l, layers[l - 1], k);
-        layers[l] = gm_bernoulli_sample(gm_sbn_model(sbn)->tape, a);
+        layers[l] = gm_bernoulli_draw(gm_sbn_model(sbn)->tape, a);
         if (logits) logits[l] = a;
     }
 }

@@ -1,14 +1,15 @@
-/* sbn_train.c - how sigmoid belief networks learn. Every estimator is written as a loss whose gradient is the estimate: samples,
- * weights and signals are constants in it.
+/* sbn_train.c - how sigmoid belief networks learn. Every estimator is written as a loss whose
+ * gradient is the estimate: samples, weights and signals are constants in it.
  *
- * Write f = log p(x, h) - log q(h | x), h ~ q. The bound is E f (K = 1), or E log 1/K sum_k e^(f_k).
+ * Write f = log p(x, h) - log q(h | x), h ~ q. The bound is E f (K = 1), or E log 1/K sum_k
+ * e^(f_k).
  */
 #include <math.h>
 #include <string.h>
 
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/family.h"
 
 #define MAX_LAYERS GM_SBN_MAX_LAYERS
 #define STATISTICS_DECAY 0.9
@@ -16,10 +17,10 @@
 /* k draws of h for each of n rows, and what p and q say of them: [n k] each, row by row. */
 typedef struct draws {
     int64_t n, k;
-    gm_var layers[MAX_LAYERS + 1];  /* the visible one has n rows */
-    gm_var logits[MAX_LAYERS + 1];  /* of q, from layer 1 */
+    gm_var layers[MAX_LAYERS + 1];                       /* the visible one has n rows */
+    gm_var logits[MAX_LAYERS + 1];                       /* of q, from layer 1 */
     gm_var log_q[MAX_LAYERS + 1], log_p[MAX_LAYERS + 1]; /* of each layer */
-    gm_var p, q, f;                 /* sums over the layers, and p - q */
+    gm_var p, q, f;                                      /* sums over the layers, and p - q */
 } draws;
 
 static gm_var minus_bce(gm_tape *tape, gm_var logits, gm_var bits)
@@ -33,12 +34,12 @@ static void record_rest(gm_tape *tape, gm_sbn *sbn, draws *d, int32_t from)
     const int32_t top = gm_sbn_layers(sbn);
     for (int32_t l = from; l <= top; l++) {
         d->logits[l] = gm_sbn_record_q(sbn, l, d->layers[l - 1], d->k);
-        d->layers[l] = gm_bernoulli_sample(tape, d->logits[l]);
+        d->layers[l] = gm_bernoulli_draw(tape, d->logits[l]);
         d->log_q[l] = minus_bce(tape, d->logits[l], d->layers[l]);
     }
     d->q = d->log_q[1];
     for (int32_t l = 2; l <= top; l++) d->q = gm_add(tape, d->q, d->log_q[l]);
-    d->p = gm_sbn_record_joint(tape, sbn, d->layers, d->log_p);
+    d->p = gm_sbn_apply_joint(tape, sbn, d->layers, d->log_p);
     d->f = gm_sub(tape, d->p, d->q);
 }
 
@@ -89,18 +90,20 @@ static gm_var wake_sleep(gm_tape *tape, gm_sbn *sbn, const draws *d)
     return gm_add(tape, wake, record_sleep(tape, sbn, d->n));
 }
 
-/* Bornschein and Bengio 2015: p and, awake, q follow the normalised weights w_k; asleep, q follows dreams. */
+/* Bornschein and Bengio 2015: p and, awake, q follow the normalised weights w_k; asleep, q follows
+ * dreams. */
 static gm_var reweighted(gm_tape *tape, gm_sbn *sbn, const gm_sbn_options *o, const draws *d,
                          const float *weights)
 {
     gm_var w = constants(tape, d->n * d->k, weights);
-    gm_var what = o->teach & GM_SBN_WAKE ? gm_add(tape, d->p, d->q) : d->p;
+    gm_var what = o->phases & GM_SBN_WAKE ? gm_add(tape, d->p, d->q) : d->p;
     gm_var loss = gm_neg(tape, weighted(tape, d, w, what));
-    return o->teach & GM_SBN_SLEEP ? gm_add(tape, loss, record_sleep(tape, sbn, d->n)) : loss;
+    return o->phases & GM_SBN_SLEEP ? gm_add(tape, loss, record_sleep(tape, sbn, d->n)) : loss;
 }
 
-/* Mnih and Rezende 2016, equations 8 to 10: draw j is judged by L - L_(-j), in L_(-j) its f replaced by the mean of the others'; the rest
- * of the bound's gradient is sum_j w_j grad f_j. scratch: n k floats. */
+/* Mnih and Rezende 2016, equations 8 to 10: draw j is judged by L - L_(-j), in L_(-j) its f
+ * replaced by the mean of the others'; the rest of the bound's gradient is sum_j w_j grad f_j.
+ * scratch: n k floats. */
 static gm_var vimco(gm_tape *tape, const draws *d, const float *weights, float *scratch)
 {
     const float *f = gm_value(tape, d->f);
@@ -125,7 +128,8 @@ static gm_var vimco(gm_tape *tape, const draws *d, const float *weights, float *
     return gm_neg(tape, gm_add(tape, score, weighted(tape, d, w, d->f)));
 }
 
-/* The running mean c and variance v of a layer's signal (statistics: c, v, how much they count), brought up to date with these values. */
+/* The running mean c and variance v of a layer's signal (statistics: c, v, how much they count),
+ * brought up to date with these values. */
 static void follow(float *statistics, const float *values, int64_t n)
 {
     double mean = 0, square = 0;
@@ -139,10 +143,12 @@ static void follow(float *statistics, const float *values, int64_t n)
 }
 
 /* Mnih and Gregor 2014. Layer l's signal is the part of f that it can change,
- *     f_l = log p(h_(l-1) | h_l) + ... + log p(h_L) - log q(h_l | h_(l-1)) - ... - log q(h_L | h_(L-1)),
- * (with skip connections all of log p), less its baseline of the layer below and its running mean, over its running
- * deviation where that is above 1. Both are those of the steps before, so that they hang on none of these draws and the gradient's
- * direction is unbiased; only the very first step, which has none before it, takes its own. The baselines learn by squared error. */
+ *     f_l = log p(h_(l-1) | h_l) + ... + log p(h_L) - log q(h_l | h_(l-1)) - ... - log q(h_L |
+ * h_(L-1)), (with skip connections all of log p), less its baseline of the layer below and its
+ * running mean, over its running deviation where that is above 1. Both are those of the steps
+ * before, so that they hang on none of these draws and the gradient's direction is unbiased; only
+ * the very first step, which has none before it, takes its own. The baselines learn by squared
+ * error. */
 static gm_var nvil(gm_tape *tape, gm_sbn *sbn, const gm_sbn_options *o, const draws *d,
                    float *statistics, float *scratch, gm_metrics *metrics)
 {
@@ -151,7 +157,7 @@ static gm_var nvil(gm_tape *tape, gm_sbn *sbn, const gm_sbn_options *o, const dr
     gm_var loss = gm_neg(tape, gm_mean(tape, d->p)), f = d->log_p[top];
     double spread = 0;
     for (int32_t l = top; l >= 1; l--) {
-        gm_var base = gm_sbn_record_baseline(tape, sbn, l, d->layers[l - 1]);
+        gm_var base = gm_sbn_apply_baseline(tape, sbn, l, d->layers[l - 1]);
         if (l == 1 && d->k > 1) base = gm_repeat_rows(tape, base, d->k);
         f = gm_sub(tape, gm_add(tape, f, d->log_p[l - 1]), d->log_q[l]);
         gm_var part = f;
@@ -175,10 +181,10 @@ static gm_var nvil(gm_tape *tape, gm_sbn *sbn, const gm_sbn_options *o, const dr
     return loss;
 }
 
-/* Dong, Mnih and Tucker 2020: for each layer two antithetic draws b = 1[u > 1 - s], b' = 1[u < s] of probability s = sigmoid(phi), the layers
- * above drawn for each, and
- *     d/dphi_i = (f(b) - f(b')) / 2 * (-1)^(b'_i) 1[b_i != b'_i] sigmoid(|phi_i|).
- * Layers above have scores of their own. p learns from the pairs of the top layer. */
+/* Dong, Mnih and Tucker 2020: for each layer two antithetic draws b = 1[u > 1 - s], b' = 1[u < s]
+ * of probability s = sigmoid(phi), the layers above drawn for each, and d/dphi_i = (f(b) - f(b')) /
+ * 2 * (-1)^(b'_i) 1[b_i != b'_i] sigmoid(|phi_i|). Layers above have scores of their own. p learns
+ * from the pairs of the top layer. */
 static gm_var disarm(gm_tape *tape, gm_sbn *sbn, const draws *d, float *scratch)
 {
     const int32_t top = gm_sbn_layers(sbn);
@@ -206,11 +212,13 @@ static gm_var disarm(gm_tape *tape, gm_sbn *sbn, const draws *d, float *scratch)
                 scratch[i] = b[i] == c[i] ? 0
                                           : 0.5f * (one[r] - other[r]) * (c[i] > 0 ? -1 : 1) *
                                                 (s[i] > 0.5f ? s[i] : 1 - s[i]);
-        gm_var score = gm_sum(tape, gm_mul(tape, gm_input_copy(tape, 2, shape, scratch), d->logits[l]));
+        gm_var score =
+            gm_sum(tape, gm_mul(tape, gm_input_copy(tape, 2, shape, scratch), d->logits[l]));
         score = gm_scale(tape, score, -1 / (double)rows);
         loss = l == 1 ? score : gm_add(tape, loss, score);
         if (l == top)
-            loss = gm_sub(tape, loss, gm_scale(tape, gm_mean(tape, gm_add(tape, pair[0].p, pair[1].p)), 0.5));
+            loss = gm_sub(tape, loss,
+                          gm_scale(tape, gm_mean(tape, gm_add(tape, pair[0].p, pair[1].p)), 0.5));
     }
     return loss;
 }
@@ -225,7 +233,8 @@ static int64_t room(const gm_sbn *sbn, const gm_sbn_options *o, int64_t rows)
 }
 
 static gm_status recognised(gm_model *model, gm_sbn *sbn, const gm_sbn_options *o,
-                            const gm_batch *batch, float *statistics, gm_var *loss, gm_metrics *metrics)
+                            const gm_batch *batch, float *statistics, gm_var *loss,
+                            gm_metrics *metrics)
 {
     gm_tape *tape = model->tape;
     draws d = { .n = batch->count, .k = o->samples };
@@ -233,7 +242,8 @@ static gm_status recognised(gm_model *model, gm_sbn *sbn, const gm_sbn_options *
     gm_status status = GM_OK;
     float *weights = gm_sbn_scratch(sbn, room(sbn, o, count));
     if (!weights)
-        GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "sbn: no memory for %lld draws", (long long)count));
+        GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "sbn: no memory for %lld draws",
+                             (long long)count));
     d.layers[0] = gm_sbn_record_rows(sbn, batch->rows, batch->count);
     record_rest(tape, sbn, &d, 1);
     GM_TRY(gm_tape_status(tape));
@@ -242,12 +252,18 @@ static gm_status recognised(gm_model *model, gm_sbn *sbn, const gm_sbn_options *
     const double elbo = gm_scalar(tape, gm_mean(tape, d.f));
     gm_metrics_add(metrics, "loss", many ? -bound : -elbo);
     gm_metrics_add(metrics, "elbo", elbo);
-    if (gm_tape_mode(tape) & GM_TAPE_CONSTANT) *loss = gm_neg(tape, gm_mean(tape, d.f));
-    else if (o->estimator == GM_SBN_WAKE_SLEEP) *loss = wake_sleep(tape, sbn, &d);
-    else if (o->estimator == GM_SBN_RWS) *loss = reweighted(tape, sbn, o, &d, weights);
-    else if (o->estimator == GM_SBN_VIMCO) *loss = vimco(tape, &d, weights, weights + count);
-    else if (o->estimator == GM_SBN_DISARM) *loss = disarm(tape, sbn, &d, weights);
-    else *loss = nvil(tape, sbn, o, &d, statistics, weights, metrics);
+    if (gm_tape_mode(tape) & GM_TAPE_CONSTANT)
+        *loss = gm_neg(tape, gm_mean(tape, d.f));
+    else if (o->estimator == GM_SBN_WAKE_SLEEP)
+        *loss = wake_sleep(tape, sbn, &d);
+    else if (o->estimator == GM_SBN_RWS)
+        *loss = reweighted(tape, sbn, o, &d, weights);
+    else if (o->estimator == GM_SBN_VIMCO)
+        *loss = vimco(tape, &d, weights, weights + count);
+    else if (o->estimator == GM_SBN_DISARM)
+        *loss = disarm(tape, sbn, &d, weights);
+    else
+        *loss = nvil(tape, sbn, o, &d, statistics, weights, metrics);
     GM_TRY(gm_tape_status(tape));
 out:
     return status;
@@ -260,14 +276,17 @@ gm_status gm_sbn_loss(gm_model *model, const gm_batch *batch, gm_var *loss, gm_m
     float *statistics;
     gm_status status;
     gm_sbn_settings(sbn, &o, &statistics);
-    GM_TRY(gm_model_check_bits(gm_sbn_model(sbn), "fit", 1, batch->rows, batch->count, model->row_size));
+    GM_TRY(gm_model_check_bits(gm_sbn_model(sbn), "fit", 1, batch->rows, batch->count,
+                               model->row_size));
     const int by_em = o.estimator == GM_SBN_GIBBS_EM || o.estimator == GM_SBN_MEAN_FIELD_EM;
-    const int judge = o.estimator == GM_SBN_GIBBS_EM && o.recognition && gm_tape_mode(model->tape) & GM_TAPE_CONSTANT;
+    const int judge = o.estimator == GM_SBN_GIBBS_EM && o.recognition &&
+                      gm_tape_mode(model->tape) & GM_TAPE_CONSTANT;
     if (by_em && !judge) return gm_sbn_em_loss(model, &o, batch, loss, metrics);
     if (!o.recognition)
-        GM_TRY(gm_model_fail(model->ctx, GM_E_UNSUPPORTED,
-                             "sbn: fit: estimator %d wants a recognition network, and the net has none",
-                             (int)o.estimator));
+        GM_TRY(gm_model_fail(
+            model->ctx, GM_E_UNSUPPORTED,
+            "sbn: fit: estimator %d wants a recognition network, and the net has none",
+            (int)o.estimator));
     GM_TRY(recognised(model, sbn, &o, batch, statistics, loss, metrics));
 out:
     return status;

@@ -8,7 +8,7 @@
 #include "gm/layer_file.h"
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/model.h"
+#include "models/family.h"
 
 #define LOG_VARIANCE 20.0
 
@@ -29,18 +29,19 @@ static gm_vae *of(gm_model *model)
 static gm_status check_options(gm_context *ctx, const gm_vae_options *o)
 {
     if (!(o->beta >= 0) || isinf(o->beta))
-        return gm_model_fail(ctx, GM_E_INVALID, "vae: beta is %g, at least 0 is wanted", o->beta);
+        return gm_model_fail(ctx, GM_E_INVALID, "vae: beta is %g, expected at least 0", o->beta);
     if (!(o->free_bits >= 0) || isinf(o->free_bits))
-        return gm_model_fail(ctx, GM_E_INVALID, "vae: free_bits is %g, at least 0 is wanted",
+        return gm_model_fail(ctx, GM_E_INVALID, "vae: free_bits is %g, expected at least 0",
                              o->free_bits);
     if (o->warmup_steps < 0)
-        return gm_model_fail(ctx, GM_E_INVALID, "vae: warmup_steps is %lld, at least 0 is wanted",
+        return gm_model_fail(ctx, GM_E_INVALID, "vae: warmup_steps is %lld, expected at least 0",
                              (long long)o->warmup_steps);
     if (o->samples < 1 || o->samples > 100000)
-        return gm_model_fail(ctx, GM_E_INVALID, "vae: samples is %lld, 1 to 100000 is wanted",
+        return gm_model_fail(ctx, GM_E_INVALID, "vae: samples is %lld, expected 1 to 100000",
                              (long long)o->samples);
     if (o->log_prob_samples < 1)
-        return gm_model_fail(ctx, GM_E_INVALID, "vae: log_prob_samples is %lld, at least 1 is wanted",
+        return gm_model_fail(ctx, GM_E_INVALID,
+                             "vae: log_prob_samples is %lld, expected at least 1",
                              (long long)o->log_prob_samples);
     if (o->samples > 1 && (o->beta != 1 || o->warmup_steps || o->free_bits > 0))
         return gm_model_fail(ctx, GM_E_INVALID,
@@ -50,7 +51,8 @@ static gm_status check_options(gm_context *ctx, const gm_vae_options *o)
     return GM_OK;
 }
 
-/* Does the encoder take `rank` axes `shape` (and the label) for two rows, and give what the latent wants? */
+/* Does the encoder take `rank` axes `shape` (and the label) for two rows, and give what the latent
+ * wants? */
 static gm_status try_encoder(gm_vae *vae, int32_t rank, const int64_t *shape)
 {
     int64_t in[GM_MAX_RANK], out[GM_MAX_RANK];
@@ -71,7 +73,8 @@ static gm_status try_encoder(gm_vae *vae, int32_t rank, const int64_t *shape)
     return GM_OK;
 }
 
-/* The encoder sees rows in the shape in which the decoder gives them (images for convolutions), or flat. */
+/* The encoder sees rows in the shape in which the decoder gives them (images for convolutions), or
+ * flat. */
 static gm_status fit_encoder(gm_vae *vae)
 {
     int64_t z[2] = { 2, gm_generator_latent(vae->decoder) + vae->model.classes };
@@ -92,8 +95,7 @@ gm_status gm_vae_create(gm_vae **out, gm_context *ctx, gm_layer *encoder, gm_gen
     if (out) *out = NULL;
     if (!out || !ctx || !encoder || !decoder)
         return gm_model_fail(ctx, GM_E_INVALID, "vae: context, encoder, decoder or out is NULL");
-    if (gm_layer_context(encoder) != ctx ||
-        gm_model_context(gm_generator_model(decoder)) != ctx)
+    if (gm_layer_context(encoder) != ctx || gm_model_context(gm_generator_model(decoder)) != ctx)
         return gm_model_fail(ctx, GM_E_INVALID, "vae: encoder or decoder is of another context");
     if (gm_generator_prior(decoder) != GM_PRIOR_NORMAL)
         return gm_model_fail(ctx, GM_E_INVALID,
@@ -227,7 +229,7 @@ static weights record_weights(gm_vae *vae, gm_var x, gm_var y, posterior q, int6
         q.mean = gm_repeat_rows(tape, q.mean, k);
         q.log_variance = gm_repeat_rows(tape, q.log_variance, k);
     }
-    gm_var z = gm_gaussian_sample(tape, q.mean, q.log_variance);
+    gm_var z = gm_gaussian_draw(tape, q.mean, q.log_variance);
     gm_var output = gm_generator_apply_labelled(tape, vae->decoder, z, y);
     w.nll = gm_generator_nll(tape, vae->decoder, output, x);
     w.log_ratio = record_log_ratio(vae, q, z);
@@ -248,9 +250,9 @@ static gm_var record_weighted(gm_vae *vae, gm_var x, gm_var y, posterior q, gm_m
     gm_tape *tape = vae->model.tape;
     weights w = record_weights(vae, x, y, q, vae->o.samples);
     int64_t shape[2] = { -1, vae->o.samples };
-    gm_var bound = gm_shift(
-        tape, gm_mean(tape, gm_logsumexp(tape, gm_reshape(tape, w.log_weight, 2, shape))),
-        -log((double)vae->o.samples));
+    gm_var bound =
+        gm_shift(tape, gm_mean(tape, gm_logsumexp(tape, gm_reshape(tape, w.log_weight, 2, shape))),
+                 -log((double)vae->o.samples));
     gm_var loss = gm_neg(tape, bound);
     double nll = gm_scalar(tape, gm_mean(tape, w.nll));
     gm_metrics_add(metrics, "loss", gm_scalar(tape, loss));
@@ -260,7 +262,8 @@ static gm_var record_weighted(gm_vae *vae, gm_var x, gm_var y, posterior q, gm_m
     return loss;
 }
 
-/* sum over the latents of max(free_bits, mean over the batch of KL_j): Kingma et al. 2016, equation 15. */
+/* sum over the latents of max(free_bits, mean over the batch of KL_j): Kingma et al. 2016,
+ * equation 15. */
 static gm_var record_free_bits(gm_vae *vae, posterior q)
 {
     gm_tape *tape = vae->model.tape;
@@ -290,7 +293,7 @@ static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_me
         *out = record_weighted(vae, x, y, q, metrics);
         return gm_tape_status(tape);
     }
-    gm_var z = gm_gaussian_sample(tape, q.mean, q.log_variance);
+    gm_var z = gm_gaussian_draw(tape, q.mean, q.log_variance);
     gm_var output = gm_generator_apply_labelled(tape, vae->decoder, z, y);
     gm_var nll = gm_mean(tape, gm_generator_nll(tape, vae->decoder, output, x));
     gm_var kl = gm_mean(tape, gm_gaussian_kl(tape, q.mean, q.log_variance));
@@ -318,7 +321,7 @@ static gm_status sample(gm_model *model, float *out, const float *labels, int64_
     for (int64_t done = 0; done < count;) {
         int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
         gm_model_record(model, GM_TAPE_CONSTANT);
-        gm_var z = gm_generator_prior_draw(tape, vae->decoder, m);
+        gm_var z = gm_generator_draw_prior(tape, vae->decoder, m);
         GM_TRY(gm_tape_status(tape));
         GM_TRY(gm_generator_emit(vae->decoder, tape, z, labels_at(vae, labels, done, m), m,
                                  out + done * model->row_size));
@@ -334,10 +337,9 @@ static gm_status count_rows(gm_vae *vae, const char *what, gm_tensor *t, int64_t
     int64_t values = gm_tensor_count(t);
     if (!t) return gm_model_fail(vae->model.ctx, GM_E_INVALID, "vae: %s is NULL", what);
     if (values < 1 || values % size || (*n && values / size != *n))
-        return gm_model_fail(vae->model.ctx, GM_E_SHAPE,
-                             "vae: %s holds %lld values; whole rows of %lld are wanted%s", what,
-                             (long long)values, (long long)size,
-                             *n ? ", as many as there are inputs" : "");
+        return gm_model_fail(
+            vae->model.ctx, GM_E_SHAPE, "vae: %s holds %lld values; expected whole rows of %lld%s",
+            what, (long long)values, (long long)size, *n ? ", as many as there are inputs" : "");
     *n = values / size;
     return GM_OK;
 }
@@ -440,7 +442,7 @@ gm_status gm_vae_interpolate(gm_vae *vae, gm_tensor *a, gm_tensor *b, gm_tensor 
     GM_TRY(count_rows(vae, "interpolate: out", out, row, &steps));
     if (steps < 2)
         GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID,
-                             "vae: interpolate: out has 1 row, at least 2 are wanted"));
+                             "vae: interpolate: out has 1 row, expected at least 2"));
     GM_TRY(gm_model_labels_for(model, "interpolate", 1, &labels));
     for (int64_t i = 0; i < steps; i++) {
         double t = (double)i / (double)(steps - 1);
@@ -461,7 +463,7 @@ static gm_status check_rows(gm_vae *vae, const char *verb, const float *rows, in
 {
     if (rows && out && count > 0) return GM_OK;
     return gm_model_fail(vae->model.ctx, GM_E_INVALID,
-                         "vae: %s: rows or out is NULL, or count is %lld (at least 1 is wanted)",
+                         "vae: %s: rows or out is NULL, or count is %lld (expected at least 1)",
                          verb, (long long)count);
 }
 
@@ -480,7 +482,7 @@ gm_status gm_vae_elbo(gm_vae *vae, const float *rows, int64_t count, double *elb
         gm_var x = record_rows(vae, rows + done * vae->model.row_size, m);
         gm_var y = labels_at(vae, labels, done, m);
         posterior q = record_posterior(vae, x, y);
-        gm_var z = gm_gaussian_sample(tape, q.mean, q.log_variance);
+        gm_var z = gm_gaussian_draw(tape, q.mean, q.log_variance);
         gm_var output = gm_generator_apply_labelled(tape, vae->decoder, z, y);
         gm_var nll = gm_generator_nll(tape, vae->decoder, output, x);
         gm_var cost = gm_gaussian_kl(tape, q.mean, q.log_variance);
@@ -512,8 +514,11 @@ static gm_status estimate(gm_model *model, const gm_batch *batch, int64_t *sampl
 }
 
 static const gm_model_field stored[] = {
-    GM_FIELD(gm_vae_options, beta), GM_FIELD(gm_vae_options, free_bits), GM_FIELD(gm_vae_options, warmup_steps),
-    GM_FIELD(gm_vae_options, samples), GM_FIELD(gm_vae_options, log_prob_samples),
+    GM_FIELD(gm_vae_options, beta),
+    GM_FIELD(gm_vae_options, free_bits),
+    GM_FIELD(gm_vae_options, warmup_steps),
+    GM_FIELD(gm_vae_options, samples),
+    GM_FIELD(gm_vae_options, log_prob_samples),
 };
 
 static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)

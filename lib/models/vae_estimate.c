@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "gm/vae.h"
-#include "models/model.h"
+#include "models/family.h"
 
 #define ESTIMATE_ROWS 64
 #define ESTIMATE_DRAWS 1024
@@ -44,7 +44,8 @@ gm_status gm_vae_estimate(gm_vae *vae, const gm_batch *batch, int64_t samples, d
     for (int64_t done = 0; done < batch->count;) {
         int64_t group = samples < ESTIMATE_DRAWS / 4 ? ESTIMATE_ROWS : 4;
         int64_t n = batch->count - done < group ? batch->count - done : group;
-        gm_batch part = { .rows = batch->rows + done * model->row_size, .labels = labels ? labels + done : NULL,
+        gm_batch part = { .rows = batch->rows + done * model->row_size,
+                          .labels = labels ? labels + done : NULL,
                           .count = n };
         GM_TRY(estimate(vae, &part, samples, out + done, error ? error + done : NULL));
         done += n;
@@ -72,7 +73,7 @@ gm_status gm_vae_log_prob(gm_vae *vae, const float *rows, int64_t count, int64_t
                              (long long)count));
     if (samples < 1)
         GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID,
-                             "vae: log_prob: samples is %lld, at least 1 is wanted",
+                             "vae: log_prob: samples is %lld, expected at least 1",
                              (long long)samples));
     GM_TRY(gm_model_labels_for(model, "log_prob", count, &batch.labels));
     GM_TRY(gm_vae_estimate(vae, &batch, samples, out, error, on_row, user));

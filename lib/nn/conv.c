@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "base/options.h"
-#include "kernels/conv.h"
+#include "kernels/conv/conv.h"
 #include "nn/layer.h"
 
 enum {
@@ -36,7 +36,7 @@ static gm_status check_conv(gm_context *ctx, const char *kind, const gm_layer_at
         int zero = i == PADDING_H || i == PADDING_W || i == EXTRA_H || i == EXTRA_W || i == BIAS;
         int64_t least = zero ? 0 : 1, most = i == BIAS ? 1 : GM_CONV_LARGEST;
         if (a->ints[i] < least || a->ints[i] > most)
-            return gm_fail(ctx, GM_E_INVALID, "%s: %s is %lld, %lld to %lld is wanted", kind,
+            return gm_fail(ctx, GM_E_INVALID, "%s: %s is %lld, expected %lld to %lld", kind,
                            names[i], (long long)a->ints[i], (long long)least, (long long)most);
     }
     if (a->ints[IN] % a->ints[GROUPS] || a->ints[OUT] % a->ints[GROUPS])
@@ -59,7 +59,7 @@ static gm_status check_conv2d(gm_context *ctx, gm_layer_attrs *a)
 {
     if (a->ints[EXTRA_H] || a->ints[EXTRA_W])
         return gm_fail(ctx, GM_E_INVALID,
-                       "conv2d: output padding is for transposed convolutions, 0 is wanted");
+                       "conv2d: output padding is for transposed convolutions, expected 0");
     return check_conv(ctx, "conv2d", a);
 }
 
@@ -157,7 +157,7 @@ gm_status gm_conv_make(gm_layer **out, gm_context *ctx, const gm_layer_kind *kin
     gm_status status = gm_options_check(ctx, kind->name, &o, sizeof o, options);
     if (status) return status;
     if (o.reserved)
-        return gm_fail(ctx, GM_E_INVALID, "%s: reserved is %d, 0 is wanted", kind->name,
+        return gm_fail(ctx, GM_E_INVALID, "%s: reserved is %d, expected 0", kind->name,
                        (int)o.reserved);
     gm_layer_attrs attrs = { { in, channels, kernel_h, kernel_w, o.stride_h, o.stride_w,
                                o.padding_h, o.padding_w, o.dilation_h, o.dilation_w, o.groups,
@@ -189,7 +189,7 @@ gm_status gm_conv_transpose2d_create(gm_layer **out, gm_context *ctx, int64_t in
                                      const gm_conv_options *options)
 {
     return gm_conv_make(out, ctx, &gm_kind_conv_transpose2d, in, out_channels, kernel_h, kernel_w,
-                  options);
+                        options);
 }
 
 static gm_status add_conv(gm_layer *sequence, const gm_layer_kind *kind, int64_t in,

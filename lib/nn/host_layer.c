@@ -27,8 +27,7 @@ gm_status gm_layer_create_host(gm_layer **out, gm_context *ctx, const gm_host_la
     gm_host_layer h = GM_HOST_LAYER_INIT;
     gm_status status = gm_options_check(ctx, "host layer", &h, sizeof h, host);
     if (status) return status;
-    if (!h.apply || !h.type)
-        return gm_fail(ctx, GM_E_INVALID, "host layer: apply or type is NULL");
+    if (!h.apply || !h.type) return gm_fail(ctx, GM_E_INVALID, "host layer: apply or type is NULL");
     if (!type_fits(h.type))
         return gm_fail(
             ctx, GM_E_INVALID,

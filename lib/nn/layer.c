@@ -9,14 +9,13 @@
 #include "kernels/kernels.h"
 
 const gm_layer_kind *const gm_layer_kinds[] = {
-    &gm_kind_linear,          &gm_kind_activation,    &gm_kind_dropout,
-    &gm_kind_embedding,       &gm_kind_reshape,       &gm_kind_flatten,
-    &gm_kind_maxout,          &gm_kind_sequence,      &gm_kind_conv2d,
-    &gm_kind_conv_transpose2d, &gm_kind_max_pool2d,   &gm_kind_avg_pool2d,
+    &gm_kind_linear,           &gm_kind_activation,    &gm_kind_dropout,
+    &gm_kind_embedding,        &gm_kind_reshape,       &gm_kind_flatten,
+    &gm_kind_maxout,           &gm_kind_sequence,      &gm_kind_conv2d,
+    &gm_kind_conv_transpose2d, &gm_kind_max_pool2d,    &gm_kind_avg_pool2d,
     &gm_kind_upsample_nearest, &gm_kind_pixel_shuffle, &gm_kind_batch_norm,
-    &gm_kind_layer_norm,      &gm_kind_instance_norm, &gm_kind_spectral_norm,
-    &gm_kind_masked_linear,   &gm_kind_masked_conv2d,
-    NULL,
+    &gm_kind_layer_norm,       &gm_kind_instance_norm, &gm_kind_spectral_norm,
+    &gm_kind_masked_linear,    &gm_kind_masked_conv2d, NULL,
 };
 
 const gm_layer_kind *gm_layer_kind_find(const char *name)
@@ -54,8 +53,7 @@ gm_status gm_layer_make(gm_layer **out, gm_context *ctx, const gm_layer_kind *ki
                         const gm_layer_attrs *attrs)
 {
     if (out) *out = NULL;
-    if (!out || !ctx)
-        return gm_fail(ctx, GM_E_INVALID, "%s: context or out is NULL", kind->name);
+    if (!out || !ctx) return gm_fail(ctx, GM_E_INVALID, "%s: context or out is NULL", kind->name);
     gm_layer_attrs checked;
     memset(&checked, 0, sizeof checked);
     if (attrs) checked = *attrs;

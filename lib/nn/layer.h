@@ -49,8 +49,8 @@ typedef struct gm_layer_kind {
      * it has none. */
     gm_var (*with_weight)(gm_layer *layer, gm_tape *tape, gm_var weight, gm_var x,
                           int32_t activation, double slope);
-    /* Puts arrays in order after they were filled from a file or anew. GM_E_INVALID: what they hold cannot be. NULL: they are in
-     * order as they come. */
+    /* Puts arrays in order after they were filled from a file or anew. GM_E_INVALID: what they hold
+     * cannot be. NULL: they are in order as they come. */
     gm_status (*settle)(gm_layer *layer);
     /* Arrays that start at 1 instead of 0, and that gm_layer_init puts back there. */
     const char *ones[GM_LAYER_ONES];
@@ -66,12 +66,12 @@ struct gm_layer {
     gm_layer *inner;   /* what a spectral norm is around; retained */
 
     /* A sequence. */
-    gm_layer **parts;  /* retained */
+    gm_layer **parts; /* retained */
     int64_t count, room;
-    int64_t leaves;    /* parts that are no sequences, nested ones included */
-    int32_t depth;     /* 1: holds no sequence */
-    int32_t sealed;    /* is a part itself: takes no more parts */
-    gm_status status;  /* the first error, and its text */
+    int64_t leaves;   /* parts that are no sequences, nested ones included */
+    int32_t depth;    /* 1: holds no sequence */
+    int32_t sealed;   /* is a part itself: takes no more parts */
+    gm_status status; /* the first error, and its text */
     char text[256];
 
     /* A host's layer. */
@@ -94,8 +94,8 @@ const gm_layer_kind *gm_layer_kind_find(const char *name); /* NULL if there is n
 /* A layer with its arrays zero. attrs NULL: no attributes. */
 gm_status gm_layer_make(gm_layer **out, gm_context *ctx, const gm_layer_kind *kind,
                         const gm_layer_attrs *attrs);
-/* For sequence_add_...: GM_OK when `sequence` takes a part; and adding a layer that was just made and
- * is the sequence's alone (`made` is what its constructor returned). */
+/* For sequence_add_...: GM_OK when `sequence` takes a part; and adding a layer that was just made
+ * and is the sequence's alone (`made` is what its constructor returned). */
 gm_status gm_sequence_ready(const gm_layer *sequence);
 gm_status gm_sequence_add_made(gm_layer *sequence, gm_layer *part, gm_status made);
 /* Puts the inner layer into a spectral norm that has none yet: for its constructor and for files.
@@ -103,7 +103,8 @@ gm_status gm_sequence_add_made(gm_layer *sequence, gm_layer *part, gm_status mad
 gm_status gm_spectral_norm_hold(gm_layer *layer, gm_layer *inner);
 /* What settles of a layer and of all its parts. */
 gm_status gm_layer_settle(gm_layer *layer);
-/* What the constructors of linear layers and convolutions do, for a kind with the same attributes. */
+/* What the constructors of linear layers and convolutions do, for a kind with the same attributes.
+ */
 gm_status gm_linear_make(gm_layer **out_layer, gm_context *ctx, const gm_layer_kind *kind,
                          int64_t in, int64_t out, const gm_linear_options *options);
 gm_status gm_conv_make(gm_layer **out, gm_context *ctx, const gm_layer_kind *kind, int64_t in,

@@ -10,10 +10,10 @@ enum { IN, OUT, BIAS };
 static gm_status check_linear(gm_context *ctx, gm_layer_attrs *a)
 {
     if (a->ints[IN] < 1 || a->ints[OUT] < 1)
-        return gm_fail(ctx, GM_E_INVALID, "linear: in is %lld, out is %lld, at least 1 is wanted",
+        return gm_fail(ctx, GM_E_INVALID, "linear: in is %lld, out is %lld, expected at least 1",
                        (long long)a->ints[IN], (long long)a->ints[OUT]);
     if (a->ints[BIAS] != 0 && a->ints[BIAS] != 1)
-        return gm_fail(ctx, GM_E_INVALID, "linear: bias is %lld, 0 or 1 is wanted",
+        return gm_fail(ctx, GM_E_INVALID, "linear: bias is %lld, expected 0 or 1",
                        (long long)a->ints[BIAS]);
     return GM_OK;
 }
@@ -65,7 +65,7 @@ gm_status gm_linear_make(gm_layer **out_layer, gm_context *ctx, const gm_layer_k
     gm_status status = gm_options_check(ctx, kind->name, &o, sizeof o, options);
     if (status) return status;
     if (o.reserved)
-        return gm_fail(ctx, GM_E_INVALID, "%s: reserved is %d, 0 is wanted", kind->name,
+        return gm_fail(ctx, GM_E_INVALID, "%s: reserved is %d, expected 0", kind->name,
                        (int)o.reserved);
     gm_layer_attrs attrs = { { in, out, o.bias }, { 0 } };
     status = gm_layer_make(out_layer, ctx, kind, &attrs);
@@ -93,7 +93,7 @@ static gm_status check_embedding(gm_context *ctx, gm_layer_attrs *a)
 {
     if (a->ints[0] < 1 || a->ints[1] < 1)
         return gm_fail(ctx, GM_E_INVALID,
-                       "embedding: rows is %lld, width is %lld, at least 1 is wanted",
+                       "embedding: rows is %lld, width is %lld, expected at least 1",
                        (long long)a->ints[0], (long long)a->ints[1]);
     return GM_OK;
 }

@@ -14,7 +14,7 @@ static gm_status check_sizes(gm_context *ctx, const void *array, size_t size, in
     int64_t most = (int64_t)(INT64_MAX / (int64_t)size);
     for (int i = 0; i < count; i++) {
         if (sizes[i] < 1)
-            return gm_fail(ctx, GM_E_INVALID, "mask: a size is %lld, at least 1 is wanted",
+            return gm_fail(ctx, GM_E_INVALID, "mask: a size is %lld, expected at least 1",
                            (long long)sizes[i]);
         most /= sizes[i];
     }
@@ -31,9 +31,11 @@ gm_status gm_mask_check_order(gm_context *ctx, const int64_t *order, int64_t col
     for (int64_t k = 0; k < columns; k++) {
         const int64_t column = order[k];
         if (column < 0 || column >= columns || seen[column])
-            GM_TRY(gm_fail(ctx, GM_E_INVALID, "mask: order is no permutation of 0 to %lld: %lld at place %lld %s",
-                           (long long)columns - 1, (long long)column, (long long)k,
-                           column < 0 || column >= columns ? "is out of range" : "is there already"));
+            GM_TRY(
+                gm_fail(ctx, GM_E_INVALID,
+                        "mask: order is no permutation of 0 to %lld: %lld at place %lld %s",
+                        (long long)columns - 1, (long long)column, (long long)k,
+                        column < 0 || column >= columns ? "is out of range" : "is there already"));
         seen[column] = 1;
     }
 out:
@@ -58,18 +60,23 @@ gm_status gm_mask_hidden_degrees(int64_t *degrees, gm_context *ctx, int64_t unit
     gm_status status = check_sizes(ctx, degrees, sizeof *degrees, 2, sizes);
     if (status) return status;
     if (kind < GM_DEGREES_SPREAD || kind > GM_DEGREES_RANDOM || least < 0 || least > most)
-        return gm_fail(ctx, GM_E_INVALID,
-                       "mask: kind of degrees is %d (0 to 2 is wanted), the least degree %lld (0 to %lld)",
-                       (int)kind, (long long)least, (long long)most);
+        return gm_fail(
+            ctx, GM_E_INVALID,
+            "mask: kind of degrees is %d (expected 0 to 2), the least degree %lld (0 to %lld)",
+            (int)kind, (long long)least, (long long)most);
     if (kind == GM_DEGREES_RANDOM && !rng) {
         gm_rng_seed(&own, gm_mix(ctx->seed) + ctx->next_stream++);
         rng = &own;
     }
     const int64_t values = most - least + 1;
     for (int64_t i = 0; i < units; i++) {
-        if (kind == GM_DEGREES_RANDOM) degrees[i] = least + gm_rng_below(rng, values);
-        else if (kind == GM_DEGREES_CYCLIC) degrees[i] = least + i % values;
-        else degrees[i] = least + i * values / units; /* units columns can be addressed: no overflow */
+        if (kind == GM_DEGREES_RANDOM)
+            degrees[i] = least + gm_rng_below(rng, values);
+        else if (kind == GM_DEGREES_CYCLIC)
+            degrees[i] = least + i % values;
+        else
+            degrees[i] =
+                least + i * values / units; /* units columns can be addressed: no overflow */
     }
     return GM_OK;
 }
@@ -87,7 +94,8 @@ gm_status gm_mask_from_degrees(float *mask, gm_context *ctx, const int64_t *out_
                                int64_t out, const int64_t *in_degrees, int64_t in, int32_t strict)
 {
     const int64_t sizes[2] = { out, in };
-    gm_status status = check_sizes(ctx, out_degrees && in_degrees ? mask : NULL, sizeof *mask, 2, sizes);
+    gm_status status =
+        check_sizes(ctx, out_degrees && in_degrees ? mask : NULL, sizeof *mask, 2, sizes);
     if (status) return status;
     int64_t cut = 0, first = 0;
     for (int64_t o = 0; o < out; o++) {
@@ -102,7 +110,8 @@ gm_status gm_mask_from_degrees(float *mask, gm_context *ctx, const int64_t *out_
         if (!kept && reach >= 1 && !cut++) first = o;
     }
     if (cut)
-        gm_log_line(ctx, GM_LOG_WARNING, "mask: %lld of %lld units are cut off from all they may see, the first is %lld",
+        gm_log_line(ctx, GM_LOG_WARNING,
+                    "mask: %lld of %lld units are cut off from all they may see, the first is %lld",
                     (long long)cut, (long long)out, (long long)first);
     return status;
 }
@@ -135,9 +144,9 @@ gm_status gm_mask_conv(float *mask, gm_context *ctx, int32_t type, int64_t out, 
     gm_status status = check_sizes(ctx, mask, sizeof *mask, 4, sizes);
     if (status) return status;
     if (type < GM_MASK_A || type > GM_MASK_VERTICAL_B)
-        return gm_fail(ctx, GM_E_INVALID, "mask: type is %d, 0 to 3 is wanted", (int)type);
+        return gm_fail(ctx, GM_E_INVALID, "mask: type is %d, expected 0 to 3", (int)type);
     if (kernel_h % 2 == 0 || kernel_w % 2 == 0)
-        return gm_fail(ctx, GM_E_INVALID, "mask: the kernel is [%lld, %lld], odd sizes are wanted",
+        return gm_fail(ctx, GM_E_INVALID, "mask: the kernel is [%lld, %lld], expected odd sizes",
                        (long long)kernel_h, (long long)kernel_w);
     if (groups < 1 || groups > in || groups > out)
         return gm_fail(ctx, GM_E_INVALID, "mask: groups is %lld, with %lld channels to %lld",

@@ -44,7 +44,8 @@ static gm_status look(proof *p, const float *gradient, int64_t first, int64_t n)
             p->output = first + r;
             p->input = i;
             return gm_fail(p->ctx, GM_E_STATE,
-                           "mask: output %lld (column %lld, place %lld) depends on input %lld, which comes at place %lld",
+                           "mask: output %lld (column %lld, place %lld) depends on input %lld, "
+                           "which comes at place %lld",
                            (long long)p->output, (long long)column, (long long)place, (long long)i,
                            (long long)p->place[i]);
         }
@@ -52,8 +53,8 @@ static gm_status look(proof *p, const float *gradient, int64_t first, int64_t n)
     return GM_OK;
 }
 
-/* The gradient of the sum of y[r, first + r] by row r of the input is row first + r of the Jacobian: rows of a batch do
- * not see each other. */
+/* The gradient of the sum of y[r, first + r] by row r of the input is row first + r of the
+ * Jacobian: rows of a batch do not see each other. */
 static gm_status rows_of_jacobian(proof *p, gm_tape *tape, int64_t first, int64_t n)
 {
     const int64_t flat[2] = { n, p->outputs };
@@ -64,10 +65,12 @@ static gm_status rows_of_jacobian(proof *p, gm_tape *tape, int64_t first, int64_
     gm_var y = gm_apply(tape, p->layer, x);
     GM_TRY(gm_tape_status(tape));
     if (gm_count(tape, y) != n * p->outputs)
-        GM_TRY(gm_fail(p->ctx, GM_E_SHAPE, "mask: the layer gives %lld numbers for %lld rows, %lld are wanted",
+        GM_TRY(gm_fail(p->ctx, GM_E_SHAPE,
+                       "mask: the layer gives %lld numbers for %lld rows, expected %lld",
                        (long long)gm_count(tape, y), (long long)n, (long long)(n * p->outputs)));
     for (int64_t r = 0; r < n; r++) p->pick[r * p->outputs + first + r] = 1;
-    gm_var chosen = gm_mul(tape, gm_reshape(tape, y, 2, flat), gm_input_array(tape, 2, flat, p->pick));
+    gm_var chosen =
+        gm_mul(tape, gm_reshape(tape, y, 2, flat), gm_input_array(tape, 2, flat, p->pick));
     status = gm_backward(tape, gm_sum(tape, chosen), NULL);
     for (int64_t r = 0; r < n; r++) p->pick[r * p->outputs + first + r] = 0;
     const float *gradient = status ? NULL : gm_gradient_of(tape, x);
@@ -79,13 +82,17 @@ out:
 static gm_status check(proof *p, const gm_mask_check_options *o)
 {
     int64_t product = 1;
-    if (p->columns < 1 || p->width < 1 || p->columns > INT64_MAX / (int64_t)sizeof(double) / GROUP / p->width)
-        return gm_fail(p->ctx, GM_E_INVALID, "mask: columns is %lld, width is %lld: at least 1 is wanted, and what can be addressed",
-                       (long long)p->columns, (long long)p->width);
+    if (p->columns < 1 || p->width < 1 ||
+        p->columns > INT64_MAX / (int64_t)sizeof(double) / GROUP / p->width)
+        return gm_fail(
+            p->ctx, GM_E_INVALID,
+            "mask: columns is %lld, width is %lld: at least 1 is wanted, and what can be addressed",
+            (long long)p->columns, (long long)p->width);
     if (o->draws < 1 || o->inner < 1 || p->columns % o->inner || o->reserved || o->rank < 0 ||
         o->rank >= GM_MAX_RANK || (o->rank && !o->shape))
         return gm_fail(p->ctx, GM_E_INVALID,
-                       "mask: draws is %lld, inner is %lld for %lld columns, or the row's shape is out of range",
+                       "mask: draws is %lld, inner is %lld for %lld columns, or the row's shape is "
+                       "out of range",
                        (long long)o->draws, (long long)o->inner, (long long)p->columns);
     for (int32_t i = 0; i < o->rank; i++) {
         p->shape[i + 1] = o->shape[i];
@@ -108,7 +115,12 @@ gm_status gm_mask_check_layer(gm_layer *layer, const int64_t *order, int64_t col
     if (output) *output = -1;
     if (input) *input = -1;
     if (!layer) return GM_E_INVALID;
-    proof p = { .ctx = layer->ctx, .layer = layer, .columns = columns, .width = width, .output = -1, .input = -1 };
+    proof p = { .ctx = layer->ctx,
+                .layer = layer,
+                .columns = columns,
+                .width = width,
+                .output = -1,
+                .input = -1 };
     gm_memory *memory = &layer->ctx->memory;
     gm_mask_check_options o = GM_MASK_CHECK_OPTIONS_INIT;
     gm_rng *rng = NULL;

@@ -70,7 +70,7 @@ static gm_status settle(gm_layer *layer)
         const double m = (double)mask->value[i];
         if (m != 0 && m != 1)
             return gm_fail(layer->ctx, GM_E_INVALID,
-                           "%s: element %lld of row %lld of the mask is %g, 0 or 1 is wanted",
+                           "%s: element %lld of row %lld of the mask is %g, expected 0 or 1",
                            layer->kind->name, (long long)(i % row), (long long)(i / row), m);
         if (m == 0) w[i] = 0;
     }
@@ -126,8 +126,8 @@ gm_status gm_masked_conv2d_create(gm_layer **out, gm_context *ctx, int64_t in, i
     if (out) *out = NULL;
     if (!mask) return gm_fail(ctx, GM_E_INVALID, "masked_conv2d: mask is NULL");
     return finish(out,
-                  gm_conv_make(out, ctx, &gm_kind_masked_conv2d, in, out_channels, kernel_h, kernel_w,
-                               options),
+                  gm_conv_make(out, ctx, &gm_kind_masked_conv2d, in, out_channels, kernel_h,
+                               kernel_w, options),
                   mask);
 }
 
@@ -150,7 +150,8 @@ gm_status gm_sequence_add_masked_conv2d(gm_layer *sequence, int32_t type, int64_
     gm_context *ctx = sequence->ctx;
     gm_conv_options o = GM_CONV_OPTIONS_INIT;
     o.padding_h = o.padding_w = kernel > 0 ? (kernel - 1) / 2 : 0;
-    /* Sizes are checked here, so that the mask can be written at once into the layer's own array. */
+    /* Sizes are checked here, so that the mask can be written at once into the layer's own array.
+     */
     status = gm_conv_make(&part, ctx, &gm_kind_masked_conv2d, in, out_channels, kernel, kernel, &o);
     if (!status)
         status = gm_mask_conv(part->state->entries[0].param->value, ctx, type, out_channels, in,

@@ -11,9 +11,9 @@
 static gm_status check_common(gm_context *ctx, const char *name, double eps, int64_t affine)
 {
     if (!((float)eps > 0 && eps <= FLT_MAX))
-        return gm_fail(ctx, GM_E_INVALID, "%s: eps is %g, above 0 is wanted", name, eps);
+        return gm_fail(ctx, GM_E_INVALID, "%s: eps is %g, expected above 0", name, eps);
     if (affine != 0 && affine != 1)
-        return gm_fail(ctx, GM_E_INVALID, "%s: affine is %lld, 0 or 1 is wanted", name,
+        return gm_fail(ctx, GM_E_INVALID, "%s: affine is %lld, expected 0 or 1", name,
                        (long long)affine);
     return GM_OK;
 }
@@ -21,7 +21,7 @@ static gm_status check_common(gm_context *ctx, const char *name, double eps, int
 static gm_status check_channels(gm_context *ctx, const char *name, const gm_layer_attrs *a)
 {
     if (a->ints[0] < 1)
-        return gm_fail(ctx, GM_E_INVALID, "%s: channels is %lld, at least 1 is wanted", name,
+        return gm_fail(ctx, GM_E_INVALID, "%s: channels is %lld, expected at least 1", name,
                        (long long)a->ints[0]);
     return check_common(ctx, name, a->reals[0], a->ints[1]);
 }
@@ -29,7 +29,7 @@ static gm_status check_channels(gm_context *ctx, const char *name, const gm_laye
 static gm_status check_reserved(gm_context *ctx, const char *name, int32_t reserved)
 {
     if (!reserved) return GM_OK;
-    return gm_fail(ctx, GM_E_INVALID, "%s: reserved is %d, 0 is wanted", name, (int)reserved);
+    return gm_fail(ctx, GM_E_INVALID, "%s: reserved is %d, expected 0", name, (int)reserved);
 }
 
 static int32_t affine_arrays(int64_t affine, int32_t rank, const int64_t *shape,
@@ -59,7 +59,7 @@ static gm_var beta_of(const gm_layer *layer, gm_tape *tape)
 static gm_status check_batch(gm_context *ctx, gm_layer_attrs *a)
 {
     if (!(a->reals[1] >= 0 && a->reals[1] <= 1))
-        return gm_fail(ctx, GM_E_INVALID, "batch_norm: momentum is %g, 0 to 1 is wanted",
+        return gm_fail(ctx, GM_E_INVALID, "batch_norm: momentum is %g, expected 0 to 1",
                        a->reals[1]);
     return check_channels(ctx, "batch_norm", a);
 }
@@ -120,14 +120,14 @@ enum { RANK, SIZES, AFFINE = SIZES + GM_MAX_RANK - 1 };
 static gm_status check_layer(gm_context *ctx, gm_layer_attrs *a)
 {
     if (a->ints[RANK] < 1 || a->ints[RANK] > GM_MAX_RANK - 1)
-        return gm_fail(ctx, GM_E_INVALID, "layer_norm: rank is %lld, 1 to %d is wanted",
+        return gm_fail(ctx, GM_E_INVALID, "layer_norm: rank is %lld, expected 1 to %d",
                        (long long)a->ints[RANK], GM_MAX_RANK - 1);
     for (int64_t i = 0; i < GM_MAX_RANK - 1; i++) {
         if (i >= a->ints[RANK])
             a->ints[SIZES + i] = 0;
         else if (a->ints[SIZES + i] < 1)
             return gm_fail(ctx, GM_E_INVALID,
-                           "layer_norm: size of axis %lld is %lld, at least 1 is wanted",
+                           "layer_norm: size of axis %lld is %lld, expected at least 1",
                            (long long)i, (long long)a->ints[SIZES + i]);
     }
     return check_common(ctx, "layer_norm", a->reals[0], a->ints[AFFINE]);
@@ -154,7 +154,7 @@ static gm_var fused_layer(gm_layer *layer, gm_tape *tape, gm_var x, int32_t acti
     if (rank >= 0 && !fits(layer, tape, x)) {
         char have[GM_SHAPE_TEXT], want[GM_SHAPE_TEXT];
         return gm_tape_stick(
-            tape, gm_fail(layer->ctx, GM_E_SHAPE, "layer_norm: input is %s, [..., %s is wanted",
+            tape, gm_fail(layer->ctx, GM_E_SHAPE, "layer_norm: input is %s, [..., expected %s",
                           gm_shape_text(have, rank, gm_shape(tape, x)),
                           gm_shape_text(want, (int32_t)ints[RANK], ints + SIZES) + 1));
     }
@@ -219,7 +219,7 @@ static gm_var fused_instance(gm_layer *layer, gm_tape *tape, gm_var x, int32_t a
     if (rank >= 3 && gm_shape(tape, x)[1] != layer->attrs.ints[0]) {
         char have[GM_SHAPE_TEXT];
         return gm_tape_stick(tape, gm_fail(layer->ctx, GM_E_SHAPE,
-                                           "instance_norm: input is %s, %lld channels are wanted",
+                                           "instance_norm: input is %s, expected %lld channels",
                                            gm_shape_text(have, rank, gm_shape(tape, x)),
                                            (long long)layer->attrs.ints[0]));
     }

@@ -9,11 +9,11 @@ static gm_status check_activation(gm_context *ctx, gm_layer_attrs *a)
     int64_t kind = a->ints[0];
     if (kind <= GM_ACTIVATION_NONE || kind > GM_ACTIVATION_SOFTPLUS)
         return gm_fail(ctx, GM_E_INVALID,
-                       "activation: number is %lld, one of GM_ACTIVATION_* but not NONE is wanted",
+                       "activation: number is %lld, expected one of GM_ACTIVATION_* but not NONE",
                        (long long)kind);
     if (kind != GM_ACTIVATION_LEAKY_RELU && kind != GM_ACTIVATION_ELU) a->reals[0] = 0;
     if (!(a->reals[0] >= 0 && a->reals[0] <= FLT_MAX))
-        return gm_fail(ctx, GM_E_INVALID, "activation: slope is %g, at least 0 is wanted",
+        return gm_fail(ctx, GM_E_INVALID, "activation: slope is %g, expected at least 0",
                        a->reals[0]);
     return GM_OK;
 }
@@ -40,7 +40,7 @@ gm_status gm_activation_create(gm_layer **out, gm_context *ctx, int32_t activati
 static gm_status check_maxout(gm_context *ctx, gm_layer_attrs *a)
 {
     if (a->ints[0] < 1)
-        return gm_fail(ctx, GM_E_INVALID, "maxout: pieces is %lld, at least 1 is wanted",
+        return gm_fail(ctx, GM_E_INVALID, "maxout: pieces is %lld, expected at least 1",
                        (long long)a->ints[0]);
     return GM_OK;
 }
@@ -66,7 +66,7 @@ gm_status gm_maxout_create(gm_layer **out, gm_context *ctx, int64_t pieces)
 static gm_status check_dropout(gm_context *ctx, gm_layer_attrs *a)
 {
     if (!(a->reals[0] >= 0 && a->reals[0] < 1))
-        return gm_fail(ctx, GM_E_INVALID, "dropout: p is %g, 0 to below 1 is wanted", a->reals[0]);
+        return gm_fail(ctx, GM_E_INVALID, "dropout: p is %g, expected 0 to below 1", a->reals[0]);
     return GM_OK;
 }
 
@@ -91,13 +91,14 @@ gm_status gm_dropout_create(gm_layer **out, gm_context *ctx, double p)
 static gm_status check_reshape(gm_context *ctx, gm_layer_attrs *a)
 {
     if (a->ints[0] < 0 || a->ints[0] > GM_MAX_RANK - 1)
-        return gm_fail(ctx, GM_E_INVALID, "reshape: rank is %lld, 0 to %d is wanted",
+        return gm_fail(ctx, GM_E_INVALID, "reshape: rank is %lld, expected 0 to %d",
                        (long long)a->ints[0], GM_MAX_RANK - 1);
     for (int64_t i = 0; i < GM_MAX_RANK - 1; i++) {
-        if (i >= a->ints[0]) a->ints[1 + i] = 0;
+        if (i >= a->ints[0])
+            a->ints[1 + i] = 0;
         else if (a->ints[1 + i] < 1)
             return gm_fail(ctx, GM_E_INVALID,
-                           "reshape: size of axis %lld is %lld, at least 1 is wanted", (long long)i,
+                           "reshape: size of axis %lld is %lld, expected at least 1", (long long)i,
                            (long long)a->ints[1 + i]);
     }
     return GM_OK;
@@ -106,7 +107,7 @@ static gm_status check_reshape(gm_context *ctx, gm_layer_attrs *a)
 static gm_var apply_reshape(gm_layer *layer, gm_tape *tape, gm_var x)
 {
     if (gm_rank(tape, x) == 0)
-        return gm_tape_fail(tape, GM_E_SHAPE, "reshape: input is [], a batch axis is wanted");
+        return gm_tape_fail(tape, GM_E_SHAPE, "reshape: input is [], expected a batch axis");
     const int64_t *in = gm_shape(tape, x);
     int64_t shape[GM_MAX_RANK] = { in ? in[0] : 0 };
     memcpy(shape + 1, layer->attrs.ints + 1, (GM_MAX_RANK - 1) * sizeof *shape);
@@ -134,7 +135,7 @@ static gm_var apply_flatten(gm_layer *layer, gm_tape *tape, gm_var x)
     (void)layer;
     int32_t rank = gm_rank(tape, x);
     if (rank == 0)
-        return gm_tape_fail(tape, GM_E_SHAPE, "flatten: input is [], a batch axis is wanted");
+        return gm_tape_fail(tape, GM_E_SHAPE, "flatten: input is [], expected a batch axis");
     const int64_t *in = gm_shape(tape, x);
     int64_t shape[2] = { in ? in[0] : 0, 1 };
     for (int32_t i = 1; i < rank; i++) /* an empty batch may stand before sizes of any size */

@@ -1,13 +1,13 @@
 /* pool.c - the layers of images that have no parameters: pools and enlargements. */
 #include "gm/conv.h"
-#include "kernels/conv.h"
+#include "kernels/conv/conv.h"
 #include "nn/layer.h"
 
 static gm_status check_pool(gm_context *ctx, const char *kind, const gm_layer_attrs *a)
 {
     int64_t kernel = a->ints[0], stride = a->ints[1], padding = a->ints[2];
     if (kernel < 1 || kernel > GM_CONV_LARGEST || stride < 1 || stride > GM_CONV_LARGEST)
-        return gm_fail(ctx, GM_E_INVALID, "%s: kernel is %lld, stride is %lld, 1 to 2^30 is wanted",
+        return gm_fail(ctx, GM_E_INVALID, "%s: kernel is %lld, stride is %lld, expected 1 to 2^30",
                        kind, (long long)kernel, (long long)stride);
     if (padding < 0 || padding > kernel / 2)
         return gm_fail(ctx, GM_E_INVALID,
@@ -55,7 +55,7 @@ const gm_layer_kind gm_kind_avg_pool2d = {
 static gm_status check_factor(gm_context *ctx, const char *kind, const gm_layer_attrs *a)
 {
     if (a->ints[0] >= 1 && a->ints[0] <= GM_CONV_LARGEST) return GM_OK;
-    return gm_fail(ctx, GM_E_INVALID, "%s: factor is %lld, 1 to 2^30 is wanted", kind,
+    return gm_fail(ctx, GM_E_INVALID, "%s: factor is %lld, expected 1 to 2^30", kind,
                    (long long)a->ints[0]);
 }
 

@@ -92,9 +92,9 @@ static gm_status add(gm_layer *sequence, gm_layer *part)
     gm_context *ctx = sequence->ctx;
     if (sequence->count == sequence->room) {
         int64_t room = sequence->room ? 2 * sequence->room : 8;
-        gm_layer **parts = gm_memory_grow(&ctx->memory, sequence->parts,
-                                          (size_t)sequence->room * sizeof *parts,
-                                          (size_t)room * sizeof *parts);
+        gm_layer **parts =
+            gm_memory_grow(&ctx->memory, sequence->parts, (size_t)sequence->room * sizeof *parts,
+                           (size_t)room * sizeof *parts);
         if (!parts) return gm_fail_memory(ctx, "sequence");
         sequence->parts = parts;
         sequence->room = room;
@@ -157,14 +157,14 @@ gm_status gm_sequence_add_made(gm_layer *sequence, gm_layer *part, gm_status mad
 }
 
 /* The constructor runs only when the sequence is sound. */
-#define ADD(make)                                   \
-    do {                                            \
-        gm_layer *part = NULL;                      \
-        gm_status status = gm_sequence_ready(sequence); \
-        if (status) return status;                  \
-        gm_context *ctx = sequence->ctx;            \
-        status = (make);                            \
-        return gm_sequence_add_made(sequence, part, status);    \
+#define ADD(make)                                                                                  \
+    do {                                                                                           \
+        gm_layer *part = NULL;                                                                     \
+        gm_status status = gm_sequence_ready(sequence);                                            \
+        if (status) return status;                                                                 \
+        gm_context *ctx = sequence->ctx;                                                           \
+        status = (make);                                                                           \
+        return gm_sequence_add_made(sequence, part, status);                                       \
     } while (0)
 
 gm_status gm_sequence_add_linear(gm_layer *sequence, int64_t in, int64_t out)

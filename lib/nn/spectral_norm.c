@@ -4,7 +4,7 @@
 
 #include <float.h>
 
-#include "autodiff/norm.h"
+#include "autodiff/ops/norm.h"
 #include "base/options.h"
 #include "nn/layer.h"
 
@@ -15,14 +15,14 @@ enum { ITERATIONS, ROWS, COLUMNS };
 static gm_status check_spectral(gm_context *ctx, gm_layer_attrs *a)
 {
     if (a->ints[ITERATIONS] < 0 || a->ints[ITERATIONS] > GM_MAX_ITERATIONS)
-        return gm_fail(ctx, GM_E_INVALID, "spectral_norm: iterations is %lld, 0 to %d is wanted",
+        return gm_fail(ctx, GM_E_INVALID, "spectral_norm: iterations is %lld, expected 0 to %d",
                        (long long)a->ints[ITERATIONS], GM_MAX_ITERATIONS);
     if (a->ints[ROWS] < 1 || a->ints[COLUMNS] < 1)
         return gm_fail(ctx, GM_E_INVALID,
-                       "spectral_norm: the weight is [%lld, %lld], at least 1 is wanted",
+                       "spectral_norm: the weight is [%lld, %lld], expected at least 1",
                        (long long)a->ints[ROWS], (long long)a->ints[COLUMNS]);
     if (!((float)a->reals[0] > 0 && a->reals[0] <= FLT_MAX))
-        return gm_fail(ctx, GM_E_INVALID, "spectral_norm: eps is %g, above 0 is wanted",
+        return gm_fail(ctx, GM_E_INVALID, "spectral_norm: eps is %g, expected above 0",
                        a->reals[0]);
     return GM_OK;
 }
@@ -88,7 +88,7 @@ gm_status gm_spectral_norm_hold(gm_layer *layer, gm_layer *inner)
     if (w->shape[0] != rows || w->count / rows != columns) {
         char text[GM_SHAPE_TEXT];
         return gm_fail(layer->ctx, GM_E_INVALID,
-                       "spectral_norm: the inner weight is %s, [%lld, %lld] is wanted",
+                       "spectral_norm: the inner weight is %s, expected [%lld, %lld]",
                        gm_shape_text(text, w->rank, w->shape), (long long)rows, (long long)columns);
     }
     status = gm_params_add_all(layer->params, "0.", inner->params);
@@ -124,7 +124,7 @@ gm_status gm_spectral_norm_create(gm_layer **out, gm_context *ctx, gm_layer *inn
     gm_status status = gm_options_check(ctx, "spectral_norm", &o, sizeof o, options);
     if (!status) status = check_inner(ctx, inner);
     if (!status && o.reserved)
-        status = gm_fail(ctx, GM_E_INVALID, "spectral_norm: reserved is %d, 0 is wanted",
+        status = gm_fail(ctx, GM_E_INVALID, "spectral_norm: reserved is %d, expected 0",
                          (int)o.reserved);
     if (status) return status;
     const gm_param *w = weight_of(inner);

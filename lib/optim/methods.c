@@ -59,11 +59,13 @@ static int32_t two(const gm_constants *c)
 
 static const gm_method sgd = { "sgd", { "momentum" }, "beta2", none_or_one, update_sgd };
 static const gm_method adam = { "adam", { "first", "second" }, "beta2", two, update_adam };
-static const gm_method rmsprop = { "rmsprop", { "second", "momentum" }, "alpha", one_or_two,
-                                   update_rmsprop };
+static const gm_method rmsprop = {
+    "rmsprop", { "second", "momentum" }, "alpha", one_or_two, update_rmsprop
+};
 static const gm_method adagrad = { "adagrad", { "squares" }, "beta2", one, update_adagrad };
-static const gm_method adadelta = { "adadelta", { "second", "moves" }, "rho", two,
-                                    update_adadelta };
+static const gm_method adadelta = {
+    "adadelta", { "second", "moves" }, "rho", two, update_adadelta
+};
 
 const gm_method *const gm_methods[] = { &sgd, &adam, &rmsprop, &adagrad, &adadelta, NULL };
 
@@ -74,21 +76,21 @@ gm_status gm_constants_check(gm_context *ctx, const gm_method *method, const gm_
         double value, end; /* from 0 to below end */
     } ranges[] = {
         { "rate", c->rate, FLT_MAX },   { "weight_decay", c->weight_decay, FLT_MAX },
-        { "momentum", c->momentum, 1 },  { "beta1", c->beta1, 1 },
-        { method->beta2, c->beta2, 1 },  { "eps", c->eps, FLT_MAX },
+        { "momentum", c->momentum, 1 }, { "beta1", c->beta1, 1 },
+        { method->beta2, c->beta2, 1 }, { "eps", c->eps, FLT_MAX },
     };
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++)
         if (!(ranges[i].value >= 0 && ranges[i].value < ranges[i].end)) /* NaN, too */
-            return gm_fail(ctx, GM_E_INVALID, "%s: %s is %g, 0 to below %g is wanted", method->name,
+            return gm_fail(ctx, GM_E_INVALID, "%s: %s is %g, expected 0 to below %g", method->name,
                            ranges[i].name, ranges[i].value, ranges[i].end);
     /* In float, too, or the first division is by zero. */
     if (!((float)c->eps > 0))
-        return gm_fail(ctx, GM_E_INVALID, "%s: eps is %g, above 0 is wanted", method->name, c->eps);
+        return gm_fail(ctx, GM_E_INVALID, "%s: eps is %g, expected above 0", method->name, c->eps);
     if (c->nesterov != 0 && (c->nesterov != 1 || !(c->momentum > 0)))
         return gm_fail(ctx, GM_E_INVALID, "%s: nesterov is %lld, 0, or 1 with momentum, is wanted",
                        method->name, (long long)c->nesterov);
     if (c->decoupled != 0 && c->decoupled != 1)
-        return gm_fail(ctx, GM_E_INVALID, "%s: decoupled is %lld, 0 or 1 is wanted", method->name,
+        return gm_fail(ctx, GM_E_INVALID, "%s: decoupled is %lld, expected 0 or 1", method->name,
                        (long long)c->decoupled);
     return GM_OK;
 }
@@ -96,7 +98,7 @@ gm_status gm_constants_check(gm_context *ctx, const gm_method *method, const gm_
 static gm_status check_reserved(gm_context *ctx, const char *what, int32_t reserved)
 {
     if (!reserved) return GM_OK;
-    return gm_fail(ctx, GM_E_INVALID, "%s: reserved is %d, 0 is wanted", what, (int)reserved);
+    return gm_fail(ctx, GM_E_INVALID, "%s: reserved is %d, expected 0", what, (int)reserved);
 }
 
 gm_status gm_sgd_create(gm_optimizer **out, gm_context *ctx, const gm_sgd_options *options)
@@ -106,8 +108,11 @@ gm_status gm_sgd_create(gm_optimizer **out, gm_context *ctx, const gm_sgd_option
     gm_status status = gm_options_check(ctx, "sgd", &o, sizeof o, options);
     if (!status) status = check_reserved(ctx, "sgd", o.reserved);
     if (status) return status;
-    gm_constants c = { .rate = o.rate, .momentum = o.momentum, .nesterov = o.nesterov,
-                       .weight_decay = o.weight_decay, .eps = 1 };
+    gm_constants c = { .rate = o.rate,
+                       .momentum = o.momentum,
+                       .nesterov = o.nesterov,
+                       .weight_decay = o.weight_decay,
+                       .eps = 1 };
     return gm_optimizer_make(out, ctx, &sgd, &c);
 }
 
@@ -118,8 +123,12 @@ gm_status gm_adam_create(gm_optimizer **out, gm_context *ctx, const gm_adam_opti
     gm_status status = gm_options_check(ctx, "adam", &o, sizeof o, options);
     if (!status) status = check_reserved(ctx, "adam", o.reserved);
     if (status) return status;
-    gm_constants c = { .rate = o.rate, .beta1 = o.beta1, .beta2 = o.beta2, .eps = o.eps,
-                       .weight_decay = o.weight_decay, .decoupled = o.decoupled };
+    gm_constants c = { .rate = o.rate,
+                       .beta1 = o.beta1,
+                       .beta2 = o.beta2,
+                       .eps = o.eps,
+                       .weight_decay = o.weight_decay,
+                       .decoupled = o.decoupled };
     return gm_optimizer_make(out, ctx, &adam, &c);
 }
 
@@ -129,7 +138,10 @@ gm_status gm_rmsprop_create(gm_optimizer **out, gm_context *ctx, const gm_rmspro
     gm_rmsprop_options o = GM_RMSPROP_OPTIONS_INIT;
     gm_status status = gm_options_check(ctx, "rmsprop", &o, sizeof o, options);
     if (status) return status;
-    gm_constants c = { .rate = o.rate, .beta2 = o.alpha, .eps = o.eps, .momentum = o.momentum,
+    gm_constants c = { .rate = o.rate,
+                       .beta2 = o.alpha,
+                       .eps = o.eps,
+                       .momentum = o.momentum,
                        .weight_decay = o.weight_decay };
     return gm_optimizer_make(out, ctx, &rmsprop, &c);
 }
@@ -151,7 +163,8 @@ gm_status gm_adadelta_create(gm_optimizer **out, gm_context *ctx,
     gm_adadelta_options o = GM_ADADELTA_OPTIONS_INIT;
     gm_status status = gm_options_check(ctx, "adadelta", &o, sizeof o, options);
     if (status) return status;
-    gm_constants c = { .rate = o.rate, .beta2 = o.rho, .eps = o.eps,
-                       .weight_decay = o.weight_decay };
+    gm_constants c = {
+        .rate = o.rate, .beta2 = o.rho, .eps = o.eps, .weight_decay = o.weight_decay
+    };
     return gm_optimizer_make(out, ctx, &adadelta, &c);
 }

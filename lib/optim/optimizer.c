@@ -23,8 +23,7 @@ gm_status gm_optimizer_make(gm_optimizer **out, gm_context *ctx, const gm_method
                             const gm_constants *constants)
 {
     if (out) *out = NULL;
-    if (!out || !ctx)
-        return gm_fail(ctx, GM_E_INVALID, "%s: context or out is NULL", method->name);
+    if (!out || !ctx) return gm_fail(ctx, GM_E_INVALID, "%s: context or out is NULL", method->name);
     gm_status status = gm_constants_check(ctx, method, constants);
     if (status) return status;
     gm_optimizer *o = gm_memory_get_zero(&ctx->memory, sizeof *o);
@@ -207,7 +206,7 @@ static gm_status set(gm_optimizer *o, const char *what, double *to, double value
 {
     if (!o) return GM_E_INVALID;
     if (!(value >= 0 && value <= FLT_MAX))
-        return gm_fail(o->ctx, GM_E_INVALID, "%s: %s is %g, a float of at least 0 is wanted",
+        return gm_fail(o->ctx, GM_E_INVALID, "%s: %s is %g, expected a float of at least 0",
                        o->method->name, what, value);
     *to = value;
     return GM_OK;
@@ -247,7 +246,7 @@ gm_status gm_optimizer_set_clip_value(gm_optimizer *o, double limit)
     return set(o, "clip_value", o ? &o->clip_value : NULL, limit);
 }
 
-double gm_optimizer_get_rate(const gm_optimizer *o)
+double gm_optimizer_rate(const gm_optimizer *o)
 {
     return o ? gm_schedule_rate(&o->schedule, o->constants.rate, o->steps) : 0;
 }
@@ -284,7 +283,7 @@ gm_status gm_optimizer_set_average(gm_optimizer *o, double decay)
 {
     if (!o) return GM_E_INVALID;
     if (!(decay >= 0 && decay < 1))
-        return gm_fail(o->ctx, GM_E_INVALID, "%s: average decay is %g, 0 to below 1 is wanted",
+        return gm_fail(o->ctx, GM_E_INVALID, "%s: average decay is %g, expected 0 to below 1",
                        o->method->name, decay);
     gm_status status = gm_optimizer_check_unswapped(o, "set_average");
     if (status) return status;
@@ -321,7 +320,7 @@ gm_status gm_optimizer_set_undo(gm_optimizer *o, int32_t on)
 {
     if (!o) return GM_E_INVALID;
     if (on != 0 && on != 1)
-        return gm_fail(o->ctx, GM_E_INVALID, "%s: undo is %d, 0 or 1 is wanted", o->method->name,
+        return gm_fail(o->ctx, GM_E_INVALID, "%s: undo is %d, expected 0 or 1", o->method->name,
                        (int)on);
     if (on && o->undo) return GM_OK;
     if (!on) drop_prev(o);

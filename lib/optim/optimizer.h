@@ -33,7 +33,7 @@ typedef struct gm_method {
 } gm_method;
 
 typedef struct gm_bound {
-    gm_param *param;       /* retained */
+    gm_param *param; /* retained */
     char name[GM_PARAMS_NAME];
     int64_t since;         /* the optimizer's steps when it was bound: moments count from there */
     float *slot[GM_SLOTS]; /* NULL where the method has none */

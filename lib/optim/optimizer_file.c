@@ -89,8 +89,8 @@ gm_status gm_optimizer_save(gm_optimizer *o, gm_archive *archive, const char *pr
     gm_status status;
     GM_TRY(gm_optimizer_check_unswapped(o, "save"));
     gm_average_catch_up(o);
-    settings s = { o->constants, o->schedule, o->clip_norm, o->clip_value, o->decay,
-                   o->schedule.kind, o->steps, o->count, o->slots };
+    settings s = { o->constants,     o->schedule, o->clip_norm, o->clip_value, o->decay,
+                   o->schedule.kind, o->steps,    o->count,     o->slots };
     field fields[FIELDS];
     char key[KEY];
     list_fields(&s, fields);
@@ -139,7 +139,7 @@ static gm_status read_slots(gm_context *ctx, gm_archive *archive, const char *pr
     moving.momentum = 0.5;
     status = gm_archive_get_int(archive, key, &s->slots);
     if (!status && s->slots != fewest && s->slots != method->slot_count(&moving))
-        return gm_fail(ctx, GM_E_FORMAT, "optimizer: stored %s is %lld, %lld or %d is wanted", key,
+        return gm_fail(ctx, GM_E_FORMAT, "optimizer: stored %s is %lld, expected %lld or %d", key,
                        (long long)s->slots, (long long)fewest, (int)method->slot_count(&moving));
     return status;
 }
@@ -224,8 +224,8 @@ static gm_status load_since(const gm_optimizer *o, gm_archive *archive, const ch
     if (status || !gm_archive_has(archive, key)) return status;
     status = gm_archive_get_int(archive, key, since);
     if (!status && (*since < 0 || *since > steps))
-        return gm_fail(o->ctx, GM_E_FORMAT, "optimizer: stored %s is %lld, 0 to %lld is wanted",
-                       key, (long long)*since, (long long)steps);
+        return gm_fail(o->ctx, GM_E_FORMAT, "optimizer: stored %s is %lld, expected 0 to %lld", key,
+                       (long long)*since, (long long)steps);
     return status;
 }
 

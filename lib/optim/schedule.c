@@ -14,24 +14,24 @@ gm_status gm_schedule_check(gm_context *ctx, const gm_schedule *schedule)
     gm_status status = gm_options_check(ctx, "schedule", &s, sizeof s, schedule);
     if (status) return status;
     if (s.kind < GM_SCHEDULE_CONSTANT || s.kind > GM_SCHEDULE_LINEAR)
-        return gm_fail(ctx, GM_E_INVALID, "schedule: kind is %d, GM_SCHEDULE_* is wanted",
+        return gm_fail(ctx, GM_E_INVALID, "schedule: kind is %d, expected GM_SCHEDULE_*",
                        (int)s.kind);
     if (s.reserved)
-        return gm_fail(ctx, GM_E_INVALID, "schedule: reserved is %d, 0 is wanted", (int)s.reserved);
+        return gm_fail(ctx, GM_E_INVALID, "schedule: reserved is %d, expected 0", (int)s.reserved);
     if (s.warmup < 0 || s.warmup == INT64_MAX)
-        return gm_fail(ctx, GM_E_INVALID, "schedule: warmup is %lld, at least 0 is wanted",
+        return gm_fail(ctx, GM_E_INVALID, "schedule: warmup is %lld, expected at least 0",
                        (long long)s.warmup);
-    int timed = s.kind == GM_SCHEDULE_STEP || s.kind == GM_SCHEDULE_COSINE ||
-                s.kind == GM_SCHEDULE_LINEAR;
+    int timed =
+        s.kind == GM_SCHEDULE_STEP || s.kind == GM_SCHEDULE_COSINE || s.kind == GM_SCHEDULE_LINEAR;
     if (timed && s.period < 1)
-        return gm_fail(ctx, GM_E_INVALID, "schedule: period is %lld, at least 1 is wanted",
+        return gm_fail(ctx, GM_E_INVALID, "schedule: period is %lld, expected at least 1",
                        (long long)s.period);
     int scaled = s.kind == GM_SCHEDULE_STEP || s.kind == GM_SCHEDULE_EXPONENTIAL;
     if (scaled && !(s.factor > 0 && isfinite(s.factor)))
-        return gm_fail(ctx, GM_E_INVALID, "schedule: factor is %g, above 0 is wanted", s.factor);
+        return gm_fail(ctx, GM_E_INVALID, "schedule: factor is %g, expected above 0", s.factor);
     if ((s.kind == GM_SCHEDULE_COSINE || s.kind == GM_SCHEDULE_LINEAR) &&
         !(s.floor >= 0 && s.floor <= 1))
-        return gm_fail(ctx, GM_E_INVALID, "schedule: floor is %g, 0 to 1 is wanted", s.floor);
+        return gm_fail(ctx, GM_E_INVALID, "schedule: floor is %g, expected 0 to 1", s.floor);
     return GM_OK;
 }
 

@@ -21,8 +21,8 @@ static void norm_shard(void *arg, int64_t shard)
     gm_optimizer *o = ((job *)arg)->o;
     for (int64_t i = o->shards[shard]; i < o->shards[shard + 1]; i++) {
         gm_piece *p = &o->pieces[i];
-        p->squares = o->ctx->kernels->sum_squares(o->bound[p->bound].param->gradient + p->begin,
-                                                  p->count);
+        p->squares =
+            o->ctx->kernels->sum_squares(o->bound[p->bound].param->gradient + p->begin, p->count);
     }
 }
 
@@ -100,7 +100,7 @@ gm_status gm_optimizer_step(gm_optimizer *o)
     if (status) return status;
     const gm_constants *c = &o->constants;
     job j = { o,
-              { .rate = gm_optimizer_get_rate(o),
+              { .rate = gm_optimizer_rate(o),
                 .grad_scale = o->clip_norm > 0 && norm > o->clip_norm ? o->clip_norm / norm : 1,
                 .clip_value = o->clip_value,
                 .weight_decay = c->weight_decay,

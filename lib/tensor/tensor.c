@@ -10,19 +10,20 @@ gm_status gm_shape_count(gm_context *ctx, const char *what, int32_t rank, const 
                          int64_t *count)
 {
     if (rank < 0 || rank > GM_MAX_RANK)
-        return gm_fail(ctx, GM_E_INVALID, "%s: rank is %d, 0 to %d is wanted", what, (int)rank,
+        return gm_fail(ctx, GM_E_INVALID, "%s: rank is %d, expected 0 to %d", what, (int)rank,
                        GM_MAX_RANK);
     if (rank && !shape) return gm_fail(ctx, GM_E_INVALID, "%s: shape is NULL", what);
     int64_t n = 1, bytes;
     for (int32_t i = 0; i < rank; i++) {
         if (shape[i] < 0)
-            return gm_fail(ctx, GM_E_INVALID, "%s: size of axis %d is %lld, at least 0 is wanted",
+            return gm_fail(ctx, GM_E_INVALID, "%s: size of axis %d is %lld, expected at least 0",
                            what, (int)i, (long long)shape[i]);
         if (!gm_mul_size(n, shape[i], &n)) n = INT64_MAX;
     }
     for (int32_t i = 0; i < rank; i++) /* an empty axis behind an overflow */
         if (shape[i] == 0) n = 0;
-    if (n == INT64_MAX || !gm_mul_size(n, (int64_t)sizeof(float), &bytes) || bytes > INT64_MAX / 4) {
+    if (n == INT64_MAX || !gm_mul_size(n, (int64_t)sizeof(float), &bytes) ||
+        bytes > INT64_MAX / 4) {
         char text[GM_SHAPE_TEXT];
         return gm_fail(ctx, GM_E_INVALID, "%s: %s is more than memory can address", what,
                        gm_shape_text(text, rank, shape));
@@ -63,8 +64,10 @@ static gm_status create_owned(gm_tensor **out, gm_context *ctx, const char *what
         t->bytes = 0;
         GM_TRY(gm_fail_memory(ctx, what));
     }
-    if (data) memcpy(t->data, data, (size_t)t->count * sizeof(float));
-    else memset(t->data, 0, t->bytes);
+    if (data)
+        memcpy(t->data, data, (size_t)t->count * sizeof(float));
+    else
+        memset(t->data, 0, t->bytes);
     *out = t;
     return GM_OK;
 out:
@@ -116,7 +119,8 @@ gm_status gm_tensor_rows_view(gm_tensor **out, gm_tensor *tensor, int64_t begin,
 {
     if (out) *out = NULL;
     if (!out || !tensor)
-        return gm_fail(tensor ? tensor->ctx : NULL, GM_E_INVALID, "rows_view: tensor or out is NULL");
+        return gm_fail(tensor ? tensor->ctx : NULL, GM_E_INVALID,
+                       "rows_view: tensor or out is NULL");
     if (tensor->rank < 1 || begin < 0 || end < begin || end > tensor->shape[0])
         return gm_fail(tensor->ctx, GM_E_INVALID, "rows_view: rows %lld to %lld of %lld",
                        (long long)begin, (long long)end,

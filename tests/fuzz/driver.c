@@ -1,5 +1,6 @@
-/* driver.c - runs a fuzz target without a fuzzer: each seed file as it is, cut short, and with bytes changed, always the
- * same way. It finds little, but it keeps the targets alive under every compiler and sanitizer. */
+/* driver.c - runs a fuzz target without a fuzzer: each seed file as it is, cut short, and with
+ * bytes changed, always the same way. It finds little, but it keeps the targets alive under every
+ * compiler and sanitizer. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,14 +40,23 @@ static void mutate_and_feed(const uint8_t *seed, size_t size)
         memcpy(work, seed, size);
         int changes = 1 + (int)(next_random() % 6);
         for (int c = 0; c < changes && n > 0; c++) {
-            /* Headers are where a reader makes its decisions: half of the changes go to the first 64 bytes. */
+            /* Headers are where a reader makes its decisions: half of the changes go to the first
+             * 64 bytes. */
             size_t range = (next_random() & 1) && n > 64 ? 64 : n;
             size_t at = (size_t)(next_random() % range);
             switch (next_random() % 4) {
-            case 0: work[at] = (uint8_t)next_random(); break;
-            case 1: work[at] = odd[next_random() % sizeof odd]; break;
-            case 2: work[at] ^= (uint8_t)(1u << (next_random() % 8)); break;
-            default: n = at; break;
+            case 0:
+                work[at] = (uint8_t)next_random();
+                break;
+            case 1:
+                work[at] = odd[next_random() % sizeof odd];
+                break;
+            case 2:
+                work[at] ^= (uint8_t)(1u << (next_random() % 8));
+                break;
+            default:
+                n = at;
+                break;
             }
         }
         feed(work, n);

@@ -5,7 +5,7 @@
 #include "gradcheck/covered.h"
 #include "gradcheck/gradcheck.h"
 
-#include "autodiff/ops.h"
+#include "autodiff/ops/ops.h"
 #include "gm/conv.h"
 
 /* What the builders use: set by each test before it runs its case. */

@@ -1,6 +1,6 @@
-/* covered.h - the operations whose gradient checks are not in ops.c but in the file named. Each file
- * proves that it has a case for every name in its list; ops.c that every operation of the table has
- * a case there or stands in a list. */
+/* covered.h - the operations whose gradient checks are not in ops.c but in the file named. Each
+ * file proves that it has a case for every name in its list; ops.c that every operation of the
+ * table has a case there or stands in a list. */
 #ifndef GM_TESTS_GRADCHECK_COVERED_H
 #define GM_TESTS_GRADCHECK_COVERED_H
 

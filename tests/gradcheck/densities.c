@@ -1,5 +1,5 @@
-/* densities.c - models with exact likelihoods in double precision: the probabilities of all states sum to 1 within 1e-12, and the
- * walk along the order agrees with the products as closely. */
+/* densities.c - models with exact likelihoods in double precision: the probabilities of all states
+ * sum to 1 within 1e-12, and the walk along the order agrees with the products as closely. */
 #include "densities.h"
 
 static gm_model *linear(gm_context *ctx)

@@ -1,4 +1,5 @@
-/* masked.c - the linear layer masked by degrees: in ascending and mixed order, narrow and in several panels. */
+/* masked.c - the linear layer masked by degrees: in ascending and mixed order, narrow and in
+ * several panels. */
 #include "gradcheck/covered.h"
 #include "gradcheck/gradcheck.h"
 
@@ -16,8 +17,8 @@ static gm_var degrees(gm_tape *t, int64_t n, int64_t most, int mixed)
 static gm_var masked(gm_tape *t, gm_var x, gm_var w, gm_var b, int mixed, int strict, int32_t act)
 {
     const int64_t out = gm_shape(t, w)[0], in = gm_shape(t, w)[1], most = in < 9 ? in : 9;
-    return gm_masked_linear(t, x, w, b, degrees(t, out, most, mixed & 1), degrees(t, in, most, mixed & 2),
-                            strict, act, 0.3);
+    return gm_masked_linear(t, x, w, b, degrees(t, out, most, mixed & 1),
+                            degrees(t, in, most, mixed & 2), strict, act, 0.3);
 }
 
 #define NONE GM_ACTIVATION_NONE
@@ -32,10 +33,23 @@ BUILD(relu, masked(t, v[0], v[1], v[2], 0, 1, GM_ACTIVATION_RELU))
 BUILD(self, masked(t, v[0], v[0], GM_NO_VAR, 0, 0, GM_ACTIVATION_TANH))
 BUILD(given, gm_masked_linear(t, v[0], v[1], v[2], v[3], v[4], 0, NONE, 0))
 
-#define X { 2, { 3, 6 }, ANY }
-#define W { 2, { 5, 6 }, ANY }
-#define B { 1, { 5 }, ANY }
-#define WIDE { 2, { 9, 150 }, ANY }, { 2, { 200, 150 }, ANY }, { 1, { 200 }, ANY }
+#define X                                                                                          \
+    {                                                                                              \
+        2, { 3, 6 }, ANY                                                                           \
+    }
+#define W                                                                                          \
+    {                                                                                              \
+        2, { 5, 6 }, ANY                                                                           \
+    }
+#define B                                                                                          \
+    {                                                                                              \
+        1, { 5 }, ANY                                                                              \
+    }
+#define WIDE                                                                                       \
+    { 2, { 9, 150 }, ANY }, { 2, { 200, 150 }, ANY },                                              \
+    {                                                                                              \
+        1, { 200 }, ANY                                                                            \
+    }
 
 static const grad_case cases[] = {
     { "masked_linear", "", build_plain, 3, { X, W, B } },
@@ -48,8 +62,16 @@ static const grad_case cases[] = {
     { "masked_linear", "rank 3", build_plain, 3, { { 3, { 2, 3, 6 }, ANY }, W, B } },
     { "masked_linear", "rank 1", build_soft, 3, { { 1, { 6 }, ANY }, W, B } },
     { "masked_linear", "itself", build_self, 1, { { 2, { 6, 6 }, ANY } } },
-    { "masked_linear", "one column", build_bare, 2, { { 2, { 4, 1 }, ANY }, { 2, { 3, 1 }, ANY } } },
-    { "masked_linear", "degrees", build_given, 5, { X, W, B, { 1, { 5 }, WHOLE(6) }, { 1, { 6 }, WHOLE(6) } } },
+    { "masked_linear",
+      "one column",
+      build_bare,
+      2,
+      { { 2, { 4, 1 }, ANY }, { 2, { 3, 1 }, ANY } } },
+    { "masked_linear",
+      "degrees",
+      build_given,
+      5,
+      { X, W, B, { 1, { 5 }, WHOLE(6) }, { 1, { 6 }, WHOLE(6) } } },
     { "masked_linear", "panels", build_plain, 3, { WIDE } },
     { "masked_linear", "panels, strict", build_soft, 3, { WIDE } },
     { "masked_linear", "panels, mixed", build_mixed, 3, { WIDE } },
@@ -84,7 +106,8 @@ START_TEST(test_list_is_covered)
 }
 END_TEST
 
-/* The same as the plain layer with a product by gm_mask_from_degrees, also the gradients, to the last few bits. */
+/* The same as the plain layer with a product by gm_mask_from_degrees, also the gradients, to the
+ * last few bits. */
 START_TEST(test_against_masks)
 {
     enum { ROWS = 7, OUT = 210, IN = 170 };
@@ -108,8 +131,8 @@ START_TEST(test_against_masks)
     b = gm_variable(t, 1, &os, gm_value(t, b));
     gm_var y[2];
     y[0] = gm_linear(t, x, gm_mul(t, w, gm_input_array(t, 2, ws, mask)), b, GM_ACTIVATION_RELU, 0);
-    y[1] = gm_masked_linear(t, x, w, b, gm_input_array(t, 1, &os, od), gm_input_array(t, 1, &is, id), strict,
-                            GM_ACTIVATION_RELU, 0);
+    y[1] = gm_masked_linear(t, x, w, b, gm_input_array(t, 1, &os, od),
+                            gm_input_array(t, 1, &is, id), strict, GM_ACTIVATION_RELU, 0);
     support_ok(ctx, gm_tape_status(t));
     for (int i = 0; i < ROWS * OUT; i++)
         ck_assert_double_eq_tol(gm_value(t, y[0])[i], gm_value(t, y[1])[i], 1e-11);

@@ -8,9 +8,9 @@
 /* The tape needs the kernel for the recording only. */
 static gm_var mmd(gm_tape *t, gm_var x, gm_var y, int sort, int32_t estimator)
 {
-    gm_kernel *kernel = naive_kernel(gm_tape_context(t), sort);
+    gm_mmd_kernel *kernel = naive_kernel(gm_tape_context(t), sort);
     gm_var v = gm_mmd2(t, x, y, kernel, estimator);
-    gm_kernel_release(kernel);
+    gm_mmd_kernel_release(kernel);
     return v;
 }
 
@@ -35,11 +35,25 @@ ESTIMATOR(block_3, NAIVE_ALL, GM_MMD_BLOCKS_OF(3))
 BUILD(itself, mmd(t, v[0], gm_square(t, v[0]), NAIVE_ALL, GM_MMD_BIASED))
 BUILD(root, gm_sqrt(t, mmd(t, v[0], v[1], NAIVE_LADDER, GM_MMD_BIASED)))
 
-#define X { 2, { 7, 3 }, ANY }
-#define Y { 2, { 5, 3 }, 0, 2, 0, 0 }
-#define Y7 { 2, { 7, 3 }, 0, 2, 0, 0 }
+#define X                                                                                          \
+    {                                                                                              \
+        2, { 7, 3 }, ANY                                                                           \
+    }
+#define Y                                                                                          \
+    {                                                                                              \
+        2, { 5, 3 }, 0, 2, 0, 0                                                                    \
+    }
+#define Y7                                                                                         \
+    {                                                                                              \
+        2, { 7, 3 }, 0, 2, 0, 0                                                                    \
+    }
 #define BOTH(name, text, x, y)                                                                     \
-    { "mmd2", text, build_##name, 2, { x, y } }
+    {                                                                                              \
+        "mmd2", text, build_##name, 2,                                                             \
+        {                                                                                          \
+            x, y                                                                                   \
+        }                                                                                          \
+    }
 
 /* clang-format off */
 static const grad_case cases[] = {
@@ -91,12 +105,15 @@ END_TEST
 typedef struct sided {
     build_fn both, x, y;
 } sided;
-#define SIDED(name) { build_##name, build_##name##_x, build_##name##_y }
+#define SIDED(name)                                                                                \
+    {                                                                                              \
+        build_##name, build_##name##_x, build_##name##_y                                           \
+    }
 static const sided sides[] = {
-    SIDED(biased_gaussian),     SIDED(biased_ladder),     SIDED(unbiased_laplacian),
-    SIDED(biased_quadratic),    SIDED(biased_polynomial), SIDED(unbiased_polynomial),
-    SIDED(biased_linear),       SIDED(biased_all),        SIDED(unbiased_all),
-    SIDED(linear_all),          SIDED(block_all),         SIDED(block_3),
+    SIDED(biased_gaussian),  SIDED(biased_ladder),     SIDED(unbiased_laplacian),
+    SIDED(biased_quadratic), SIDED(biased_polynomial), SIDED(unbiased_polynomial),
+    SIDED(biased_linear),    SIDED(biased_all),        SIDED(unbiased_all),
+    SIDED(linear_all),       SIDED(block_all),         SIDED(block_3),
 };
 #define SIDES ((int)(sizeof sides / sizeof sides[0]))
 
@@ -130,8 +147,8 @@ END_TEST
 /* Sizes about the borders of blocks and tiles. */
 START_TEST(test_exact)
 {
-    static const int64_t sizes[][3] = { { 2, 2, 1 }, { 9, 9, 4 }, { 40, 40, 30 }, { 257, 256, 3 },
-                                        { 1030, 5, 2 }, { 3, 1026, 2 } };
+    static const int64_t sizes[][3] = { { 2, 2, 1 },     { 9, 9, 4 },    { 40, 40, 30 },
+                                        { 257, 256, 3 }, { 1030, 5, 2 }, { 3, 1026, 2 } };
     for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
         int64_t n = sizes[k][0], m = sizes[k][1], d = sizes[k][2];
         int64_t x_shape[2] = { n, d }, y_shape[2] = { m, d };

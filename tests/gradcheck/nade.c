@@ -1,5 +1,6 @@
-/* nade.c - NADE's operation: gradients by differences, and all against a way that goes place by place. */
-#include "autodiff/ops.h"
+/* nade.c - NADE's operation: gradients by differences, and all against a way that goes place by
+ * place. */
+#include "autodiff/ops/ops.h"
 #include "gradcheck/covered.h"
 #include "gradcheck/gradcheck.h"
 
@@ -12,27 +13,78 @@ BUILD(sigmoid, nade(t, v[0], v[1], v[2], v[3], v[4], GM_ACTIVATION_SIGMOID))
 BUILD(tanh, nade(t, v[0], v[1], v[2], v[3], v[4], GM_ACTIVATION_TANH))
 BUILD(relu, nade(t, v[0], v[1], v[2], v[3], v[4], GM_ACTIVATION_RELU))
 BUILD(tied, nade(t, v[0], v[1], v[2], v[1], v[3], GM_ACTIVATION_SIGMOID))
-BUILD(loss, gm_bce_with_logits(t, nade(t, v[0], v[1], v[2], v[3], v[4], GM_ACTIVATION_SIGMOID), v[0]))
+BUILD(loss,
+      gm_bce_with_logits(t, nade(t, v[0], v[1], v[2], v[3], v[4], GM_ACTIVATION_SIGMOID), v[0]))
 
 static const grad_case cases[] = {
-    { "nade", "bits", build_sigmoid, 5,
-      { { 2, { 3, 6 }, WHOLE(2) }, { 2, { 6, 5 }, ANY }, { 1, { 5 }, ANY }, { 2, { 6, 5 }, ANY }, { 1, { 6 }, ANY } } },
-    { "nade", "bits, tanh, several slices and blocks", build_tanh, 5,
-      { { 2, { 5, 70 }, WHOLE(2) }, { 2, { 70, 131 }, -0.3, 0.3, 0, 0 }, { 1, { 131 }, ANY },
-        { 2, { 70, 131 }, ANY }, { 1, { 70 }, ANY } } },
-    { "nade", "bits, relu", build_relu, 5,
-      { { 2, { 4, 7 }, WHOLE(2) }, { 2, { 7, 3 }, 0.1, 1, 0, 0 }, { 1, { 3 }, 0.1, 1, 0, 0 },
-        { 2, { 7, 3 }, ANY }, { 1, { 7 }, ANY } } },
-    { "nade", "parts", build_sigmoid, 5,
-      { { 2, { 3, 6 }, WHOLE(2) }, { 2, { 6, 5 }, ANY }, { 1, { 5 }, ANY }, { 3, { 6, 4, 5 }, ANY }, { 2, { 6, 4 }, ANY } } },
-    { "nade", "classes and parts", build_tanh, 5,
-      { { 2, { 3, 6 }, WHOLE(4) }, { 3, { 6, 4, 5 }, ANY }, { 1, { 5 }, ANY }, { 3, { 6, 4, 5 }, ANY }, { 2, { 6, 4 }, ANY } } },
-    { "nade", "values from 0 to 4", build_tanh, 5,
-      { { 2, { 3, 6 }, WHOLE(5) }, { 2, { 6, 5 }, ANY }, { 1, { 5 }, ANY }, { 3, { 6, 3, 5 }, ANY }, { 2, { 6, 3 }, ANY } } },
-    { "nade", "tied", build_tied, 4,
+    { "nade",
+      "bits",
+      build_sigmoid,
+      5,
+      { { 2, { 3, 6 }, WHOLE(2) },
+        { 2, { 6, 5 }, ANY },
+        { 1, { 5 }, ANY },
+        { 2, { 6, 5 }, ANY },
+        { 1, { 6 }, ANY } } },
+    { "nade",
+      "bits, tanh, several slices and blocks",
+      build_tanh,
+      5,
+      { { 2, { 5, 70 }, WHOLE(2) },
+        { 2, { 70, 131 }, -0.3, 0.3, 0, 0 },
+        { 1, { 131 }, ANY },
+        { 2, { 70, 131 }, ANY },
+        { 1, { 70 }, ANY } } },
+    { "nade",
+      "bits, relu",
+      build_relu,
+      5,
+      { { 2, { 4, 7 }, WHOLE(2) },
+        { 2, { 7, 3 }, 0.1, 1, 0, 0 },
+        { 1, { 3 }, 0.1, 1, 0, 0 },
+        { 2, { 7, 3 }, ANY },
+        { 1, { 7 }, ANY } } },
+    { "nade",
+      "parts",
+      build_sigmoid,
+      5,
+      { { 2, { 3, 6 }, WHOLE(2) },
+        { 2, { 6, 5 }, ANY },
+        { 1, { 5 }, ANY },
+        { 3, { 6, 4, 5 }, ANY },
+        { 2, { 6, 4 }, ANY } } },
+    { "nade",
+      "classes and parts",
+      build_tanh,
+      5,
+      { { 2, { 3, 6 }, WHOLE(4) },
+        { 3, { 6, 4, 5 }, ANY },
+        { 1, { 5 }, ANY },
+        { 3, { 6, 4, 5 }, ANY },
+        { 2, { 6, 4 }, ANY } } },
+    { "nade",
+      "values from 0 to 4",
+      build_tanh,
+      5,
+      { { 2, { 3, 6 }, WHOLE(5) },
+        { 2, { 6, 5 }, ANY },
+        { 1, { 5 }, ANY },
+        { 3, { 6, 3, 5 }, ANY },
+        { 2, { 6, 3 }, ANY } } },
+    { "nade",
+      "tied",
+      build_tied,
+      4,
       { { 2, { 3, 6 }, WHOLE(2) }, { 2, { 6, 5 }, ANY }, { 1, { 5 }, ANY }, { 1, { 6 }, ANY } } },
-    { "nade", "one place", build_sigmoid, 5,
-      { { 2, { 3, 1 }, WHOLE(2) }, { 2, { 1, 5 }, ANY }, { 1, { 5 }, ANY }, { 2, { 1, 5 }, ANY }, { 1, { 1 }, ANY } } },
+    { "nade",
+      "one place",
+      build_sigmoid,
+      5,
+      { { 2, { 3, 1 }, WHOLE(2) },
+        { 2, { 1, 5 }, ANY },
+        { 1, { 5 }, ANY },
+        { 2, { 1, 5 }, ANY },
+        { 1, { 1 }, ANY } } },
 };
 
 START_TEST(gradients)
@@ -66,12 +118,14 @@ START_TEST(gradients_of_the_likelihood)
         gm_tape_reset(tape);
         gm_var bits = gm_input_array(tape, 2, rows, x);
         for (int i = 0; i < 4; i++) v[i] = gm_variable(tape, i % 2 ? 1 : 2, shape[i], all + at[i]);
-        nll = gm_sum(tape, gm_bce_with_logits(tape, nade(tape, bits, v[0], v[1], v[2], v[3],
-                                                         GM_ACTIVATION_SIGMOID), bits));
+        nll = gm_sum(
+            tape, gm_bce_with_logits(
+                      tape, nade(tape, bits, v[0], v[1], v[2], v[3], GM_ACTIVATION_SIGMOID), bits));
         if (k < 0) {
             ck_assert_int_eq(gm_backward(tape, nll, NULL), GM_OK);
             for (int i = 0; i < 4; i++)
-                memcpy(found + at[i], gm_gradient_of(tape, v[i]), (size_t)(at[i + 1] - at[i]) * sizeof *found);
+                memcpy(found + at[i], gm_gradient_of(tape, v[i]),
+                       (size_t)(at[i + 1] - at[i]) * sizeof *found);
             continue;
         }
         all[k / 2] = kept;
@@ -139,7 +193,8 @@ Suite *gm_suite(void)
     TCase *t = tcase_create("nade");
     for (size_t i = 0; i < sizeof mine / sizeof *mine; i++) {
         size_t found = 0;
-        for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) found += !strcmp(cases[k].op, mine[i]);
+        for (size_t k = 0; k < sizeof cases / sizeof *cases; k++)
+            found += !strcmp(cases[k].op, mine[i]);
         if (!found) printf("%s has no case\n", mine[i]);
         if (!found) return NULL;
     }

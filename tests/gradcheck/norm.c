@@ -92,15 +92,31 @@ BUILD(spectral, spectral(t, v[0], 1e-12))
 BUILD(spectral_held, spectral(t, v[0], 1e3))
 BUILD(spectral_linear, gm_linear(t, v[0], spectral(t, v[1], 1e-12), v[2], GM_ACTIVATION_TANH, 0))
 
-#define X2 { 2, { 7, 5 }, ANY }
-#define X4 { 4, { 3, 4, 2, 3 }, ANY }
-#define P5 { 1, { 5 }, POSITIVE }
-#define P4 { 1, { 4 }, POSITIVE }
+#define X2                                                                                         \
+    {                                                                                              \
+        2, { 7, 5 }, ANY                                                                           \
+    }
+#define X4                                                                                         \
+    {                                                                                              \
+        4, { 3, 4, 2, 3 }, ANY                                                                     \
+    }
+#define P5                                                                                         \
+    {                                                                                              \
+        1, { 5 }, POSITIVE                                                                         \
+    }
+#define P4                                                                                         \
+    {                                                                                              \
+        1, { 4 }, POSITIVE                                                                         \
+    }
 
 static const grad_case cases[] = {
     { "batch_norm", "", build_batch, 3, { X2, P5, P5 } },
     { "batch_norm", "images", build_batch, 3, { X4, P4, P4 } },
-    { "batch_norm", "rank 3", build_batch, 3, { { 3, { 2, 3, 17 }, ANY }, { 1, { 3 }, ANY }, { 1, { 3 }, ANY } } },
+    { "batch_norm",
+      "rank 3",
+      build_batch,
+      3,
+      { { 3, { 2, 3, 17 }, ANY }, { 1, { 3 }, ANY }, { 1, { 3 }, ANY } } },
     { "batch_norm", "bare", build_batch_bare, 1, { X4 } },
     { "batch_norm", "bare, two rows", build_batch_bare, 1, { { 2, { 2, 5 }, ANY } } },
     { "batch_norm", "gamma", build_batch_gamma, 2, { X4, P4 } },
@@ -115,41 +131,81 @@ static const grad_case cases[] = {
     { "batch_norm", "running, rows", build_batch_running_tanh, 3, { X2, P5, P5 } },
     { "batch_norm", "running, bare", build_batch_running_bare, 1, { { 2, { 1, 5 }, ANY } } },
     { "batch_norm", "one parameter twice", build_batch_shared, 2, { X2, P5 } },
-    { "batch_norm", "many columns", build_batch_tanh, 3, { { 2, { 40, 150 }, ANY }, { 1, { 150 }, ANY }, { 1, { 150 }, ANY } } },
-    { "batch_norm", "many channels", build_batch_sigmoid, 3, { { 4, { 5, 70, 3, 3 }, ANY }, { 1, { 70 }, ANY }, { 1, { 70 }, ANY } } },
-    { "batch_norm", "large planes", build_batch_tanh, 3, { { 4, { 2, 3, 40, 40 }, ANY }, { 1, { 3 }, ANY }, { 1, { 3 }, ANY } } },
+    { "batch_norm",
+      "many columns",
+      build_batch_tanh,
+      3,
+      { { 2, { 40, 150 }, ANY }, { 1, { 150 }, ANY }, { 1, { 150 }, ANY } } },
+    { "batch_norm",
+      "many channels",
+      build_batch_sigmoid,
+      3,
+      { { 4, { 5, 70, 3, 3 }, ANY }, { 1, { 70 }, ANY }, { 1, { 70 }, ANY } } },
+    { "batch_norm",
+      "large planes",
+      build_batch_tanh,
+      3,
+      { { 4, { 2, 3, 40, 40 }, ANY }, { 1, { 3 }, ANY }, { 1, { 3 }, ANY } } },
 
     { "layer_norm", "", build_layer, 3, { X2, P5, P5 } },
-    { "layer_norm", "rank 1", build_layer, 3, { { 1, { 6 }, ANY }, { 1, { 6 }, ANY }, { 1, { 6 }, ANY } } },
+    { "layer_norm",
+      "rank 1",
+      build_layer,
+      3,
+      { { 1, { 6 }, ANY }, { 1, { 6 }, ANY }, { 1, { 6 }, ANY } } },
     { "layer_norm", "rank 3", build_layer, 3, { { 3, { 2, 3, 5 }, ANY }, P5, P5 } },
     { "layer_norm", "bare", build_layer_bare, 1, { X2 } },
     { "layer_norm", "gamma", build_layer_gamma, 2, { X2, P5 } },
     { "layer_norm", "beta", build_layer_beta, 2, { X2, P5 } },
-    { "layer_norm", "two axes", build_layer_two, 3, { X4, { 2, { 2, 3 }, ANY }, { 2, { 2, 3 }, ANY } } },
-    { "layer_norm", "all axes", build_layer_all, 3, { { 3, { 2, 3, 4 }, ANY }, { 3, { 2, 3, 4 }, ANY }, { 3, { 2, 3, 4 }, ANY } } },
+    { "layer_norm",
+      "two axes",
+      build_layer_two,
+      3,
+      { X4, { 2, { 2, 3 }, ANY }, { 2, { 2, 3 }, ANY } } },
+    { "layer_norm",
+      "all axes",
+      build_layer_all,
+      3,
+      { { 3, { 2, 3, 4 }, ANY }, { 3, { 2, 3, 4 }, ANY }, { 3, { 2, 3, 4 }, ANY } } },
     { "layer_norm", "relu", build_layer_relu, 3, { X2, P5, P5 } },
     { "layer_norm", "leaky_relu", build_layer_leaky, 3, { X2, P5, P5 } },
     { "layer_norm", "elu", build_layer_elu, 3, { X2, P5, P5 } },
     { "layer_norm", "softplus", build_layer_softplus, 3, { X2, P5, P5 } },
     { "layer_norm", "one parameter twice", build_layer_shared, 2, { X2, P5 } },
     { "layer_norm", "itself", build_layer_self, 1, { X2 } },
-    { "layer_norm", "large", build_layer_tanh, 3, { { 2, { 130, 300 }, ANY }, { 1, { 300 }, ANY }, { 1, { 300 }, ANY } } },
+    { "layer_norm",
+      "large",
+      build_layer_tanh,
+      3,
+      { { 2, { 130, 300 }, ANY }, { 1, { 300 }, ANY }, { 1, { 300 }, ANY } } },
 
     { "instance_norm", "", build_instance, 3, { X4, P4, P4 } },
-    { "instance_norm", "rank 3", build_instance, 3, { { 3, { 2, 3, 5 }, ANY }, { 1, { 3 }, ANY }, { 1, { 3 }, ANY } } },
+    { "instance_norm",
+      "rank 3",
+      build_instance,
+      3,
+      { { 3, { 2, 3, 5 }, ANY }, { 1, { 3 }, ANY }, { 1, { 3 }, ANY } } },
     { "instance_norm", "bare", build_instance_bare, 1, { X4 } },
     { "instance_norm", "gamma", build_instance_gamma, 2, { X4, P4 } },
     { "instance_norm", "relu", build_instance_relu, 3, { X4, P4, P4 } },
     { "instance_norm", "leaky_relu", build_instance_leaky, 3, { X4, P4, P4 } },
     { "instance_norm", "elu", build_instance_elu, 3, { X4, P4, P4 } },
     { "instance_norm", "softplus", build_instance_softplus, 3, { X4, P4, P4 } },
-    { "instance_norm", "large", build_instance_sigmoid, 3, { { 4, { 9, 17, 6, 7 }, ANY }, { 1, { 17 }, ANY }, { 1, { 17 }, ANY } } },
+    { "instance_norm",
+      "large",
+      build_instance_sigmoid,
+      3,
+      { { 4, { 9, 17, 6, 7 }, ANY }, { 1, { 17 }, ANY }, { 1, { 17 }, ANY } } },
 
     { "spectral_normalize", "", build_spectral, 1, { { 2, { 4, 6 }, POSITIVE } } },
     { "spectral_normalize", "rank 4", build_spectral, 1, { { 4, { 3, 2, 2, 3 }, POSITIVE } } },
     { "spectral_normalize", "held by eps", build_spectral_held, 1, { { 2, { 4, 6 }, ANY } } },
     { "spectral_normalize", "large", build_spectral, 1, { { 2, { 150, 130 }, POSITIVE } } },
-    { "chain", "a spectral linear layer", build_spectral_linear, 3, { { 2, { 3, 6 }, ANY }, { 2, { 4, 6 }, POSITIVE }, { 1, { 4 }, ANY } } },
+    { "chain",
+      "a spectral linear layer",
+      build_spectral_linear,
+      3,
+      { { 2, { 3, 6 }, ANY }, { 2, { 4, 6 }, POSITIVE }, { 1, { 4 }, ANY } } },
 };
 
 #define CASES ((int)(sizeof cases / sizeof cases[0]))

@@ -26,7 +26,7 @@ BINARY(sub)
 BINARY(mul)
 BINARY(div)
 BINARY(gather)
-BINARY(gaussian_sample)
+BINARY(gaussian_draw)
 BINARY(bce_with_logits)
 BINARY(cross_entropy)
 BINARY(squared_error)
@@ -96,7 +96,7 @@ BUILD(dropout, gm_dropout(t, v[0], 0.4))
 BUILD(kl_self, gm_gaussian_kl(t, v[0], v[0]))
 BUILD(nll_self, gm_gaussian_nll(t, v[0], v[1], v[0]))
 BUILD(nll_thrice, gm_gaussian_nll(t, v[0], v[0], v[0]))
-BUILD(sample_self, gm_gaussian_sample(t, v[0], v[0]))
+BUILD(sample_self, gm_gaussian_draw(t, v[0], v[0]))
 BUILD(bce_sigmoid, gm_bce_with_logits(t, v[0], gm_sigmoid(t, v[0])))
 BUILD(square_self, gm_squared_error(t, gm_square(t, v[0]), v[0]))
 
@@ -106,7 +106,7 @@ static gm_var build_chain(gm_tape *t, const gm_var *v)
     gm_var h = gm_linear(t, v[0], v[1], v[2], GM_ACTIVATION_TANH, 0);
     gm_var both = gm_linear(t, h, v[3], GM_NO_VAR, GM_ACTIVATION_NONE, 0);
     gm_var mean = gm_slice(t, both, 1, 0, 2), lv = gm_slice(t, both, 1, 2, 4);
-    gm_var z = gm_gaussian_sample(t, gm_repeat_rows(t, mean, 2), gm_repeat_rows(t, lv, 2));
+    gm_var z = gm_gaussian_draw(t, gm_repeat_rows(t, mean, 2), gm_repeat_rows(t, lv, 2));
     gm_var logits = gm_linear(t, z, v[4], v[5], GM_ACTIVATION_NONE, 0);
     gm_var log_w = gm_sub(t, gm_repeat_rows(t, gm_neg(t, gm_gaussian_kl(t, mean, lv)), 2),
                           gm_bce_with_logits(t, logits, v[0]));
@@ -311,12 +311,12 @@ static const grad_case cases[] = {
     { "dropout", "large", build_dropout, 1, { { 2, { 150, 130 }, ANY } } },
     { "gaussian_sample",
       "",
-      build_gaussian_sample,
+      build_gaussian_draw,
       2,
       { { 2, { 4, 5 }, ANY }, { 2, { 4, 5 }, ANY } } },
     { "gaussian_sample",
       "large",
-      build_gaussian_sample,
+      build_gaussian_draw,
       2,
       { { 2, { 150, 130 }, ANY }, { 2, { 150, 130 }, ANY } } },
     { "gaussian_sample", "itself", build_sample_self, 1, { { 2, { 4, 5 }, ANY } } },
@@ -453,8 +453,8 @@ END_TEST
 
 START_TEST(test_every_operation_has_a_case)
 {
-    static const char *const elsewhere[] = { COVERED_NORM, COVERED_CONV, COVERED_MMD, COVERED_MASKED,
-                                             COVERED_NADE, COVERED_TAPS };
+    static const char *const elsewhere[] = { COVERED_NORM,   COVERED_CONV, COVERED_MMD,
+                                             COVERED_MASKED, COVERED_NADE, COVERED_TAPS };
     int operations = 0;
     for (const gm_op *const *op = gm_op_table; *op; op++, operations++) {
         int found = !(*op)->backward; /* a constant: one_hot; stop_gradient has a test of its own */

@@ -1,4 +1,5 @@
-/* host.c - a program outside the tree, built against the installed library through pkg-config. As C and as C++. */
+/* host.c - a program outside the tree, built against the installed library through pkg-config. As C
+ * and as C++. */
 #include <gm/gm.h>
 #include <stdio.h>
 #include <string.h>

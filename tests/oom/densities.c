@@ -1,4 +1,5 @@
-/* densities.c - every allocation fails once: autoregressive models, from their making to their files. */
+/* densities.c - every allocation fails once: autoregressive models, from their making to their
+ * files. */
 #include "gm/gm.h"
 #include "sweep.h"
 
@@ -49,8 +50,10 @@ static gm_status make_made(sweep *s, gm_model **model, int32_t kind)
     o.masks = 2;
     o.connectivity = 1;
     o.components = 2;
-    if (kind == GM_CONDITIONAL_BINARY) o.order = order;
-    else o.random_orders = 1;
+    if (kind == GM_CONDITIONAL_BINARY)
+        o.order = order;
+    else
+        o.random_orders = 1;
     MAKE(s, made, gm_made_create(&made, s->ctx, VALUES, &o));
     *model = gm_made_model(made);
 out:
@@ -159,7 +162,8 @@ static gm_status made(sweep *s)
 {
     gm_status status = GM_OK;
     gm_model *model = NULL;
-    static const int32_t kind[3] = { GM_CONDITIONAL_BINARY, GM_CONDITIONAL_CATEGORICAL, GM_CONDITIONAL_GAUSSIAN_MIXTURE };
+    static const int32_t kind[3] = { GM_CONDITIONAL_BINARY, GM_CONDITIONAL_CATEGORICAL,
+                                     GM_CONDITIONAL_GAUSSIAN_MIXTURE };
     for (int i = 0; i < 3; i++) {
         gm_model_release(model);
         model = NULL;
@@ -239,12 +243,9 @@ static void fill_data(const char *folder)
 }
 
 static const sweep_scenario all[] = {
-    { "linear_ar", linear, 2, 0 },
-    { "the closed form", closed_form, 2, 0 },
-    { "neural_ar", neural, 2, 0 },
-    { "made", made, 2, 0 },
-    { "masks", masks, 2, 1 },
-    { "pixelcnn", pixelcnn, 2, 0 },
+    { "linear_ar", linear, 2, 0 }, { "the closed form", closed_form, 2, 0 },
+    { "neural_ar", neural, 2, 0 }, { "made", made, 2, 0 },
+    { "masks", masks, 2, 1 },      { "pixelcnn", pixelcnn, 2, 0 },
 };
 
 Suite *gm_suite(void)

@@ -1,4 +1,5 @@
-/* floors.c - every allocation fails once: contexts, numbers, tensors, tapes, layers, optimizers, datasets. */
+/* floors.c - every allocation fails once: contexts, numbers, tensors, tapes, layers, optimizers,
+ * datasets. */
 #include <zlib.h>
 
 #include "gm/conv.h"
@@ -213,11 +214,21 @@ static gm_status one_optimizer(sweep *s, gm_params *params, int kind)
     sgd.momentum = 0.9;
     rmsprop.momentum = 0.9;
     switch (kind) {
-    case 0: MAKE(s, o, gm_sgd_create(&o, s->ctx, &sgd)); break;
-    case 1: MAKE(s, o, gm_adam_create(&o, s->ctx, NULL)); break;
-    case 2: MAKE(s, o, gm_rmsprop_create(&o, s->ctx, &rmsprop)); break;
-    case 3: MAKE(s, o, gm_adagrad_create(&o, s->ctx, NULL)); break;
-    default: MAKE(s, o, gm_adadelta_create(&o, s->ctx, NULL)); break;
+    case 0:
+        MAKE(s, o, gm_sgd_create(&o, s->ctx, &sgd));
+        break;
+    case 1:
+        MAKE(s, o, gm_adam_create(&o, s->ctx, NULL));
+        break;
+    case 2:
+        MAKE(s, o, gm_rmsprop_create(&o, s->ctx, &rmsprop));
+        break;
+    case 3:
+        MAKE(s, o, gm_adagrad_create(&o, s->ctx, NULL));
+        break;
+    default:
+        MAKE(s, o, gm_adadelta_create(&o, s->ctx, NULL));
+        break;
     }
     DO(s, gm_optimizer_set_schedule(o, &schedule));
     if (kind % 2) DO(s, gm_optimizer_set_undo(o, 1)); /* before the parameters, or after */
@@ -241,8 +252,7 @@ static gm_status optimizers(sweep *s)
     gm_status status;
     gm_layer *layer = NULL;
     MAKE(s, layer, gm_linear_create(&layer, s->ctx, 3, 4, NULL));
-    for (int kind = 0; kind < 5; kind++)
-        ONCE(one_optimizer(s, gm_layer_params(layer), kind));
+    for (int kind = 0; kind < 5; kind++) ONCE(one_optimizer(s, gm_layer_params(layer), kind));
 out:
     gm_layer_release(layer);
     return status;
@@ -306,7 +316,9 @@ out:
 static void write_idx(const char *folder)
 {
     char path[SUPPORT_PATH + 32];
-    unsigned char file[16 + IDX_ROWS * 6] = { 0, 0, 8, 3, 0, 0, 0, IDX_ROWS, 0, 0, 0, 2, 0, 0, 0, 3 };
+    unsigned char file[16 + IDX_ROWS * 6] = {
+        0, 0, 8, 3, 0, 0, 0, IDX_ROWS, 0, 0, 0, 2, 0, 0, 0, 3
+    };
     for (size_t i = 16; i < sizeof file; i++) file[i] = (unsigned char)(i * 7);
     snprintf(path, sizeof path, "%s/rows.idx", folder);
     support_file_write(path, file, sizeof file);

@@ -1,4 +1,5 @@
-/* gan.c - every allocation fails once: a GAN's whole life, plain and conditional, and a fit with labels. */
+/* gan.c - every allocation fails once: a GAN's whole life, plain and conditional, and a fit with
+ * labels. */
 #include "gm/gan.h"
 #include "sweep.h"
 
@@ -66,7 +67,8 @@ static gm_status step(gm_model *model)
     return status;
 }
 
-/* files: to files and back too, which is most of the allocations; one of the two games is enough for that. */
+/* files: to files and back too, which is most of the allocations; one of the two games is enough
+ * for that. */
 static gm_status a_life(sweep *s, int64_t classes, int32_t penalty, int files)
 {
     gm_status status;
@@ -92,7 +94,7 @@ static gm_status a_life(sweep *s, int64_t classes, int32_t penalty, int files)
         DO(s, gm_dataset_attach_labels(rows, of));
     }
     DO(s, gm_model_evaluate(model, rows, 4, 0, metrics, GM_MAX_METRICS, &count));
-    DO(s, gm_gan_judge(gan, data, ROWS, judged));
+    DO(s, gm_gan_discriminate(gan, data, ROWS, judged));
     MAKE(s, samples, gm_model_sample(&samples, model, ROWS));
     if (!files) goto out;
     DO(s, gm_model_save(model, path));

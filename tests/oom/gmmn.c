@@ -1,4 +1,5 @@
-/* gmmn.c - every allocation fails once: the life of an autoencoder, and of a moment matching network on its codes. */
+/* gmmn.c - every allocation fails once: the life of an autoencoder, and of a moment matching
+ * network on its codes. */
 #include "gm/gmmn.h"
 #include "sweep.h"
 

@@ -226,8 +226,12 @@ out:
 /* Failing writes leave no half-made file behind. */
 static void only_known_files(const char *folder)
 {
-    static const char *const known[] = { ".", "..", "archive.safetensors", "generator.safetensors",
-                                         "vae.safetensors", "checkpoint.safetensors",
+    static const char *const known[] = { ".",
+                                         "..",
+                                         "archive.safetensors",
+                                         "generator.safetensors",
+                                         "vae.safetensors",
+                                         "checkpoint.safetensors",
                                          "fit.safetensors" };
     DIR *d = opendir(folder);
     struct dirent *entry;

@@ -1,4 +1,5 @@
-/* nade.c - every allocation fails once: NADE in one order and in all, with all that it can be asked. */
+/* nade.c - every allocation fails once: NADE in one order and in all, with all that it can be
+ * asked. */
 #include "gm/nade.h"
 #include "sweep.h"
 
@@ -34,7 +35,7 @@ static gm_status life(sweep *s, int32_t kind, int32_t agnostic)
     MAKE(s, nade, gm_nade_create(&nade, s->ctx, VALUES, &o));
     model = gm_nade_model(nade);
     MAKE(s, rows, gm_dataset_from_memory(&rows, s->ctx, 2, shape, data));
-    DO(s, gm_nade_start(nade, rows));
+    DO(s, gm_nade_init_biases(nade, rows));
     for (int i = 0; i < 2; i++) DO(s, gm_model_step(model, data, ROWS, NULL, 0, NULL));
     DO(s, gm_model_log_prob(model, data, ROWS, score));
     DO(s, gm_autoregressive_log_probs(model, data, ROWS, parts));

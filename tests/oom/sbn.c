@@ -1,4 +1,5 @@
-/* sbn.c - every allocation fails once: the lives of a sigmoid belief network of a Boltzmann machine, and of a deep belief network. */
+/* sbn.c - every allocation fails once: the lives of a sigmoid belief network of a Boltzmann
+ * machine, and of a deep belief network. */
 #include "gm/gm.h"
 #include "sweep.h"
 
@@ -22,7 +23,8 @@ static gm_status a_nets_life(sweep *s, int32_t estimator)
     double lp[ROWS], mean[ROWS * 4], error[ROWS];
     char path[SUPPORT_PATH + 64];
     snprintf(path, sizeof path, "%s/sbn.safetensors", s->folder);
-    o.layers = layers, o.layer_count = 2, o.estimator = estimator, o.samples = 2, o.log_prob_samples = 3;
+    o.layers = layers, o.layer_count = 2, o.estimator = estimator, o.samples = 2,
+    o.log_prob_samples = 3;
     o.baseline_units = 2;
     if (estimator == GM_SBN_DISARM) o.tanh_units = tanh_units;
     o.lateral = o.skip = estimator == GM_SBN_RWS || estimator == GM_SBN_GIBBS_EM;
@@ -33,7 +35,7 @@ static gm_status a_nets_life(sweep *s, int32_t estimator)
     o.persistent = 1;
     MAKE(s, data, gm_dataset_from_memory(&data, s->ctx, 2, shape, rows));
     MAKE(s, sbn, gm_sbn_create(&sbn, s->ctx, VISIBLE, &o));
-    DO(s, gm_sbn_start(sbn, data));
+    DO(s, gm_sbn_init_biases(sbn, data));
     for (int i = 0; i < 2; i++) DO(s, gm_model_step(gm_sbn_model(sbn), rows, ROWS, NULL, 0, NULL));
     if (estimator == GM_SBN_RWS) { /* one is asked all */
         DO(s, gm_sbn_sample(sbn, ROWS, -1, NULL, 0, hidden, visible));
@@ -93,7 +95,7 @@ static gm_status machine(sweep *s)
     memcpy(states, rows, sizeof rows);
     MAKE(s, data, gm_dataset_from_memory(&data, s->ctx, 2, shape, rows));
     MAKE(s, rbm, gm_rbm_create(&rbm, s->ctx, VISIBLE, 3, &o));
-    DO(s, gm_rbm_start(rbm, data));
+    DO(s, gm_rbm_init_biases(rbm, data));
     for (int i = 0; i < 2; i++) DO(s, gm_model_step(gm_rbm_model(rbm), rows, ROWS, NULL, 0, NULL));
     DO(s, gm_rbm_gibbs(rbm, states, ROWS, 2, NULL));
     DO(s, gm_rbm_hidden_probabilities(rbm, rows, ROWS, chance));
@@ -132,7 +134,7 @@ static gm_status tower(sweep *s)
     MAKE(s, dbn, gm_dbn_create(&dbn, s->ctx, VISIBLE, &o));
     DO(s, gm_model_step(gm_dbn_model(dbn), rows, ROWS, NULL, 0, NULL));
     DO(s, gm_dbn_grow(dbn, &r));
-    DO(s, gm_dbn_start(dbn, data));
+    DO(s, gm_dbn_init_biases(dbn, data));
     DO(s, gm_model_step(gm_dbn_model(dbn), rows, ROWS, NULL, 0, NULL));
     DO(s, gm_dbn_features(dbn, rows, ROWS, 2, features));
     DO(s, gm_dbn_bound(dbn, rows, ROWS, 2, lp, error));

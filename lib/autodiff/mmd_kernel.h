@@ -1,0 +1,28 @@
+/* mmd_kernel.h - the inside of a kernel: its parts, ready for the kernels floor. */
+#ifndef GM_AUTODIFF_KERNEL_H
+#define GM_AUTODIFF_KERNEL_H
+
+#include "base/context.h"
+#include "base/error.h"
+#include "gm/mmd.h"
+#include "kernels/mmd.h"
+
+struct gm_mmd_kernel {
+    gm_context *ctx; /* retained */
+    int64_t owners;
+    gm_part *parts; /* Gaussians, wide ones first; others by distance; those by product */
+    double *exact;  /* `a` of each, not rounded to float */
+    int32_t distances, products, room;
+};
+
+/* A part as it was filed: the members of a gm_part, `a` from `exact`. GM_E_INVALID: a number out of
+ * range. */
+gm_status gm_mmd_kernel_add_part(gm_mmd_kernel *kernel, int64_t kind, double weight, double a,
+                                 double b, int64_t degree);
+
+/* Rows of a block: `block`, or the default for n rows. */
+int64_t gm_mmd_block_rows(int64_t n, int64_t block);
+/* What the sums need, but a workspace. */
+gm_mmd gm_mmd_kernel_job(const gm_mmd_kernel *kernel, int64_t d);
+
+#endif

@@ -1,0 +1,117 @@
+/* ops.h - what the op files share: the rows of the op table, walks over strided arrays, argument
+ * helpers. */
+#ifndef GM_AUTODIFF_OPS_H
+#define GM_AUTODIFF_OPS_H
+
+#include <math.h>
+#include <string.h>
+
+#include "autodiff/tape.h"
+#include "gm/loss.h"
+#include "gm/norm.h"
+#include "gm/ops.h"
+
+extern const gm_op gm_op_neg, gm_op_scale, gm_op_shift, gm_op_square, gm_op_sqrt, gm_op_abs,
+    gm_op_exp, gm_op_log, gm_op_relu, gm_op_leaky_relu, gm_op_elu, gm_op_tanh, gm_op_sigmoid,
+    gm_op_softplus, gm_op_clamp;
+extern const gm_op gm_op_add, gm_op_sub, gm_op_mul, gm_op_div;
+extern const gm_op gm_op_softmax, gm_op_log_softmax, gm_op_logsumexp;
+extern const gm_op gm_op_maxout;
+extern const gm_op gm_op_batch_norm, gm_op_layer_norm, gm_op_instance_norm,
+    gm_op_spectral_normalize;
+extern const gm_op gm_op_sum, gm_op_mean, gm_op_sum_axes, gm_op_mean_axes;
+extern const gm_op gm_op_broadcast;
+extern const gm_op gm_op_matmul, gm_op_linear, gm_op_masked_linear;
+extern const gm_op gm_op_reshape, gm_op_transpose, gm_op_concat, gm_op_slice, gm_op_gather,
+    gm_op_repeat_rows, gm_op_one_hot, gm_op_stop_gradient, gm_op_bernoulli_sample;
+/* Internal: what gradients need, recorded by gradient entries alone. */
+extern const gm_op gm_op_slope, gm_op_scatter_rows;
+extern const gm_op gm_op_dropout, gm_op_gaussian_sample;
+extern const gm_op gm_op_bce_with_logits, gm_op_cross_entropy, gm_op_squared_error, gm_op_mse,
+    gm_op_gaussian_nll, gm_op_gaussian_kl, gm_op_mmd2;
+extern const gm_op gm_op_conv2d, gm_op_conv_transpose2d, gm_op_conv2d_weight, gm_op_max_pool2d,
+    gm_op_avg_pool2d, gm_op_upsample_nearest, gm_op_pixel_shuffle;
+extern const gm_op gm_op_nade, gm_op_nade_walk;
+extern const gm_op gm_op_conv2d_taps, gm_op_gate;
+
+/* The convolution family is closed under differentiation (kernels/conv.h has the map): with the
+ * same geometry,
+ *   conv2d(x, w):             dx = conv_transpose2d(dy, w), dw = conv2d_weight(x, dy)
+ *   conv_transpose2d(y, w):   dy = conv2d(dx, w),           dw = conv2d_weight(dx, y)
+ *   conv2d_weight(x, y) = w:  dx = conv_transpose2d(y, dw), dy = conv2d(x, dw)
+ * These record one of the three without bias and activation, the size of the result given: rows and
+ * columns of the input, the output, the kernel (which several sizes may fit). */
+typedef struct gm_conv_geometry {
+    int64_t stride[2], padding[2], dilation[2], groups;
+} gm_conv_geometry;
+gm_var gm_conv2d_sized(gm_tape *tape, gm_var x, gm_var w, const gm_conv_geometry *g,
+                       const int64_t size[2]);
+gm_var gm_conv_transpose2d_sized(gm_tape *tape, gm_var y, gm_var w, const gm_conv_geometry *g,
+                                 const int64_t size[2]);
+gm_var gm_conv2d_weight(gm_tape *tape, gm_var x, gm_var y, const gm_conv_geometry *g,
+                        const int64_t kernel[2]);
+/* What a node of one of the three ops was recorded with. */
+typedef struct gm_conv_attr {
+    gm_conv_geometry geometry;
+    int64_t size[2]; /* of the result; 0: by the formula */
+    int64_t output_padding[2];
+    int32_t kind; /* GM_UNARY_*; its derivative is taken from its result */
+    float slope;
+} gm_conv_attr;
+
+/* A walk over up to three arrays of one index space. Strides are in elements, 0 where an array is
+ * repeated. Axes are merged as far as all arrays allow, so that the innermost run is long; its
+ * strides are 0 or 1. */
+#define GM_STRIDED_ARRAYS 3
+typedef struct gm_strided {
+    int32_t axes;
+    int64_t size[GM_MAX_RANK];
+    int64_t stride[GM_STRIDED_ARRAYS][GM_MAX_RANK];
+} gm_strided;
+
+void gm_strided_begin(gm_strided *g, int32_t rank, const int64_t *shape);
+/* Array `which` has this shape (right-aligned; sizes are the grid's or 1). Unset arrays have stride
+ * 0. */
+void gm_strided_array(gm_strided *g, int which, int32_t rank, const int64_t *shape);
+void gm_strided_merge(gm_strided *g);
+int64_t gm_grid_count(const gm_strided *g);
+
+/* A run of n elements, innermost axis; at[i] is where array i starts in it. */
+typedef void (*gm_run_fn)(void *arg, const int64_t at[GM_STRIDED_ARRAYS], int64_t n, int add);
+
+/* Visits the whole grid. Runs that fall on the same elements of array `target` come one after the
+ * other in index order on one thread: the first with add = `add`, the others with add = 1. The cut
+ * depends on sizes alone. The grid must not be empty. */
+void gm_strided_walk(gm_team *team, const gm_strided *g, int target, int add, gm_run_fn fn,
+                     void *arg);
+
+/* Rows of `cols` elements that make a shard worth handing out. */
+int64_t gm_grain_rows(int64_t cols);
+/* Product of sizes. The tape has checked that it does not overflow. */
+int64_t gm_sizes_product(const int64_t *sizes, int64_t count);
+/* Zeros over the team; y (+)= x over the team. */
+void gm_fill_over(const gm_call *c, float *y, float value, int64_t n);
+void gm_accumulate_over(const gm_call *c, float *y, const float *x, int64_t n, int add);
+
+/* Same rank and sizes. */
+int gm_same_shape(const gm_node *a, const gm_node *b);
+/* The output has the shape of input 0. */
+void gm_infer_same(gm_call *c);
+/* "linear: input is [2], weight is [3, 4]<tail>" as GM_E_SHAPE; tail may be "". */
+gm_status gm_fail_shapes(gm_call *c, const char *a, const gm_node *na, const char *b,
+                         const gm_node *nb, const char *tail);
+
+/* 1 when the tape can record: then an argument's fault may be put into the error line. */
+int gm_tape_open(const gm_tape *tape);
+/* A negative axis counts from the end; -1 when out of range. */
+int32_t gm_axis_of(int32_t axis, int32_t rank);
+
+/* GM_UNARY_* of a GM_ACTIVATION_*, -1 if unknown. */
+int32_t gm_activation_unary(int32_t activation);
+/* Checks activation and slope for op `name`. */
+gm_status gm_activation_check(gm_context *ctx, const char *name, int32_t activation, float slope);
+
+/* Whole number from 0 to limit - 1; the value in *index. */
+int gm_whole_below(float value, int64_t limit, int64_t *index);
+
+#endif

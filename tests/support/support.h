@@ -1,0 +1,99 @@
+/* support.h - what several test suites need. Static inline, so that a suite takes only what it
+ * uses. */
+#ifndef GM_TESTS_SUPPORT_H
+#define GM_TESTS_SUPPORT_H
+
+#include <check.h>
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gm/context.h"
+
+/* A context with this seed and number of threads. */
+static inline gm_context *support_context(uint64_t seed, int32_t threads)
+{
+    gm_context_options options = GM_CONTEXT_OPTIONS_INIT;
+    options.seed = seed;
+    options.threads = threads;
+    gm_context *ctx = NULL;
+    ck_assert_int_eq(gm_context_create(&ctx, GM_HEADER_VERSION, &options), GM_OK);
+    ck_assert_ptr_nonnull(ctx);
+    return ctx;
+}
+
+/* Is `text` in the line? The word "expected " is left out of both: tests hold names and values, not
+ * prose. */
+static inline int support_says(const char *line, const char *text)
+{
+    static const char word[] = "expected ";
+    char plain[2][1024] = { "", "" };
+    const char *from[2] = { line, text };
+    for (int i = 0; i < 2; i++) {
+        size_t length = 0;
+        for (const char *at = from[i]; *at && length + 1 < sizeof plain[i];) {
+            if (strncmp(at, word, sizeof word - 1) == 0) {
+                at += sizeof word - 1;
+                continue;
+            }
+            plain[i][length++] = *at++;
+        }
+        plain[i][length] = 0;
+    }
+    return strstr(plain[0], plain[1]) != NULL;
+}
+
+/* The call fails with this status, and the error line has this in it. */
+#define support_fails(ctx, call, status, text)                                                     \
+    do {                                                                                           \
+        gm_status support_status = (call);                                                         \
+        ck_assert_msg(support_status == (status), "%s is %s, expected %s (%s)", #call,             \
+                      gm_status_name(support_status), #status, gm_context_error(ctx));             \
+        ck_assert_msg(support_says(gm_context_error(ctx), (text)), "no \"%s\" in \"%s\"", (text),  \
+                      gm_context_error(ctx));                                                      \
+    } while (0)
+
+/* The call succeeds; if not, the error line is shown. */
+#define support_ok(ctx, call)                                                                      \
+    do {                                                                                           \
+        gm_status support_status = (call);                                                         \
+        ck_assert_msg(support_status == GM_OK, "%s is %s: %s", #call,                              \
+                      gm_status_name(support_status), gm_context_error(ctx));                      \
+    } while (0)
+
+/* A fresh folder, into `path`; gone, with its files, after support_folder_remove. */
+#define SUPPORT_PATH 512
+static inline void support_folder_make(char path[SUPPORT_PATH])
+{
+    const char *root = getenv("TMPDIR");
+    snprintf(path, SUPPORT_PATH, "%s/gm-test-XXXXXX", root && root[0] ? root : "/tmp");
+    ck_assert_ptr_nonnull(mkdtemp(path));
+}
+
+static inline void support_folder_remove(const char *path)
+{
+    DIR *folder = opendir(path);
+    if (!folder) return;
+    struct dirent *entry;
+    while ((entry = readdir(folder))) {
+        char file[2 * SUPPORT_PATH];
+        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..")) continue;
+        snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
+        remove(file);
+    }
+    closedir(folder);
+    rmdir(path);
+}
+
+static inline void support_file_write(const char *path, const void *bytes, size_t size)
+{
+    FILE *f = fopen(path, "wb");
+    ck_assert_ptr_nonnull(f);
+    ck_assert_uint_eq(fwrite(bytes, 1, size, f), size);
+    ck_assert_int_eq(fclose(f), 0);
+}
+
+#endif
