@@ -1,24 +1,17 @@
-/* family.h - what a family provides, and what the shared verbs keep. The only private header of
- * this floor. */
-#ifndef GM_MODELS_MODEL_H
-#define GM_MODELS_MODEL_H
+/* family.h - what a family provides, and what the shared verbs keep. */
+#ifndef GM_MODELS_FAMILY_H
+#define GM_MODELS_FAMILY_H
 
 #include <math.h>
 #include <stddef.h>
 
 #include "gm/archive.h"
 #include "gm/autoregressive.h"
-#include "gm/dbn.h"
 #include "gm/evaluate.h"
 #include "gm/extend.h"
 #include "gm/layer.h"
-#include "gm/made.h"
 #include "gm/model.h"
-#include "gm/nade.h"
 #include "gm/norm.h"
-#include "gm/pixelcnn.h"
-#include "gm/rbm.h"
-#include "gm/sbn.h"
 #include "gm/tape.h"
 
 #define GM_TRY(expr)                                                                               \
@@ -40,24 +33,7 @@ typedef struct gm_metrics {
     int32_t count;
 } gm_metrics;
 
-/* What an autoregressive family adds (gm/autoregressive.h). A raw conditional is `width` floats:
- * the logit; K logits; mean and log deviation; or C weight logits, C means and C log deviations (or
- * log scales). */
-typedef struct gm_autoregressive {
-    int32_t (*kind)(const gm_model *model);
-    int64_t (*width)(const gm_model *model);
-    int32_t (*any_order)(const gm_model *model); /* NULL: 0 */
-    gm_status (*order)(gm_model *model, int64_t *out);
-    /* Raw conditionals [count, row size, width] of rows with checked values, at most GM_MODEL_GROUP
-     * of them. */
-    gm_status (*raw)(gm_model *model, const gm_batch *batch, float *out);
-    /* Walks the order (known columns first, if any_order): keeps what is known, draws the rest.
-     * known NULL: nothing is. log_known NULL, or [count] to which log p(known value | before it) is
-     * added up. Any count; known values are checked. draw 0: only log_known is wanted, and known
-     * columns come first, so what follows the last of them may be left out. */
-    gm_status (*fill)(gm_model *model, float *rows, const float *labels, const uint8_t *known,
-                      int64_t count, double *log_known, int draw);
-} gm_autoregressive;
+struct gm_autoregressive; /* models/autoregressive/conditionals.h */
 
 typedef struct gm_family {
     const char *name;
@@ -86,7 +62,7 @@ typedef struct gm_family {
     gm_status (*estimate)(gm_model *model, const gm_batch *batch, int64_t *samples, double *out,
                           double *error);
 
-    const gm_autoregressive *autoregressive; /* NULL: the family is not */
+    const struct gm_autoregressive *autoregressive; /* NULL: the family is not */
 } gm_family;
 
 /* The first member of every family's struct. */
@@ -170,6 +146,63 @@ gm_status gm_model_get_fields(gm_archive *archive, const char *prefix, const gm_
 #define GM_GET_FIELDS(archive, prefix, fields, into)                                               \
     gm_model_get_fields(archive, prefix, fields, sizeof(fields) / sizeof *(fields), into)
 void gm_metrics_add(gm_metrics *metrics, const char *name, double value);
+
+/* A running log-sum-exp of log weights and of their squares, relative to the largest so far. */
+typedef struct gm_log_mean {
+    double max, sum, squares;
+} gm_log_mean;
+#define GM_LOG_MEAN_INIT                                                                           \
+    {                                                                                              \
+        -INFINITY, 0.0, 0.0                                                                        \
+    }
+void gm_log_mean_add(gm_log_mean *s, double log_weight);
+/* log of the mean of k weights; its deviation by the delta method, sd(w) / (mean(w) sqrt k), unless
+ * error is NULL. */
+double gm_log_mean_get(const gm_log_mean *s, int64_t k, double *error);
+
+/* Forgets the recording and sets the tape's mode. */
+void gm_model_record(gm_model *model, int32_t mode);
+
+/* The labels for `count` rows: those the host set, or NULL if the model takes none. GM_E_STATE,
+ * GM_E_SHAPE. */
+gm_status gm_model_labels_for(gm_model *model, const char *verb, int64_t count, const float **out);
+/* Has the dataset the labels that the model wants? GM_OK for a model that takes none. */
+gm_status gm_model_check_labels(gm_model *model, gm_dataset *data, const char *verb);
+gm_status gm_model_read_labels(gm_model *model, gm_dataset *data, const int64_t *rows,
+                               int64_t count, float *out);
+/* Labels as a variable [count]; GM_NO_VAR for NULL. */
+gm_var gm_model_label_var(gm_tape *tape, const float *labels, int64_t count);
+/* x with the label beside it, as one-hot values: after the row's own [n, d], or as planes after the
+ * channels of images [n, c, h, w]. labels GM_NO_VAR: x itself. */
+gm_var gm_model_join_label(gm_tape *tape, gm_var x, gm_var labels, int64_t classes);
+/* One step down the family's loss, the whole of what a family without a `step` does. */
+gm_status gm_model_descend(gm_model *model, const gm_batch *batch, gm_metrics *metrics);
+/* One update and its count. After a failure state is as before, too. */
+gm_status gm_model_step_batch(gm_model *model, const gm_batch *batch, gm_metrics *metrics);
+
+/* Rows that sampling and scoring take at a time, so that memory does not grow with how many are
+ * asked for. */
+#define GM_MODEL_GROUP 512
+
+/* Each family, and the list of all of them, with NULL at its end (families.c). */
+extern const gm_family gm_family_generator;
+extern const gm_family gm_family_vae;
+extern const gm_family gm_family_gan;
+extern const gm_family gm_family_sbn;
+extern const gm_family gm_family_rbm;
+extern const gm_family gm_family_dbn;
+extern const gm_family gm_family_autoencoder;
+extern const gm_family gm_family_gmmn;
+extern const gm_family gm_family_linear_ar;
+extern const gm_family gm_family_neural_ar;
+extern const gm_family gm_family_made;
+extern const gm_family gm_family_nade;
+extern const gm_family gm_family_pixelcnn;
+extern const gm_family *const gm_families[];
+/* By its name; NULL: none of that name. */
+const gm_family *gm_family_find(const char *name);
+
+/* --- Evaluation. */
 
 /* What an evaluation begins and ends with: GM_E_INVALID if out is NULL or of unknown size (`what`
  * is in the line); and as much of the result as the caller's struct has room for. */
@@ -268,417 +301,5 @@ gm_status gm_hmc_start(gm_hmc *h, const float *x, const float *labels, int64_t r
 /* One transition of every chain: so many leapfrog steps, of about steps[row]. accepted: for each
  * row the mean chance. */
 gm_status gm_hmc_move(gm_hmc *h, double b, int32_t leapfrog, const double *steps, double *accepted);
-
-/* A running log-sum-exp of log weights and of their squares, relative to the largest so far. */
-typedef struct gm_log_mean {
-    double max, sum, squares;
-} gm_log_mean;
-#define GM_LOG_MEAN_INIT                                                                           \
-    {                                                                                              \
-        -INFINITY, 0.0, 0.0                                                                        \
-    }
-void gm_log_mean_add(gm_log_mean *s, double log_weight);
-/* log of the mean of k weights; its deviation by the delta method, sd(w) / (mean(w) sqrt k), unless
- * error is NULL. */
-double gm_log_mean_get(const gm_log_mean *s, int64_t k, double *error);
-
-/* Forgets the recording and sets the tape's mode. */
-void gm_model_record(gm_model *model, int32_t mode);
-
-/* The labels for `count` rows: those the host set, or NULL if the model takes none. GM_E_STATE,
- * GM_E_SHAPE. */
-gm_status gm_model_labels_for(gm_model *model, const char *verb, int64_t count, const float **out);
-/* Has the dataset the labels that the model wants? GM_OK for a model that takes none. */
-gm_status gm_model_check_labels(gm_model *model, gm_dataset *data, const char *verb);
-gm_status gm_model_read_labels(gm_model *model, gm_dataset *data, const int64_t *rows,
-                               int64_t count, float *out);
-/* Labels as a variable [count]; GM_NO_VAR for NULL. */
-gm_var gm_model_label_var(gm_tape *tape, const float *labels, int64_t count);
-/* x with the label beside it, as one-hot values: after the row's own [n, d], or as planes after the
- * channels of images [n, c, h, w]. labels GM_NO_VAR: x itself. */
-gm_var gm_model_join_label(gm_tape *tape, gm_var x, gm_var labels, int64_t classes);
-/* One step down the family's loss, the whole of what a family without a `step` does. */
-gm_status gm_model_descend(gm_model *model, const gm_batch *batch, gm_metrics *metrics);
-/* One update and its count. After a failure state is as before, too. */
-gm_status gm_model_step_batch(gm_model *model, const gm_batch *batch, gm_metrics *metrics);
-
-/* Rows that sampling and scoring take at a time, so that memory does not grow with how many are
- * asked for. */
-#define GM_MODEL_GROUP 512
-
-/* One raw conditional of a kind (see gm_autoregressive above): log p(x), and the value that the
- * uniform numbers u and v in (0, 1) choose (v is used by real values only). In double. */
-double gm_conditional_log_prob(int32_t kind, int64_t width, const float *raw, double x);
-float gm_conditional_draw(int32_t kind, int64_t width, const float *raw, double u, double v);
-/* The same as probabilities and deviations, for hosts. */
-void gm_conditional_describe(int32_t kind, int64_t width, const float *raw, float *out);
-/* Can an autoregressive model have these values? Binary: 0 and 1 only; class numbers: whole, below
- * width; others: finite. known NULL: all are looked at. first: the number of the first row, for the
- * line. GM_E_INVALID with row, column and value. */
-gm_status gm_conditional_check(gm_model *model, const char *verb, int32_t kind, int64_t width,
-                               int64_t first, const float *rows, const uint8_t *known,
-                               int64_t count);
-
-/* The value that p(x_i | x_<i) takes next, from the generator's numbers: one, or two for real
- * values. */
-float gm_conditional_next(gm_rng *rng, int32_t kind, int64_t width, const float *raw);
-
-/* `log_prob` and `sample` of a family, on its raw conditionals and its walk. */
-gm_status gm_autoregressive_score(gm_model *model, const gm_batch *batch, double *out);
-gm_status gm_autoregressive_draw(gm_model *model, float *out, const float *labels, int64_t count);
-
-/* The order of a model's columns. Zeroed: 0, 1, 2, ... */
-typedef struct gm_order {
-    int64_t *column; /* at each place; NULL: the place's own number */
-    float *rows;     /* of gm_order_rows, kept */
-    int64_t room;    /* rows */
-} gm_order;
-
-static inline int64_t gm_order_column(const gm_order *order, int64_t place)
-{
-    return order->column ? order->column[place] : place;
-}
-/* Takes a host's order (NULL: the zeroed one): GM_E_INVALID when it is no permutation of the row's
- * columns. */
-gm_status gm_order_set(gm_order *order, gm_model *model, const int64_t *given);
-void gm_order_forget(gm_order *order, gm_model *model);
-/* The rows with their columns in the order: rows itself, or a copy that stays until the next call.
- */
-gm_status gm_order_rows(gm_order *order, gm_model *model, const float *rows, int64_t count,
-                        const float **out);
-/* Into an archive, and back: *out is NULL if there is none, else the caller's, `columns` numbers.
- */
-gm_status gm_order_put(const gm_order *order, gm_model *model, gm_archive *archive,
-                       const char *name);
-gm_status gm_order_get(int64_t **out, gm_context *ctx, gm_archive *archive, const char *name,
-                       int64_t columns);
-
-/* gm_linear_ar_solve (linear_ar_solve.c). */
-gm_status gm_linear_ar_fit_normal(gm_model *model, const gm_order *order, gm_dataset *data,
-                                  double ridge);
-
-/* Means of p(x | z) for `count` codes on a tape, into out. */
-struct gm_generator;
-gm_status gm_generator_emit(struct gm_generator *g, gm_tape *tape, gm_var z, gm_var labels,
-                            int64_t count, float *out);
-/* A generator as a part of another family's file: its options and its network under `prefix`. */
-gm_status gm_generator_put(gm_archive *archive, const char *prefix, struct gm_generator *g);
-gm_status gm_generator_get(struct gm_generator **out, gm_context *ctx, gm_archive *archive,
-                           const char *prefix);
-
-/* The same for an autoencoder; optimizer: NULL or the one that a checkpoint had. */
-struct gm_autoencoder;
-gm_status gm_autoencoder_put(gm_archive *archive, const char *prefix, struct gm_autoencoder *a);
-gm_status gm_autoencoder_get(struct gm_autoencoder **out, gm_context *ctx, gm_archive *archive,
-                             const char *prefix, gm_optimizer *optimizer);
-
-/* log p(x | z) + log p(z) - log q(z | x) of k draws of z for each row, row by row: [count k],
- * recorded on the model's tape. */
-struct gm_vae;
-gm_var gm_vae_log_weights(struct gm_vae *vae, const gm_batch *batch, int64_t k);
-/* gm_vae_log_prob of a batch whose labels have been found. */
-gm_status gm_vae_estimate(struct gm_vae *vae, const gm_batch *batch, int64_t samples, double *out,
-                          double *error, int32_t (*on_row)(void *user, int64_t done), void *user);
-
-/* --- Nets of binary units (bits.c). Lines begin with the family's name and the verb. */
-
-/* An option that is a whole number. GM_E_INVALID names the first outside its range, with its value.
- */
-typedef struct gm_model_range {
-    const char *name;
-    int64_t value, least, most;
-} gm_model_range;
-gm_status gm_model_check_ranges(gm_context *ctx, const char *who, const gm_model_range *ranges,
-                                size_t count);
-/* Are rows [n, width] bits, or else from 0 to 1? Are both arrays there, and n at least 1? Is there
- * a dataset of the model's rows? */
-gm_status gm_model_check_bits(gm_model *model, const char *verb, int bits, const float *rows,
-                              int64_t n, int64_t width);
-gm_status gm_model_check_arrays(gm_model *model, const char *verb, const void *rows, int64_t n,
-                                const void *out);
-gm_status gm_model_check_init(gm_model *model, const char *verb, gm_dataset *data);
-/* The means of a dataset's columns, for `start`: [row_size], the caller's to free. */
-gm_status gm_model_bit_means(gm_model *model, gm_dataset *data, float **out);
-/* The logit of a mean that is kept 0.001 away from 0 and 1 (Hinton 2012). */
-float gm_model_bias_of_mean(float mean);
-/* Room for so many floats, kept from call to call and not copied when it grows; NULL without
- * memory, and the old stays. */
-float *gm_model_room(gm_context *ctx, float **room, size_t *bytes, int64_t floats);
-
-/* Split R-hat and effective sample size of draws [chains, samples], each `stride` bytes from the
- * last; bits (mixing.c). */
-void gm_mixing(const uint8_t *draws, int64_t chains, int64_t samples, int64_t stride, double *r_hat,
-               double *ess);
-
-/* --- MADE: what made.c (the verbs), made_net.c (weights, mask sets, the pass) and made_walk.c
- * (along the order) share. */
-
-#define GM_MADE_WALK 16        /* rows that walk together */
-#define GM_MADE_LOG_SCALE 10.0 /* log deviations and log scales stay within */
-
-typedef struct gm_made_net {
-    gm_model *model;
-    gm_made_options o;        /* without its pointers */
-    int64_t columns, classes; /* classes: inputs a column */
-    int64_t width, total;     /* numbers of a conditional; hidden units of all layers */
-    int64_t units[GM_MADE_MAX_LAYERS];
-    double slope; /* of the activation */
-    /* Of the hidden layers, then of the outputs; seen: the connectivity weights U, or NULL. */
-    gm_param *weight[GM_MADE_MAX_LAYERS + 1], *seen[GM_MADE_MAX_LAYERS + 1],
-        *bias[GM_MADE_MAX_LAYERS + 1];
-    gm_param *direct, *direct_seen; /* or NULL */
-    gm_order given;                 /* of all sets */
-    gm_rng *masks;
-    int64_t set; /* the present one, -1: none; its order and the degrees of all hidden units, and
-                    all degrees for the tape */
-    int64_t *order, *degrees;
-    float *in_degrees, *out_degrees, *hidden_degrees;
-    float *ones;  /* as many as a layer has inputs at most; NULL without connectivity weights */
-    float *value; /* the walk's memory */
-    int64_t *place;
-    int64_t values, places;
-} gm_made_net;
-/* Zeroed: makes the weights, adds them to the model, takes set 0. The sizes and options are
- * checked. */
-gm_status gm_made_net_begin(gm_made_net *net, gm_model *model, int64_t columns,
-                            const gm_made_options *options);
-void gm_made_net_end(gm_made_net *net); /* zeroed, or begun without success: too */
-/* Numbers of a conditional. */
-int64_t gm_made_width(const gm_made_options *o);
-/* Makes set j the present one. */
-gm_status gm_made_take_set(gm_made_net *net, int64_t set);
-/* The rows [n, columns], and their raw conditionals [n, columns, width] by the present set; and
- * -log p of each row. */
-typedef struct gm_made_pass {
-    gm_var x, raw;
-} gm_made_pass;
-gm_made_pass gm_made_record(gm_made_net *net, const float *rows, int64_t n);
-gm_var gm_made_nll(gm_made_net *net, const gm_made_pass *r, int64_t n);
-/* The walk's memory (made_walk.c). */
-gm_status gm_made_walk_begin(gm_made_net *net);
-void gm_made_walk_end(gm_made_net *net);
-/* By the present set, up to GM_MADE_WALK rows: row r is rows + which[r] columns (which NULL: r);
- * known and log_known are by r. The rest as fill in gm_autoregressive; with any_order all rows have
- * the same columns known. */
-void gm_made_walk_rows(gm_made_net *net, float *rows, const int64_t *which, int64_t n,
-                       const uint8_t *known, int any_order, double *log_known, int draw);
-
-/* --- NADE: what its two ways, one order (nade.c) and all (nade_order.c), share with its outputs
- * and its file. */
-
-/* Sizes, and weights in their order. */
-typedef struct gm_nade_net {
-    gm_model *model;
-    int32_t kind, activation, layers;
-    int64_t columns, hidden;
-    int64_t classes; /* K; 0 but for class numbers */
-    int64_t width;   /* of a conditional */
-    double bound;    /* of log deviations */
-    gm_param *w, *c, *v, *b, *mask, *deep_w,
-        *deep_c;    /* v may be w; the last three only order-agnostic */
-    float *scratch; /* kept from call to call */
-    int64_t room;
-    int32_t tied, agnostic;
-    gm_order order;
-    uint64_t seed;   /* order-agnostic: of the orders */
-    int64_t *orders; /* [order_count, columns] */
-    int64_t order_count;
-} gm_nade_net;
-/* At least so many floats of scratch, or NULL with the line. */
-float *gm_nade_scratch(gm_nade_net *net, int64_t floats);
-/* log p(x_k | ...) of conditionals y [n, D (, P)] for x [n, D]: [n, D], (nade_output.c). */
-gm_var gm_nade_log_probs(const gm_nade_net *net, gm_var y, gm_var x, int64_t count);
-/* Log deviations of `count` conditionals into their bound. */
-void gm_nade_bound(const gm_nade_net *net, float *raw, int64_t count);
-gm_status gm_nade_fit_bias(gm_nade_net *net, gm_dataset *data);
-/* Order-agnostic: the loss of random masks; and walks along `order` of all columns. */
-gm_status gm_nade_masked_loss(gm_nade_net *net, const gm_batch *batch, gm_var *loss);
-gm_status gm_nade_walk_raw(gm_nade_net *net, const int64_t *order, const float *rows, int64_t count,
-                           float *raw, double *log_prob);
-gm_status gm_nade_walk_fill(gm_nade_net *net, const int64_t *order, float *rows,
-                            const uint8_t *known, int64_t count, double *log_known, int draw);
-/* The first `count` orders of the seed; log 1/K sum_k p_k(x) of rows with checked values. */
-gm_status gm_nade_make_orders(gm_nade_net *net, int64_t count);
-gm_status gm_nade_mean_log_prob(gm_nade_net *net, const gm_batch *batch, double *out);
-/* Options and weights into an archive; and options back (order: NULL, or the caller's to free,
- * columns numbers). */
-gm_status gm_nade_put(const gm_nade_net *net, gm_archive *archive);
-gm_status gm_nade_get(struct gm_nade_options *o, int64_t **order, int64_t *columns, uint64_t *seed,
-                      gm_context *ctx, gm_archive *archive);
-
-/* --- PixelCNN: its layers (pixelcnn.c), and the two ways through them: whole images, or what is
- * new in a row (pixelcnn_net.c). */
-
-#define GM_PIXELCNN_TAPS 128
-
-/* The positions that a masked kernel leaves. */
-typedef struct gm_pixel_taps {
-    int64_t count;
-    int64_t at[2 * GM_PIXELCNN_TAPS];
-} gm_pixel_taps;
-
-/* One convolution. */
-typedef struct gm_pixel_layer {
-    char name[32];
-    const gm_pixel_taps *taps;
-    int64_t in, out;
-    gm_param *weight, *bias, *label; /* label NULL: the model takes none */
-    float *cache; /* of the walk: its input at all positions, [images, height, width, in] */
-} gm_pixel_layer;
-
-struct gm_pixelcnn {
-    gm_model model; /* first */
-    gm_pixelcnn_options o;
-    int64_t height, width;
-    gm_pixel_taps one, first, inner;                 /* plain: mask A, mask B */
-    gm_pixel_taps above, left, vertical, horizontal; /* gated */
-    int64_t layers;
-    gm_pixel_layer *layer;
-    gm_var *saw; /* gated: what the vertical stack gives each block */
-
-    /* The walk's memory, for `room` images. */
-    float *store, *image, *patch; /* image: the pixels as they enter; patch: of one layer */
-    float *across; /* gated: the vertical stack's part of the present row, [blocks][images, width, 2
-                      h] */
-    size_t store_bytes;
-    int64_t room;
-};
-
-/* Where the network is looked at. */
-typedef struct gm_pixel_look {
-    gm_pixelcnn *net;
-    gm_tape *tape;
-    gm_var labels; /* [n], GM_NO_VAR for none */
-    int64_t n;
-    int whole; /* whole images; else the `length` pixels of `row` from `column` on */
-    int64_t row, column, length;
-} gm_pixel_look;
-
-/* What layer i (of how many) of a network with these options is. */
-int64_t gm_pixelcnn_layers(const gm_pixelcnn_options *o);
-void gm_pixelcnn_describe(const gm_pixelcnn_options *o, int64_t i, gm_pixel_layer *layer,
-                          gm_pixelcnn *net);
-void gm_pixelcnn_fill_taps(gm_pixelcnn *net);
-
-/* Logits [n, height, width, K] of whole images x [n, height, width, 1] as they enter; or [n, 1, 1,
- * K] of a pixel, x GM_NO_VAR: then the images and what was computed before are in the walk's
- * memory. */
-gm_var gm_pixelcnn_logits(gm_pixel_look *look, gm_var x);
-/* Gated: the vertical stack of a row, into the walk's memory; before the row's first pixel. */
-void gm_pixelcnn_look_above(gm_pixel_look *look);
-
-/* --- Sigmoid belief networks: what sbn.c and sbn_*.c share. */
-
-/* The options as given (arrays NULL) and the running statistics of NVIL's signals, three numbers
- * for each hidden layer; the loss of the estimator. */
-void gm_sbn_settings(const gm_sbn *sbn, gm_sbn_options *out, float **statistics);
-gm_status gm_sbn_loss(gm_model *model, const gm_batch *batch, gm_var *loss, gm_metrics *metrics);
-#define GM_SBN_MOST_ENUMERATED 20 /* hidden units */
-#define GM_SBN_MIXED 1.1          /* R-hat up to which chains have mixed (Gelman et al. 2013) */
-/* Room for so many floats, kept from call to call; NULL without memory. */
-float *gm_sbn_scratch(gm_sbn *sbn, int64_t floats);
-
-/* On the model's tape: rows [m, visible]; states [m, hidden units] cut into layers 1 to L; an
- * ancestral sample of n rows, all layers. */
-gm_var gm_sbn_record_rows(gm_sbn *sbn, const float *rows, int64_t m);
-void gm_sbn_record_hidden(gm_sbn *sbn, const float *hidden, int64_t m, gm_var *layers);
-gm_status gm_sbn_record_dream(gm_sbn *sbn, int64_t n, gm_var *layers);
-/* q of layer l given the one below: its logits, each row of the data repeated for its k states. */
-gm_var gm_sbn_record_q(gm_sbn *sbn, int32_t l, gm_var below, int64_t k);
-/* k draws of q for each row of layers[0], into layers 1 to L, and their logits (NULL: not wanted).
- * And, of states however found, -log q of each; logits NULL: not known yet. */
-void gm_sbn_record_draws(gm_sbn *sbn, int64_t k, gm_var *layers, gm_var *logits);
-gm_var gm_sbn_record_minus_log_q(gm_sbn *sbn, int64_t k, const gm_var *layers,
-                                 const gm_var *logits);
-
-/* The net as a graph over the units of gm_sbn_dense: where each layer begins there and in rows of
- * hidden states, and which units unit i of layer l may hear (from <= j < to), or may be heard by.
- */
-typedef struct gm_sbn_graph {
-    int64_t units, hidden;
-    int32_t top, lateral, skip;
-    int64_t size[GM_SBN_MAX_LAYERS + 1], place[GM_SBN_MAX_LAYERS + 1],
-        column[GM_SBN_MAX_LAYERS + 1];
-} gm_sbn_graph;
-typedef struct gm_sbn_range {
-    int64_t from, to;
-} gm_sbn_range;
-void gm_sbn_describe(const gm_sbn *sbn, gm_sbn_graph *out);
-gm_sbn_range gm_sbn_parents(const gm_sbn_graph *g, int32_t l, int64_t i);
-gm_sbn_range gm_sbn_children(const gm_sbn_graph *g, int32_t l, int64_t i);
-int64_t gm_sbn_edges(const gm_sbn_graph *g); /* parents of all units, or children: as many */
-/* gm_sbn_dense, all of it finite: GM_E_NUMERIC. */
-gm_status gm_sbn_finite(gm_sbn *sbn, const char *verb, float *weight, float *bias);
-/* `sweeps` sweeps of Gibbs sampling of states [n, chains, hidden] given rows [n, visible]. room:
- * gm_sbn_move_room floats, 64-byte aligned. May use the model's tape. */
-int64_t gm_sbn_move_room(const gm_sbn *sbn);
-gm_status gm_sbn_move(gm_sbn *sbn, const float *rows, int64_t n, int64_t chains, float *states,
-                      int64_t sweeps, float *room);
-
-/* gm_sbn_mean_field of checked rows; slopes, if not NULL: [units, units] and [units], to which the
- * bounds' slopes in all weights and biases of the matrix are added. room: gm_sbn_field_room floats,
- * an even number, 64-byte aligned. */
-int64_t gm_sbn_field_room(const gm_sbn *sbn);
-gm_status gm_sbn_field(gm_sbn *sbn, const float *rows, int64_t n,
-                       const gm_sbn_mean_field_options *options, double *means, double *bound,
-                       int64_t *iterations, double *slopes, float *room);
-/* Chains that go on from epoch to epoch (sbn_chains.c): what is kept of k states of each row. */
-typedef struct gm_sbn_chains {
-    uint8_t *bytes; /* [rows, line]; NULL: none */
-    int64_t rows, line;
-    const float
-        *states; /* of the step that is being made, [batch, k, hidden]; NULL: none to keep */
-} gm_sbn_chains;
-gm_sbn_chains *gm_sbn_kept(gm_sbn *sbn);
-gm_status gm_sbn_chains_open(gm_sbn *sbn, int64_t rows,
-                             int64_t k); /* those of so many rows, or new ones */
-void gm_sbn_chains_end(gm_context *ctx, gm_sbn_chains *chains);
-/* Over the states of those rows of a batch that have chains. And, once the step is made, back. */
-void gm_sbn_chains_resume(gm_sbn *sbn, const gm_batch *batch, int64_t k, float *states);
-void gm_sbn_chains_keep(gm_sbn *sbn, const gm_batch *batch, int64_t k);
-gm_status gm_sbn_chains_put(gm_archive *archive, gm_sbn *sbn);
-gm_status gm_sbn_chains_get(gm_archive *archive, gm_sbn *sbn, int64_t k);
-
-/* What Gibbs sampling and mean field learn (sbn_em.c). */
-gm_status gm_sbn_em_loss(gm_model *model, const gm_sbn_options *o, const gm_batch *batch,
-                         gm_var *loss, gm_metrics *metrics);
-
-/* --- Boltzmann machines: one inside another family (dbn.c). */
-
-/* Its host (NULL: none) has the generator that it draws from; it has no optimizer until the host
- * binds one, and its part of a file has names under `prefix`. The log Z that the machine was given,
- * NaN for none; and that or the exact one, else GM_E_STATE for `verb`. */
-gm_status gm_rbm_create_in(gm_rbm **out, gm_context *ctx, int64_t visible, int64_t hidden,
-                           const gm_rbm_options *options, const gm_model *host);
-/* Samples: n rows of visible states that began at fair coins, and if not NULL p(v = 1 | h) of their
- * last step. */
-gm_status gm_rbm_draw(gm_rbm *rbm, int64_t n, float *states, float *means);
-gm_status gm_rbm_put(gm_archive *archive, const char *prefix, gm_rbm *rbm);
-gm_status gm_rbm_get(gm_rbm **out, gm_context *ctx, gm_archive *archive, const char *prefix,
-                     gm_optimizer *optimizer, const gm_model *host);
-double gm_rbm_given_log_z(const gm_rbm *rbm);
-gm_status gm_rbm_find_log_z(gm_rbm *rbm, const char *verb, double *out);
-
-/* --- Deep belief networks: what dbn.c and dbn_likelihood.c share. */
-
-/* Are rows values from 0 to 1, or bits? GM_E_INVALID with row, column and value; or out or rows
- * NULL. */
-gm_status gm_dbn_check_rows(gm_dbn *dbn, const char *verb, int bits, const float *rows, int64_t n,
-                            const void *out);
-
-extern const gm_family gm_family_generator;
-extern const gm_family gm_family_vae;
-extern const gm_family gm_family_gan;
-extern const gm_family gm_family_sbn;
-extern const gm_family gm_family_rbm;
-extern const gm_family gm_family_dbn;
-extern const gm_family gm_family_autoencoder;
-extern const gm_family gm_family_gmmn;
-
-extern const gm_family gm_family_linear_ar;
-extern const gm_family gm_family_neural_ar;
-extern const gm_family gm_family_made;
-extern const gm_family gm_family_nade;
-extern const gm_family gm_family_pixelcnn;
 
 #endif

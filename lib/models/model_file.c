@@ -6,13 +6,6 @@
 
 #define FORMAT 1
 
-static const gm_family *const families[] = {
-    &gm_family_generator, &gm_family_vae,       &gm_family_gan,       &gm_family_autoencoder,
-    &gm_family_gmmn,      &gm_family_linear_ar, &gm_family_neural_ar, &gm_family_made,
-    &gm_family_nade,      &gm_family_pixelcnn,  &gm_family_sbn,       &gm_family_rbm,
-    &gm_family_dbn,
-};
-
 gm_status gm_model_get_small(gm_archive *archive, const char *key, int32_t *out)
 {
     int64_t value = 0;
@@ -137,15 +130,12 @@ static gm_status find_family(const gm_family **out, gm_context *ctx, gm_archive 
         GM_TRY(gm_model_fail(ctx, GM_E_VERSION, "load: %s is of format %lld, this library reads %d",
                              path, (long long)format, FORMAT));
     GM_TRY(gm_archive_get_text(archive, "gm.family", &name));
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++)
-        if (!strcmp(families[i]->name, name)) {
-            *out = families[i];
-            return GM_OK;
-        }
-    GM_TRY(gm_model_fail(ctx, GM_E_UNSUPPORTED,
-                         "load: %s holds a \"%.64s\", which this library "
-                         "does not know",
-                         path, name));
+    *out = gm_family_find(name);
+    if (!*out)
+        GM_TRY(gm_model_fail(ctx, GM_E_UNSUPPORTED,
+                             "load: %s holds a \"%.64s\", which this library "
+                             "does not know",
+                             path, name));
 out:
     return status;
 }

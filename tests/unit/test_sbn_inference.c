@@ -1,5 +1,6 @@
 /* test_sbn_inference.c - the posterior of sigmoid belief networks by Markov chains and by mean
  * field, against enumeration; training by both. */
+#include "models/belief/sbn_net.h"
 #include "models/family.h"
 #include "sbn_reference.h"
 

@@ -1,0 +1,183 @@
+/* sbn_likelihood.c - what a sigmoid belief network says of given rows: log p(x, h), draws of q, the
+ * importance estimate of log p(x), and its exact value by enumeration. */
+#include <math.h>
+#include <string.h>
+
+#include "gm/loss.h"
+#include "gm/ops.h"
+#include "models/belief/bits.h"
+#include "models/belief/sbn_net.h"
+#include "models/family.h"
+
+#define MAX_LAYERS GM_SBN_MAX_LAYERS
+#define MOST_UNITS GM_SBN_MOST_ENUMERATED
+#define DRAWS_AT_ONCE 2048
+
+static gm_status check(gm_sbn *sbn, const char *verb, const float *rows, int64_t n, const void *out)
+{
+    gm_model *model = gm_sbn_model(sbn);
+    const gm_status status = gm_model_check_arrays(model, verb, rows, n, out);
+    if (status) return status;
+    return gm_model_check_bits(gm_sbn_model(sbn), verb, 1, rows, n, model->row_size);
+}
+
+gm_status gm_sbn_log_joint(gm_sbn *sbn, const float *rows, const float *hidden, int64_t n,
+                           double *out)
+{
+    if (!sbn) return GM_E_INVALID;
+    gm_model *model = gm_sbn_model(sbn);
+    const int64_t units = gm_sbn_hidden_units(sbn);
+    gm_status status;
+    GM_TRY(check(sbn, "log_joint", rows, n, out));
+    if (!hidden) GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID, "sbn: log_joint: hidden is NULL"));
+    GM_TRY(gm_model_check_bits(gm_sbn_model(sbn), "log_joint: hidden", 1, hidden, n, units));
+    for (int64_t done = 0; done < n;) {
+        const int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
+        gm_var layers[MAX_LAYERS + 1];
+        gm_model_record(model, GM_TAPE_CONSTANT);
+        layers[0] = gm_sbn_record_rows(sbn, rows + done * model->row_size, m);
+        gm_sbn_record_hidden(sbn, hidden + done * units, m, layers);
+        gm_var joint = gm_sbn_apply_joint(model->tape, sbn, layers, NULL);
+        GM_TRY(gm_tape_status(model->tape));
+        for (int64_t i = 0; i < m; i++) out[done + i] = (double)gm_value(model->tape, joint)[i];
+        done += m;
+    }
+out:
+    return status;
+}
+
+gm_status gm_sbn_recognise(gm_sbn *sbn, const float *rows, int64_t n, float *hidden,
+                           float *probabilities, double *log_q)
+{
+    if (!sbn) return GM_E_INVALID;
+    gm_model *model = gm_sbn_model(sbn);
+    gm_tape *tape = model->tape;
+    const int64_t units = gm_sbn_hidden_units(sbn);
+    gm_status status;
+    GM_TRY(check(sbn, "recognise", rows, n, hidden));
+    for (int64_t done = 0; done < n;) {
+        const int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
+        gm_var layers[MAX_LAYERS + 1], logits[MAX_LAYERS + 1];
+        int64_t at = 0;
+        gm_model_record(model, GM_TAPE_CONSTANT);
+        layers[0] = gm_sbn_record_rows(sbn, rows + done * model->row_size, m);
+        gm_sbn_record_draws(sbn, 1, layers, logits);
+        gm_var minus_log_q = gm_sbn_record_minus_log_q(sbn, 1, layers, logits);
+        for (int32_t l = 1; l <= gm_sbn_layers(sbn); l++) {
+            const int64_t size = gm_sbn_layer_size(sbn, l);
+            gm_var chance = gm_sigmoid(tape, logits[l]);
+            GM_TRY(gm_tape_status(tape));
+            for (int64_t r = 0; r < m; r++) {
+                const int64_t to = (done + r) * units + at;
+                memcpy(hidden + to, gm_value(tape, layers[l]) + r * size,
+                       (size_t)size * sizeof *hidden);
+                if (probabilities)
+                    memcpy(probabilities + to, gm_value(tape, chance) + r * size,
+                           (size_t)size * sizeof *hidden);
+            }
+            at += size;
+        }
+        for (int64_t r = 0; log_q && r < m; r++)
+            log_q[done + r] = -(double)gm_value(tape, minus_log_q)[r];
+        done += m;
+    }
+out:
+    return status;
+}
+
+gm_status gm_sbn_log_prob(gm_sbn *sbn, const float *rows, int64_t n, int64_t samples, double *out,
+                          double *standard_error, double *elbo)
+{
+    if (!sbn) return GM_E_INVALID;
+    gm_model *model = gm_sbn_model(sbn);
+    gm_status status;
+    GM_TRY(check(sbn, "log_prob", rows, n, out));
+    if (samples < 1)
+        GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID,
+                             "sbn: log_prob: samples is %lld, expected at least 1",
+                             (long long)samples));
+    for (int64_t r = 0; r < n; r++) {
+        gm_log_mean weights = GM_LOG_MEAN_INIT;
+        double sum = 0, error;
+        for (int64_t done = 0; done < samples;) {
+            const int64_t k = samples - done < DRAWS_AT_ONCE ? samples - done : DRAWS_AT_ONCE;
+            gm_var layers[MAX_LAYERS + 1], logits[MAX_LAYERS + 1];
+            gm_model_record(model, GM_TAPE_CONSTANT);
+            layers[0] = gm_sbn_record_rows(sbn, rows + r * model->row_size, 1);
+            gm_sbn_record_draws(sbn, k, layers, logits);
+            gm_var f = gm_add(model->tape, gm_sbn_apply_joint(model->tape, sbn, layers, NULL),
+                              gm_sbn_record_minus_log_q(sbn, k, layers, logits));
+            GM_TRY(gm_tape_status(model->tape));
+            for (int64_t i = 0; i < k; i++) {
+                const double log_weight = (double)gm_value(model->tape, f)[i];
+                gm_log_mean_add(&weights, log_weight);
+                sum += log_weight;
+            }
+            done += k;
+        }
+        out[r] = gm_log_mean_get(&weights, samples, &error);
+        if (standard_error) standard_error[r] = samples < 2 ? NAN : error;
+        if (elbo) elbo[r] = sum / (double)samples;
+    }
+out:
+    return status;
+}
+
+/* States first .. first + m - 1 of the hidden units: unit j is bit j of the state's number. */
+static void spell(float *hidden, int64_t first, int64_t m, int64_t units)
+{
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t j = 0; j < units; j++) hidden[i * units + j] = (float)((first + i) >> j & 1);
+}
+
+gm_status gm_sbn_enumerate(gm_sbn *sbn, const float *rows, int64_t n, double *log_prob,
+                           double *posterior)
+{
+    if (!sbn) return GM_E_INVALID;
+    gm_model *model = gm_sbn_model(sbn);
+    const int64_t units = gm_sbn_hidden_units(sbn);
+    gm_status status;
+    float *hidden;
+    GM_TRY(check(sbn, "enumerate", rows, n, log_prob));
+    if (units > MOST_UNITS)
+        GM_TRY(gm_model_fail(
+            model->ctx, GM_E_UNSUPPORTED,
+            "sbn: enumerate: %lld hidden units have 2^%lld states; at most %d units are "
+            "enumerated (2^%d states a row)",
+            (long long)units, (long long)units, MOST_UNITS, MOST_UNITS));
+    const int64_t states = (int64_t)1 << units;
+    const int64_t group = states < DRAWS_AT_ONCE ? states : DRAWS_AT_ONCE;
+    hidden = gm_sbn_scratch(sbn, group * units);
+    if (!hidden)
+        GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "sbn: enumerate: no memory for states"));
+    for (int64_t r = 0; r < n; r++) {
+        double most = -INFINITY, sum = 0, *mean = posterior ? posterior + r * units : NULL;
+        for (int64_t j = 0; mean && j < units; j++) mean[j] = 0;
+        for (int64_t first = 0; first < states; first += group) {
+            gm_var layers[MAX_LAYERS + 1];
+            spell(hidden, first, group, units);
+            gm_model_record(model, GM_TAPE_CONSTANT);
+            layers[0] = gm_sbn_record_rows(sbn, rows + r * model->row_size, 1);
+            gm_sbn_record_hidden(sbn, hidden, group, layers);
+            gm_var joint = gm_sbn_apply_joint(model->tape, sbn, layers, NULL);
+            GM_TRY(gm_tape_status(model->tape));
+            for (int64_t i = 0; i < group; i++) {
+                const double f = (double)gm_value(model->tape, joint)[i];
+                if (f > most) {
+                    const double shrink = exp(most - f);
+                    sum *= shrink;
+                    for (int64_t j = 0; mean && j < units; j++) mean[j] *= shrink;
+                    most = f;
+                }
+                const double e = exp(f - most);
+                sum += e;
+                for (int64_t j = 0; mean && j < units; j++)
+                    if ((first + i) >> j & 1) mean[j] += e;
+            }
+        }
+        log_prob[r] = most + log(sum);
+        for (int64_t j = 0; mean && j < units; j++) mean[j] /= sum;
+    }
+out:
+    return status;
+}
