@@ -78,17 +78,17 @@ static void give_conditionals(const gm_model *model, const float *raw, const flo
         gm_conditional_describe(kind, width, raw + i * width, to + i * width);
 }
 
-/* Raw conditionals group by group, so that memory does not grow with the rows. */
-static gm_status visit(gm_model *model, const char *verb, const float *rows, int64_t count,
-                       give_fn *give, void *out)
+/* Raw conditionals of a batch with its labels, group by group, so that memory does not grow with
+ * the rows. */
+static gm_status visit(gm_model *model, const char *verb, const gm_batch *batch, give_fn *give,
+                       void *out)
 {
+    const float *rows = batch->rows, *labels = batch->labels;
+    const int64_t width = gm_autoregressive_width(model), size = model->row_size,
+                  count = batch->count;
     float *raw = NULL;
     size_t bytes = 0;
-    const float *labels;
     gm_status status;
-    GM_TRY(check(model, verb, rows, out, count));
-    const int64_t width = gm_autoregressive_width(model), size = model->row_size;
-    GM_TRY(gm_model_labels_for(model, verb, count, &labels));
     GM_TRY(gm_conditional_check(model, verb, gm_autoregressive_kind(model), width, 0, rows, NULL,
                                 count));
     const int64_t group = count < GM_MODEL_GROUP ? count : GM_MODEL_GROUP;
@@ -100,11 +100,11 @@ static gm_status visit(gm_model *model, const char *verb, const float *rows, int
                              model->family->name, verb));
     for (int64_t done = 0; done < count;) {
         const int64_t n = count - done < group ? count - done : group;
-        const gm_batch batch = { .rows = rows + done * size,
-                                 .labels = labels ? labels + done : NULL,
-                                 .count = n };
-        GM_TRY(entries(model)->raw(model, &batch, raw));
-        give(model, raw, batch.rows, done, n, out);
+        const gm_batch part = { .rows = rows + done * size,
+                                .labels = labels ? labels + done : NULL,
+                                .count = n };
+        GM_TRY(entries(model)->raw(model, &part, raw));
+        give(model, raw, part.rows, done, n, out);
         done += n;
     }
 out:
@@ -112,16 +112,29 @@ out:
     return status;
 }
 
+/* The same of a host's rows, which have the labels that the host set. */
+static gm_status visit_rows(gm_model *model, const char *verb, const float *rows, int64_t count,
+                            give_fn *give, void *out)
+{
+    gm_batch batch = { .rows = rows, .count = count };
+    gm_status status;
+    GM_TRY(check(model, verb, rows, out, count));
+    GM_TRY(gm_model_labels_for(model, verb, count, &batch.labels));
+    GM_TRY(visit(model, verb, &batch, give, out));
+out:
+    return status;
+}
+
 gm_status gm_autoregressive_log_probs(gm_model *model, const float *rows, int64_t count,
                                       double *out)
 {
-    return visit(model, "log_probs", rows, count, give_log_probs, out);
+    return visit_rows(model, "log_probs", rows, count, give_log_probs, out);
 }
 
 gm_status gm_autoregressive_conditionals(gm_model *model, const float *rows, int64_t count,
                                          float *out)
 {
-    return visit(model, "conditionals", rows, count, give_conditionals, out);
+    return visit_rows(model, "conditionals", rows, count, give_conditionals, out);
 }
 
 static void give_sums(const gm_model *model, const float *raw, const float *rows, int64_t first,
@@ -139,7 +152,8 @@ static void give_sums(const gm_model *model, const float *raw, const float *rows
 
 gm_status gm_autoregressive_score(gm_model *model, const gm_batch *batch, double *out)
 {
-    return visit(model, "log_prob", batch->rows, batch->count, give_sums, out);
+    const gm_status status = check(model, "log_prob", batch->rows, out, batch->count);
+    return status ? status : visit(model, "log_prob", batch, give_sums, out);
 }
 
 gm_status gm_autoregressive_draw(gm_model *model, float *out, const float *labels, int64_t count)
