@@ -57,6 +57,7 @@ endif
 include mk/flags.mk
 include mk/library.mk
 include mk/programs.mk
+include mk/examples.mk
 include mk/check.mk
 include mk/install.mk
 

@@ -48,7 +48,8 @@ out:
     return s;
 }
 
-/* The same with two convolutions on each side, kernel 4 and stride 2: examples/conv_vae.c. */
+/* The same with two convolutions on each side, kernel 4 and stride 2:
+ * examples/experiments/conv_vae.c. */
 static gm_status make_conv_vae(gm_model **out, gm_context *context)
 {
     static const int64_t image[] = { 1, 28, 28 }, maps[] = { 64, 7, 7 };
@@ -92,7 +93,7 @@ static gm_status join_gan(gm_model **out, gm_context *context, gm_generator *gen
     return s;
 }
 
-/* The default of examples/gan.c: 100-1200-1200-784 against 784-512-256-1. */
+/* The default of examples/experiments/gan.c: 100-1200-1200-784 against 784-512-256-1. */
 static gm_status make_gan(gm_model **out, gm_context *context)
 {
     gm_generator_options shape = GM_GENERATOR_OPTIONS_INIT;

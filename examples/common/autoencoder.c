@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "grid.h"
+#include "image_grid.h"
+#include "message.h"
 #include "plot.h"
-#include "say.h"
 #include "stop.h"
 
 #define PIXELS 784
@@ -178,15 +178,15 @@ static gm_status draw_samples(struct autoencoder *a, const char *file, const cha
     gm_model_seed(model, (uint64_t)o->seed);
     if (!s) s = gm_model_sample(&images, model, SHOWN);
     if (!s) {
-        const struct grid grid = { .images = gm_tensor_read(images),
-                                   .count = SHOWN,
-                                   .channels = 1,
-                                   .height = 28,
-                                   .width = 28,
-                                   .columns = COLUMNS,
-                                   .title = title,
-                                   .column_labels = gm_model_labels(model) ? digits : NULL };
-        grid_draw(options_out_path(o, file, path), &grid);
+        const struct image_grid grid = { .images = gm_tensor_read(images),
+                                         .count = SHOWN,
+                                         .channels = 1,
+                                         .height = 28,
+                                         .width = 28,
+                                         .columns = COLUMNS,
+                                         .title = title,
+                                         .column_labels = gm_model_labels(model) ? digits : NULL };
+        image_grid_draw(options_out_path(o, file, path), &grid);
     }
     gm_tensor_release(images);
     return s;
@@ -207,9 +207,9 @@ static gm_status draw_reconstructions(struct autoencoder *a)
     for (int64_t i = 0; i < rows * PIXELS; i++) gm_tensor_data(above)[i] = gm_tensor_read(x)[i];
     if ((s = set_labels(a, a->test, rows))) goto out;
     if ((s = gm_vae_reconstruct(a->vae, x, below))) goto out;
-    grid_write(options_out_path(&a->run->options, "reconstructions.png", path),
-               gm_tensor_read(both), (int)(2 * rows), 1, 28, 28, (int)rows,
-               "Test digits and their reconstructions");
+    image_grid_write(options_out_path(&a->run->options, "reconstructions.png", path),
+                     gm_tensor_read(both), (int)(2 * rows), 1, 28, 28, (int)rows,
+                     "Test digits and their reconstructions");
 out:
     gm_tensor_release(below);
     gm_tensor_release(above);
@@ -267,8 +267,8 @@ static gm_status estimate(struct autoencoder *a, double *nll, double *error)
     gm_status s = score ? gm_dataset_read_tensor(&x, a->test, 0, rows, 0) : GM_E_NOMEM;
     if (!s) s = set_labels(a, a->test, rows);
     if (!s && !quiet)
-        say("estimating log p(x) of %lld test digits with K = %lld", (long long)rows,
-            (long long)a->nll_samples);
+        message("estimating log p(x) of %lld test digits with K = %lld", (long long)rows,
+                (long long)a->nll_samples);
     progress_begin(&p, 1, quiet);
     p.begin = (double)rows;
     if (!s)

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "grid.h"
-#include "say.h"
+#include "image_grid.h"
+#include "message.h"
 #include "stop.h"
 
 #define SHOWN 100
@@ -29,7 +29,8 @@ int32_t binary_layers(const char *text, int64_t *sizes, int32_t most)
 {
     const int32_t count = read_sizes(text, sizes, most);
     if (!count)
-        say("--layers %s: 1 to %d sizes with commas between them are wanted", text, (int)most);
+        message("--layers %s: 1 to %d sizes with commas between them are expected", text,
+                (int)most);
     return count;
 }
 
@@ -42,7 +43,7 @@ int binary_weights(const struct density *d, const char *file, const float *value
     if (d->height < 2) return 0;
     float *images = malloc((size_t)(count * d->width) * sizeof *images);
     if (!images) {
-        say("no memory for %d pictures", (int)count);
+        message("no memory for %d pictures", (int)count);
         return -1;
     }
     for (int64_t u = 0; u < count; u++)
@@ -53,8 +54,8 @@ int binary_weights(const struct density *d, const char *file, const float *value
     for (int64_t i = 0; i < count * d->width; i++)
         images[i] = (float)(0.5 + (double)images[i] / (2 * most));
     const int failed =
-        grid_write(options_out_path(&d->run->options, file, path), images, (int)count, 1,
-                   (int)d->height, (int)d->across, 10, "Weights from layer 1");
+        image_grid_write(options_out_path(&d->run->options, file, path), images, (int)count, 1,
+                         (int)d->height, (int)d->across, 10, "Weights from layer 1");
     free(images);
     return failed;
 }
@@ -72,8 +73,8 @@ gm_status binary_bits(const struct density *d, gm_model *model, const char *file
     if ((s = gm_rng_create(&rng, d->run->context, (uint64_t)options->seed))) goto out;
     float *x = gm_tensor_data(samples);
     for (int64_t i = 0; i < SHOWN * d->width; i++) x[i] = gm_rng_double(rng) < (double)x[i];
-    grid_write(options_out_path(options, file, path), x, SHOWN, 1, (int)d->height, (int)d->across,
-               10, "Samples after training, as bits");
+    image_grid_write(options_out_path(options, file, path), x, SHOWN, 1, (int)d->height,
+                     (int)d->across, 10, "Samples after training, as bits");
 out:
     gm_rng_release(rng);
     gm_tensor_release(samples);
@@ -106,7 +107,7 @@ gm_status binary_log_z(const struct density *d, gm_rbm *rbm, const float *means,
     o.user = &p;
     out->ais = none;
     out->exact = NAN;
-    if (!options->quiet) say("log Z by annealed importance sampling");
+    if (!options->quiet) message("log Z by annealed importance sampling");
     progress_begin(&p, 1, options->quiet);
     s = gm_rbm_ais(&out->ais, rbm, &o);
     progress_end(&p);

@@ -16,9 +16,9 @@
  * list of 1 to `most` sizes. */
 int32_t binary_layers(const char *text, int64_t *sizes, int32_t most);
 
-/* What each of the first 100 units says to the visible ones, black -, white +, as a grid in the
- * folder --out; value[unit * by_unit + pixel * by_pixel]. Rows that are no pictures have none. 0,
- * or -1 (reported). */
+/* Weights of the first 100 units to the visible ones, black -, white +, as a grid in the folder
+ * --out; value[unit * by_unit + pixel * by_pixel]. Rows that are no pictures have none. 0, or -1
+ * (reported). */
 int binary_weights(const struct density *d, const char *file, const float *value, int64_t units,
                    int64_t by_unit, int64_t by_pixel);
 

@@ -3,7 +3,7 @@
 
 #include "classify.h"
 
-#include "say.h"
+#include "message.h"
 
 #include "gm/archive.h"
 #include "gm/extend.h"
@@ -28,12 +28,13 @@ static int find(const char *path)
     struct stat info;
     if (stat(path, &info) != 0 || access(path, R_OK) != 0) {
         const int reason = errno;
-        say("cannot open the classifier '%s': %s; the program classifier makes one", path,
-            strerror(reason));
+        message("cannot open the classifier '%s': %s; the program classifier makes one", path,
+                strerror(reason));
         return 2;
     }
     if (!S_ISREG(info.st_mode)) {
-        say("'%s' is no file; name the model.safetensors that the program classifier saved", path);
+        message("'%s' is no file; name the model.safetensors that the program classifier saved",
+                path);
         return 2;
     }
     return OPTIONS_GO_ON;
@@ -41,7 +42,8 @@ static int find(const char *path)
 
 static int foreign(const char *path, const char *why)
 {
-    say("'%s' is no classifier: %s; name the model.safetensors that the program classifier saved",
+    message(
+        "'%s' is no classifier: %s; name the model.safetensors that the program classifier saved",
         path, why);
     return 2;
 }
@@ -93,7 +95,7 @@ out:
     gm_layer_release(net);
     gm_archive_release(archive);
     if (s == GM_E_NOMEM) {
-        say("%s: %s", gm_status_name(s), gm_context_error(context));
+        message("%s: %s", gm_status_name(s), gm_context_error(context));
         return 1;
     }
     return s ? foreign(path, gm_context_error(context)) : status;

@@ -3,7 +3,7 @@
 
 #include "csv.h"
 
-#include "say.h"
+#include "message.h"
 
 #include <errno.h>
 #include <math.h>
@@ -26,7 +26,7 @@ static int add(struct reader *r, float value)
         const int64_t room = r->room > 0 ? 2 * r->room : 1024;
         float *values = realloc(t->values, (size_t)room * sizeof *values);
         if (values == NULL) {
-            say("%s: no memory for %lld numbers", r->path, (long long)room);
+            message("%s: no memory for %lld numbers", r->path, (long long)room);
             return -1;
         }
         t->values = values;
@@ -53,8 +53,8 @@ static int field(struct reader *r, const char *from, const char *end, int64_t co
     else if (!isfinite(*out))
         what = "beyond the range of float";
     if (what == NULL) return 0;
-    say("%s: line %lld, column %lld: \"%.*s\" is %s", r->path, (long long)r->line,
-        (long long)column, shown, from, what);
+    message("%s: line %lld, column %lld: \"%.*s\" is %s", r->path, (long long)r->line,
+            (long long)column, shown, from, what);
     return -1;
 }
 
@@ -62,22 +62,22 @@ static int line(struct reader *r, char *text, size_t length)
 {
     struct csv *t = r->out;
     /* A row is put together with `columns` 1, so that values count; the first tells how many. */
-    const int64_t wanted = t->columns, rows = t->rows;
+    const int64_t expected = t->columns, rows = t->rows;
     int64_t count = 0;
     int status = 0;
     const char *end = text + length;
     while (end > text && strchr(" \t\r\n", end[-1]) != NULL && end[-1] != '\0') end--;
     if (end == text) return 0;
     t->columns = 1;
-    t->rows = rows * wanted;
+    t->rows = rows * expected;
     for (const char *at = text; status == 0;) {
         float value;
         const char *next = at;
         while (next < end && strchr(",;\t", *next) == NULL) next++;
         status = field(r, at, next, ++count, &value);
-        if (status == 0 && wanted > 0 && count > wanted) {
-            say("%s: line %lld, column %lld: the row goes on, expected %lld columns", r->path,
-                (long long)r->line, (long long)count, (long long)wanted);
+        if (status == 0 && expected > 0 && count > expected) {
+            message("%s: line %lld, column %lld: the row goes on, %lld columns are expected",
+                    r->path, (long long)r->line, (long long)count, (long long)expected);
             status = -1;
         }
         if (status == 0) status = add(r, value);
@@ -85,12 +85,12 @@ static int line(struct reader *r, char *text, size_t length)
         if (next == end) break;
         at = next + 1;
     }
-    if (status == 0 && wanted > 0 && count < wanted) {
-        say("%s: line %lld, column %lld: the row has ended, expected %lld columns", r->path,
-            (long long)r->line, (long long)count + 1, (long long)wanted);
+    if (status == 0 && expected > 0 && count < expected) {
+        message("%s: line %lld, column %lld: the row has ended, %lld columns are expected", r->path,
+                (long long)r->line, (long long)count + 1, (long long)expected);
         status = -1;
     }
-    t->columns = wanted > 0 ? wanted : count;
+    t->columns = expected > 0 ? expected : count;
     t->rows = rows + 1;
     return status;
 }
@@ -105,7 +105,7 @@ int csv_read(struct csv *out, const char *path, int header, int64_t limit)
     memset(out, 0, sizeof *out);
     FILE *f = fopen(path, "r");
     if (f == NULL) {
-        say("cannot open '%s': %s", path, strerror(errno));
+        message("cannot open '%s': %s", path, strerror(errno));
         return -1;
     }
     while (status == 0 && (limit == 0 || out->rows < limit) &&
@@ -115,11 +115,11 @@ int csv_read(struct csv *out, const char *path, int header, int64_t limit)
         status = line(&r, text, (size_t)length);
     }
     if (status == 0 && (ferror(f) || errno == ENOMEM)) {
-        say("cannot read '%s': %s", path, strerror(errno));
+        message("cannot read '%s': %s", path, strerror(errno));
         status = -1;
     }
     if (status == 0 && out->rows == 0) {
-        say("%s: no rows", path);
+        message("%s: no rows", path);
         status = -1;
     }
     free(text);

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "grid.h"
+#include "image_grid.h"
+#include "message.h"
 #include "plot.h"
-#include "say.h"
 #include "stop.h"
 
 #define POINTS 20 /* of the loss curve, for each epoch */
@@ -117,15 +117,15 @@ static void draw_lines(const struct density *d, const char *path, const float *s
     if (!both) return;
     memcpy(both, data, (size_t)size * sizeof *both);
     memcpy(both + size, samples, (size_t)size * sizeof *both);
-    const struct grid grid = { .images = both,
-                               .count = 2,
-                               .channels = 1,
-                               .height = (int)count,
-                               .width = (int)d->width,
-                               .columns = 2,
-                               .title = title,
-                               .column_labels = names };
-    grid_draw(path, &grid);
+    const struct image_grid grid = { .images = both,
+                                     .count = 2,
+                                     .channels = 1,
+                                     .height = (int)count,
+                                     .width = (int)d->width,
+                                     .columns = 2,
+                                     .title = title,
+                                     .column_labels = names };
+    image_grid_draw(path, &grid);
     free(both);
 }
 
@@ -149,15 +149,15 @@ static gm_status draw_samples(struct density *d, gm_model *model, const char *fi
     density_to_grey(d, gm_tensor_data(images), count);
     options_out_path(o, file, path);
     if (d->height > 1) {
-        const struct grid grid = { .images = gm_tensor_read(images),
-                                   .count = (int)count,
-                                   .channels = 1,
-                                   .height = (int)d->height,
-                                   .width = (int)d->across,
-                                   .columns = COLUMNS,
-                                   .title = title,
-                                   .column_labels = classes == COLUMNS ? digits : NULL };
-        grid_draw(path, &grid);
+        const struct image_grid grid = { .images = gm_tensor_read(images),
+                                         .count = (int)count,
+                                         .channels = 1,
+                                         .height = (int)d->height,
+                                         .width = (int)d->across,
+                                         .columns = COLUMNS,
+                                         .title = title,
+                                         .column_labels = classes == COLUMNS ? digits : NULL };
+        image_grid_draw(path, &grid);
     } else {
         if ((s = gm_dataset_read_tensor(&data, d->train, 0, count, 0))) goto out;
         density_to_grey(d, gm_tensor_data(data), count);
@@ -252,7 +252,7 @@ gm_status density_score(struct density *d, gm_model *model, gm_dataset *data, in
     double group[GROUP], mean = 0, squares = 0;
     struct progress p;
     gm_status s = GM_OK;
-    if (!d->run->options.quiet) say("log p(x) of %lld %s", (long long)count, what);
+    if (!d->run->options.quiet) message("log p(x) of %lld %s", (long long)count, what);
     progress_begin(&p, 1, d->run->options.quiet);
     for (int64_t at = 0, n; !s && at < count; at += n) {
         n = count - at < GROUP ? count - at : GROUP;

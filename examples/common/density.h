@@ -39,7 +39,7 @@
 struct density {
     struct run *run;
     const char *title;   /* of the plot */
-    int labels;          /* set before density_open: labels are wanted (MNIST's files only) */
+    int labels;          /* set before density_open: labels are needed (MNIST's files only) */
     const char *measure; /* likewise: what the loss is; NULL: negative log-likelihood */
     const char *samples; /* before density_train: the file for samples after training; NULL:
                             samples_last.png */
@@ -98,9 +98,9 @@ gm_status density_adam(gm_optimizer **out, const struct density *d, double rate,
  * also after Ctrl-C (d->stopped) and when the loss was not finite (reported; *status is 1). */
 gm_status density_train(struct density *d, gm_model *model, int *status);
 
-/* log p of rows [0, count) of data, pass 0, into out (NULL: not wanted), with the labels of the
+/* log p of rows [0, count) of data, pass 0, into out (NULL: not needed), with the labels of the
  * dataset for a conditional model; their mean with its standard error (sd / sqrt(count)) into *nll
- * and *error, with the sign turned. `what` is told on stderr. GM_E_CANCELLED after Ctrl-C. */
+ * and *error, with the sign turned. `what` is printed on stderr. GM_E_CANCELLED after Ctrl-C. */
 gm_status density_score(struct density *d, gm_model *model, gm_dataset *data, int64_t count,
                         const char *what, double *out, double *nll, double *error);
 

@@ -13,8 +13,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "message.h"
 #include "mnist.h"
-#include "say.h"
 
 #define SIDE 28
 #define PARTS 3
@@ -103,8 +103,8 @@ static gm_status take(gm_dataset **out, gm_dataset *whole, int64_t begin, int64_
     return gm_dataset_range(out, whole, begin, end);
 }
 
-/* Grey values in [0, 1] as bits. The bits of a row hang on the seed and the row's place in `grey`.
- */
+/* Grey values in [0, 1] as bits. The bits of a row depend on the seed and the row's place in
+ * `grey`. */
 static gm_status make_bits(gm_dataset **out, gm_dataset *grey, int seed, int dynamic)
 {
     return gm_dataset_binarise(out, grey, BITS_SEED + (uint64_t)seed,
@@ -113,7 +113,7 @@ static gm_status make_bits(gm_dataset **out, gm_dataset *grey, int seed, int dyn
 
 /* --- MNIST's files. */
 
-/* Digits [begin, end) as bits that do not hang on where the range begins, or as class numbers. */
+/* Digits [begin, end) as bits that do not depend on where the range begins, or as class numbers. */
 static gm_status mnist_part(gm_dataset **out, const struct density *d, gm_dataset *digits, int seed,
                             int dynamic, int64_t begin, int64_t end)
 {
@@ -135,12 +135,12 @@ static int open_mnist(struct density *d, const char *path)
     gm_status s;
     o.data = path;
     o.limit = 0; /* a limit is one of each part, and validation is cut off here */
-    const int wants = MNIST_ROWS + (d->labels ? MNIST_LABELS : 0) + (d->grey ? MNIST_BYTES : 0);
-    const int status = mnist_open(&m, d->run->context, &o, wants);
+    const int needs = MNIST_ROWS + (d->labels ? MNIST_LABELS : 0) + (d->grey ? MNIST_BYTES : 0);
+    const int status = mnist_open(&m, d->run->context, &o, needs);
     if (status != OPTIONS_GO_ON) return status;
     const int64_t rows = m.train_rows, cut = m.valid ? rows : rows - rows / 6;
     if (cut == rows && !m.valid) {
-        say("%" PRId64 " training digits are too few to validate on a sixth of them", rows);
+        message("%" PRId64 " training digits are too few to validate on a sixth of them", rows);
         mnist_close(&m);
         return 2;
     }
@@ -218,28 +218,28 @@ static int open_name(struct density *d, const char *folder, const char *name)
     int whole = 1, status = OPTIONS_GO_ON;
     gm_status s = GM_OK;
     if (d->labels) {
-        say("--dataset '%s' has no labels, but this program needs them", name);
+        message("--dataset '%s' has no labels, but this program needs them", name);
         return 2;
     }
     for (int i = 0; i < PARTS; i++) {
         if (!find_part(folder, name, part_names[i], path)) {
-            say("no %s-%s in '%s': wanted are %s-train, %s-valid and %s-test as IDX files, plain "
-                "or "
-                "with .gz; --data names another folder",
-                name, part_names[i], folder, name, name, name);
+            message("no %s-%s in '%s': expected are %s-train, %s-valid and %s-test as IDX files, "
+                    "plain or "
+                    "with .gz; --data names another folder",
+                    name, part_names[i], folder, name, name, name);
             status = 2;
             goto out;
         }
         if ((s = open_rows(&rows[i], d->run->context, path))) goto out;
         if ((s = survey(rows[i], &most, &whole))) goto out;
         if (gm_dataset_row_size(rows[i]) == gm_dataset_row_size(rows[0])) continue;
-        say(sides, path, gm_dataset_row_size(rows[i]), name, gm_dataset_row_size(rows[0]));
+        message(sides, path, gm_dataset_row_size(rows[i]), name, gm_dataset_row_size(rows[0]));
         status = 2;
         goto out;
     }
     const int grey = whole && most > 1 && most <= 255;
     if (whole && most > 255) {
-        say("values of '%s' go to %g: bits, expected bytes or real numbers", name, most);
+        message("values of '%s' go to %g: bits, bytes or real numbers are expected", name, most);
         status = 2;
         goto out;
     }
@@ -282,7 +282,7 @@ static int open_data(struct density *d)
         return digits ? open_mnist(d, folder) : open_name(d, uci_folder(o, path), d->dataset);
     if (!is_folder(folder)) {
         if (digits) return open_mnist(d, folder);
-        say("'%s' is no folder, so there is no --dataset %s in it", folder, d->dataset);
+        message("'%s' is no folder, so there is no --dataset %s in it", folder, d->dataset);
         return 2;
     }
     if (d->dataset) {
@@ -293,12 +293,13 @@ static int open_data(struct density *d)
     if (count == 1) return open_name(d, folder, name);
     if (count == 0 && holds_digits(folder)) return open_mnist(d, folder);
     if (count == 0)
-        say("no data in '%s': wanted are NAME-train, NAME-valid and NAME-test as IDX files, or "
+        message(
+            "no data in '%s': expected are NAME-train, NAME-valid and NAME-test as IDX files, or "
             "MNIST's, plain or with .gz",
             folder);
     else
-        say("'%s' has several data sets (%s, %s, ...): choose one with --dataset", folder, name,
-            other);
+        message("'%s' has several data sets (%s, %s, ...): choose one with --dataset", folder, name,
+                other);
     return 2;
 }
 
@@ -319,11 +320,11 @@ int density_open(struct density *d)
     }
     if (o->batch > rows) o->batch = rows;
     if (!o->quiet)
-        say("%s: %" PRId64 " rows train, %" PRId64 " validate, %" PRId64 " test; %" PRId64
-            " %s a row",
-            d->name, rows, gm_dataset_rows(d->valid), gm_dataset_rows(d->test), d->width,
-            d->classes == 2 ? "bits"
-            : d->classes    ? "bytes"
-                            : "numbers");
+        message("%s: %" PRId64 " rows train, %" PRId64 " validate, %" PRId64 " test; %" PRId64
+                " %s a row",
+                d->name, rows, gm_dataset_rows(d->valid), gm_dataset_rows(d->test), d->width,
+                d->classes == 2 ? "bits"
+                : d->classes    ? "bytes"
+                                : "numbers");
     return OPTIONS_GO_ON;
 }

@@ -1,7 +1,7 @@
 /* json.c - the result of an example: one JSON object on one line. */
 #include "json.h"
 
-#include "say.h"
+#include "message.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -154,9 +154,9 @@ int json_end(struct json *j)
     int status = -1;
     put(j, "}\n", 2);
     if (j->failed) {
-        say("out of memory for the result line");
+        message("out of memory for the result line");
     } else if (fwrite(j->text, 1, j->used, stdout) != j->used || fflush(stdout) != 0) {
-        say("cannot write the result to stdout: %s", strerror(errno));
+        message("cannot write the result to stdout: %s", strerror(errno));
     } else {
         status = 0;
     }

@@ -3,7 +3,7 @@
 
 #include "mnist.h"
 
-#include "say.h"
+#include "message.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -32,27 +32,27 @@ static int find_file(const char *folder, const char *name, char path[OPTIONS_PAT
 
 static int missing(const char *folder, const char *what)
 {
-    say("no %s in '%s': wanted are train-images-idx3-ubyte, train-labels-idx1-ubyte, "
-        "t10k-images-idx3-ubyte and "
-        "t10k-labels-idx1-ubyte, plain or with .gz; \"make data\" fetches them, --data names "
-        "another folder",
-        what, folder);
+    message("no %s in '%s': expected are train-images-idx3-ubyte, train-labels-idx1-ubyte, "
+            "t10k-images-idx3-ubyte and "
+            "t10k-labels-idx1-ubyte, plain or with .gz; \"make data\" fetches them, --data names "
+            "another folder",
+            what, folder);
     return 2;
 }
 
 static int failed(gm_context *context, gm_status s)
 {
-    say("%s: %s", gm_status_name(s), gm_context_error(context));
+    message("%s: %s", gm_status_name(s), gm_context_error(context));
     return 1;
 }
 
 /* One file of images, with its labels if labels_path is not NULL, scaled and with the row shape
  * wanted. */
 static gm_status open_images(gm_dataset **out, gm_context *context, const char *images_path,
-                             const char *labels_path, int wants)
+                             const char *labels_path, int needs)
 {
     static const int64_t row[] = { SIDE * SIDE }, image[] = { 1, SIDE, SIDE };
-    const int images = (wants & MNIST_IMAGES) != 0;
+    const int images = (needs & MNIST_IMAGES) != 0;
     gm_dataset *raw = NULL, *labels = NULL, *shaped = NULL;
     gm_status s;
     *out = NULL;
@@ -62,7 +62,7 @@ static gm_status open_images(gm_dataset **out, gm_context *context, const char *
         if ((s = gm_dataset_attach_labels(raw, labels))) goto out;
     }
     if ((s = gm_dataset_reshape(&shaped, raw, images ? 3 : 1, images ? image : row))) goto out;
-    s = gm_dataset_scale(out, shaped, wants & MNIST_BYTES ? 1.0 : 1.0 / 255.0, 0.0);
+    s = gm_dataset_scale(out, shaped, needs & MNIST_BYTES ? 1.0 : 1.0 / 255.0, 0.0);
 out:
     gm_dataset_release(shaped);
     gm_dataset_release(labels);
@@ -82,38 +82,38 @@ static gm_status part(gm_dataset **out, int64_t *rows, gm_dataset *whole, int64_
 
 /* 8 tenths, 1 tenth, 1 tenth. */
 static int open_one(struct mnist *m, gm_context *context, const struct options *o,
-                    const char *images_path, const char *labels_path, int wants)
+                    const char *images_path, const char *labels_path, int needs)
 {
     gm_dataset *all = NULL;
     int status = OPTIONS_GO_ON;
-    gm_status s = open_images(&all, context, images_path, labels_path, wants);
+    gm_status s = open_images(&all, context, images_path, labels_path, needs);
     if (s) return failed(context, s);
     const int64_t rows = gm_dataset_rows(all);
     const int64_t a = rows - 2 * (rows / 10), b = rows - rows / 10;
     if (rows < 10) {
-        say("'%s' has %" PRId64 " images, at least 10 are needed to train, validate and test",
-            images_path, rows);
+        message("'%s' has %" PRId64 " images, at least 10 are needed to train, validate and test",
+                images_path, rows);
         status = 2;
     } else if ((s = part(&m->train, &m->train_rows, all, 0, a, o->limit)) ||
                (s = part(&m->valid, &m->valid_rows, all, a, b, o->limit)) ||
                (s = part(&m->test, &m->test_rows, all, b, rows, o->limit))) {
         status = failed(context, s);
     } else if (!o->quiet) {
-        say("note: no training file; of the %" PRId64 " images in '%s' %" PRId64 " train, %" PRId64
-            " validate and %" PRId64 " test",
-            rows, images_path, m->train_rows, m->valid_rows, m->test_rows);
+        message("note: no training file; of the %" PRId64 " images in '%s' %" PRId64
+                " train, %" PRId64 " validate and %" PRId64 " test",
+                rows, images_path, m->train_rows, m->valid_rows, m->test_rows);
     }
     gm_dataset_release(all);
     return status;
 }
 
 static int open_both(struct mnist *m, gm_context *context, const struct options *o,
-                     const char *const paths[4], int wants)
+                     const char *const paths[4], int needs)
 {
     gm_dataset *train = NULL, *test = NULL;
     gm_status s;
-    if ((s = open_images(&train, context, paths[0], paths[1], wants))) goto out;
-    if ((s = open_images(&test, context, paths[2], paths[3], wants))) goto out;
+    if ((s = open_images(&train, context, paths[0], paths[1], needs))) goto out;
+    if ((s = open_images(&test, context, paths[2], paths[3], needs))) goto out;
     if ((s = part(&m->train, &m->train_rows, train, 0, gm_dataset_rows(train), o->limit))) goto out;
     s = part(&m->test, &m->test_rows, test, 0, gm_dataset_rows(test), o->limit);
 out:
@@ -122,14 +122,14 @@ out:
     return s ? failed(context, s) : OPTIONS_GO_ON;
 }
 
-static int open_folder(struct mnist *m, gm_context *context, const struct options *o, int wants)
+static int open_folder(struct mnist *m, gm_context *context, const struct options *o, int needs)
 {
     static const char *const names[4] = { "train-images-idx3-ubyte", "train-labels-idx1-ubyte",
                                           "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte" };
     char path[4][OPTIONS_PATH_SIZE];
     const char *paths[4];
     int found[4];
-    const int labels = (wants & MNIST_LABELS) != 0;
+    const int labels = (needs & MNIST_LABELS) != 0;
     for (int i = 0; i < 4; i++) {
         found[i] = find_file(o->data, names[i], path[i]);
         paths[i] = i % 2 == 0 || labels ? path[i] : NULL;
@@ -139,9 +139,9 @@ static int open_folder(struct mnist *m, gm_context *context, const struct option
              found[0] ? "" : "-10k");
     if (!found[2]) return missing(o->data, "test images");
     if (labels && !found[3]) return missing(o->data, "test labels");
-    if (!found[0]) return open_one(m, context, o, paths[2], paths[3], wants);
+    if (!found[0]) return open_one(m, context, o, paths[2], paths[3], needs);
     if (labels && !found[1]) return missing(o->data, "training labels");
-    return open_both(m, context, o, paths, wants);
+    return open_both(m, context, o, paths, needs);
 }
 
 /* The last part of the path, up to its first dot. */
@@ -154,27 +154,28 @@ static void name_of_file(char *out, size_t room, const char *path)
     snprintf(out, room, "%.*s", (int)(length < room ? length : room - 1), name);
 }
 
-int mnist_open(struct mnist *m, gm_context *context, const struct options *o, int wants)
+int mnist_open(struct mnist *m, gm_context *context, const struct options *o, int needs)
 {
     struct stat info;
     int status;
     memset(m, 0, sizeof *m);
     if (stat(o->data, &info) != 0) {
         const int reason = errno;
-        say("cannot open --data '%s': %s; \"make data\" fetches the digits into data/mnist",
-            o->data, strerror(reason));
+        message("cannot open --data '%s': %s; \"make data\" fetches the digits into data/mnist",
+                o->data, strerror(reason));
         return 2;
     }
     if (S_ISDIR(info.st_mode)) {
-        status = open_folder(m, context, o, wants);
-    } else if ((wants & MNIST_LABELS) != 0) {
-        say("--data '%s' is one file of images, but this program also needs their labels: name the "
+        status = open_folder(m, context, o, needs);
+    } else if ((needs & MNIST_LABELS) != 0) {
+        message(
+            "--data '%s' is one file of images, but this program also needs their labels: name the "
             "folder",
             o->data);
         status = 2;
     } else {
         name_of_file(m->name, sizeof m->name, o->data);
-        status = open_one(m, context, o, o->data, NULL, wants);
+        status = open_one(m, context, o, o->data, NULL, needs);
     }
     if (status != OPTIONS_GO_ON) mnist_close(m);
     return status;

@@ -29,7 +29,7 @@
 
 #define MNIST_ROWS 0   /* rows of shape [784] */
 #define MNIST_IMAGES 1 /* rows of shape [1, 28, 28] */
-#define MNIST_LABELS 2 /* added to one of these: labels are wanted, and attached */
+#define MNIST_LABELS 2 /* added to one of these: labels are needed, and attached */
 #define MNIST_BYTES 4  /* likewise: values are 0, 1, ... 255 */
 
 struct mnist {
@@ -40,7 +40,7 @@ struct mnist {
 
 /* Opens. Returns OPTIONS_GO_ON, or the status to exit with: 2 when files are missing, 1 when they
  * cannot be read; either has been reported, and *m is empty then. */
-int mnist_open(struct mnist *m, gm_context *context, const struct options *o, int wants);
+int mnist_open(struct mnist *m, gm_context *context, const struct options *o, int needs);
 
 /* Releases the datasets; an empty *m (all NULL) is fine. */
 void mnist_close(struct mnist *m);

@@ -3,7 +3,7 @@
 
 #include "options.h"
 
-#include "say.h"
+#include "message.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -62,7 +62,7 @@ static int data_beside_executable(char path[OPTIONS_PATH_SIZE])
 void options_init(struct options *o, const char *program, const char *summary)
 {
     memset(o, 0, sizeof *o);
-    say_program(program);
+    message_program(program);
     o->program = program;
     o->summary = summary;
     if (is_folder("data/mnist") || !data_beside_executable(o->data_default)) {
@@ -128,7 +128,7 @@ static void help_line(const struct option *option)
 static void print_help(const struct options *o, const struct option *common,
                        const struct option *own, int own_count)
 {
-    printf("%s [options]%s%s%s\n", say_name(), o->operand_name != NULL ? " " : "",
+    printf("%s [options]%s%s%s\n", message_name(), o->operand_name != NULL ? " " : "",
            o->operand_name != NULL ? o->operand_name : "", o->operand_most > 1 ? " ..." : "");
     if (o->summary != NULL) printf("%s\n", o->summary);
     printf("\n");
@@ -143,8 +143,8 @@ static void print_help(const struct options *o, const struct option *common,
 
 static int bad_int(const struct option *option, const char *text)
 {
-    say("--%s wants a whole number from %.0f to %.0f, got '%s'", option->name, option->low,
-        option->high, text);
+    message("--%s takes a whole number from %.0f to %.0f, got '%s'", option->name, option->low,
+            option->high, text);
     return 2;
 }
 
@@ -168,8 +168,8 @@ static int set_real(const struct option *option, const char *text)
     /* the negated comparison also refuses NaN; strtod itself would skip leading space */
     if (text[0] == '\0' || text[0] == ' ' || *end != '\0' ||
         !(value >= option->low && value <= option->high)) {
-        say("--%s wants a number from %g to %g, got '%s'", option->name, option->low, option->high,
-            text);
+        message("--%s takes a number from %g to %g, got '%s'", option->name, option->low,
+                option->high, text);
         return 2;
     }
     *(double *)option->target = value;
@@ -190,7 +190,7 @@ static int set_choice(const struct option *option, const char *text)
         const int n = snprintf(list + used, sizeof list - used, "%s%s", glue, option->choices[i]);
         if (n > 0 && (size_t)n < sizeof list - used) used += (size_t)n;
     }
-    say("--%s wants %s, got '%s'", option->name, list, text);
+    message("--%s takes %s, got '%s'", option->name, list, text);
     return 2;
 }
 
@@ -205,7 +205,7 @@ static int set_value(const struct option *option, const char *text)
         return set_choice(option, text);
     default:
         if (text[0] == '\0') {
-            say("--%s wants a %s, got an empty one", option->name, value_name(option));
+            message("--%s takes a %s, got an empty one", option->name, value_name(option));
             return 2;
         }
         *(const char **)option->target = text;
@@ -229,7 +229,7 @@ static int make_out(const char *out)
     char path[OPTIONS_PATH_SIZE];
     const size_t length = strlen(out);
     if (length > OUT_LONGEST) {
-        say("--out is %zu bytes long, at most %d are possible", length, OUT_LONGEST);
+        message("--out is %zu bytes long, at most %d are possible", length, OUT_LONGEST);
         return 2;
     }
     memcpy(path, out, length + 1);
@@ -241,16 +241,16 @@ static int make_out(const char *out)
         if (mkdir(path, 0777) != 0 && !is_folder(path)) {
             const int reason = errno;
             if (stat(path, &info) == 0) {
-                say("--out: '%s' is a file, not a folder", path);
+                message("--out: '%s' is a file, not a folder", path);
             } else {
-                say("--out: cannot make the folder '%s': %s", path, strerror(reason));
+                message("--out: cannot make the folder '%s': %s", path, strerror(reason));
             }
             return 2;
         }
         path[i] = kept;
     }
     if (access(out, W_OK | X_OK) != 0) {
-        say("--out: cannot write in '%s': %s", out, strerror(errno));
+        message("--out: cannot write in '%s': %s", out, strerror(errno));
         return 2;
     }
     return OPTIONS_GO_ON;
@@ -274,7 +274,7 @@ int options_parse(struct options *o, int argc, char **argv, const struct option 
         if (only_operands || word[0] != '-' || word[1] == '\0') {
             const int most = o->operand_most > 1 ? o->operand_most : o->operand_name != NULL;
             if (o->operand_count >= most) {
-                say("unexpected argument '%s'; see --help", word);
+                message("unexpected argument '%s'; see --help", word);
                 return 2;
             }
             if (o->operand == NULL) o->operand = word;
@@ -293,19 +293,19 @@ int options_parse(struct options *o, int argc, char **argv, const struct option 
             if (option == NULL) option = find(common, COMMON, name, length);
         }
         if (option == NULL) {
-            say("unknown option '%s'; see --help", word);
+            message("unknown option '%s'; see --help", word);
             return 2;
         }
         const char *value = name[length] == '=' ? name + length + 1 : NULL;
         if (option->kind == OPTION_KIND_FLAG) {
             if (value != NULL) {
-                say("--%s takes no value, got '%s'", option->name, value);
+                message("--%s takes no value, got '%s'", option->name, value);
                 return 2;
             }
             *(int *)option->target = 1;
         } else {
             if (value == NULL && (i + 1 >= argc || strncmp(argv[i + 1], "--", 2) == 0)) {
-                say("--%s wants a value (%s); see --help", option->name, value_name(option));
+                message("--%s takes a value (%s); see --help", option->name, value_name(option));
                 return 2;
             }
             const int status = set_value(option, value != NULL ? value : argv[++i]);

@@ -1,8 +1,8 @@
 /* parzen.c - the Parzen-window log-likelihood of a model's samples. */
 #include "parzen.h"
 
+#include "message.h"
 #include "progress.h"
-#include "say.h"
 #include "stop.h"
 
 #include "gm/extend.h"
@@ -10,7 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-const double parzen_grid[PARZEN_GRID] = { 0.10, 0.11, 0.12, 0.13, 0.14, 0.15, 0.16,
+const double parzen_fine[PARZEN_FINE] = { 0.10, 0.11, 0.12, 0.13, 0.14, 0.15, 0.16,
                                           0.17, 0.18, 0.19, 0.20, 0.21, 0.22, 0.23,
                                           0.24, 0.25, 0.26, 0.27, 0.28, 0.29 };
 
@@ -52,8 +52,8 @@ static void tell_ends(const gm_result *result, const gm_parzen_options *o)
     for (int64_t i = 1; i < count; i++)
         if (means[i] > means[best]) best = i;
     if (count > 1 && (best == 0 || best == count - 1))
-        say("note: sigma %g is at an end of the list; a longer list may find a better one",
-            result->sigma);
+        message("note: sigma %g is at an end of the list; a longer list may find a better one",
+                result->sigma);
 }
 
 static gm_status classes_in_turn(gm_model *model, int64_t count)
@@ -98,8 +98,8 @@ gm_status parzen_rows(gm_result *result, gm_context *context, const float *sampl
 
     const int64_t checked = gm_tensor_size(valid, 0);
     if (!p->quiet)
-        say("Parzen windows on %lld samples: sigma by %lld digits, then %lld test digits",
-            (long long)count, (long long)checked, (long long)tested);
+        message("Parzen windows on %lld samples: sigma by %lld digits, then %lld test digits",
+                (long long)count, (long long)checked, (long long)tested);
     bar.rows = checked + tested;
     progress_begin(&bar.progress, 1, p->quiet);
     options.sigmas = p->sigmas;

@@ -30,8 +30,8 @@ struct parzen {
     }
 
 /* The finer list of Li, Swersky and Zemel 2015: 0.10, 0.11, ... 0.29. */
-#define PARZEN_GRID 20
-extern const double parzen_grid[PARZEN_GRID];
+#define PARZEN_FINE 20
+extern const double parzen_fine[PARZEN_FINE];
 
 /* Draws samples, then as parzen_rows; result->seed is the seed. Pixels of the model and of m in [0,
  * 1], but for `symmetric`. GM_E_CANCELLED after Ctrl-C. */

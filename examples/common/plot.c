@@ -3,8 +3,8 @@
 
 #include "plot.h"
 
+#include "message.h"
 #include "png.h"
-#include "say.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -375,7 +375,7 @@ int plot_write(const char *path, const struct plot *plot)
     struct axis x, y[2];
     int empty[2] = { 0, 0 };
     if (plot->panels < 1 || plot->panels > 2) {
-        say("cannot draw '%s': %d panels, 1 or 2 are possible", path, plot->panels);
+        message("cannot draw '%s': %d panels, 1 or 2 are possible", path, plot->panels);
         return -1;
     }
     memset(&x, 0, sizeof x);

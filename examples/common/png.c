@@ -3,7 +3,7 @@
 
 #include "png.h"
 
-#include "say.h"
+#include "message.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -62,7 +62,7 @@ int png_write(cairo_surface_t *surface, const char *path)
     made = 0;
     status = 0;
 out:
-    if (reason != NULL) say("cannot write '%s': %s", path, reason);
+    if (reason != NULL) message("cannot write '%s': %s", path, reason);
     if (file != NULL) fclose(file);
     if (made) unlink(temporary);
     free(temporary);

@@ -3,7 +3,7 @@
 
 #include "progress.h"
 
-#include "say.h"
+#include "message.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -146,7 +146,7 @@ static void draw(struct progress *p, int64_t epoch, double fraction, double loss
     const int length =
         snprintf(line, sizeof line, "\r%s%s%s%s%s%s\x1b[K", head, bar, percent, value, speed, left);
     if (length > 0) fwrite(line, 1, (size_t)length, stderr);
-    say_inside_line(1);
+    message_inside_line(1);
 }
 
 void progress_step(struct progress *p, int64_t epoch, int64_t done, int64_t total, double loss)
@@ -191,7 +191,7 @@ void progress_epoch(struct progress *p, int64_t epoch, double loss, double valid
         epoch < p->epochs ? left : "", p->mode == PROGRESS_BAR ? "\x1b[K" : "");
     if (length > 0)
         fwrite(line, 1, (size_t)length < sizeof line ? (size_t)length : sizeof line - 1, stderr);
-    say_inside_line(0);
+    message_inside_line(0);
     p->last_drawn = 0;
 }
 
@@ -200,7 +200,7 @@ void progress_end(struct progress *p)
     if (p->epoch_rows == 0) return;
     close_epoch(p);
     if (p->mode == PROGRESS_BAR) fputc('\n', stderr);
-    say_inside_line(0);
+    message_inside_line(0);
 }
 
 double progress_rate(const struct progress *p)

@@ -3,8 +3,8 @@
 
 #include "run.h"
 
+#include "message.h"
 #include "progress.h"
-#include "say.h"
 #include "stop.h"
 
 #include <errno.h>
@@ -29,7 +29,7 @@ int run_start(struct run *r, int argc, char **argv, const struct option *own, in
 static void on_log(void *user, int32_t level, const char *line)
 {
     const struct run *r = user;
-    if (level >= GM_LOG_WARNING && !r->options.quiet) say("%s", line);
+    if (level >= GM_LOG_WARNING && !r->options.quiet) message("%s", line);
 }
 
 int run_open(struct run *r)
@@ -47,7 +47,7 @@ int run_open(struct run *r)
     if (run_failed(r, s)) return 1;
     if (!r->options.quiet && gm_context_describe(r->context, &what) == GM_OK &&
         what.hint[0] != '\0') {
-        say("hint: %s", what.hint);
+        message("hint: %s", what.hint);
     }
     if (stop_install() != 0) {
         gm_context_release(r->context);
@@ -62,11 +62,11 @@ int run_find_file(const char *path, const char *what)
 {
     struct stat info;
     if (stat(path, &info) != 0 || access(path, R_OK) != 0) {
-        say("cannot open %s '%s': %s", what, path, strerror(errno));
+        message("cannot open %s '%s': %s", what, path, strerror(errno));
         return 2;
     }
     if (S_ISDIR(info.st_mode)) {
-        say("%s '%s' is a folder; name the .safetensors file in it", what, path);
+        message("%s '%s' is a folder; name the .safetensors file in it", what, path);
         return 2;
     }
     return OPTIONS_GO_ON;
@@ -80,7 +80,7 @@ double run_seconds(const struct run *r)
 int run_failed(const struct run *r, gm_status s)
 {
     if (s == GM_OK || s == GM_E_CANCELLED) return 0;
-    say("%s: %s", gm_status_name(s), gm_context_error(r->context));
+    message("%s: %s", gm_status_name(s), gm_context_error(r->context));
     return 1;
 }
 

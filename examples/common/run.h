@@ -34,7 +34,7 @@ int run_begin(struct run *r, const char *program, const char *summary, int argc,
  * them first. */
 int run_start(struct run *r, int argc, char **argv, const struct option *own, int own_count);
 
-/* The second half of these two, after options_parse: for a program whose defaults hang on its own
+/* The second half of these two, after options_parse: for a program whose defaults depend on its own
  * options. */
 int run_open(struct run *r);
 

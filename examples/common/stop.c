@@ -3,7 +3,7 @@
 
 #include "stop.h"
 
-#include "say.h"
+#include "message.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -36,7 +36,7 @@ int stop_install(void)
     action.sa_flags = (int)(SA_RESTART | SA_RESETHAND);
     sigemptyset(&action.sa_mask);
     if (sigaction(SIGINT, &action, NULL) == 0) return 0;
-    say("cannot install a handler for Ctrl-C: %s", strerror(errno));
+    message("cannot install a handler for Ctrl-C: %s", strerror(errno));
     return -1;
 }
 

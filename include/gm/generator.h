@@ -17,7 +17,7 @@
  *
  * The VAE, GAN and GMMN families are built on this part. Alone it can sample, decode, score given
  * z, save and load; it is trained by one of them or by a loop of the host's own
- * (examples/generator.c).
+ * (examples/experiments/generator.c).
  */
 #ifndef GM_GENERATOR_H
 #define GM_GENERATOR_H

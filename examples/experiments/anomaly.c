@@ -17,10 +17,10 @@
 #include <gm/gm.h>
 
 #include "common/density.h"
-#include "common/fitted.h"
-#include "common/grid.h"
+#include "common/density_model.h"
+#include "common/image_grid.h"
+#include "common/message.h"
 #include "common/plot.h"
-#include "common/say.h"
 
 #define SHOWN 12    /* pictures in a line of extremes.png */
 #define BINS 80     /* of log_probs.png */
@@ -218,15 +218,15 @@ static gm_status draw_extremes(const struct density *d, const struct kind *usual
         s = gm_dataset_read(kinds[row / 2]->rows, place, SHOWN, 0, images + row * SHOWN * d->width);
     }
     density_to_grey(d, images, 4 * SHOWN);
-    const struct grid grid = { .images = images,
-                               .count = 4 * SHOWN,
-                               .channels = 1,
-                               .height = (int)d->height,
-                               .width = (int)d->across,
-                               .columns = SHOWN,
-                               .title = "Extremes of log p(x)",
-                               .row_labels = names };
-    if (!s) grid_draw(options_out_path(&d->run->options, "extremes.png", path), &grid);
+    const struct image_grid grid = { .images = images,
+                                     .count = 4 * SHOWN,
+                                     .channels = 1,
+                                     .height = (int)d->height,
+                                     .width = (int)d->across,
+                                     .columns = SHOWN,
+                                     .title = "Extremes of log p(x)",
+                                     .row_labels = names };
+    if (!s) image_grid_draw(options_out_path(&d->run->options, "extremes.png", path), &grid);
     free(images);
     return s;
 }
@@ -281,7 +281,7 @@ int main(int argc, char **argv)
 {
     struct run r;
     struct density d = { .run = &r, .title = "Likelihood of usual rows", DENSITY_DEFAULTS };
-    struct fitted f = { FITTED_DEFAULTS };
+    struct density_model f = { DENSITY_MODEL_DEFAULTS };
     struct kind usual = { 0 }, unusual = { 0 };
     const char *other = NULL;
     char other_name[64] = "";
@@ -295,7 +295,7 @@ int main(int argc, char **argv)
                    "digit to leave out and score; -1: 3, or none with --other"),
         OPTION_TEXT("other", &other, "DIR",
                     "score this folder's test pictures, made bits in the same way"),
-        FITTED_OPTIONS(&f),
+        DENSITY_MODEL_OPTIONS(&f),
         DENSITY_OPTIONS(&d),
     };
 
@@ -304,7 +304,7 @@ int main(int argc, char **argv)
                   argv, own, (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;
     if (other && digit >= 0) {
-        say("either --held-out or --other, not both");
+        message("either --held-out or --other, not both");
         return run_end(&r, GM_OK, 2);
     }
     if (!other && digit < 0) digit = 3;
@@ -316,12 +316,12 @@ int main(int argc, char **argv)
     if (!other && (s = hold_out(&d, digit, &unusual))) goto out;
     gm_dataset_retain(usual.rows = d.test);
     if (gm_dataset_row_size(unusual.rows) != d.width) {
-        say("rows of %s have %lld values, those of %s %lld", other,
-            (long long)gm_dataset_row_size(unusual.rows), d.name, (long long)d.width);
+        message("rows of %s have %lld values, those of %s %lld", other,
+                (long long)gm_dataset_row_size(unusual.rows), d.name, (long long)d.width);
         status = 2;
         goto out;
     }
-    if ((status = fitted_open(&f, &d, &s)) != OPTIONS_GO_ON) goto out;
+    if ((status = density_model_open(&f, &d, &s)) != OPTIONS_GO_ON) goto out;
     status = 0;
     if ((s = gm_anomaly_create(&score, f.model, d.valid, &how))) goto out;
     if ((s = gm_anomaly_save(score, options_out_path(&r.options, "score.safetensors", path))))
@@ -335,7 +335,7 @@ out:
     gm_dataset_release(usual.rows);
     gm_dataset_release(unusual.rows);
     gm_anomaly_release(score);
-    fitted_close(&f);
+    density_model_close(&f);
     density_close(&d);
     return run_end(&r, s, status);
 }

@@ -2,13 +2,13 @@
  * al. 2017).
  *
  * The nets are those of the DCGAN, but the critic has no batch norm: the penalty is about the
- * critic's gradient at each single row, and batch norm lets rows hang on each other. The critic
+ * critic's gradient at each single row, and batch norm lets rows depend on each other. The critic
  * moves five times for each move of the generator. --penalty r1 takes the non-saturating loss with
  * R1 at the data instead (Mescheder, Geiger and Nowozin 2018).
  */
 #include <gm/gm.h>
 
-#include "common/adversary.h"
+#include "common/gan_training.h"
 #include "common/json.h"
 #include "common/mnist.h"
 #include "common/run.h"
@@ -36,8 +36,8 @@ static gm_status make_gan(gm_gan **out, gm_context *ctx, const struct settings *
         0.05; /* without norms, 0.02 leaves the critic's first values near 0 for long */
     if ((s = gm_dcgan_generator_create(&generator, ctx, &nets))) goto out;
     if ((s = gm_dcgan_discriminator_create(&critic, ctx, &nets))) goto out;
-    if ((s = adversary_adam(&g, ctx, set->rate, 0.9))) goto out;
-    if ((s = adversary_adam(&d, ctx, set->rate, 0.9))) goto out;
+    if ((s = gan_training_adam(&g, ctx, set->rate, 0.9))) goto out;
+    if ((s = gan_training_adam(&d, ctx, set->rate, 0.9))) goto out;
     o.loss = set->penalty ? GM_GAN_NON_SATURATING : GM_GAN_WASSERSTEIN;
     o.penalty = set->penalty ? GM_PENALTY_R1 : GM_PENALTY_GRADIENT;
     o.penalty_weight = set->weight;
@@ -58,10 +58,10 @@ int main(int argc, char **argv)
 {
     struct run r;
     struct mnist m = { 0 };
-    struct adversary a = { .run = &r,
-                           .title = "Wasserstein GAN with gradient penalty",
-                           .symmetric = 1,
-                           .parzen_samples = 10000 };
+    struct gan_training a = { .run = &r,
+                              .title = "Wasserstein GAN with gradient penalty",
+                              .symmetric = 1,
+                              .parzen_samples = 10000 };
     struct settings set = {
         .width = 64, .latent = 128, .critic_steps = 5, .rate = 1e-4, .weight = 10, .average = 0.99
     };
@@ -80,7 +80,7 @@ int main(int argc, char **argv)
         OPTION_REAL("rate", &set.rate, 1e-12, 10, "learning rate of both players"),
         OPTION_REAL("average", &set.average, 0, 0.99999,
                     "decay of the averaged generator that samples; 0: none"),
-        ADVERSARY_OPTIONS(&a),
+        GAN_TRAINING_OPTIONS(&a),
     };
 
     options_init(&r.options, "wgan_gp",
@@ -89,7 +89,7 @@ int main(int argc, char **argv)
     r.options.batch = 50;
     status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;
-    status = adversary_open(&a);
+    status = gan_training_open(&a);
     if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);
     status = mnist_open(&m, r.context, &r.options, MNIST_IMAGES);
     if (status != OPTIONS_GO_ON) goto out;
@@ -100,13 +100,13 @@ int main(int argc, char **argv)
         a.data_label = "critic of data";
         a.samples_label = "critic of samples";
     }
-    if ((s = adversary_train(&a, gan, rows, &status))) goto out;
-    if ((s = adversary_report(&a, &json, "wgan_gp", &m))) goto out;
+    if ((s = gan_training_fit(&a, gan, rows, &status))) goto out;
+    if ((s = gan_training_report(&a, &json, "wgan_gp", &m))) goto out;
     json_text(&json, "penalty", penalty_names[set.penalty]);
     json_number(&json, "critic_gradient_norm", a.penalty_norm);
     if (json_end(&json)) status = 1;
 out:
-    adversary_close(&a);
+    gan_training_close(&a);
     gm_gan_release(gan);
     gm_dataset_release(rows);
     mnist_close(&m);

@@ -7,7 +7,7 @@
 #include "gm/gm.h"
 
 extern "C" {
-#include "common/grid.h"
+#include "common/image_grid.h"
 #include "common/json.h"
 #include "common/mnist.h"
 #include "common/plot.h"
@@ -126,8 +126,8 @@ void draw(const run &r, gm_model *model, const char *file, const char *title)
 {
     gm_model_seed(model, static_cast<std::uint64_t>(r.options.seed));
     const Tensor images = make<Tensor>(r.context, gm_model_sample, model, std::int64_t{ 100 });
-    if (grid_write(out_path(r.options, file).c_str(), gm_tensor_read(images.get()), 100, 1, 28, 28,
-                   10, title) != 0)
+    if (image_grid_write(out_path(r.options, file).c_str(), gm_tensor_read(images.get()), 100, 1,
+                         28, 28, 10, title) != 0)
         throw std::runtime_error("no picture");
 }
 

@@ -1,5 +1,5 @@
-/* say.c - one-line messages on stderr. */
-#include "say.h"
+/* message.c - one-line messages on stderr. */
+#include "message.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,19 +8,19 @@
 static const char *program = "example";
 static int inside_line = 0;
 
-void say_program(const char *name)
+void message_program(const char *name)
 {
     if (name == NULL || name[0] == '\0') return;
     const char *slash = strrchr(name, '/');
     program = slash != NULL && slash[1] != '\0' ? slash + 1 : name;
 }
 
-const char *say_name(void)
+const char *message_name(void)
 {
     return program;
 }
 
-void say(const char *format, ...)
+void message(const char *format, ...)
 {
     va_list arguments;
     if (inside_line) fputc('\n', stderr);
@@ -32,7 +32,7 @@ void say(const char *format, ...)
     fputc('\n', stderr);
 }
 
-void say_inside_line(int inside)
+void message_inside_line(int inside)
 {
     inside_line = inside;
 }

@@ -15,12 +15,12 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include "common/classify.h"
+#include "common/evaluation.h"
 #include "common/json.h"
-#include "common/judge.h"
+#include "common/message.h"
 #include "common/mnist.h"
 #include "common/parzen.h"
 #include "common/run.h"
-#include "common/say.h"
 
 #include "gm/gm.h"
 
@@ -30,8 +30,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define JUDGED 1000 /* samples that the classifier reads */
-#define GRID 20     /* sigmas of the GMMN paper: 0.10, 0.11, ... 0.29 */
+#define CLASSIFIED 1000 /* samples that the classifier reads */
 
 static const char *const lists[] = { "gan", "gmmn", NULL };
 static const char *const kinds[] = { "all", "likelihood", "parzen", "features", NULL };
@@ -42,16 +41,16 @@ struct subject {
     const char *file;
     char name[64]; /* of its column */
     gm_model *model;
-    struct judgement found;
+    struct evaluation_result found;
     struct classify_report report;
     int64_t samples;
 };
 
 /* What is scored: samples of the model, or the first training digits that do not choose sigma. */
 static gm_status get_samples(gm_tensor **out, struct subject *u, const struct mnist *m,
-                             struct judge *judge)
+                             struct evaluation *measure)
 {
-    struct parzen *p = &judge->windows;
+    struct parzen *p = &measure->windows;
     if (u->model != NULL) return parzen_draw(out, u->model, p->samples, p);
     const int64_t room = m->valid != NULL ? m->train_rows : (m->train_rows + 1) / 2;
     if (p->samples > room) p->samples = room;
@@ -59,55 +58,57 @@ static gm_status get_samples(gm_tensor **out, struct subject *u, const struct mn
 }
 
 /* Returns GM_OK with *status 2 when the classifier does not fit the samples. */
-static gm_status examine(struct subject *u, struct judge *judge, struct classifier *reader,
+static gm_status examine(struct subject *u, struct evaluation *measure, struct classifier *reader,
                          const struct mnist *data, int *status)
 {
     gm_tensor *samples = NULL;
     gm_status s = GM_OK;
-    judge_clear(&u->found);
-    if (u->model != NULL && (s = judge_likelihood(judge, u->model, &u->found))) goto out;
+    evaluation_clear(&u->found);
+    if (u->model != NULL && (s = evaluation_likelihood(measure, u->model, &u->found))) goto out;
     if (u->model != NULL && !gm_model_supports(u->model, GM_VERB_SAMPLE)) goto out;
-    if (!judge->parzen && !judge->features && reader->net == NULL) goto out;
-    if ((s = get_samples(&samples, u, data, judge))) goto out;
-    u->samples = judge->windows.samples;
+    if (!measure->parzen && !measure->features && reader->net == NULL) goto out;
+    if ((s = get_samples(&samples, u, data, measure))) goto out;
+    u->samples = measure->windows.samples;
     const int64_t size = gm_tensor_count(samples) / u->samples;
     if (reader->net != NULL) {
-        const int64_t judged = u->samples < JUDGED ? u->samples : JUDGED;
+        const int64_t classified = u->samples < CLASSIFIED ? u->samples : CLASSIFIED;
         if (reader->row_size != size) {
-            say("the classifier reads rows of %lld values, the samples have %lld",
-                (long long)reader->row_size, (long long)size);
+            message("the classifier reads rows of %lld values, the samples have %lld",
+                    (long long)reader->row_size, (long long)size);
             *status = 2;
             goto out;
         }
-        if ((s = classify_report(reader, gm_tensor_read(samples), judged, &u->report))) goto out;
+        if ((s = classify_report(reader, gm_tensor_read(samples), classified, &u->report)))
+            goto out;
     }
-    s = judge_samples(judge, gm_tensor_read(samples), u->samples, size, &u->found);
+    s = evaluation_samples(measure, gm_tensor_read(samples), u->samples, size, &u->found);
 out:
     gm_tensor_release(samples);
     return s;
 }
 
-static void tell(struct json *j, const struct subject *u, const struct judge *judge, int64_t seed,
-                 int read)
+static void report(struct json *j, const struct subject *u, const struct evaluation *measure,
+                   int64_t seed, int read)
 {
-    judge_json(j, &u->found);
+    evaluation_json(j, &u->found);
     json_whole(j, "samples", u->samples);
-    json_whole(j, "rows", judge->test_rows);
+    json_whole(j, "rows", measure->test_rows);
     json_whole(j, "seed", seed);
-    json_text(j, "features", !judge->features ? NULL : judge->reader ? "classifier" : "pixels");
-    json_text(j, "pixels", pixels[!judge->binary]);
+    json_text(j, "features", !measure->features ? NULL : measure->reader ? "classifier" : "pixels");
+    json_text(j, "pixels", pixels[!measure->binary]);
     if (read) classify_json(j, &u->report);
 }
 
 static int check_files(const struct options *o, int real)
 {
     if (!o->operand == !real) {
-        say(real ? "either a model or --real, not both" : "name a model, or --real; see --help");
+        message(real ? "either a model or --real, not both"
+                     : "name a model, or --real; see --help");
         return 2;
     }
     for (int i = 0; i < o->operand_count; i++)
         if (access(o->operands[i], R_OK) != 0) {
-            say("cannot open '%s': %s", o->operands[i], strerror(errno));
+            message("cannot open '%s': %s", o->operands[i], strerror(errno));
             return 2;
         }
     return OPTIONS_GO_ON;
@@ -118,27 +119,26 @@ int main(int argc, char **argv)
     struct run r;
     struct mnist data = { 0 };
     struct classifier reader = { 0 };
-    struct judge judge = JUDGE_INIT;
+    struct evaluation measure = EVALUATION_INIT;
     struct subject subjects[OPTIONS_OPERANDS] = { { 0 } };
-    struct judgement columns[OPTIONS_OPERANDS];
+    struct evaluation_result columns[OPTIONS_OPERANDS];
     const char *names[OPTIONS_OPERANDS];
     struct json j;
     const char *classifier = NULL;
-    double grid[GRID];
     int list = 0, real = 0, kind = 0, pixel = 0, count = 1;
     gm_status s = GM_OK;
     const struct option own[] = {
         OPTION_FLAG("real", &real, "score training digits instead of a model's samples"),
-        OPTION_INT("samples", &judge.windows.samples, 2, 1000000, "samples of each model"),
+        OPTION_INT("samples", &measure.windows.samples, 2, 1000000, "samples of each model"),
         OPTION_CHOICE("metrics", &kind, kinds, "which numbers"),
         OPTION_CHOICE("pixels", &pixel, pixels, "test digits of likelihoods: as bits, or grey"),
-        OPTION_INT("draws", &judge.draws, 0, 1000000,
+        OPTION_INT("draws", &measure.draws, 0, 1000000,
                    "draws for each digit of estimated likelihoods; 0: the model's own number"),
-        OPTION_INT("ais", &judge.ais, 0, 1000000, "test digits to anneal, and as many simulated"),
-        OPTION_INT("temperatures", &judge.temperatures, 1, 1000000, "of annealing"),
-        OPTION_INT("chains", &judge.chains, 1, 100000, "of annealing, for each digit"),
+        OPTION_INT("ais", &measure.ais, 0, 1000000, "test digits to anneal, and as many simulated"),
+        OPTION_INT("temperatures", &measure.temperatures, 1, 1000000, "of annealing"),
+        OPTION_INT("chains", &measure.chains, 1, 100000, "of annealing, for each digit"),
         OPTION_CHOICE("sigmas", &list, lists, "candidates: 10 from 0.1 to 1, or 0.10 ... 0.29"),
-        OPTION_FLAG("symmetric", &judge.windows.symmetric,
+        OPTION_FLAG("symmetric", &measure.windows.symmetric,
                     "the model's pixels are in [-1, 1], not [0, 1]"),
         OPTION_TEXT("classifier", &classifier, "PATH",
                     "a saved classifier that reads samples, and whose last hidden layer gives the "
@@ -154,35 +154,34 @@ int main(int argc, char **argv)
     if ((status = check_files(o, real)) != OPTIONS_GO_ON) goto out;
     if (classifier && (status = classify_open(&reader, r.context, classifier)) != OPTIONS_GO_ON)
         goto out;
-    int wants = MNIST_ROWS;
+    int needs = MNIST_ROWS;
     for (int i = 0; i < o->operand_count; i++) {
         subjects[i].file = o->operands[i];
         if ((s = gm_model_load(&subjects[i].model, r.context, o->operands[i]))) goto out;
-        if (gm_model_labels(subjects[i].model)) wants |= MNIST_LABELS;
+        if (gm_model_labels(subjects[i].model)) needs |= MNIST_LABELS;
     }
-    if ((status = mnist_open(&data, r.context, o, wants)) != OPTIONS_GO_ON) goto out;
+    if ((status = mnist_open(&data, r.context, o, needs)) != OPTIONS_GO_ON) goto out;
     status = 0;
 
-    for (int i = 0; i < GRID; i++) grid[i] = 0.10 + 0.01 * i;
-    if (list == 1) judge.windows.sigmas = grid, judge.windows.sigma_count = GRID;
-    judge.windows.seed = (uint64_t)o->seed;
-    judge.windows.quiet = o->quiet;
-    judge.likelihood = kind == 0 || kind == 1;
-    judge.parzen = kind == 0 || kind == 2;
-    judge.features = kind == 0 || kind == 3;
-    judge.binary = pixel == 0;
+    if (list == 1) measure.windows.sigmas = parzen_fine, measure.windows.sigma_count = PARZEN_FINE;
+    measure.windows.seed = (uint64_t)o->seed;
+    measure.windows.quiet = o->quiet;
+    measure.likelihood = kind == 0 || kind == 1;
+    measure.parzen = kind == 0 || kind == 2;
+    measure.features = kind == 0 || kind == 3;
+    measure.binary = pixel == 0;
     if (o->operand_count > 1) count = o->operand_count;
-    if ((s = judge_open(&judge, r.context, &data, reader.net ? &reader : NULL))) goto out;
+    if ((s = evaluation_open(&measure, r.context, &data, reader.net ? &reader : NULL))) goto out;
     for (int i = 0; i < count; i++) {
         struct subject *u = &subjects[i];
         snprintf(u->name, sizeof u->name, "%d: %s", i + 1,
                  u->model ? gm_model_family(u->model) : "training digits");
-        if (u->file && !o->quiet) say("%s is '%s'", u->name, u->file);
-        if ((s = examine(u, &judge, &reader, &data, &status)) || status) goto out;
+        if (u->file && !o->quiet) message("%s is '%s'", u->name, u->file);
+        if ((s = examine(u, &measure, &reader, &data, &status)) || status) goto out;
         columns[i] = u->found;
         names[i] = u->name;
     }
-    if (!o->quiet) judge_table(names, columns, count);
+    if (!o->quiet) evaluation_table(names, columns, count);
 
     const int one = count == 1;
     json_begin(&j,
@@ -198,13 +197,13 @@ int main(int argc, char **argv)
             json_text(&j, "model", gm_model_family(subjects[i].model));
             json_text(&j, "file", subjects[i].file);
         }
-        tell(&j, &subjects[i], &judge, o->seed, reader.net != NULL && subjects[i].samples > 0);
+        report(&j, &subjects[i], &measure, o->seed, reader.net != NULL && subjects[i].samples > 0);
         if (!one) json_close(&j);
     }
     json_number(&j, "seconds", run_seconds(&r));
     if (json_end(&j)) status = 1;
 out:
-    judge_close(&judge);
+    evaluation_close(&measure);
     for (int i = 0; i < OPTIONS_OPERANDS; i++) gm_model_release(subjects[i].model);
     classify_close(&reader);
     mnist_close(&data);

@@ -17,9 +17,9 @@
 #include <gm/gm.h>
 
 #include "common/density.h"
-#include "common/fitted.h"
-#include "common/grid.h"
-#include "common/say.h"
+#include "common/density_model.h"
+#include "common/image_grid.h"
+#include "common/message.h"
 #include "common/stop.h"
 
 #define SHOWN 10 /* digits in the picture */
@@ -119,16 +119,16 @@ static gm_status draw(const struct density *d, gm_model *model, const uint8_t *k
     for (int64_t i = 0; !s && i < count; i++)
         for (int64_t k = 0; k < width; k++)
             if (!known[k]) images[(i * columns + 1) * width + k] = 0.4f;
-    const struct grid grid = { .images = images,
-                               .count = (int)cells,
-                               .channels = 1,
-                               .height = (int)d->height,
-                               .width = (int)d->across,
-                               .columns = (int)columns,
-                               .title =
-                                   exact ? "Draws from p(hidden | given)" : "Resampled completions",
-                               .column_labels = d->height > 1 ? names : NULL };
-    if (!s) grid_draw(options_out_path(&d->run->options, "completions.png", path), &grid);
+    const struct image_grid grid = { .images = images,
+                                     .count = (int)cells,
+                                     .channels = 1,
+                                     .height = (int)d->height,
+                                     .width = (int)d->across,
+                                     .columns = (int)columns,
+                                     .title = exact ? "Draws from p(hidden | given)"
+                                                    : "Resampled completions",
+                                     .column_labels = d->height > 1 ? names : NULL };
+    if (!s) image_grid_draw(options_out_path(&d->run->options, "completions.png", path), &grid);
     free(ess);
     free(all_known);
     free(rows);
@@ -202,7 +202,7 @@ int main(int argc, char **argv)
 {
     struct run r;
     struct density d = { .run = &r, .title = "Likelihood of whole rows", DENSITY_DEFAULTS };
-    struct fitted f = { FITTED_DEFAULTS };
+    struct density_model f = { DENSITY_MODEL_DEFAULTS };
     struct found found = { 1000, NAN, NAN, NAN, NAN, NAN };
     struct json j;
     int64_t completions = 6, draws = 64;
@@ -214,7 +214,7 @@ int main(int argc, char **argv)
         OPTION_INT("completions", &completions, 1, MOST, "of each row in the picture"),
         OPTION_INT("rows", &found.rows, 1, 1000000000, "test rows to measure on"),
         OPTION_INT("draws", &draws, 1, 1000000, "proposals where no exact draw can be had"),
-        FITTED_OPTIONS(&f),
+        DENSITY_MODEL_OPTIONS(&f),
         DENSITY_OPTIONS(&d),
         DENSITY_GREY_OPTION(&d),
     };
@@ -225,11 +225,11 @@ int main(int argc, char **argv)
     d.labels = !d.dataset || !strcmp(d.dataset, "mnist");
     status = density_open(&d);
     if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);
-    if ((status = fitted_open(&f, &d, &s)) != OPTIONS_GO_ON) goto out;
+    if ((status = density_model_open(&f, &d, &s)) != OPTIONS_GO_ON) goto out;
     status = 0;
     if (gm_autoregressive_kind(f.model) < 0) {
-        say("a %s is no autoregressive model, so it has no conditionals to draw from",
-            gm_model_family(f.model));
+        message("a %s is no autoregressive model, so it has no conditionals to draw from",
+                gm_model_family(f.model));
         status = 2;
         goto out;
     }
@@ -257,7 +257,7 @@ int main(int argc, char **argv)
     if (json_end(&j)) status = 1;
 out:
     free(known);
-    fitted_close(&f);
+    density_model_close(&f);
     density_close(&d);
     return run_end(&r, s, status);
 }

@@ -12,10 +12,10 @@
 
 #include "common/csv.h"
 #include "common/json.h"
+#include "common/message.h"
 #include "common/plot.h"
 #include "common/progress.h"
 #include "common/run.h"
-#include "common/say.h"
 #include "common/stop.h"
 
 #include "gm/gm.h"
@@ -27,7 +27,7 @@
 #include <string.h>
 
 #define BINS 40
-#define SHOWN 8 /* columns whose moments are told */
+#define SHOWN 8 /* columns whose moments are printed */
 
 /* A sample out of either sort of file. */
 struct sample {
@@ -58,7 +58,7 @@ static int read_idx(struct sample *s, gm_context *ctx, const char *path, int64_t
     }
     gm_dataset_release(data);
     if (status) {
-        say("%s: %s", gm_status_name(status), gm_context_error(ctx));
+        message("%s: %s", gm_status_name(status), gm_context_error(ctx));
         return 2;
     }
     s->values = gm_tensor_read(s->tensor);
@@ -72,7 +72,7 @@ static int read_sample(struct sample *s, gm_context *ctx, const char *path, int 
 {
     FILE *f = fopen(path, "rb");
     if (f == NULL) {
-        say("cannot open '%s': %s", path, strerror(errno));
+        message("cannot open '%s': %s", path, strerror(errno));
         return 2;
     }
     const int idx = is_idx(f);
@@ -97,11 +97,11 @@ static void show_moments(gm_context *ctx, const struct sample *x, const struct s
     if (x->size > SHOWN ||
         gm_moments(m, ctx, x->size, x->values, x->rows, y->values, y->rows) != GM_OK)
         return;
-    say("column       mean          variance      skewness      kurtosis, of x and of y");
+    message("column       mean          variance      skewness      kurtosis, of x and of y");
     for (int64_t c = 0; c < x->size; c++)
-        say("%-6lld %9.4g %9.4g %7.3g %7.3g %7.3f %7.3f %7.3f %7.3f", (long long)c + 1,
-            m[c].mean[0], m[c].mean[1], m[c].variance[0], m[c].variance[1], m[c].skewness[0],
-            m[c].skewness[1], m[c].kurtosis[0], m[c].kurtosis[1]);
+        message("%-6lld %9.4g %9.4g %7.3g %7.3g %7.3f %7.3f %7.3f %7.3f", (long long)c + 1,
+                m[c].mean[0], m[c].mean[1], m[c].variance[0], m[c].variance[1], m[c].skewness[0],
+                m[c].skewness[1], m[c].kurtosis[0], m[c].kurtosis[1]);
 }
 
 /* The permuted statistics as a histogram, the observed one as a line. */
@@ -184,20 +184,20 @@ int main(int argc, char **argv)
     const struct options *o = &r.options;
     status = 2;
     if (o->operand_count != 2) {
-        say("name two files, CSV or IDX; see --help");
+        message("name two files, CSV or IDX; see --help");
         goto out;
     }
     const char *x_path = o->operands[0], *y_path = o->operands[1];
     if (read_sample(&x, r.context, x_path, header, o->limit) != 0) goto out;
     if (read_sample(&y, r.context, y_path, header, o->limit) != 0) goto out;
     if (x.size != y.size) {
-        say("rows of '%s' have %lld values, those of '%s' %lld", x_path, (long long)x.size, y_path,
-            (long long)y.size);
+        message("rows of '%s' have %lld values, those of '%s' %lld", x_path, (long long)x.size,
+                y_path, (long long)y.size);
         goto out;
     }
     status = 1;
     if ((statistics = malloc((size_t)settings.permutations * sizeof *statistics)) == NULL) {
-        say("no memory for %lld permutations", (long long)settings.permutations);
+        message("no memory for %lld permutations", (long long)settings.permutations);
         goto out;
     }
     status = 0;
@@ -223,8 +223,8 @@ int main(int argc, char **argv)
     if (s) goto out;
     if (!o->quiet) {
         show_moments(r.context, &x, &y);
-        say("MMD^2 %.6g, with one distribution 0 +- %.2g; p = %.4g", found.mmd2,
-            found.standard_error, found.p_value);
+        message("MMD^2 %.6g, with one distribution 0 +- %.2g; p = %.4g", found.mmd2,
+                found.standard_error, found.p_value);
     }
     if (!linear && draw(options_out_path(o, "permutations.png", path), statistics,
                         found.permutations, found.mmd2, found.p_value) != 0)

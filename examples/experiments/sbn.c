@@ -18,8 +18,8 @@
 #include <string.h>
 
 #include "common/binary.h"
+#include "common/message.h"
 #include "common/plot.h"
-#include "common/say.h"
 #include "common/stop.h"
 
 static const char *const estimators[] = { "wake-sleep", "rws",   "nvil",       "vimco",
@@ -125,7 +125,7 @@ static gm_status compare(struct density *d, gm_sbn_options o, const double adam[
         if (!curves[i].bound) s = GM_E_NOMEM;
     }
     for (int i = 0; !s && i < ESTIMATORS; i++) {
-        if (!d->run->options.quiet) say("%s", estimators[i]);
+        if (!d->run->options.quiet) message("%s", estimators[i]);
         o.estimator = (int32_t)i;
         o.samples = draws_of(i, asked);
         s = follow(d, &o, adam, &curves[i]);
@@ -184,8 +184,8 @@ int main(int argc, char **argv)
         OPTION_REAL("rate", &rate, 1e-12, 1e3, "first learning rate of Adam"),
         OPTION_REAL("last-rate", &last, 0, 1, "what is left of the rate after the last epoch"),
         OPTION_REAL("weight-decay", &decay, 0, 1e3, "L2 penalty's gradient, for each weight"),
-        OPTION_FLAG("lateral", &lateral, "units hear the earlier ones of their layer"),
-        OPTION_FLAG("skip", &skip, "layers hear all higher ones"),
+        OPTION_FLAG("lateral", &lateral, "units see the earlier ones of their layer"),
+        OPTION_FLAG("skip", &skip, "layers see all higher ones"),
         OPTION_FLAG("compare", &all,
                     "trains with each of the first five and plots their bounds, nothing else"),
         DENSITY_OPTIONS(&d),

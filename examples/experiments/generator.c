@@ -1,4 +1,4 @@
-/* generator.c - a differentiable generator network trained by itself: no encoder, no adversary.
+/* generator.c - a differentiable generator network trained by itself: no encoder, no discriminator.
  *
  * Each training image x_i has a code z_i of its own, a free parameter, and network and codes are
  * fitted together (generative latent optimisation: Bojanowski, Joulin, Lopez-Paz and Szlam 2018):
@@ -12,13 +12,13 @@
  * A test image has no code yet: one is fitted with the network held fixed. Writes loss.png,
  * samples_first.png, samples_last.png, reconstructions.png and model.safetensors.
  */
-#include "common/grid.h"
+#include "common/image_grid.h"
 #include "common/json.h"
+#include "common/message.h"
 #include "common/mnist.h"
 #include "common/plot.h"
 #include "common/progress.h"
 #include "common/run.h"
-#include "common/say.h"
 #include "common/stop.h"
 
 #include "gm/gm.h"
@@ -167,7 +167,7 @@ static int fold_prior(struct work *w)
     gm_param *weight = gm_params_find(params, "0.weight"), *bias = gm_params_find(params, "0.bias");
     double *m = malloc((size_t)(d * (d + 2)) * sizeof *m);
     if (m == NULL) {
-        say("no memory");
+        message("no memory");
         return -1;
     }
     double *l = m + d, *row = l + d * d;
@@ -233,7 +233,7 @@ static gm_status test(struct work *w, const struct options *o, gm_dataset *data,
     both = calloc((size_t)(2 * PAIRS * PIXELS),
                   sizeof *both); /* a row of digits, then a row of fits */
     if (both == NULL) {
-        say("no memory");
+        message("no memory");
         *status = 1;
         goto out;
     }
@@ -242,9 +242,9 @@ static gm_status test(struct work *w, const struct options *o, gm_dataset *data,
         memcpy(to, gm_tensor_read(x) + i * PIXELS, PIXELS * sizeof *to);
         memcpy(to + 10 * PIXELS, gm_tensor_read(y) + i * PIXELS, PIXELS * sizeof *to);
     }
-    if (grid_write(options_out_path(o, "reconstructions.png", path), both,
-                   (int)((pairs + 9) / 10 * 20), 1, 28, 28, 10,
-                   "test digits, and below each row the nearest that the generator makes"))
+    if (image_grid_write(options_out_path(o, "reconstructions.png", path), both,
+                         (int)((pairs + 9) / 10 * 20), 1, 28, 28, 10,
+                         "test digits, and below each row the nearest that the generator makes"))
         *status = 1;
 out:
     free(both);
@@ -265,8 +265,8 @@ static gm_status draw(const struct work *w, const struct options *o, const char 
     gm_model *model = gm_generator_model(w->generator);
     gm_model_seed(model, (uint64_t)o->seed);
     const gm_status s = gm_model_sample(&images, model, 100);
-    if (!s && grid_write(options_out_path(o, file, path), gm_tensor_read(images), 100, 1, 28, 28,
-                         10, title))
+    if (!s && image_grid_write(options_out_path(o, file, path), gm_tensor_read(images), 100, 1, 28,
+                               28, 10, title))
         *status = 1;
     gm_tensor_release(images);
     return s;
@@ -321,7 +321,7 @@ int main(int argc, char **argv)
     w.index = malloc((size_t)w.batch * sizeof *w.index);
     losses = malloc((size_t)o->epochs * sizeof *losses);
     if (w.order == NULL || w.rows == NULL || w.index == NULL || losses == NULL) {
-        say("no memory");
+        message("no memory");
         status = 1;
         goto out;
     }

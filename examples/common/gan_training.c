@@ -1,22 +1,22 @@
-#include "adversary.h"
+#include "gan_training.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "grid.h"
+#include "image_grid.h"
+#include "message.h"
 #include "parzen.h"
 #include "plot.h"
-#include "say.h"
 #include "stop.h"
 
-#define SHOWN 100   /* samples in a grid */
-#define JUDGED 1000 /* samples that the classifier reads */
-#define POINTS 20   /* of the curves, for each epoch */
+#define SHOWN 100       /* samples in a grid */
+#define CLASSIFIED 1000 /* samples that the classifier reads */
+#define POINTS 20       /* of the curves, for each epoch */
 
-static const char *const metric_names[ADVERSARY_CURVES] = { "loss", "discriminator_loss", "d_data",
-                                                            "d_samples", "diversity" };
+static const char *const metric_names[GAN_TRAINING_CURVES] = { "loss", "discriminator_loss",
+                                                               "d_data", "d_samples", "diversity" };
 
 static double metric(const gm_metric *metrics, int32_t count, const char *name)
 {
@@ -25,7 +25,7 @@ static double metric(const gm_metric *metrics, int32_t count, const char *name)
     return NAN;
 }
 
-gm_status adversary_adam(gm_optimizer **out, gm_context *ctx, double rate, double beta2)
+gm_status gan_training_adam(gm_optimizer **out, gm_context *ctx, double rate, double beta2)
 {
     gm_adam_options o = GM_ADAM_OPTIONS_INIT;
     o.rate = rate;
@@ -34,25 +34,26 @@ gm_status adversary_adam(gm_optimizer **out, gm_context *ctx, double rate, doubl
     return gm_adam_create(out, ctx, &o);
 }
 
-int adversary_open(struct adversary *a)
+int gan_training_open(struct gan_training *a)
 {
-    return a->classifier ? classify_open(&a->judge, a->run->context, a->classifier) : OPTIONS_GO_ON;
+    return a->classifier ? classify_open(&a->reader, a->run->context, a->classifier)
+                         : OPTIONS_GO_ON;
 }
 
-gm_status adversary_rows(gm_dataset **out, const struct mnist *m)
+gm_status gan_training_rows(gm_dataset **out, const struct mnist *m)
 {
     int64_t rows = gm_dataset_rows(m->train);
     return gm_dataset_range(out, m->train, 0, m->valid ? rows : rows - rows / 6);
 }
 
 /* A point is the mean since the point before. */
-static void add_point(struct adversary *a, const gm_progress *p)
+static void add_point(struct gan_training *a, const gm_progress *p)
 {
     double place = (double)p->epoch + (double)p->row / (double)p->rows;
     if (p->row < a->seen) a->seen = 0, memset(a->sums, 0, sizeof a->sums); /* a new epoch */
     if (place < (double)(a->count + 1) / POINTS || a->count >= a->room) return;
     a->x[a->count] = place;
-    for (int i = 0; i < ADVERSARY_CURVES; i++) {
+    for (int i = 0; i < GAN_TRAINING_CURVES; i++) {
         double sum = metric(p->metrics, p->metric_count, metric_names[i]) * (double)p->row;
         a->y[i][a->count] = (sum - a->sums[i]) / (double)(p->row - a->seen);
         a->sums[i] = sum;
@@ -63,7 +64,7 @@ static void add_point(struct adversary *a, const gm_progress *p)
 
 static int32_t on_progress(void *user, const gm_progress *p)
 {
-    struct adversary *a = user;
+    struct gan_training *a = user;
     double loss = metric(p->metrics, p->metric_count, "loss");
     if (p->epoch_end) {
         progress_epoch(&a->progress, p->epoch + 1, loss, NAN);
@@ -77,25 +78,25 @@ static int32_t on_progress(void *user, const gm_progress *p)
 }
 
 /* Samples in [0, 1], always of the same noise. */
-static gm_status sample(struct adversary *a, int64_t count, gm_tensor **out)
+static gm_status sample(struct gan_training *a, int64_t count, gm_tensor **out)
 {
     const struct parzen p = { .seed = (uint64_t)a->run->options.seed, .symmetric = a->symmetric };
     return parzen_draw(out, gm_gan_model(a->gan), count, &p);
 }
 
-static gm_status draw(struct adversary *a, const char *file, const char *title)
+static gm_status draw(struct gan_training *a, const char *file, const char *title)
 {
     char path[OPTIONS_PATH_SIZE];
     gm_tensor *images = NULL;
     gm_status s = sample(a, SHOWN, &images);
     if (!s)
-        grid_write(options_out_path(&a->run->options, file, path), gm_tensor_read(images), SHOWN, 1,
-                   28, 28, 10, title);
+        image_grid_write(options_out_path(&a->run->options, file, path), gm_tensor_read(images),
+                         SHOWN, 1, 28, 28, 10, title);
     gm_tensor_release(images);
     return s;
 }
 
-static void draw_curves(const struct adversary *a)
+static void draw_curves(const struct gan_training *a)
 {
     char path[OPTIONS_PATH_SIZE];
     const struct plot_series series[] = {
@@ -120,19 +121,19 @@ static void draw_curves(const struct adversary *a)
     plot_write(options_out_path(&a->run->options, "loss.png", path), &plot);
 }
 
-static int begin_curves(struct adversary *a, int64_t epochs)
+static int begin_curves(struct gan_training *a, int64_t epochs)
 {
     int ok = 1;
     a->room = (int)epochs * POINTS;
     a->x = calloc((size_t)a->room, sizeof(double));
-    for (int i = 0; i < ADVERSARY_CURVES; i++) {
+    for (int i = 0; i < GAN_TRAINING_CURVES; i++) {
         a->y[i] = calloc((size_t)a->room, sizeof(double));
         ok = ok && a->y[i];
     }
     return ok && a->x;
 }
 
-gm_status adversary_train(struct adversary *a, gm_gan *gan, gm_dataset *rows, int *status)
+gm_status gan_training_fit(struct gan_training *a, gm_gan *gan, gm_dataset *rows, int *status)
 {
     const struct options *o = &a->run->options;
     char path[OPTIONS_PATH_SIZE];
@@ -164,7 +165,7 @@ gm_status adversary_train(struct adversary *a, gm_gan *gan, gm_dataset *rows, in
     return GM_OK;
 }
 
-static gm_status measure(struct adversary *a, struct json *json, const struct mnist *m)
+static gm_status measure(struct gan_training *a, struct json *json, const struct mnist *m)
 {
     struct parzen p = PARZEN_INIT;
     struct classify_report report;
@@ -173,9 +174,9 @@ static gm_status measure(struct adversary *a, struct json *json, const struct mn
     gm_status s = GM_OK;
     p.quiet = a->run->options.quiet;
     p.symmetric = a->symmetric;
-    if (a->fine) p.sigmas = parzen_grid, p.sigma_count = PARZEN_GRID;
+    if (a->fine) p.sigmas = parzen_fine, p.sigma_count = PARZEN_FINE;
     if (a->parzen_samples) {
-        if (!p.quiet) say("Parzen windows on %lld samples", (long long)a->parzen_samples);
+        if (!p.quiet) message("Parzen windows on %lld samples", (long long)a->parzen_samples);
         if ((s = sample(a, a->parzen_samples, &samples))) goto out;
         if ((s = parzen_rows(&result, a->run->context, gm_tensor_read(samples), a->parzen_samples,
                              gm_dataset_row_size(m->test), m, &p)))
@@ -188,8 +189,9 @@ static gm_status measure(struct adversary *a, struct json *json, const struct mn
         samples = NULL;
     }
     if (a->classifier) {
-        if ((s = sample(a, JUDGED, &samples))) goto out;
-        if ((s = classify_report(&a->judge, gm_tensor_read(samples), JUDGED, &report))) goto out;
+        if ((s = sample(a, CLASSIFIED, &samples))) goto out;
+        if ((s = classify_report(&a->reader, gm_tensor_read(samples), CLASSIFIED, &report)))
+            goto out;
         classify_json(json, &report);
     }
 out:
@@ -197,8 +199,8 @@ out:
     return s;
 }
 
-gm_status adversary_report(struct adversary *a, struct json *json, const char *model,
-                           const struct mnist *m)
+gm_status gan_training_report(struct gan_training *a, struct json *json, const char *model,
+                              const struct mnist *m)
 {
     json_begin(json, model, m->name);
     json_whole(json, "epochs", gm_model_epochs(gm_gan_model(a->gan)));
@@ -209,10 +211,10 @@ gm_status adversary_report(struct adversary *a, struct json *json, const char *m
     return s == GM_E_CANCELLED ? GM_OK : s;
 }
 
-void adversary_close(struct adversary *a)
+void gan_training_close(struct gan_training *a)
 {
     progress_end(&a->progress);
     free(a->x);
-    for (int i = 0; i < ADVERSARY_CURVES; i++) free(a->y[i]);
-    classify_close(&a->judge);
+    for (int i = 0; i < GAN_TRAINING_CURVES; i++) free(a->y[i]);
+    classify_close(&a->reader);
 }

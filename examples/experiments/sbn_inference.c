@@ -17,8 +17,8 @@
 #include <string.h>
 
 #include "common/density.h"
+#include "common/message.h"
 #include "common/plot.h"
-#include "common/say.h"
 
 #define SIDE 4
 #define PIXELS (SIDE * SIDE)
@@ -207,9 +207,9 @@ static int report(struct density *d, const struct posterior *p, gm_model *model,
         if (k > 1) json_number(&json, "below_log_prob", below(p, k == 2 ? p->bound : p->elbo));
         json_close(&json);
         if (!d->run->options.quiet)
-            say("%s: marginals are off by %.4f in the mean, %.4f at most (pictures shown: %.4f, "
-                "%.4f)",
-                ways[k], mean, most, mean_shown, most_shown);
+            message("%s: marginals are off by %.4f in the mean, %.4f at most (pictures shown: "
+                    "%.4f, %.4f)",
+                    ways[k], mean, most, mean_shown, most_shown);
     }
     json_number(&json, "samples_per_second", d->speed);
     json_number(&json, "seconds", run_seconds(d->run));

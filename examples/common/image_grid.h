@@ -1,13 +1,13 @@
-/* grid.h - many small images in one PNG.
+/* image_grid.h - many small images in one PNG.
  *
  * Images are floats in [0, 1], laid out [count, channels, height, width], channels 1 (grey) or 3
  * (red, green, blue). Values outside are clamped; NaN is drawn magenta, so that it cannot be taken
  * for a dark or a light pixel.
  */
-#ifndef EXAMPLES_GRID_H
-#define EXAMPLES_GRID_H
+#ifndef EXAMPLES_IMAGE_GRID_H
+#define EXAMPLES_IMAGE_GRID_H
 
-struct grid {
+struct image_grid {
     const float *images;
     int count, channels, height, width;
     int columns;       /* 0: about as many as rows */
@@ -19,10 +19,10 @@ struct grid {
 };
 
 /* Draws the grid and writes it all or nothing. 0, or -1 (reported on stderr). */
-int grid_draw(const char *path, const struct grid *grid);
+int image_grid_draw(const char *path, const struct image_grid *grid);
 
 /* The same with zoom and gaps chosen and no labels. */
-int grid_write(const char *path, const float *images, int count, int channels, int height,
-               int width, int columns, const char *title);
+int image_grid_write(const char *path, const float *images, int count, int channels, int height,
+                     int width, int columns, const char *title);
 
 #endif

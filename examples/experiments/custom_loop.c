@@ -11,13 +11,13 @@
  * and the mean of the loss over a mini-batch goes down by Adam. Writes loss.png, samples_first.png,
  * samples_last.png, and model.safetensors: the decoder, as a generator that `sample` draws from.
  */
-#include "common/grid.h"
+#include "common/image_grid.h"
 #include "common/json.h"
+#include "common/message.h"
 #include "common/mnist.h"
 #include "common/plot.h"
 #include "common/progress.h"
 #include "common/run.h"
-#include "common/say.h"
 #include "common/stop.h"
 
 #include "gm/gm.h"
@@ -164,8 +164,8 @@ static gm_status draw(const struct run *r, gm_model *model, const char *file, co
     gm_model_seed(model,
                   (uint64_t)r->options.seed); /* the same z for the first and the last picture */
     const gm_status s = gm_model_sample(&images, model, 100);
-    if (!s && grid_write(options_out_path(&r->options, file, path), gm_tensor_read(images), 100, 1,
-                         28, 28, 10, title))
+    if (!s && image_grid_write(options_out_path(&r->options, file, path), gm_tensor_read(images),
+                               100, 1, 28, 28, 10, title))
         *status = 1;
     gm_tensor_release(images);
     return s;
@@ -224,7 +224,7 @@ int main(int argc, char **argv)
     l.rows = malloc((size_t)(l.batch * PIXELS) * sizeof *l.rows);
     losses = malloc((size_t)o->epochs * sizeof *losses);
     if (l.order == NULL || l.rows == NULL || losses == NULL) {
-        say("no memory");
+        message("no memory");
         status = 1;
         goto out;
     }

@@ -5,10 +5,10 @@
  * The file holds the architecture, so nothing need be known about the model. Writes
  * samples_last.png.
  */
-#include "common/grid.h"
+#include "common/image_grid.h"
 #include "common/json.h"
+#include "common/message.h"
 #include "common/run.h"
-#include "common/say.h"
 
 #include "gm/gm.h"
 
@@ -48,7 +48,7 @@ int main(int argc, char **argv)
     if (status != OPTIONS_GO_ON) return status;
     const struct options *o = &r.options;
     if (o->operand == NULL) {
-        say("which model? name a .safetensors file; see --help");
+        message("which model? name a .safetensors file; see --help");
         status = 2;
         goto out;
     }
@@ -58,12 +58,13 @@ int main(int argc, char **argv)
     if ((s = gm_model_load(&model, r.context, o->operand))) goto out;
     const int64_t size = gm_model_row_size(model);
     if (!gm_model_supports(model, GM_VERB_SAMPLE)) {
-        say("a model of the family '%s' cannot be sampled", gm_model_family(model));
+        message("a model of the family '%s' cannot be sampled", gm_model_family(model));
         status = 1;
         goto out;
     }
     if (size > 1 << 24 || size * count > 1 << 28) {
-        say("%" PRId64 " samples of %" PRId64 " values are too many for one picture", count, size);
+        message("%" PRId64 " samples of %" PRId64 " values are too many for one picture", count,
+                size);
         status = 1;
         goto out;
     }
@@ -75,7 +76,8 @@ int main(int argc, char **argv)
     snprintf(title, sizeof title, "%" PRId64 " samples, family %s, seed %" PRId64, count,
              gm_model_family(model), o->seed);
     options_out_path(o, "samples_last.png", path);
-    if (grid_write(path, gm_tensor_read(images), (int)count, channels, height, width, 0, title))
+    if (image_grid_write(path, gm_tensor_read(images), (int)count, channels, height, width, 0,
+                         title))
         status = 1;
 
     json_begin(&j, gm_model_family(model), NULL);

@@ -1,32 +1,32 @@
-/* fitted.c - a model with a likelihood, from a file or fitted now. */
-#include "fitted.h"
+/* density_model.c - a model with a likelihood, from a file or fitted now. */
+#include "density_model.h"
 
-#include "say.h"
+#include "message.h"
 
-static int load(struct fitted *f, const struct density *d, gm_status *s)
+static int load(struct density_model *f, const struct density *d, gm_status *s)
 {
     const int status = run_find_file(f->path, "--model");
     if (status != OPTIONS_GO_ON) return status;
     if ((*s = gm_model_load(&f->model, d->run->context, f->path))) return 1;
     const char *family = gm_model_family(f->model);
     if (gm_model_row_size(f->model) != d->width) {
-        say("--model is a %s of rows of %lld values, those of %s have %lld", family,
-            (long long)gm_model_row_size(f->model), d->name, (long long)d->width);
+        message("--model is a %s of rows of %lld values, those of %s have %lld", family,
+                (long long)gm_model_row_size(f->model), d->name, (long long)d->width);
         return 2;
     }
     if (!gm_model_supports(f->model, GM_VERB_LOG_PROB)) {
-        say("--model is a %s, which has no likelihood", family);
+        message("--model is a %s, which has no likelihood", family);
         return 2;
     }
     if (gm_model_labels(f->model)) {
-        say("--model takes labels; expected one without");
+        message("--model takes labels; a model without labels is expected");
         return 2;
     }
     return OPTIONS_GO_ON;
 }
 
 /* A NADE in the rows' own order, from top to bottom. */
-static gm_status make(struct fitted *f, struct density *d)
+static gm_status make(struct density_model *f, struct density *d)
 {
     gm_context *ctx = d->run->context;
     gm_nade *nade = NULL;
@@ -42,13 +42,13 @@ static gm_status make(struct fitted *f, struct density *d)
     return s;
 }
 
-int fitted_open(struct fitted *f, struct density *d, gm_status *s)
+int density_model_open(struct density_model *f, struct density *d, gm_status *s)
 {
     int status = 0;
     if (f->path) return load(f, d, s);
     if (d->classes != 2) {
-        say("%s has rows of %s, expected but bits; --model takes another model", d->name,
-            d->classes ? "bytes" : "real values");
+        message("%s has rows of %s, but bits are expected; --model takes another model", d->name,
+                d->classes ? "bytes" : "real values");
         return 2;
     }
     if ((*s = make(f, d))) return 1;
@@ -56,7 +56,7 @@ int fitted_open(struct fitted *f, struct density *d, gm_status *s)
     return status ? status : OPTIONS_GO_ON;
 }
 
-void fitted_close(struct fitted *f)
+void density_model_close(struct density_model *f)
 {
     gm_model_release(f->model);
     f->model = NULL;

@@ -16,7 +16,7 @@
 #include <string.h>
 
 #include "common/density.h"
-#include "common/say.h"
+#include "common/message.h"
 
 struct settings {
     gm_pixelcnn_options net;
@@ -77,9 +77,9 @@ static int take_weights(gm_pixelcnn *net, const struct settings *set, const stru
     gm_params *to = gm_model_params(gm_pixelcnn_model(net));
     const int64_t count = gm_params_elements(to);
     if (!gm_pixelcnn_from_model(saved) || !same_parameters(from, to)) {
-        say("--start is a %s of %lld weights, but the options ask for a pixelcnn of other shapes, "
-            "with %lld",
-            gm_model_family(saved), (long long)gm_params_elements(from), (long long)count);
+        message("--start is a %s of %lld weights, but the options ask for a pixelcnn of other "
+                "shapes, with %lld",
+                gm_model_family(saved), (long long)gm_params_elements(from), (long long)count);
         status = 2;
         goto out;
     }

@@ -19,7 +19,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "common/adversary.h"
+#include "common/gan_training.h"
 #include "common/json.h"
 #include "common/mnist.h"
 #include "common/run.h"
@@ -163,8 +163,8 @@ static gm_status make_gan(gm_gan **out, gm_context *ctx, const struct settings *
         if ((s = make_sgd(&d, ctx, rate / 2))) goto out;
     } else {
         double rate = set->rate > 0 ? set->rate : 2e-4;
-        if ((s = adversary_adam(&g, ctx, rate, 0.999))) goto out;
-        if ((s = adversary_adam(&d, ctx, rate, 0.999))) goto out;
+        if ((s = gan_training_adam(&g, ctx, rate, 0.999))) goto out;
+        if ((s = gan_training_adam(&d, ctx, rate, 0.999))) goto out;
     }
     o.loss = set->loss;
     o.discriminator_steps = set->d_steps;
@@ -187,7 +187,7 @@ int main(int argc, char **argv)
 {
     struct run r;
     struct mnist m = { 0 };
-    struct adversary a = { .run = &r, .title = "Generative adversarial network" };
+    struct gan_training a = { .run = &r, .title = "Generative adversarial network" };
     struct settings set = {
         .loss = GM_GAN_NON_SATURATING, .d_steps = 1, .dropout = 0.3, .average = -1, .noise = -1
     };
@@ -210,7 +210,7 @@ int main(int argc, char **argv)
                     "deviation of the noise on what D sees; -1: the preset's"),
         OPTION_REAL("smoothing", &set.smoothing, 0, 0.9, "D's target for data is 1 less this"),
         OPTION_INT("d-steps", &set.d_steps, 1, 100, "updates of D for each of G"),
-        ADVERSARY_OPTIONS(&a),
+        GAN_TRAINING_OPTIONS(&a),
     };
 
     options_init(&r.options, "gan",
@@ -226,13 +226,13 @@ int main(int argc, char **argv)
     if (!r.options.batch) r.options.batch = set.preset ? 100 : 128;
     status = run_open(&r);
     if (status != OPTIONS_GO_ON) return status;
-    status = adversary_open(&a);
+    status = gan_training_open(&a);
     if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);
     status =
         mnist_open(&m, r.context, &r.options, MNIST_ROWS | (set.conditional ? MNIST_LABELS : 0));
     if (status != OPTIONS_GO_ON) goto out;
     status = 0;
-    if ((s = adversary_rows(&rows, &m))) goto out;
+    if ((s = gan_training_rows(&rows, &m))) goto out;
     if ((s = make_gan(&gan, r.context, &set, rows))) goto out;
     if (set.preset) {
         a.on_epoch = raise_momentum;
@@ -242,13 +242,13 @@ int main(int argc, char **argv)
         a.data_label = "D(x), no sigmoid";
         a.samples_label = "D(G(z)), no sigmoid";
     }
-    if ((s = adversary_train(&a, gan, rows, &status))) goto out;
-    if ((s = adversary_report(&a, &json, "gan", &m))) goto out;
+    if ((s = gan_training_fit(&a, gan, rows, &status))) goto out;
+    if ((s = gan_training_report(&a, &json, "gan", &m))) goto out;
     json_text(&json, "preset", preset_names[set.preset]);
     json_text(&json, "loss", loss_names[set.loss]);
     if (json_end(&json)) status = 1;
 out:
-    adversary_close(&a);
+    gan_training_close(&a);
     gm_gan_release(gan);
     gm_dataset_release(rows);
     mnist_close(&m);

@@ -16,7 +16,7 @@
 #include <gm/gm.h>
 
 #include "common/density.h"
-#include "common/say.h"
+#include "common/message.h"
 
 #define GROUP 500
 
@@ -138,8 +138,8 @@ int main(int argc, char **argv)
                            argc, argv, own, (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;
     if (set.masks && set.orders > set.masks) {
-        say("--orders is %lld, but there are %lld --masks", (long long)set.orders,
-            (long long)set.masks);
+        message("--orders is %lld, but there are %lld --masks", (long long)set.orders,
+                (long long)set.masks);
         return run_end(&r, GM_OK, 2);
     }
     status = density_open(&d);

@@ -1,17 +1,17 @@
-/* adversary.h - what the GAN programs share: the curves of both players, pictures, and the measures
- * of samples.
+/* gan_training.h - what the GAN programs share: the curves of both players, pictures, and the
+ * measures of samples.
  *
- *     struct adversary a = { .run = &r, .title = "..." };
- *     status = adversary_open(&a);
+ *     struct gan_training a = { .run = &r, .title = "..." };
+ *     status = gan_training_open(&a);
  *     ... gm_gan_create ...
- *     if ((s = adversary_train(&a, gan, rows, &status))) goto out;
- *     if ((s = adversary_report(&a, &json, "gan", &m))) goto out;
+ *     if ((s = gan_training_fit(&a, gan, rows, &status))) goto out;
+ *     if ((s = gan_training_report(&a, &json, "gan", &m))) goto out;
  *     if (json_end(&json)) status = 1;
  * out:
- *     adversary_close(&a);
+ *     gan_training_close(&a);
  */
-#ifndef EXAMPLES_ADVERSARY_H
-#define EXAMPLES_ADVERSARY_H
+#ifndef EXAMPLES_GAN_TRAINING_H
+#define EXAMPLES_GAN_TRAINING_H
 
 #include <gm/gm.h>
 
@@ -21,9 +21,9 @@
 #include "progress.h"
 #include "run.h"
 
-#define ADVERSARY_CURVES 5 /* both losses, D(x), D(G(z)), diversity */
+#define GAN_TRAINING_CURVES 5 /* both losses, D(x), D(G(z)), diversity */
 
-struct adversary {
+struct gan_training {
     struct run *run;
     const char *title; /* of the plot */
     int symmetric;     /* pixels are in [-1, 1], as tanh gives them, not in [0, 1] */
@@ -37,43 +37,43 @@ struct adversary {
     const char *classifier; /* file of a classifier that reads 1000 samples; NULL: none */
 
     gm_gan *gan; /* borrowed */
-    struct classifier judge;
+    struct classifier reader;
     struct progress progress;
-    double *x, *y[ADVERSARY_CURVES];
+    double *x, *y[GAN_TRAINING_CURVES];
     int count, room;
     int64_t seen;
-    double sums[ADVERSARY_CURVES];
+    double sums[GAN_TRAINING_CURVES];
     int stopped;
     double rate;
     double penalty_norm; /* mean |grad D| over the last epoch, if there was a penalty; else NaN */
 };
 
 /* Options of all GAN programs, for their tables. */
-#define ADVERSARY_OPTIONS(a)                                                                       \
+#define GAN_TRAINING_OPTIONS(a)                                                                    \
     OPTION_INT("parzen-samples", &(a)->parzen_samples, 0, 1000000,                                 \
                "samples of the Parzen estimate; 0: none"),                                         \
         OPTION_TEXT("classifier", &(a)->classifier, "FILE",                                        \
                     "a classifier's model.safetensors, to read 1000 samples with")
 
 /* Adam with beta1 0.5, the custom for GANs since Radford, Metz and Chintala 2016. */
-gm_status adversary_adam(gm_optimizer **out, gm_context *ctx, double rate, double beta2);
+gm_status gan_training_adam(gm_optimizer **out, gm_context *ctx, double rate, double beta2);
 
 /* Opens the classifier, if one is named: OPTIONS_GO_ON, or the status to exit with. */
-int adversary_open(struct adversary *a);
+int gan_training_open(struct gan_training *a);
 
 /* The training rows without those that validate, if m has no others: of MNIST the first 50 000. */
-gm_status adversary_rows(gm_dataset **out, const struct mnist *m);
+gm_status gan_training_rows(gm_dataset **out, const struct mnist *m);
 
 /* Draws the first grid, fits on rows, saves the model, draws the last grid and the curves. GM_OK
  * also after Ctrl-C (a->stopped) and when a player's loss was not finite (reported; *status is 1).
  */
-gm_status adversary_train(struct adversary *a, gm_gan *gan, gm_dataset *rows, int *status);
+gm_status gan_training_fit(struct gan_training *a, gm_gan *gan, gm_dataset *rows, int *status);
 
 /* Measures, and starts the line of JSON with what all of them have; the program adds its own and
  * ends it. */
-gm_status adversary_report(struct adversary *a, struct json *json, const char *model,
-                           const struct mnist *m);
+gm_status gan_training_report(struct gan_training *a, struct json *json, const char *model,
+                              const struct mnist *m);
 
-void adversary_close(struct adversary *a);
+void gan_training_close(struct gan_training *a);
 
 #endif

@@ -1,8 +1,8 @@
-/* grid.c - many small images in one PNG. */
-#include "grid.h"
+/* image_grid.c - many small images in one PNG. */
+#include "image_grid.h"
 
+#include "message.h"
 #include "png.h"
-#include "say.h"
 
 #include <math.h>
 #include <stdint.h>
@@ -43,8 +43,8 @@ static uint32_t pixel(const float *image, int channels, int64_t plane, int64_t a
     return level(r) << 16 | level(g) << 8 | level(b);
 }
 
-static void draw_image(unsigned char *pixels, int stride, const struct grid *g, int index, int zoom,
-                       int left, int top)
+static void draw_image(unsigned char *pixels, int stride, const struct image_grid *g, int index,
+                       int zoom, int left, int top)
 {
     const int64_t plane = (int64_t)g->height * g->width;
     const float *image = g->images + index * plane * g->channels;
@@ -56,12 +56,12 @@ static void draw_image(unsigned char *pixels, int stride, const struct grid *g, 
     }
 }
 
-int grid_draw(const char *path, const struct grid *g)
+int image_grid_draw(const char *path, const struct image_grid *g)
 {
     if (g->images == NULL || g->count < 1 || g->height < 1 || g->width < 1 ||
         (g->channels != 1 && g->channels != 3)) {
-        say("cannot draw '%s': %d images of %d x %d x %d (1 or 3 channels are possible)", path,
-            g->count, g->channels, g->height, g->width);
+        message("cannot draw '%s': %d images of %d x %d x %d (1 or 3 channels are possible)", path,
+                g->count, g->channels, g->height, g->width);
         return -1;
     }
     int columns = g->columns > 0 ? g->columns : (int)ceil(sqrt((double)g->count));
@@ -94,7 +94,8 @@ int grid_draw(const char *path, const struct grid *g)
     const double total_width = ceil(fmax(left + body_width, MARGIN + fmin(title, 1200)) + MARGIN);
     const double total_height = top + body_height + MARGIN;
     if (total_width > LARGEST || total_height > LARGEST) {
-        say("cannot draw '%s': the picture would be %.0f x %.0f pixels, at most %d are possible",
+        message(
+            "cannot draw '%s': the picture would be %.0f x %.0f pixels, at most %d are possible",
             path, total_width, total_height, LARGEST);
         return -1;
     }
@@ -136,10 +137,10 @@ int grid_draw(const char *path, const struct grid *g)
     return status;
 }
 
-int grid_write(const char *path, const float *images, int count, int channels, int height,
-               int width, int columns, const char *title)
+int image_grid_write(const char *path, const float *images, int count, int channels, int height,
+                     int width, int columns, const char *title)
 {
-    struct grid g;
+    struct image_grid g;
     memset(&g, 0, sizeof g);
     g.images = images;
     g.count = count;
@@ -148,5 +149,5 @@ int grid_write(const char *path, const float *images, int count, int channels, i
     g.width = width;
     g.columns = columns;
     g.title = title;
-    return grid_draw(path, &g);
+    return image_grid_draw(path, &g);
 }

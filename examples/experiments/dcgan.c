@@ -14,7 +14,7 @@
  */
 #include <gm/gm.h>
 
-#include "common/adversary.h"
+#include "common/gan_training.h"
 #include "common/json.h"
 #include "common/mnist.h"
 #include "common/run.h"
@@ -39,7 +39,7 @@ static gm_status make_adam(gm_optimizer **out, gm_context *ctx, const struct set
     fall.kind = GM_SCHEDULE_COSINE;
     fall.period = steps > 0 ? steps : 1;
     fall.floor = set->last_rate;
-    gm_status s = adversary_adam(out, ctx, set->rate, 0.999);
+    gm_status s = gan_training_adam(out, ctx, set->rate, 0.999);
     return s || set->last_rate >= 1 ? s : gm_optimizer_set_schedule(*out, &fall);
 }
 
@@ -80,7 +80,7 @@ int main(int argc, char **argv)
 {
     struct run r;
     struct mnist m = { 0 };
-    struct adversary a = {
+    struct gan_training a = {
         .run = &r, .title = "Deep convolutional GAN", .symmetric = 1, .parzen_samples = 10000
     };
     struct settings set = { .loss = GM_GAN_NON_SATURATING,
@@ -111,7 +111,7 @@ int main(int argc, char **argv)
                     "decay of the averaged generator that samples; 0: none"),
         OPTION_REAL("smoothing", &set.smoothing, 0, 0.9, "D's target for data is 1 less this"),
         OPTION_REAL("noise", &set.noise, 0, 10, "deviation of the noise on what D sees"),
-        ADVERSARY_OPTIONS(&a),
+        GAN_TRAINING_OPTIONS(&a),
     };
 
     options_init(&r.options, "dcgan", "Trains a deep convolutional GAN on handwritten digits.");
@@ -119,7 +119,7 @@ int main(int argc, char **argv)
     r.options.batch = 64;
     status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;
-    status = adversary_open(&a);
+    status = gan_training_open(&a);
     if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);
     status =
         mnist_open(&m, r.context, &r.options, MNIST_IMAGES | (set.conditional ? MNIST_LABELS : 0));
@@ -133,13 +133,13 @@ int main(int argc, char **argv)
         a.data_label = "D(x), no sigmoid";
         a.samples_label = "D(G(z)), no sigmoid";
     }
-    if ((s = adversary_train(&a, gan, rows, &status))) goto out;
-    if ((s = adversary_report(&a, &json, "dcgan", &m))) goto out;
+    if ((s = gan_training_fit(&a, gan, rows, &status))) goto out;
+    if ((s = gan_training_report(&a, &json, "dcgan", &m))) goto out;
     json_text(&json, "loss", loss_names[set.loss]);
     json_text(&json, "norm", norm_names[set.norm]);
     if (json_end(&json)) status = 1;
 out:
-    adversary_close(&a);
+    gan_training_close(&a);
     gm_gan_release(gan);
     gm_dataset_release(rows);
     mnist_close(&m);

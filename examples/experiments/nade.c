@@ -15,7 +15,7 @@
 #include <gm/gm.h>
 
 #include "common/density.h"
-#include "common/say.h"
+#include "common/message.h"
 
 static const char *const activations[] = { "sigmoid", "tanh", "relu", NULL };
 static const int32_t activation_of[] = { GM_ACTIVATION_SIGMOID, GM_ACTIVATION_TANH,
@@ -90,11 +90,11 @@ int main(int argc, char **argv)
                            argc, argv, own, (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;
     if (set.layers > 1 && !set.agnostic) {
-        say("--layers 2 wants --order-agnostic");
+        message("--layers 2 needs --order-agnostic");
         return run_end(&r, GM_OK, 2);
     }
     if (set.tied && (set.agnostic || d.grey)) {
-        say("--tied is for bits in one order");
+        message("--tied is for bits in one order");
         return run_end(&r, GM_OK, 2);
     }
     status = density_open(&d);

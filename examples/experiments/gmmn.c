@@ -21,14 +21,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/grid.h"
+#include "common/image_grid.h"
 #include "common/json.h"
+#include "common/message.h"
 #include "common/mnist.h"
 #include "common/parzen.h"
 #include "common/plot.h"
 #include "common/progress.h"
 #include "common/run.h"
-#include "common/say.h"
 #include "common/stop.h"
 
 #define PIXELS 784
@@ -37,7 +37,6 @@
 #define HIDDEN 1024 /* of the autoencoder */
 #define HELD_OUT 5000
 #define SHOWN 100
-#define SIGMAS 20
 
 /* What the program chooses where nothing is asked for. */
 #define PIXEL_STEPS 40000
@@ -167,8 +166,8 @@ static gm_status draw_reconstructions(const struct gmmn *g, gm_autoencoder *a,
     if ((s = gm_autoencoder_decode(a, codes, back))) goto out;
     memcpy(both, gm_tensor_read(rows), COLUMNS * PIXELS * sizeof *both);
     memcpy(both + COLUMNS * PIXELS, gm_tensor_read(back), COLUMNS * PIXELS * sizeof *both);
-    grid_write(options_out_path(&g->run->options, "reconstructions.png", path), both, 2 * COLUMNS,
-               1, 28, 28, COLUMNS, "Test digits, and back from 32 codes");
+    image_grid_write(options_out_path(&g->run->options, "reconstructions.png", path), both,
+                     2 * COLUMNS, 1, 28, 28, COLUMNS, "Test digits, and back from 32 codes");
 out:
     gm_tensor_release(back);
     gm_tensor_release(codes);
@@ -185,12 +184,12 @@ static gm_status fit_autoencoder(struct gmmn *g, gm_autoencoder **out, const str
     gm_model *model = gm_autoencoder_model(*out);
     const int64_t pairs = g->layerwise ? gm_autoencoder_pairs(*out) : 0;
     for (int64_t i = 1; i <= pairs && !g->stopped; i++) {
-        if (!g->run->options.quiet) say("autoencoder, pair %d", (int)i);
+        if (!g->run->options.quiet) message("autoencoder, pair %d", (int)i);
         if ((s = gm_autoencoder_set_stage(*out, i))) return s;
         if ((s = fit(g, model, m->train, (epochs + 3) / 4, batch))) return s;
     }
     if (g->stopped) return GM_OK;
-    if (!g->run->options.quiet) say("autoencoder");
+    if (!g->run->options.quiet) message("autoencoder");
     if ((s = gm_autoencoder_set_stage(*out, 0))) return s;
     if ((s = fit(g, model, m->train, epochs, batch))) return s;
     return draw_reconstructions(g, *out, m);
@@ -260,8 +259,8 @@ static gm_status draw(const struct gmmn *g, gm_model *model, const char *file, c
     gm_tensor *images = NULL;
     const gm_status s = parzen_draw(&images, model, SHOWN, &p);
     if (!s)
-        grid_write(options_out_path(&g->run->options, file, path), gm_tensor_read(images), SHOWN, 1,
-                   28, 28, 10, title);
+        image_grid_write(options_out_path(&g->run->options, file, path), gm_tensor_read(images),
+                         SHOWN, 1, 28, 28, 10, title);
     gm_tensor_release(images);
     return s;
 }
@@ -301,7 +300,6 @@ static gm_status report(const struct gmmn *g, struct json *json, gm_model *model
 {
     struct parzen p = PARZEN_INIT;
     gm_result result = GM_RESULT_INIT;
-    double sigmas[SIGMAS];
     gm_status s;
     json_begin(json, "gmmn", m->name);
     json_flag(json, "autoencoder", g->autoencoder);
@@ -311,11 +309,10 @@ static gm_status report(const struct gmmn *g, struct json *json, gm_model *model
     json_number(json, "samples_per_second", progress_rate(&g->progress));
     if (g->stopped) json_flag(json, "stopped", 1);
     if (!g->stopped && g->parzen_samples) {
-        for (int i = 0; i < SIGMAS; i++) sigmas[i] = 0.10 + 0.01 * i;
         p.samples = g->parzen_samples;
         p.seed = (uint64_t)g->run->options.seed;
-        p.sigmas = sigmas;
-        p.sigma_count = SIGMAS;
+        p.sigmas = parzen_fine;
+        p.sigma_count = PARZEN_FINE;
         p.quiet = g->run->options.quiet;
         s = parzen_score(&result, model, m, &p);
         if (s && s != GM_E_CANCELLED) return s;

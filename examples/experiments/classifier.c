@@ -3,7 +3,8 @@
  *     classifier --data DIR        60 000 digits, 3 epochs: 99.2 % of the test digits are read
  *
  * Not a generative model; it is here because it shows in a minute that tape, layers and optimizer
- * learn, and because generators want a judge: model.safetensors is what the GAN examples take as
+ * learn, and because generators need something that reads their samples: model.safetensors is what
+ * the GAN examples take as
  * --classifier. The network is LeCun et al. 1998's in its modern form,
  *
  *     5x5 convolution, ReLU, 2x2 maximum    1 x 28 x 28 -> 16 x 12 x 12
@@ -16,13 +17,13 @@
  * or two are full.
  */
 #include "common/classify.h"
-#include "common/grid.h"
+#include "common/image_grid.h"
 #include "common/json.h"
+#include "common/message.h"
 #include "common/mnist.h"
 #include "common/plot.h"
 #include "common/progress.h"
 #include "common/run.h"
-#include "common/say.h"
 #include "common/stop.h"
 
 #include "gm/gm.h"
@@ -195,16 +196,16 @@ static gm_status draw(struct learner *l, struct mnist *data, const struct option
     }
     snprintf(title, sizeof title, "Rows: true class, columns: answer. %.2f %% of %lld are right",
              100 * *accuracy, (long long)data->test_rows);
-    const struct grid grid = { .images = t.images,
-                               .count = (int)cells,
-                               .channels = 1,
-                               .height = SIDE,
-                               .width = SIDE,
-                               .columns = (int)classes,
-                               .title = title,
-                               .row_labels = labels,
-                               .column_labels = labels };
-    if (grid_draw(options_out_path(o, file, path), &grid)) *status = 1;
+    const struct image_grid grid = { .images = t.images,
+                                     .count = (int)cells,
+                                     .channels = 1,
+                                     .height = SIDE,
+                                     .width = SIDE,
+                                     .columns = (int)classes,
+                                     .title = title,
+                                     .row_labels = labels,
+                                     .column_labels = labels };
+    if (image_grid_draw(options_out_path(o, file, path), &grid)) *status = 1;
 out:
     free(t.surest);
     free(t.images);

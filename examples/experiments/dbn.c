@@ -17,7 +17,7 @@
 #include <stdlib.h>
 
 #include "common/binary.h"
-#include "common/say.h"
+#include "common/message.h"
 #include "common/stop.h"
 
 #define GROUP 500
@@ -61,8 +61,8 @@ static gm_status measure_bound(struct program *p, struct stage *stage)
     stage->bound = -mean;
     stage->error = rows > 1 ? sqrt(squares / (double)(rows - 1) / (double)rows) : NAN;
     if (!p->d.run->options.quiet)
-        say("%d %s: bound %.2f nats, give or take %.2f", (int)gm_dbn_stage(p->dbn),
-            gm_dbn_stage(p->dbn) == 1 ? "machine" : "machines", stage->bound, stage->error);
+        message("%d %s: bound %.2f nats, give or take %.2f", (int)gm_dbn_stage(p->dbn),
+                gm_dbn_stage(p->dbn) == 1 ? "machine" : "machines", stage->bound, stage->error);
     return GM_OK;
 }
 

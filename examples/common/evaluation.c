@@ -1,7 +1,7 @@
-/* judge.c - all numbers of gm/evaluate.h that apply to a model, or to samples at hand. */
-#include "judge.h"
+/* evaluation.c - all numbers of gm/evaluate.h that apply to a model, or to samples at hand. */
+#include "evaluation.h"
 
-#include "say.h"
+#include "message.h"
 #include "stop.h"
 
 #include "gm/extend.h"
@@ -19,7 +19,7 @@
 
 static const struct {
     const char *key, *title;
-} numbers[JUDGE_NUMBERS] = {
+} numbers[EVALUATION_NUMBERS] = {
     { "test_nll", "-log p(x), nats" },
     { "ais", "-log p(x) by AIS, nats" },
     { "ais_simulated_lower", "log p of own samples, from below" },
@@ -36,9 +36,9 @@ static const struct {
     { "mmd2", "MMD^2 (its deviation if equal)" },
 };
 
-static void note(const struct judge *j, const char *text)
+static void note(const struct evaluation *j, const char *text)
 {
-    if (!j->windows.quiet) say("%s ...", text);
+    if (!j->windows.quiet) message("%s ...", text);
 }
 
 static int32_t on_rows(void *user, int64_t done)
@@ -55,7 +55,7 @@ static int32_t on_step(void *user, int64_t done, int64_t total)
 }
 
 /* Features of rows, in a new array. */
-static gm_status make_features(struct judge *j, const float *rows, int64_t count, int64_t size,
+static gm_status make_features(struct evaluation *j, const float *rows, int64_t count, int64_t size,
                                float **out, int64_t *width)
 {
     if (j->reader != NULL && size != j->reader->row_size)
@@ -69,7 +69,7 @@ static gm_status make_features(struct judge *j, const float *rows, int64_t count
 }
 
 /* Features of the first `count` rows of a dataset, read in chunks. */
-static gm_status read_features(struct judge *j, gm_dataset *data, int64_t count, float **out)
+static gm_status read_features(struct evaluation *j, gm_dataset *data, int64_t count, float **out)
 {
     gm_status s = GM_OK;
     *out = NULL;
@@ -97,7 +97,7 @@ static int by_size(const void *a, const void *b)
 }
 
 /* How near test digits come to training digits: what is usual. */
-static gm_status measure_usual(struct judge *j)
+static gm_status measure_usual(struct evaluation *j)
 {
     const gm_features test = { j->test, j->test_rows, j->width };
     const gm_features train = { j->train, j->train_rows, j->width };
@@ -116,8 +116,8 @@ static gm_status measure_usual(struct judge *j)
     return s;
 }
 
-gm_status judge_open(struct judge *j, gm_context *context, const struct mnist *data,
-                     struct classifier *reader)
+gm_status evaluation_open(struct evaluation *j, gm_context *context, const struct mnist *data,
+                          struct classifier *reader)
 {
     gm_status s = GM_OK;
     j->context = context;
@@ -138,7 +138,7 @@ gm_status judge_open(struct judge *j, gm_context *context, const struct mnist *d
     return measure_usual(j);
 }
 
-void judge_close(struct judge *j)
+void evaluation_close(struct evaluation *j)
 {
     free(j->train);
     free(j->test);
@@ -147,24 +147,24 @@ void judge_close(struct judge *j)
     j->digits = NULL;
 }
 
-void judge_clear(struct judgement *found)
+void evaluation_clear(struct evaluation_result *found)
 {
     memset(found, 0, sizeof *found);
-    for (int i = 0; i < JUDGE_NUMBERS; i++) found->number[i] = (gm_result)GM_RESULT_INIT;
+    for (int i = 0; i < EVALUATION_NUMBERS; i++) found->number[i] = (gm_result)GM_RESULT_INIT;
 }
 
-/* A number that a model cannot have is left out, and why is told. */
-static gm_status take(struct judge *j, struct judgement *found, int which, gm_status s)
+/* A number that a model cannot have is left out, and the reason is printed. */
+static gm_status take(struct evaluation *j, struct evaluation_result *found, int which, gm_status s)
 {
     const int cannot = s == GM_E_UNSUPPORTED || s == GM_E_INVALID;
     found->have[which] = s == GM_OK;
     if (cannot && !j->windows.quiet)
-        say("note: %s is left out: %s", numbers[which].key, gm_context_error(j->context));
+        message("note: %s is left out: %s", numbers[which].key, gm_context_error(j->context));
     return cannot ? GM_OK : s;
 }
 
-/* A conditional decoder is told the labels of the first n test digits. */
-static gm_status set_labels(struct judge *j, gm_model *model, int64_t n)
+/* A conditional decoder is given the labels of the first n test digits. */
+static gm_status set_labels(struct evaluation *j, gm_model *model, int64_t n)
 {
     int64_t *index = malloc((size_t)(2 * n) * sizeof *index);
     if (!index) return gm_context_fail(j->context, GM_E_NOMEM, "no memory for labels");
@@ -175,7 +175,7 @@ static gm_status set_labels(struct judge *j, gm_model *model, int64_t n)
     return s;
 }
 
-static gm_status anneal(struct judge *j, gm_generator *g, struct judgement *found)
+static gm_status anneal(struct evaluation *j, gm_generator *g, struct evaluation_result *found)
 {
     gm_ais_options o = GM_AIS_OPTIONS_INIT;
     gm_tensor *rows = NULL;
@@ -188,17 +188,20 @@ static gm_status anneal(struct judge *j, gm_generator *g, struct judgement *foun
     note(j, "annealed importance sampling");
     gm_status s = gm_dataset_read_tensor(&rows, j->digits, 0, n, 0);
     if (!s && gm_model_labels(gm_generator_model(g))) s = set_labels(j, gm_generator_model(g), n);
-    if (!s) s = take(j, found, JUDGE_AIS, gm_ais(&r[JUDGE_AIS], g, gm_tensor_read(rows), n, &o));
-    r[JUDGE_AIS].value = -r[JUDGE_AIS].value;
-    if (!s && found->have[JUDGE_AIS]) {
-        s = gm_ais_bracket(&r[JUDGE_AIS_LOWER], &r[JUDGE_AIS_UPPER], g, n, &o);
-        found->have[JUDGE_AIS_LOWER] = found->have[JUDGE_AIS_UPPER] = !s;
+    if (!s)
+        s = take(j, found, EVALUATION_AIS,
+                 gm_ais(&r[EVALUATION_AIS], g, gm_tensor_read(rows), n, &o));
+    r[EVALUATION_AIS].value = -r[EVALUATION_AIS].value;
+    if (!s && found->have[EVALUATION_AIS]) {
+        s = gm_ais_bracket(&r[EVALUATION_AIS_LOWER], &r[EVALUATION_AIS_UPPER], g, n, &o);
+        found->have[EVALUATION_AIS_LOWER] = found->have[EVALUATION_AIS_UPPER] = !s;
     }
     gm_tensor_release(rows);
     return s;
 }
 
-gm_status judge_likelihood(struct judge *j, gm_model *model, struct judgement *found)
+gm_status evaluation_likelihood(struct evaluation *j, gm_model *model,
+                                struct evaluation_result *found)
 {
     gm_generator *g = gm_generator_from_model(model);
     gm_status s = GM_OK;
@@ -209,15 +212,16 @@ gm_status judge_likelihood(struct judge *j, gm_model *model, struct judgement *f
         o.seed = j->windows.seed;
         o.on_row = on_rows;
         note(j, "log-likelihood");
-        s = take(j, found, JUDGE_NLL,
-                 gm_evaluate_nll(&found->number[JUDGE_NLL], model, j->digits, &o));
+        s = take(j, found, EVALUATION_NLL,
+                 gm_evaluate_nll(&found->number[EVALUATION_NLL], model, j->digits, &o));
     }
     if (g == NULL) g = gm_vae_decoder(gm_vae_from_model(model));
     if (!s && j->ais > 0 && g != NULL) s = anneal(j, g, found);
     return s;
 }
 
-static gm_status compare(struct judge *j, const gm_features *own, struct judgement *found)
+static gm_status compare(struct evaluation *j, const gm_features *own,
+                         struct evaluation_result *found)
 {
     const gm_features test = { j->test, j->test_rows, j->width };
     const gm_features train = { j->train, j->train_rows, j->width };
@@ -233,42 +237,45 @@ static gm_status compare(struct judge *j, const gm_features *own, struct judgeme
     if (k.subset > fewest) k.subset = fewest;
     n.threshold = j->close;
     note(j, "kernel distance");
-    s = take(j, found, JUDGE_KID, gm_kernel_distance(&r[JUDGE_KID], j->context, own, &test, &k));
+    s = take(j, found, EVALUATION_KID,
+             gm_kernel_distance(&r[EVALUATION_KID], j->context, own, &test, &k));
     if (s) return s;
     note(j, "Frechet distance");
-    s = take(j, found, JUDGE_FRECHET,
-             gm_frechet_distance(&r[JUDGE_FRECHET], j->context, own, &test, 0));
+    s = take(j, found, EVALUATION_FRECHET,
+             gm_frechet_distance(&r[EVALUATION_FRECHET], j->context, own, &test, 0));
     if (s) return s;
     note(j, "precision and recall");
-    s = take(
-        j, found, JUDGE_PRECISION,
-        gm_precision_recall(&r[JUDGE_PRECISION], &r[JUDGE_RECALL], j->context, own, &test, &p));
+    s = take(j, found, EVALUATION_PRECISION,
+             gm_precision_recall(&r[EVALUATION_PRECISION], &r[EVALUATION_RECALL], j->context, own,
+                                 &test, &p));
     if (s) return s;
-    found->have[JUDGE_RECALL] = found->have[JUDGE_PRECISION];
+    found->have[EVALUATION_RECALL] = found->have[EVALUATION_PRECISION];
     note(j, "nearest training digits");
-    s = take(j, found, JUDGE_NEAREST,
-             gm_nearest_data(&r[JUDGE_NEAREST], &r[JUDGE_DUPLICATES], j->context, own, &train, &n));
+    s = take(j, found, EVALUATION_NEAREST,
+             gm_nearest_data(&r[EVALUATION_NEAREST], &r[EVALUATION_DUPLICATES], j->context, own,
+                             &train, &n));
     if (s) return s;
-    found->have[JUDGE_DUPLICATES] = found->have[JUDGE_NEAREST];
-    r[JUDGE_USUAL] = j->nearest;
-    found->have[JUDGE_USUAL] = 1;
+    found->have[EVALUATION_DUPLICATES] = found->have[EVALUATION_NEAREST];
+    r[EVALUATION_USUAL] = j->nearest;
+    found->have[EVALUATION_USUAL] = 1;
     note(j, "diversity");
-    s = take(j, found, JUDGE_DIVERSITY,
-             gm_diversity(&r[JUDGE_DIVERSITY], j->context, own, &test, on_rows, NULL));
+    s = take(j, found, EVALUATION_DIVERSITY,
+             gm_diversity(&r[EVALUATION_DIVERSITY], j->context, own, &test, on_rows, NULL));
     if (s) return s;
     note(j, "two-sample test");
     m.seed = j->windows.seed;
-    return take(j, found, JUDGE_MMD, gm_mmd_evaluate(&r[JUDGE_MMD], j->context, own, &test, &m));
+    return take(j, found, EVALUATION_MMD,
+                gm_mmd_evaluate(&r[EVALUATION_MMD], j->context, own, &test, &m));
 }
 
-gm_status judge_samples(struct judge *j, const float *samples, int64_t count, int64_t size,
-                        struct judgement *found)
+gm_status evaluation_samples(struct evaluation *j, const float *samples, int64_t count,
+                             int64_t size, struct evaluation_result *found)
 {
     gm_status s = GM_OK;
     if (j->parzen) {
-        s = parzen_rows(&found->number[JUDGE_PARZEN], j->context, samples, count, size, j->data,
-                        &j->windows);
-        found->have[JUDGE_PARZEN] = !s;
+        s = parzen_rows(&found->number[EVALUATION_PARZEN], j->context, samples, count, size,
+                        j->data, &j->windows);
+        found->have[EVALUATION_PARZEN] = !s;
     }
     if (!s && j->features) {
         gm_features own = { NULL, count, 0 };
@@ -281,9 +288,9 @@ gm_status judge_samples(struct judge *j, const float *samples, int64_t count, in
     return s;
 }
 
-void judge_json(struct json *json, const struct judgement *found)
+void evaluation_json(struct json *json, const struct evaluation_result *found)
 {
-    for (int i = 0; i < JUDGE_NUMBERS; i++) {
+    for (int i = 0; i < EVALUATION_NUMBERS; i++) {
         const gm_result *r = &found->number[i];
         char key[64];
         if (!found->have[i]) continue;
@@ -291,22 +298,22 @@ void judge_json(struct json *json, const struct judgement *found)
         snprintf(key, sizeof key, "%s_error", numbers[i].key);
         if (!isnan(r->standard_error)) json_number(json, key, r->standard_error);
         snprintf(key, sizeof key, "%s_protocol", numbers[i].key);
-        if (i == JUDGE_NLL) json_text(json, key, r->protocol);
-        if (i == JUDGE_NLL && r->k > 0) json_whole(json, "test_nll_draws", r->k);
-        if (i == JUDGE_AIS) json_number(json, "ais_acceptance", r->acceptance);
-        if (i == JUDGE_MMD) json_number(json, "mmd_p_value", r->p_value);
-        if (i == JUDGE_PARZEN) json_number(json, "sigma", r->sigma);
+        if (i == EVALUATION_NLL) json_text(json, key, r->protocol);
+        if (i == EVALUATION_NLL && r->k > 0) json_whole(json, "test_nll_draws", r->k);
+        if (i == EVALUATION_AIS) json_number(json, "ais_acceptance", r->acceptance);
+        if (i == EVALUATION_MMD) json_number(json, "mmd_p_value", r->p_value);
+        if (i == EVALUATION_PARZEN) json_number(json, "sigma", r->sigma);
     }
 }
 
-void judge_table(const char *const *names, const struct judgement *found, int count)
+void evaluation_table(const char *const *names, const struct evaluation_result *found, int count)
 {
     char cell[64];
-    say_inside_line(0);
+    message_inside_line(0);
     fprintf(stderr, "\n%-34s", "");
     for (int m = 0; m < count; m++) fprintf(stderr, " %22.22s", names[m]);
     fprintf(stderr, "\n");
-    for (int i = 0; i < JUDGE_NUMBERS; i++) {
+    for (int i = 0; i < EVALUATION_NUMBERS; i++) {
         int any = 0;
         for (int m = 0; m < count; m++) any |= found[m].have[i];
         if (!any) continue;
