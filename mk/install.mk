@@ -1,26 +1,21 @@
-# install, uninstall: headers to include/gm, libraries, gm.pc and gm-config.cmake.
+# install, uninstall: headers to include/gm, libraries, gm.pc, the CMake package, share/doc/gm. The script gets its paths
+# through the environment: they may hold blanks, and relative ones are made absolute there.
 
-pcdir := $(LIBDIR)/pkgconfig
-cmakedir := $(LIBDIR)/cmake/gm
-headers := $(wildcard include/gm/*.h)
-fill = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' -e 's|@LIBDIR@|$(LIBDIR)|' \
-  -e 's|@VERSION@|$(version)|' -e 's|@LIBS_PRIVATE@|$(strip $(library_libs))|'
+DOCDIR ?= $(PREFIX)/share/doc/gm
+DEBUG_SYMBOLS ?=
+STRIP ?= strip
+OBJCOPY ?= objcopy
 
 .PHONY: install uninstall
+install uninstall: export PREFIX := $(PREFIX)
+install uninstall: export INCLUDEDIR := $(INCLUDEDIR)
+install uninstall: export LIBDIR := $(LIBDIR)
+install uninstall: export DOCDIR := $(DOCDIR)
+install uninstall: export DESTDIR := $(DESTDIR)
+install uninstall: export VERSION := $(version)
 install: library
-	@install -d $(DESTDIR)$(INCLUDEDIR)/gm $(DESTDIR)$(pcdir) $(DESTDIR)$(cmakedir)
-	@install -m 644 $(headers) $(DESTDIR)$(INCLUDEDIR)/gm
-	@install -m 755 $(shared) $(DESTDIR)$(LIBDIR)
-	@ln -sf $(notdir $(shared)) $(DESTDIR)$(LIBDIR)/$(soname)
-	@ln -sf $(soname) $(DESTDIR)$(LIBDIR)/libgm.so
-	@install -m 644 $(static) $(DESTDIR)$(LIBDIR)
-	@$(fill) pkgconfig/gm.pc.in > $(DESTDIR)$(pcdir)/gm.pc
-	@$(fill) pkgconfig/gm-config.cmake.in > $(DESTDIR)$(cmakedir)/gm-config.cmake
-	@$(fill) pkgconfig/gm-config-version.cmake.in > $(DESTDIR)$(cmakedir)/gm-config-version.cmake
-	@echo "libgm $(version) is in $(DESTDIR)$(PREFIX)"
-
+	@BUILD="$(BUILD)" CC="$(CC)" STRIP="$(STRIP)" OBJCOPY="$(OBJCOPY)" SHARED_LIBS="$(strip $(library_libs))" \
+	  ARCHIVE_LIBS="$(strip $(call flags_of,libs --static $(BLAS) zlib jansson) -lm -pthread)" \
+	  scripts/install install $(if $(filter-out 0,$(DEBUG_SYMBOLS)),debug)
 uninstall:
-	@rm -f $(headers:include/%=$(DESTDIR)$(INCLUDEDIR)/%)
-	@rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libgm.so $(soname) $(notdir $(shared)) libgm.a)
-	@rm -f $(DESTDIR)$(pcdir)/gm.pc $(DESTDIR)$(cmakedir)/gm-config.cmake $(DESTDIR)$(cmakedir)/gm-config-version.cmake
-	@rmdir $(DESTDIR)$(INCLUDEDIR)/gm $(DESTDIR)$(cmakedir) 2>/dev/null || true
+	@scripts/install uninstall

@@ -16,6 +16,7 @@ extern "C" {
 #include "common/stop.h"
 }
 
+#include <cstdint>
 #include <cstdio>
 #include <limits>
 #include <memory>
