@@ -1,9 +1,4 @@
-# libgm: GNU make 4 or later.
-#
-#   make                 the library (build/lib) and the examples (build/examples)
-#   make check           every test; make demo, make bench, make data, make deps; make install PREFIX=/usr
-#   BLAS=openblas|blis   which BLAS; CC=gcc|clang; SANITIZE=address,undefined|thread; V=1 shows commands
-#   BUILD=dir            where everything is made (default build, build/asan, build/tsan)
+# libgm: GNU make 4 or later. `make help` lists the goals.
 #
 # Nothing is evaluated through pkg-config before it is needed, and a goal next to `deps` runs in a make of its own
 # after `deps` is done: so `make deps demo` works on a machine that had none of the packages.
@@ -61,8 +56,11 @@ include mk/examples.mk
 include mk/check.mk
 include mk/install.mk
 
-.PHONY: all demo bench data clean
+.PHONY: all help demo bench data clean
 all: library examples
+
+help:
+	@cat mk/help.txt
 
 # The pictures land in build/demo; the program names them.
 demo: $(BUILD)/examples/vae
@@ -77,7 +75,7 @@ data:
 
 # Only what a build made: BUILD may be somebody's directory.
 clean:
-	@rm -rf $(addprefix $(BUILD)/,obj double lib examples bench tests demo flags flags.double asan tsan)
+	@rm -rf $(addprefix $(BUILD)/,obj double lib examples bench tests demo needs flags flags.double asan tsan)
 	@rmdir $(BUILD) 2>/dev/null || true
 
 endif

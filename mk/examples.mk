@@ -19,12 +19,12 @@ link_libgm = -L$(BUILD)/lib -lgm -Wl,-rpath-link,$(BUILD)/lib
 link_program = $(link_libgm) -Wl,-rpath,'$$ORIGIN/../lib'
 link_minimal = $(link_libgm) -Wl,-rpath,'$$ORIGIN/../../lib'
 
-$(BUILD)/obj/examples/%.o: examples/%.c $(BUILD)/flags
+$(BUILD)/obj/examples/%.o: examples/%.c $(BUILD)/flags | $(BUILD)/needs/examples
 	@mkdir -p $(@D)
 	$(say) CC $<
 	$(Q)$(cflags_program) $(optimise) $(CFLAGS) -c -o $@ $<
 
-$(BUILD)/obj/examples/%.o: examples/%.cpp $(BUILD)/flags
+$(BUILD)/obj/examples/%.o: examples/%.cpp $(BUILD)/flags | $(BUILD)/needs/examples
 	@mkdir -p $(@D)
 	$(say) CXX $<
 	$(Q)$(cxxflags_program) $(optimise) $(CXXFLAGS) -c -o $@ $<

@@ -76,8 +76,13 @@ endif
 endif
 
 record = $(CC) $(CXX) $(BLAS) $(machine) $(cflags_base) $(optimise) $(isa_optimise.v3) $(isa_optimise.v4) $(CFLAGS) $(CXXFLAGS) $(LDFLAGS) $(blas_libs)
+look_for = CC="$(CC)" CXX="$(CXX)" scripts/deps --missing $(1) $(BLAS)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(record)' | cmp -s - $@ || printf '%s\n' '$(record)' > $@
+	@printf '%s\n' '$(record)' | cmp -s - $@ || { $(call look_for,library) && printf '%s\n' '$(record)' > $@; }
+# What else the examples and the tests need: looked for once, and again after a change of flags.
+$(BUILD)/needs/%: $(BUILD)/flags
+	@mkdir -p $(@D)
+	@$(call look_for,$*) && touch $@
 .PHONY: FORCE
 FORCE:
