@@ -74,7 +74,9 @@ GM_API gm_var gm_activate(gm_tape *tape, gm_var a, int32_t activation, double sl
 GM_API gm_var gm_clamp(gm_tape *tape, gm_var a, double low, double high);
 
 /* Over the last axis, [..., d] with d >= 1 (GM_E_SHAPE: rank 0 or d = 0). Safe against overflow:
- * the row's maximum is subtracted first. */
+ * the row's maximum is subtracted first. A single +infinity in a row takes all of it (softmax 1
+ * there, 0 elsewhere). A row of -infinity, or with several +infinities, is NaN, except that
+ * gm_logsumexp is -infinity, with gradient 0, and +infinity. */
 GM_API gm_var gm_softmax(gm_tape *tape, gm_var a);     /* [..., d], e^a / sum e^a */
 GM_API gm_var gm_log_softmax(gm_tape *tape, gm_var a); /* [..., d], a - log sum e^a */
 GM_API gm_var gm_logsumexp(gm_tape *tape, gm_var a);   /* [...], log sum e^a */

@@ -27,12 +27,18 @@ static gm_var folded(const gm_chain *c, int32_t target, gm_var v)
     return gm_chain_fold_rows(c->tape, v, rep_of(c, target), c->from[target]);
 }
 
-/* softplus(l) - t l */
+/* softplus(l) - t l: sigmoid(l) - t, written (1 - t) sigmoid(l) - t sigmoid(-l), in which no digits
+ * cancel where the target is 0 or 1 */
 void gm_gradient_bce(gm_chain *c)
 {
     gm_tape *t = c->tape;
     gm_var dy = of_rows(c);
-    if (c->wanted[0]) c->din[0] = gm_mul(t, dy, gm_sub(t, gm_sigmoid(t, c->in[0]), repeated(c, 1)));
+    if (c->wanted[0]) {
+        gm_var l = c->in[0], target = repeated(c, 1);
+        gm_var above = gm_mul(t, gm_shift(t, gm_neg(t, target), 1), gm_sigmoid(t, l));
+        gm_var below = gm_mul(t, target, gm_sigmoid(t, gm_neg(t, l)));
+        c->din[0] = gm_mul(t, dy, gm_sub(t, above, below));
+    }
     if (c->wanted[1]) c->din[1] = folded(c, 1, gm_neg(t, gm_mul(t, dy, c->in[0])));
 }
 

@@ -127,19 +127,23 @@ typedef struct gm_kernels {
     void (*add_bias)(float *y, const float *bias, int64_t rows, int64_t cols, int64_t ld,
                      int32_t act, float a); /* y[r*ld + c] = act(y + bias_c), bias may be NULL */
     void (*column_sums)(float *y, const float *x, int64_t rows, int64_t cols, int64_t ld, int add);
+    /* A row with one +inf has its limit: all of the mass is there. A row of -inf, one with several
+     * +inf and one with a NaN are NaN. */
     void (*softmax)(float *y, const float *x, int64_t rows, int64_t cols);
     void (*log_softmax)(float *y, const float *x, int64_t rows, int64_t cols);
-    /* all -inf gives -inf */
-    void (*logsumexp)(float *y, const float *x, int64_t rows, int64_t cols);
+    /* y = top + rest: the row's largest, and the logarithm of the sum of e^(x - top); any of the
+     * three may be NULL. All -inf: y and top -inf, rest NaN; a lone +inf: rest 0, several: NaN. */
+    void (*logsumexp)(float *y, float *top, float *rest, const float *x, int64_t rows,
+                      int64_t cols);
     /* dx (+)= (dy - sum(dy y)) y, row by row */
     void (*softmax_grad)(float *dx, const float *dy, const float *y, int64_t rows, int64_t cols,
                          int add);
     /* dx (+)= dy - exp(y) sum(dy) */
     void (*log_softmax_grad)(float *dx, const float *dy, const float *y, int64_t rows, int64_t cols,
                              int add);
-    /* dx (+)= dy_r exp(x - y_r) */
-    void (*logsumexp_grad)(float *dx, const float *dy, const float *x, const float *y, int64_t rows,
-                           int64_t cols, int add);
+    /* dx (+)= dy_r exp(x - y_r), y in the two parts above; 0 for a row of -inf */
+    void (*logsumexp_grad)(float *dx, const float *dy, const float *x, const float *top,
+                           const float *rest, int64_t rows, int64_t cols, int add);
 
     /* y_g = max of the `pieces` values x[g * pieces ...], and which of them it is, the first if
      * several; NaN if any is NaN. dx gets dy_g there and 0 elsewhere. */

@@ -451,6 +451,32 @@ START_TEST(test_stop_gradient)
 }
 END_TEST
 
+/* Logits that share an offset: the gradient sums to 0, and to the rows' weight, to the last digits
+ * of a double. */
+START_TEST(test_offsets)
+{
+    gm_context *ctx = support_context(1, 1);
+    gm_tape *t = NULL;
+    const double o = 1099511627776.0, u = 2 + exp(-1);
+    float x[3] = { o, o, o - 1 }, class = 0;
+    ck_assert_int_eq(gm_tape_create(&t, ctx, NULL), GM_OK);
+    gm_var a = gm_variable(t, 2, (int64_t[]){ 1, 3 }, x),
+           b = gm_variable(t, 1, (int64_t[]){ 3 }, x);
+    gm_var loss = gm_sum(t, gm_cross_entropy(t, a, gm_input_array(t, 1, (int64_t[]){ 1 }, &class)));
+    gm_var whole = gm_logsumexp(t, b), again = gm_gradient(t, whole, b);
+    ck_assert_int_eq(gm_backward(t, gm_add(t, loss, whole), NULL), GM_OK);
+    ck_assert_double_eq_tol(gm_scalar(t, loss), log(u), 1e-14);
+    for (int i = 0; i < 3; i++) {
+        const double p = (i < 2 ? 1 : exp(-1)) / u;
+        ck_assert_double_eq_tol(gm_gradient_of(t, a)[i], p - !i, 1e-14);
+        ck_assert_double_eq_tol(gm_gradient_of(t, b)[i], p, 1e-14);
+        ck_assert_double_eq_tol(gm_value(t, again)[i], p, 1e-14);
+    }
+    gm_tape_release(t);
+    gm_context_release(ctx);
+}
+END_TEST
+
 START_TEST(test_every_operation_has_a_case)
 {
     static const char *const elsewhere[] = { COVERED_NORM,   COVERED_CONV, COVERED_MMD,
@@ -476,6 +502,7 @@ Suite *gm_suite(void)
     tcase_add_loop_test(tc, test_once, 0, CASES);
     tcase_add_loop_test(tc, test_twice, 0, CASES);
     tcase_add_test(tc, test_stop_gradient);
+    tcase_add_test(tc, test_offsets);
     tcase_add_test(tc, test_every_operation_has_a_case);
     suite_add_tcase(s, tc);
     return s;

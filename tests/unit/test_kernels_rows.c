@@ -118,7 +118,7 @@ START_TEST(test_softmax)
             }
         }
         static float ys[ROOM], yl[ROOM];
-        float yr[ROWS + 1];
+        float yr[ROWS + 1], top[ROWS], rest[ROWS];
         prepare(ys, n, 0);
         k->softmax(ys, x, ROWS, cols);
         memcpy(want, soft, sizeof want);
@@ -132,7 +132,7 @@ START_TEST(test_softmax)
         memcpy(want, logs, sizeof want);
         compare("log_softmax", yl, n, 0, 1e-6);
         prepare(yr, ROWS, 0);
-        k->logsumexp(yr, x, ROWS, cols);
+        k->logsumexp(yr, top, rest, x, ROWS, cols);
         memcpy(want, lse, sizeof lse);
         compare("logsumexp", yr, ROWS, 0, 1e-6);
 
@@ -157,7 +157,7 @@ START_TEST(test_softmax)
             compare("log_softmax_grad", y, n, add, 1e-5);
             for (int64_t i = 0; i < n; i++) want[i] = (double)dy[i / cols] * soft[i];
             prepare(y, n, add);
-            k->logsumexp_grad(y, dy, x, yr, ROWS, cols, add);
+            k->logsumexp_grad(y, dy, x, top, rest, ROWS, cols, add);
             compare("logsumexp_grad", y, n, add, 2e-6);
         }
     }
@@ -170,21 +170,34 @@ START_TEST(test_softmax_edges)
     if (!k) return;
     const float inf = INFINITY;
     float in[4][3] = { { -inf, -inf, -inf }, { 1000, 999, -inf }, { 1, inf, 2 }, { 1, NAN, 2 } };
-    float out[4], d[12], one[4] = { 1, 1, 1, 1 }, s[12];
-    k->logsumexp(out, in[0], 4, 3);
+    float out[4], top[4], rest[4], d[12], one[4] = { 1, 1, 1, 1 }, s[12];
+    k->logsumexp(out, top, rest, in[0], 4, 3);
     ck_assert(out[0] == -inf);
     ck_assert_double_eq_tol(out[1], 1000 + log1p(exp(-1)), 1e-4);
     ck_assert(out[2] == inf);
     ck_assert(isnan(out[3]));
-    k->logsumexp_grad(d, one, in[0], out, 2, 3, 0);
+    k->logsumexp_grad(d, one, in[0], top, rest, 4, 3, 0);
     ck_assert(d[0] == 0 && d[1] == 0 && d[2] == 0 && d[5] == 0);
+    ck_assert(d[6] == 0 && d[7] == 1 && d[8] == 0 && isnan(d[9]) && isnan(d[11]));
+    k->logsumexp_grad(d, one, in[0], top, rest, 4, 3, 1);
+    ck_assert(d[0] == 0 && d[1] == 0 && d[7] == 2 && isnan(d[10]));
+    /* one infinity takes all; a row of -inf, and two infinities, have no limit */
+    k->softmax(s, in[0], 3, 3);
+    ck_assert(isnan(s[0]) && isnan(s[2]) && s[6] == 0 && s[7] == 1 && s[8] == 0);
+    k->log_softmax(s, in[0], 3, 3);
+    ck_assert(isnan(s[0]) && isnan(s[2]) && s[6] == -inf && s[7] == 0 && s[8] == -inf);
+    float two[3] = { inf, 0, inf };
+    k->softmax(s, two, 1, 3);
+    ck_assert(isnan(s[0]) && isnan(s[1]) && isnan(s[2]));
+    k->logsumexp(out + 1, top, rest, two, 1, 3);
+    ck_assert(out[1] == inf && isnan(rest[0]));
     k->softmax(s, in[1], 3, 3);
     ck_assert_double_eq_tol(s[0], 1 / (1 + exp(-1)), 1e-6);
     ck_assert(s[2] == 0.0f);
     ck_assert(isnan(s[6]) && isnan(s[7]) && isnan(s[8])); /* one NaN spoils its row */
     k->log_softmax(s, in[1], 1, 3);
     ck_assert(s[2] == -inf);
-    k->logsumexp(out, in[0], 1, 0); /* no columns: log 0 */
+    k->logsumexp(out, NULL, NULL, in[0], 1, 0); /* no columns: log 0 */
     ck_assert(out[0] == -inf);
 }
 END_TEST

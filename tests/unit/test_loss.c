@@ -1,5 +1,6 @@
 /* test_loss.c - gm/loss.h: values against plain references in double, shared targets, wrong shapes
  * and values. */
+#include "gm/gradient.h"
 #include "gm/loss.h"
 #include "gm/ops.h"
 #include "support.h"
@@ -182,6 +183,165 @@ START_TEST(test_extreme_logits)
 }
 END_TEST
 
+/* Logits that share an offset: exactly representable, so the loss is that of {0, 0, -1}. */
+START_TEST(test_offsets)
+{
+    const float offsets[] = { 0, 1000, -1000, 1e5f, 1e6f, -1e6f };
+    const double e = exp(1), u = 2 + 1 / e, p[3] = { 1 / u, 1 / u, 1 / e / u };
+    for (int k = 0; k < 6; k++) {
+        float o = offsets[k];
+        gm_tape_reset(t);
+        gm_var l = gm_variable(t, SHAPE(2, 3), FLOATS(o, o, o - 1, o, o, o - 1));
+        gm_var y = gm_cross_entropy(t, l, gm_input_copy(t, SHAPE(2), FLOATS(0, 2)));
+        expect_rows(y, 2, (double[]){ log(u), 1 + log(u) });
+        ck_assert_double_eq_tol((double)gm_value(t, y)[0], log(u), 1e-6);
+        gm_var m = gm_variable(t, SHAPE(1, 2, 3), FLOATS(o, o, o - 1, o, o, o - 1));
+        gm_var both = gm_cross_entropy(t, m, gm_input_copy(t, SHAPE(1, 2), FLOATS(0, 2)));
+        gm_var x = gm_variable(t, SHAPE(3), FLOATS(o, o, o - 1));
+        gm_var all = gm_add(t, gm_add(t, gm_sum(t, y), gm_sum(t, both)), gm_logsumexp(t, x));
+        ck_assert_int_eq(gm_backward(t, all, NULL), GM_OK);
+        for (int i = 0; i < 6; i++) {
+            double want = p[i % 3] - (i == 0 || i == 5);
+            ck_assert_double_eq_tol((double)gm_gradient_of(t, l)[i], want, 1e-6);
+            ck_assert_double_eq_tol((double)gm_gradient_of(t, m)[i], want, 1e-6);
+            ck_assert_double_eq_tol((double)gm_gradient_of(t, x)[i % 3], p[i % 3], 1e-6);
+        }
+    }
+}
+END_TEST
+
+START_TEST(test_infinite_classes)
+{
+    const float inf = INFINITY;
+    const struct {
+        float l[3], class, loss, d[3];
+    } limits[] = {
+        { { inf, 0, 1 }, 0, 0, { 0, 0, 0 } },
+        { { inf, 0, 1 }, 1, inf, { 1, -1, 0 } },
+        { { inf, -inf, 1 }, 1, inf, { 1, -1, 0 } },
+        { { -inf, 2, 2 }, 1, logf(2), { 0, -0.5f, 0.5f } },
+        { { -inf, 2, 2 }, 0, inf, { -1, 0.5f, 0.5f } },
+        { { -inf, 2, -inf }, 1, 0, { 0, 0, 0 } },
+        { { -inf, -inf, -inf }, 1, NAN, { NAN, NAN, NAN } },
+        { { inf, inf, 0 }, 0, NAN, { NAN, NAN, NAN } },
+        { { 0, NAN, 0 }, 0, NAN, { NAN, NAN, NAN } },
+    };
+    for (size_t k = 0; k < sizeof limits / sizeof *limits; k++) {
+        gm_tape_reset(t);
+        gm_var l = gm_variable(t, SHAPE(1, 3), limits[k].l);
+        gm_var y = gm_cross_entropy(t, l, gm_input_copy(t, SHAPE(1), &limits[k].class));
+        gm_var s = gm_softmax(t, l), logs = gm_log_softmax(t, l), whole = gm_logsumexp(t, l);
+        ck_assert_int_eq(gm_backward(t, gm_sum(t, y), NULL), GM_OK);
+        float value = gm_value(t, y)[0], want = limits[k].loss;
+        ck_assert_msg(isnan(want) ? isnan(value) : value == want || fabsf(value - want) < 1e-6f,
+                      "case %zu: loss is %g, expected %g", k, (double)value, (double)want);
+        for (int i = 0; i < 3; i++) {
+            float d = gm_gradient_of(t, l)[i], right = limits[k].d[i];
+            ck_assert_msg(isnan(right) ? isnan(d) : fabsf(d - right) < 1e-6f,
+                          "case %zu: gradient %d is %g, expected %g", k, i, (double)d,
+                          (double)right);
+            float p = gm_value(t, s)[i], log_p = gm_value(t, logs)[i];
+            ck_assert(isnan(value) ? isnan(p) && isnan(log_p) : p >= 0 && log_p <= 0);
+        }
+        ck_assert(isnan(gm_value(t, whole)[0]) == isnan(limits[k].l[1]));
+    }
+    /* logsumexp of nothing but -inf is -inf, with gradient 0 */
+    gm_tape_reset(t);
+    gm_var l = gm_variable(t, SHAPE(2), FLOATS(-inf, -inf)), y = gm_logsumexp(t, l);
+    ck_assert_int_eq(gm_backward(t, y, NULL), GM_OK);
+    ck_assert(gm_value(t, y)[0] == -inf && gm_gradient_of(t, l)[0] == 0);
+}
+END_TEST
+
+START_TEST(test_infinite_bernoulli)
+{
+    const float inf = INFINITY;
+    const struct {
+        float l, t, loss, d;
+    } limits[] = {
+        { inf, 1, 0, 0 },
+        { inf, 0, inf, 1 },
+        { inf, 0.25f, inf, 0.75f },
+        { -inf, 0, 0, 0 },
+        { -inf, 1, inf, -1 },
+        { -inf, 0.25f, inf, -0.25f },
+        { NAN, 0, NAN, NAN },
+        { NAN, 1, NAN, NAN },
+        { 30, 1, 9.35762297e-14f, -9.35762297e-14f },
+        { -30, 0, 9.35762297e-14f, 9.35762297e-14f },
+        { 0, 0.5f, 0.693147181f, 0 },
+    };
+    for (size_t k = 0; k < sizeof limits / sizeof *limits; k++) {
+        gm_tape_reset(t);
+        gm_var l = gm_variable(t, SHAPE(1, 1), &limits[k].l);
+        gm_var y = gm_bce_with_logits(t, l, gm_input_copy(t, SHAPE(1, 1), &limits[k].t));
+        gm_var again = gm_gradient(t, gm_sum(t, y), l);
+        ck_assert_int_eq(gm_backward(t, gm_sum(t, y), NULL), GM_OK);
+        float got[3] = { gm_value(t, y)[0], gm_gradient_of(t, l)[0], gm_value(t, again)[0] };
+        for (int i = 0; i < 3; i++) {
+            float want = i ? limits[k].d : limits[k].loss;
+            ck_assert_msg(
+                isnan(want) ? isnan(got[i])
+                            : got[i] == want || fabsf(got[i] - want) <= 2e-6f * fabsf(want),
+                "logit %g, target %g: %s is %g, expected %g", (double)limits[k].l,
+                (double)limits[k].t, i ? "gradient" : "loss", (double)got[i], (double)want);
+        }
+    }
+}
+END_TEST
+
+START_TEST(test_infinite_gaussians)
+{
+    const float inf = INFINITY, log_two_pi = 1.83787707f;
+    const struct {
+        float gap, v, loss, dm, dv;
+    } nll[] = {
+        { 0, -inf, -inf, 0, 0.5f },
+        { 1, -inf, inf, -inf, -inf },
+        { 0, inf, inf, 0, 0.5f },
+        { 1, inf, inf, 0, 0.5f },
+        { 0, -300, 0.5f * (log_two_pi - 300), 0, 0.5f },
+        { inf, 0, inf, -inf, -inf },
+        { 0, NAN, NAN, 0, 0.5f },
+        { 1e-20f, -100, 0.5f * (log_two_pi - 100 + 2688.1171f), -2.6881171e23f, -1343.5586f },
+    };
+    for (size_t k = 0; k < sizeof nll / sizeof *nll; k++) {
+        gm_tape_reset(t);
+        gm_var m = gm_variable(t, SHAPE(1, 1), FLOATS(0));
+        gm_var v = gm_variable(t, SHAPE(1, 1), &nll[k].v);
+        gm_var y = gm_gaussian_nll(t, m, v, gm_input_copy(t, SHAPE(1, 1), &nll[k].gap));
+        ck_assert_int_eq(gm_backward(t, gm_sum(t, y), NULL), GM_OK);
+        float got[3] = { gm_value(t, y)[0], gm_gradient_of(t, m)[0], gm_gradient_of(t, v)[0] };
+        float want[3] = { nll[k].loss, nll[k].dm, nll[k].dv };
+        for (int i = 0; i < 3 && !isnan(want[0]); i++)
+            ck_assert_msg(got[i] == want[i] || fabsf(got[i] - want[i]) <= 2e-5f * fabsf(want[i]),
+                          "case %zu: output %d is %g, expected %g", k, i, (double)got[i],
+                          (double)want[i]);
+        if (isnan(want[0])) ck_assert(isnan(got[0]));
+    }
+    const float kl[][3] = { { inf, inf, inf },
+                            { -inf, inf, -0.5f },
+                            { 100, inf, inf },
+                            { 1e-4f, 2.50008334e-9f, 5.00025e-5f },
+                            { -1e-3f, 2.49916688e-7f, -4.99750083e-4f },
+                            { 0, 0, 0 },
+                            { 0.5f, 0.074360635f, 0.324360635f },
+                            { 0.51f, 0.077645598f, 0.332645598f } };
+    for (size_t k = 0; k < sizeof kl / sizeof *kl; k++) {
+        gm_tape_reset(t);
+        gm_var m = gm_variable(t, SHAPE(1, 1), FLOATS(0)), v = gm_variable(t, SHAPE(1, 1), kl[k]);
+        gm_var y = gm_gaussian_kl(t, m, v);
+        ck_assert_int_eq(gm_backward(t, gm_sum(t, y), NULL), GM_OK);
+        float got[2] = { gm_value(t, y)[0], gm_gradient_of(t, v)[0] };
+        for (int i = 0; i < 2; i++)
+            ck_assert_msg(got[i] == kl[k][i + 1] ||
+                              fabsf(got[i] - kl[k][i + 1]) <= 1e-6f * fabsf(kl[k][i + 1]),
+                          "log_variance %g: output %d is %.9g, expected %.9g", (double)kl[k][0], i,
+                          (double)got[i], (double)kl[k][i + 1]);
+    }
+}
+END_TEST
+
 START_TEST(test_bad_targets)
 {
     const float bad[4] = { -0.25f, 1.5f, NAN, INFINITY };
@@ -268,6 +428,10 @@ Suite *gm_suite(void)
     tcase_add_loop_test(tc, test_cross_entropy, 0, SIZES);
     tcase_add_test(tc, test_more_axes);
     tcase_add_test(tc, test_extreme_logits);
+    tcase_add_test(tc, test_offsets);
+    tcase_add_test(tc, test_infinite_classes);
+    tcase_add_test(tc, test_infinite_bernoulli);
+    tcase_add_test(tc, test_infinite_gaussians);
     tcase_add_test(tc, test_bad_targets);
     tcase_add_test(tc, test_bad_shapes);
     suite_add_tcase(s, tc);

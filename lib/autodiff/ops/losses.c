@@ -1,4 +1,5 @@
 /* losses.c - losses with a value for each row: Bernoulli, classes, squared distance. */
+#include <float.h>
 #include <stdatomic.h>
 
 #include "autodiff/gradient.h"
@@ -120,8 +121,8 @@ gm_var gm_bce_with_logits(gm_tape *tape, gm_var logits, gm_var target)
     return gm_record2(tape, &gm_op_bce_with_logits, logits, target, NULL, 0);
 }
 
-/* Cross entropy sees logits as rows of k, `mid` of them a row of the result. saved: logsumexp of
- * each, then (mid > 1) the gradient each receives. */
+/* Cross entropy sees logits as rows of k, `mid` of them a row of the result. saved: the
+ * largest logit of each, logsumexp less it, then (mid > 1) the gradient each receives. */
 typedef struct class_job {
     const gm_call *c;
     int64_t rows, mid, k, rep;
@@ -151,8 +152,7 @@ static gm_status class_infer(gm_call *c)
         return gm_fail_shapes(c, "logits", l, "classes", t, ", want [n, ..., k] and [n, ...]");
     c->out->rank = 1;
     c->out->shape[0] = l->shape[0];
-    c->saved = l->count / l->shape[l->rank - 1];
-    if (l->rank > 2) c->saved *= 2;
+    c->saved = (l->rank > 2 ? 3 : 2) * (l->count / l->shape[l->rank - 1]);
     return GM_OK;
 }
 
@@ -167,8 +167,9 @@ static void class_range(void *arg, int64_t begin, int64_t end)
     class_job *job = arg;
     const gm_call *c = job->c;
     int64_t mid = job->mid, k = job->k;
-    float *lse = c->out->saved;
-    c->k->logsumexp(lse + begin * mid, c->in[0]->value + begin * mid * k, (end - begin) * mid, k);
+    float *top = c->out->saved, *rest = top + job->rows * mid;
+    c->k->logsumexp(NULL, top + begin * mid, rest + begin * mid, c->in[0]->value + begin * mid * k,
+                    (end - begin) * mid, k);
     for (int64_t r = begin; r < end; r++) {
         double sum = 0;
         for (int64_t j = 0; j < mid; j++) {
@@ -178,7 +179,11 @@ static void class_range(void *arg, int64_t begin, int64_t end)
                 return;
             }
             int64_t part = r * mid + j;
-            sum += (double)lse[part] - (double)c->in[0]->value[part * k + label];
+            float logit = c->in[0]->value[part * k + label];
+            /* what is subtracted is equal, perhaps infinite, where the class has the largest logit
+             */
+            if (logit != top[part]) sum += (double)top[part] - (double)logit;
+            sum += (double)rest[part];
         }
         c->out->value[r] = (float)sum;
     }
@@ -206,19 +211,22 @@ static void class_grad_range(void *arg, int64_t begin, int64_t end)
     class_job *job = arg;
     const gm_call *c = job->c;
     int64_t mid = job->mid, k = job->k;
-    const float *lse = c->out->saved, *dy = c->out->grad;
+    const float *top = c->out->saved, *rest = top + job->rows * mid, *dy = c->out->grad;
     if (c->in[0]->rank > 2) {
-        float *each = c->out->saved + job->rows * mid;
+        float *each = c->out->saved + 2 * job->rows * mid;
         for (int64_t r = begin; r < end; r++) c->k->fill(each + r * mid, dy[r], mid);
         dy = each;
     }
     c->k->logsumexp_grad(c->grad[0] + begin * mid * k, dy + begin * mid,
-                         c->in[0]->value + begin * mid * k, lse + begin * mid, (end - begin) * mid,
-                         k, c->add[0]);
+                         c->in[0]->value + begin * mid * k, top + begin * mid, rest + begin * mid,
+                         (end - begin) * mid, k, c->add[0]);
     for (int64_t r = begin; r < end; r++)
         for (int64_t j = 0; j < mid; j++) {
             int64_t label = (int64_t)c->in[1]->value[class_at(job, r, j)];
-            c->grad[0][(r * mid + j) * k + label] -= dy[r * mid + j];
+            int64_t part = r * mid + j;
+            c->grad[0][part * k + label] -= dy[part];
+            /* a row of -inf: there the loss is NaN */
+            if (top[part] < -FLT_MAX) c->k->fill(c->grad[0] + part * k, rest[part], k);
         }
 }
 

@@ -10,7 +10,10 @@ static gm_status softmax_infer(gm_call *c)
         return gm_fail(c->ctx, GM_E_SHAPE, "%s: input is %s, expected a last axis of at least 1",
                        c->op->name, gm_shape_text(text, a->rank, a->shape));
     gm_infer_same(c);
-    if (c->op == &gm_op_logsumexp) c->out->rank--;
+    if (c->op == &gm_op_logsumexp) {
+        c->out->rank--;
+        c->saved = 2 * (a->count / a->shape[a->rank - 1]); /* the result in two parts */
+    }
     return GM_OK;
 }
 
@@ -31,7 +34,8 @@ static void forward_range(void *arg, int64_t begin, int64_t end)
     else if (c->op == &gm_op_log_softmax)
         c->k->log_softmax(y + begin * job->cols, x, end - begin, job->cols);
     else
-        c->k->logsumexp(y + begin, x, end - begin, job->cols);
+        c->k->logsumexp(y + begin, c->out->saved + begin, c->out->saved + c->out->count + begin, x,
+                        end - begin, job->cols);
 }
 
 static void backward_range(void *arg, int64_t begin, int64_t end)
@@ -39,15 +43,15 @@ static void backward_range(void *arg, int64_t begin, int64_t end)
     const rows_job *job = arg;
     const gm_call *c = job->c;
     int64_t at = begin * job->cols, rows = end - begin;
-    const float *y = c->out->value, *dy = c->out->grad;
+    const float *y = c->out->value, *dy = c->out->grad, *saved = c->out->saved;
     float *dx = c->grad[0] + at;
     if (c->op == &gm_op_softmax)
         c->k->softmax_grad(dx, dy + at, y + at, rows, job->cols, c->add[0]);
     else if (c->op == &gm_op_log_softmax)
         c->k->log_softmax_grad(dx, dy + at, y + at, rows, job->cols, c->add[0]);
     else
-        c->k->logsumexp_grad(dx, dy + begin, c->in[0]->value + at, y + begin, rows, job->cols,
-                             c->add[0]);
+        c->k->logsumexp_grad(dx, dy + begin, c->in[0]->value + at, saved + begin,
+                             saved + c->out->count + begin, rows, job->cols, c->add[0]);
 }
 
 static void over_rows(const gm_call *c, gm_range_fn fn)
@@ -84,7 +88,7 @@ static void log_softmax_gradient(gm_chain *c)
     c->din[0] = gm_sub(t, c->dy, gm_mul(t, gm_exp(t, c->out), total));
 }
 
-/* dy e^(x - y), with y and dy as columns */
+/* dy softmax(x), with dy as a column */
 static void logsumexp_gradient(gm_chain *c)
 {
     gm_tape *t = c->tape;
@@ -92,9 +96,8 @@ static void logsumexp_gradient(gm_chain *c)
     int64_t column[GM_MAX_RANK];
     memcpy(column, x->shape, sizeof column);
     column[x->rank - 1] = 1;
-    gm_var y = gm_reshape(t, c->out, x->rank, column);
     gm_var dy = gm_reshape(t, c->dy, x->rank, column);
-    c->din[0] = gm_mul(t, dy, gm_exp(t, gm_sub(t, c->in[0], y)));
+    c->din[0] = gm_mul(t, dy, gm_softmax(t, c->in[0]));
 }
 
 const gm_op gm_op_softmax = { "softmax",       1, softmax_infer, softmax_forward, softmax_backward,

@@ -66,6 +66,11 @@ GM_INLINE float gm_tanh(float x)
 {
     return tanh(x);
 }
+GM_INLINE float gm_exp_beyond(float x)
+{
+    if (x - x != 0) return x < 0 ? -x : x;
+    return fabs(x) < 1e-3 ? x * x * (0.5 + x / 6 + x * x / 24 + x * x * x / 120) : expm1(x) - x;
+}
 
 GM_INLINE void gm_sincos_turns(float turns, float *sine, float *cosine)
 {
@@ -145,6 +150,23 @@ GM_INLINE float gm_expm1(float x)
     int32_t capped = n > 100 ? 100 : n; /* 2^-100 and less vanish beside 1 */
     float y = ((p + (1.0f - gm_power2(-capped))) * gm_power2(half)) * gm_power2(n - half);
     return x == 0.0f ? x : y;
+}
+
+/* e^x - 1 - x, which is never below 0: near 0, where the terms cancel to x^2/2, by its series. */
+GM_INLINE float gm_exp_beyond(float x)
+{
+    float c = x > 0.5f ? 0.5f : x;
+    c = c < -0.5f ? -0.5f : c;
+    float p = 2.48015873e-5f;
+    p = p * c + 1.98412698e-4f;
+    p = p * c + 1.38888889e-3f;
+    p = p * c + 8.33333333e-3f;
+    p = p * c + 4.16666667e-2f;
+    p = p * c + 1.66666667e-1f;
+    p = p * c + 0.5f;
+    const float e = gm_expm1(x);
+    const float far = e < HUGE_VALF ? e - x : e;
+    return c == x ? (x * x) * p : far;
 }
 
 /* tail(f) with log(1 + f) = f + tail(f), -1/4 <= f <= 1/2; `low` is added to the tail. */
