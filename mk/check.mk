@@ -5,7 +5,7 @@ suites := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 ooms := $(patsubst tests/oom/%.c,oom_%,$(wildcard tests/oom/*.c))
 fuzzers := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 gradchecks := $(patsubst tests/gradcheck/%.c,gradcheck_%,$(wildcard tests/gradcheck/*.c))
-scripted := levels consistency
+scripted := levels consistency operations
 ifeq ($(SANITIZE),)
 scripted += headers abi
 endif
@@ -78,6 +78,7 @@ $(foreach t,$(suites) $(ooms) $(gradchecks),$(eval $(call run_rule,$(t),$(bin)/$
 $(foreach t,$(fuzzers),$(eval $(call run_rule,$(t),$(bin)/$(t) $(wildcard tests/fuzz/seeds/$(t:fuzz_%=%)/*),$(bin)/$(t))))
 $(eval $(call run_rule,levels,tests/levels,))
 $(eval $(call run_rule,consistency,tests/consistency,))
+$(eval $(call run_rule,operations,tests/operations $(static),$(static)))
 $(eval $(call run_rule,headers,tests/headers/check $(bin)/headers,$(BUILD)/lib/libgm.so))
 $(eval $(call run_rule,abi,tests/abi/check $(shared) $(bin)/abi,$(shared)))
 

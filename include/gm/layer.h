@@ -144,6 +144,8 @@ GM_API gm_status gm_sequence_add_elu(gm_layer *sequence, double alpha);
 GM_API gm_status gm_sequence_add_tanh(gm_layer *sequence);
 GM_API gm_status gm_sequence_add_sigmoid(gm_layer *sequence);
 GM_API gm_status gm_sequence_add_softplus(gm_layer *sequence);
+GM_API gm_status gm_sequence_add_silu(gm_layer *sequence);
+GM_API gm_status gm_sequence_add_gelu(gm_layer *sequence);
 GM_API gm_status gm_sequence_add_maxout(gm_layer *sequence, int64_t pieces);
 GM_API gm_status gm_sequence_add_dropout(gm_layer *sequence, double p);
 GM_API gm_status gm_sequence_add_embedding(gm_layer *sequence, int64_t rows, int64_t width);

@@ -41,6 +41,11 @@ extern "C" {
 #define GM_ACTIVATION_TANH 4
 #define GM_ACTIVATION_SIGMOID 5  /* 1 / (1 + e^-x) */
 #define GM_ACTIVATION_SOFTPLUS 6 /* log(1 + e^x) */
+#define GM_ACTIVATION_SILU 7     /* x / (1 + e^-x); Elfwing et al. 2018, also called swish */
+#define GM_ACTIVATION_GELU                                                                         \
+    8 /* x P(x), P the standard normal distribution function; Hendrycks and Gimpel 2016 */
+#define GM_ACTIVATION_GELU_TANH                                                                    \
+    9 /* their approximation x / (1 + e^-u), u = 2 sqrt(2 / pi) (x + 0.044715 x^3) */
 
 /* Arithmetic, element by element, with broadcasting: shapes are aligned at their last axes, and an
  * axis of size 1 (or one that is missing) is repeated to the other's size, as in NumPy. A gradient
@@ -66,9 +71,30 @@ GM_API gm_var gm_elu(gm_tape *tape, gm_var a, double alpha);
 GM_API gm_var gm_tanh(gm_tape *tape, gm_var a);
 GM_API gm_var gm_sigmoid(gm_tape *tape, gm_var a);
 GM_API gm_var gm_softplus(gm_tape *tape, gm_var a);
-/* One of the above by number (GM_ACTIVATION_*); slope is used by LEAKY_RELU and ELU. NONE returns a
- * itself. GM_E_INVALID: unknown number, negative slope. */
+/* At -infinity 0, not NaN. gm_gelu is the exact function, as PyTorch's default is; gm_gelu_tanh the
+ * approximation that some published networks were trained with. */
+GM_API gm_var gm_silu(gm_tape *tape, gm_var a);
+GM_API gm_var gm_gelu(gm_tape *tape, gm_var a);
+GM_API gm_var gm_gelu_tanh(gm_tape *tape, gm_var a);
+/* The probability that a standard normal variable is below a, with its digits where it is small. */
+GM_API gm_var gm_normal_cdf(gm_tape *tape, gm_var a);
+GM_API gm_var gm_sin(gm_tape *tape, gm_var a);
+GM_API gm_var gm_cos(gm_tape *tape, gm_var a);
+/* a^exponent, as pow of C: 1 for an exponent of 0, NaN for a negative a and an exponent that is no
+ * whole number. The gradient is exponent a^(exponent - 1), and 0 for an exponent of 0. */
+GM_API gm_var gm_pow(gm_tape *tape, gm_var a, double exponent);
+
+/* One of the activations by number (GM_ACTIVATION_*); slope is used by LEAKY_RELU and ELU. NONE
+ * returns a itself. GM_E_INVALID: unknown number, negative slope. */
 GM_API gm_var gm_activate(gm_tape *tape, gm_var a, int32_t activation, double slope);
+/* The name of an activation: "none", "relu", "leaky_relu", "elu", "tanh", "sigmoid", "softplus",
+ * "silu", "gelu", "gelu_tanh"; static, NULL for an unknown number. And back: -1 for an unknown name
+ * and NULL. */
+GM_API const char *gm_activation_name(int32_t activation);
+GM_API int32_t gm_activation_number(const char *name);
+/* The activation of one number, rounded to float: what gm_activate gives, up to the last bits. NaN
+ * for an unknown number. */
+GM_API double gm_activation_value(int32_t activation, double slope, double x);
 /* min(max(a, low), high); NaN stays NaN. The gradient is 1 from low to high, ends included, and 0
  * outside. low and high may be infinite. GM_E_INVALID: low above high, a limit NaN. */
 GM_API gm_var gm_clamp(gm_tape *tape, gm_var a, double low, double high);

@@ -12,7 +12,8 @@ void gm_gradient_norm(gm_chain *c, const gm_affine *a, double eps, const int64_t
     static const int32_t last = 2;
     gm_tape *t = c->tape;
     gm_var x = gm_reshape(t, c->in[0], 3, rows);
-    gm_var dy = gm_reshape(t, gm_chain_activation(t, a->kind, a->slope, c->out, c->dy), 3, rows);
+    gm_var dy = gm_reshape(t, gm_chain_activation(t, a->fused.kind, a->fused.slope, c->out, c->dy),
+                           3, rows);
     gm_var d = gm_sub(t, x, gm_mean_axes(t, x, &last, 1, 1));
     gm_var variance = gm_mean_axes(t, gm_square(t, d), &last, 1, 1);
     gm_var deviation = gm_sqrt(t, gm_shift(t, variance, eps));

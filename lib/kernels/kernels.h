@@ -11,6 +11,8 @@
 
 #include <stdint.h>
 
+#include "kernels/activations.h"
+
 /* y = f(x; a, b). The gradient kernels get x and y, and use whichever is cheaper. */
 enum {
     GM_UNARY_IDENTITY = 0,
@@ -21,14 +23,15 @@ enum {
     GM_UNARY_ABS,
     GM_UNARY_EXP,
     GM_UNARY_LOG,
-    GM_UNARY_RELU,
-    GM_UNARY_LEAKY_RELU, /* slope a */
-    GM_UNARY_ELU,        /* a (e^x - 1) below 0 */
-    GM_UNARY_TANH,
-    GM_UNARY_SIGMOID,
-    GM_UNARY_SOFTPLUS,
     /* to [a, b]; gradient 1 inside and at the ends, 0 outside; NaN stays NaN */
     GM_UNARY_CLAMP,
+    GM_UNARY_NORMAL_CDF, /* the standard normal distribution function */
+    GM_UNARY_SIN,
+    GM_UNARY_COS,
+    GM_UNARY_POW, /* x^a, as pow of libm */
+#define GM_UNARY_ROW(WORD, word, parameter, from_result) GM_UNARY_##WORD,
+    GM_ACTIVATION_TABLE(GM_UNARY_ROW) /* the formulas are in gm/ops.h; a: the slope */
+#undef GM_UNARY_ROW
     GM_UNARY_COUNT
 };
 

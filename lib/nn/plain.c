@@ -2,16 +2,19 @@
 #include <float.h>
 #include <string.h>
 
+#include "autodiff/activation.h"
 #include "nn/layer.h"
 
 static gm_status check_activation(gm_context *ctx, gm_layer_attrs *a)
 {
     int64_t kind = a->ints[0];
-    if (kind <= GM_ACTIVATION_NONE || kind > GM_ACTIVATION_SOFTPLUS)
+    const gm_activation_row *row =
+        kind > 0 && kind <= INT32_MAX ? gm_activation_find((int32_t)kind) : NULL;
+    if (!row)
         return gm_fail(ctx, GM_E_INVALID,
                        "activation: number is %lld, expected one of GM_ACTIVATION_* but not NONE",
                        (long long)kind);
-    if (kind != GM_ACTIVATION_LEAKY_RELU && kind != GM_ACTIVATION_ELU) a->reals[0] = 0;
+    if (!row->parameter) a->reals[0] = 0;
     if (!(a->reals[0] >= 0 && a->reals[0] <= FLT_MAX))
         return gm_fail(ctx, GM_E_INVALID, "activation: slope is %g, expected at least 0",
                        a->reals[0]);

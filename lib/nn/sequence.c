@@ -202,6 +202,16 @@ gm_status gm_sequence_add_softplus(gm_layer *sequence)
     ADD(gm_activation_create(&part, ctx, GM_ACTIVATION_SOFTPLUS, 0));
 }
 
+gm_status gm_sequence_add_silu(gm_layer *sequence)
+{
+    ADD(gm_activation_create(&part, ctx, GM_ACTIVATION_SILU, 0));
+}
+
+gm_status gm_sequence_add_gelu(gm_layer *sequence)
+{
+    ADD(gm_activation_create(&part, ctx, GM_ACTIVATION_GELU, 0));
+}
+
 gm_status gm_sequence_add_maxout(gm_layer *sequence, int64_t pieces)
 {
     ADD(gm_maxout_create(&part, ctx, pieces));

@@ -16,6 +16,12 @@ UNARY(relu)
 UNARY(tanh)
 UNARY(sigmoid)
 UNARY(softplus)
+UNARY(silu)
+UNARY(gelu)
+UNARY(gelu_tanh)
+UNARY(normal_cdf)
+UNARY(sin)
+UNARY(cos)
 UNARY(softmax)
 UNARY(log_softmax)
 UNARY(logsumexp)
@@ -70,6 +76,10 @@ BUILD(linear_elu, gm_linear(t, v[0], v[1], v[2], GM_ACTIVATION_ELU, 1.3))
 BUILD(linear_tanh, gm_linear(t, v[0], v[1], v[2], GM_ACTIVATION_TANH, 0))
 BUILD(linear_sigmoid, gm_linear(t, v[0], v[1], v[2], GM_ACTIVATION_SIGMOID, 0))
 BUILD(linear_softplus, gm_linear(t, v[0], v[1], v[2], GM_ACTIVATION_SOFTPLUS, 0))
+BUILD(linear_silu, gm_linear(t, v[0], v[1], v[2], GM_ACTIVATION_SILU, 0))
+BUILD(pow, gm_pow(t, v[0], 2.7))
+BUILD(pow_below, gm_pow(t, v[0], -1.3))
+BUILD(pow_cube, gm_pow(t, v[0], 3))
 BUILD(linear_self, gm_linear(t, v[0], v[0], GM_NO_VAR, GM_ACTIVATION_SIGMOID, 0))
 
 BUILD(maxout, gm_maxout(t, v[0], 3))
@@ -129,6 +139,20 @@ static const grad_case cases[] = {
     { "tanh", "", build_tanh, 1, { { 2, { 5, 7 }, ANY } } },
     { "sigmoid", "", build_sigmoid, 1, { { 2, { 5, 7 }, ANY } } },
     { "softplus", "", build_softplus, 1, { { 2, { 5, 7 }, ANY } } },
+    { "silu", "", build_silu, 1, { { 2, { 5, 7 }, -6, 6, 0, 0 } } },
+    { "gelu", "", build_gelu, 1, { { 2, { 5, 7 }, -6, 6, 0, 0 } } },
+    { "gelu_tanh", "", build_gelu_tanh, 1, { { 2, { 5, 7 }, -6, 6, 0, 0 } } },
+    { "normal_cdf", "", build_normal_cdf, 1, { { 2, { 5, 7 }, -6, 6, 0, 0 } } },
+    { "sin", "", build_sin, 1, { { 2, { 5, 7 }, -6, 6, 0, 0 } } },
+    { "cos", "", build_cos, 1, { { 2, { 5, 7 }, -6, 6, 0, 0 } } },
+    { "pow", "", build_pow, 1, { { 2, { 5, 7 }, POSITIVE } } },
+    { "pow", "below", build_pow_below, 1, { { 2, { 5, 7 }, POSITIVE } } },
+    { "pow", "cube", build_pow_cube, 1, { { 2, { 5, 7 }, ANY } } },
+    { "linear",
+      "silu",
+      build_linear_silu,
+      3,
+      { { 2, { 4, 5 }, ANY }, { 2, { 3, 5 }, ANY }, { 1, { 3 }, ANY } } },
     { "clamp", "inside and below", build_clamp, 1, { { 2, { 5, 7 }, -0.45, 0.45, 0.05, 0 } } },
     { "clamp", "above", build_clamp, 1, { { 1, { 7 }, 0.55, 1.5, 0, 0 } } },
 

@@ -62,6 +62,13 @@ BUILD(elu, gm_elu(t, v[0], 0.7))
 BUILD(tanh, gm_tanh(t, v[0]))
 BUILD(sigmoid, gm_sigmoid(t, v[0]))
 BUILD(softplus, gm_softplus(t, v[0]))
+BUILD(silu, gm_silu(t, v[0]))
+BUILD(gelu, gm_gelu(t, v[0]))
+BUILD(gelu_tanh, gm_gelu_tanh(t, v[0]))
+BUILD(normal_cdf, gm_normal_cdf(t, v[0]))
+BUILD(sin, gm_sin(t, v[0]))
+BUILD(cos, gm_cos(t, v[0]))
+BUILD(pow, gm_pow(t, v[0], 3.4))
 SQUARED(clamp, gm_clamp(t, gm_shift(t, v[0], 0.5), 0.5, 1.0))
 
 SQUARED(add, gm_add(t, v[0], v[1]))
@@ -171,6 +178,13 @@ static const second_case cases[] = {
     { "tanh", "", build_tanh, 1, { { 2, { 5, 7 }, ANY } } },
     { "sigmoid", "", build_sigmoid, 1, { { 2, { 5, 7 }, ANY } } },
     { "softplus", "", build_softplus, 1, { { 2, { 5, 7 }, ANY } } },
+    { "silu", "", build_silu, 1, { { 2, { 5, 7 }, ANY } } },
+    { "gelu", "", build_gelu, 1, { { 2, { 5, 7 }, ANY } } },
+    { "gelu_tanh", "", build_gelu_tanh, 1, { { 2, { 5, 7 }, ANY } } },
+    { "normal_cdf", "", build_normal_cdf, 1, { { 2, { 5, 7 }, ANY } } },
+    { "sin", "", build_sin, 1, { { 2, { 5, 7 }, ANY } } },
+    { "cos", "", build_cos, 1, { { 2, { 5, 7 }, ANY } } },
+    { "pow", "", build_pow, 1, { { 2, { 5, 7 }, 0.3, 2, 0, 0 } } },
     { "clamp", "inside and below", build_clamp, 1, { { 2, { 5, 7 }, -0.45, 0.45, 0.05, 0 } } },
     { "clamp", "above", build_clamp, 1, { { 1, { 7 }, 0.55, 1.5, 0, 0 } } },
 
@@ -643,7 +657,9 @@ START_TEST(test_penalty)
 {
     static const int32_t kinds[] = { GM_ACTIVATION_LEAKY_RELU, GM_ACTIVATION_TANH,
                                      GM_ACTIVATION_ELU,        GM_ACTIVATION_RELU,
-                                     GM_ACTIVATION_SIGMOID,    GM_ACTIVATION_SOFTPLUS };
+                                     GM_ACTIVATION_SIGMOID,    GM_ACTIVATION_SOFTPLUS,
+                                     GM_ACTIVATION_SILU,       GM_ACTIVATION_GELU,
+                                     GM_ACTIVATION_GELU_TANH };
     int32_t kind = kinds[_i];
     gm_context *ctx = support_context(3, 2);
     gm_rng *rng = NULL;
@@ -705,7 +721,7 @@ Suite *gm_suite(void)
     tcase_add_loop_test(tc, test_case, 0, CASES);
     tcase_add_test(tc, test_every_entry_has_a_case);
     tcase_add_test(tc, test_higher);
-    tcase_add_loop_test(tc, test_penalty, 0, 6);
+    tcase_add_loop_test(tc, test_penalty, 0, 9);
     suite_add_tcase(s, tc);
     return s;
 }

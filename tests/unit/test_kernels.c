@@ -80,6 +80,20 @@ static double unary_of(int32_t kind, double v, double a, double b)
         return log1p(exp(v));
     case GM_UNARY_CLAMP:
         return v < a ? a : v > b ? b : v;
+    case GM_UNARY_SILU:
+        return v / (1 + exp(-v));
+    case GM_UNARY_GELU:
+        return v * 0.5 * erfc(-v / sqrt(2));
+    case GM_UNARY_GELU_TANH:
+        return v * 0.5 * (1 + tanh(sqrt(2 / acos(-1)) * (v + 0.044715 * v * v * v)));
+    case GM_UNARY_NORMAL_CDF:
+        return 0.5 * erfc(-v / sqrt(2));
+    case GM_UNARY_SIN:
+        return sin(v);
+    case GM_UNARY_COS:
+        return cos(v);
+    case GM_UNARY_POW:
+        return pow(v, a);
     default:
         return v;
     }
@@ -99,7 +113,7 @@ START_TEST(test_unary)
     begin();
     if (!k) return;
     for (int32_t kind = 0; kind < GM_UNARY_COUNT; kind++) {
-        int positive = kind == GM_UNARY_SQRT || kind == GM_UNARY_LOG;
+        int positive = kind == GM_UNARY_SQRT || kind == GM_UNARY_LOG || kind == GM_UNARY_POW;
         for (int64_t i = 0; i < ROOM; i++) {
             z[i] = positive ? fabsf(x[i]) + 0.1f : 3 * x[i];
             if (fabsf(z[i]) < 1e-3f || fabsf(z[i] - a) < 1e-3f || fabsf(z[i] - b) < 1e-3f)

@@ -38,6 +38,11 @@ static double log_of(double x)
     return x < 0 ? NAN : log(x); /* without the sign that libm gives to NaN */
 }
 
+static double silu_of(double x)
+{
+    return x < -1e30 ? 0 : x * sigmoid_of(x);
+}
+
 static const function functions[] = {
     { "exp", GM_UNARY_EXP, exp, 2 },
     { "log", GM_UNARY_LOG, log_of, 2 },
@@ -45,6 +50,7 @@ static const function functions[] = {
     { "sigmoid", GM_UNARY_SIGMOID, sigmoid_of, 4 },
     { "softplus", GM_UNARY_SOFTPLUS, softplus_of, 4 },
     { "elu", GM_UNARY_ELU, elu_of, 2 },
+    { "silu", GM_UNARY_SILU, silu_of, 64 }, /* where the sigmoid is subnormal */
 };
 #define FUNCTIONS ((int)(sizeof functions / sizeof functions[0]))
 
@@ -110,6 +116,42 @@ START_TEST(test_usual_floats)
 {
     sweep(&functions[_i], 0x39800000u, 239, 0x09800000 / 239);
     sweep(&functions[_i], 0xb9800000u, 239, 0x09800000 / 239);
+}
+END_TEST
+
+/* The distribution function and GELU to a few last places in the middle, and to the digits that x^2
+ * leaves in the tail. */
+START_TEST(test_normal_cdf)
+{
+    const gm_kernels *k = gm_kernels_choose(names[_i]);
+    if (!k) return;
+    for (int i = -1300; i <= 1300; i++) {
+        const float x = (float)i / 100;
+        const double want = 0.5 * erfc(-(double)x / sqrt(2)),
+                     tail = x < 0 ? 0.5 * (double)x * (double)x : 0;
+        const double tolerance = want * (1e-6 + tail * 2.4e-7);
+        float y[2], d[3], one = 1;
+        k->unary(GM_UNARY_NORMAL_CDF, y, &x, 0, 0, 1);
+        k->unary(GM_UNARY_GELU, y + 1, &x, 0, 0, 1);
+        k->unary_grad(GM_UNARY_NORMAL_CDF, d, &one, &x, y, 0, 0, 1, 0);
+        ck_assert_double_eq_tol((double)y[0], want, tolerance);
+        ck_assert_double_eq_tol((double)y[1], (double)x * want,
+                                tolerance * fabs((double)x) + 1e-44);
+        ck_assert_double_eq_tol((double)d[0],
+                                exp(-0.5 * (double)x * (double)x) / sqrt(2 * acos(-1)), 1e-7);
+    }
+    const float inf = INFINITY, far[3] = { -inf, inf, NAN };
+    const int32_t kinds[] = { GM_UNARY_NORMAL_CDF, GM_UNARY_GELU, GM_UNARY_GELU_TANH,
+                              GM_UNARY_SILU };
+    for (int i = 0; i < 4; i++) {
+        float y[3], d[3], one[3] = { 1, 1, 1 };
+        k->unary(kinds[i], y, far, 0, 0, 3);
+        k->unary_grad(kinds[i], d, one, far, y, 0, 0, 3, 0);
+        ck_assert_msg(y[0] == 0 && y[1] == (i ? inf : 1) && isnan(y[2]), "kind %d: %g %g %g", i,
+                      (double)y[0], (double)y[1], (double)y[2]);
+        ck_assert_msg(d[0] == 0 && d[1] == (i ? 1 : 0) && isnan(d[2]), "kind %d: slopes %g %g %g",
+                      i, (double)d[0], (double)d[1], (double)d[2]);
+    }
 }
 END_TEST
 
@@ -199,6 +241,7 @@ Suite *gm_suite(void)
     tcase_add_loop_test(tests, test_usual_floats, 0, FUNCTIONS);
     tcase_add_test(tests, test_log_near_one);
     tcase_add_loop_test(tests, test_special_values, 0, TABLES);
+    tcase_add_loop_test(tests, test_normal_cdf, 0, TABLES);
     tcase_add_loop_test(tests, test_same_at_every_place, 0, TABLES);
     suite_add_tcase(suite, tests);
     return suite;

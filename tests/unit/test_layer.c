@@ -71,6 +71,11 @@ static gm_status make_elu(gm_layer **out, gm_context *c)
     return gm_activation_create(out, c, GM_ACTIVATION_ELU, 0.7);
 }
 
+static gm_status make_gelu(gm_layer **out, gm_context *c)
+{
+    return gm_activation_create(out, c, GM_ACTIVATION_GELU, 0.7);
+}
+
 static gm_status make_dropout(gm_layer **out, gm_context *c)
 {
     return gm_dropout_create(out, c, 0.25);
@@ -112,6 +117,8 @@ static gm_status make_sequence(gm_layer **out, gm_context *c)
     if (!s) s = gm_sequence_add_linear(*out, 4, 5);
     if (!s) s = gm_sequence_add_leaky_relu(*out, 0.2);
     if (!s) s = gm_sequence_add(*out, inner);
+    if (!s) s = gm_sequence_add_silu(*out);
+    if (!s) s = gm_sequence_add_gelu(*out);
     if (!s) s = gm_sequence_add_dropout(*out, 0.5);
     if (!s) s = gm_sequence_add_sigmoid(*out);
     gm_layer_release(inner);
@@ -222,6 +229,7 @@ static const row rows[] = {
       1,
       { "weight" } },
     { "activation", make_elu, "activation", 2, 2, { 6, 4 }, { 6, 4 }, -1, { 0 }, "", "", 0, { 0 } },
+    { "gelu", make_gelu, "activation", 2, 2, { 6, 4 }, { 6, 4 }, -1, { 0 }, "", "", 0, { 0 } },
     { "dropout", make_dropout, "dropout", 2, 2, { 6, 4 }, { 6, 4 }, -1, { 0 }, "", "", 0, { 0 } },
     { "maxout",
       make_maxout,
@@ -688,7 +696,7 @@ START_TEST(creating_badly)
     o.size = 5000;
     support_fails(ctx, gm_linear_create(&l, ctx, 3, 3, &o), GM_E_INVALID, "size");
     support_fails(ctx, gm_activation_create(&l, ctx, GM_ACTIVATION_NONE, 0), GM_E_INVALID, "0");
-    support_fails(ctx, gm_activation_create(&l, ctx, 7, 0), GM_E_INVALID, "7");
+    support_fails(ctx, gm_activation_create(&l, ctx, 99, 0), GM_E_INVALID, "99");
     support_fails(ctx, gm_activation_create(&l, ctx, GM_ACTIVATION_ELU, -1), GM_E_INVALID, "-1");
     support_fails(ctx, gm_activation_create(&l, ctx, GM_ACTIVATION_LEAKY_RELU, NAN), GM_E_INVALID,
                   "nan");

@@ -579,7 +579,7 @@ START_TEST(refusals)
     REFUSED((o.order = turned_order, o.random_orders = 1), "random_orders is 1");
     REFUSED(o.layers = 17, "layers is 17");
     REFUSED(o.layers = 0, "direct");
-    REFUSED(o.activation = 9, "activation is 9");
+    REFUSED(o.activation = 99, "activation is 99");
     REFUSED(o.kind = 5, "kind is 5");
     REFUSED((o.kind = GM_CONDITIONAL_CATEGORICAL, o.classes = 1), "classes is 1");
     REFUSED((o.kind = GM_CONDITIONAL_GAUSSIAN_MIXTURE, o.components = 0), "components is 0");

@@ -149,30 +149,59 @@ START_TEST(test_unary)
     expect(gm_sigmoid(t, a), SHAPE(5), want);
     for (int i = 0; i < 5; i++) want[i] = (float)log1p(exp((double)x[i]));
     expect(gm_softplus(t, a), SHAPE(5), want);
+    for (int i = 0; i < 5; i++) want[i] = (float)sin((double)x[i]);
+    expect(gm_sin(t, a), SHAPE(5), want);
+    for (int i = 0; i < 5; i++) want[i] = (float)cos((double)x[i]);
+    expect(gm_cos(t, a), SHAPE(5), want);
+    expect(gm_pow(t, a, 3), SHAPE(5), FLOATS(-8, -0.125f, 0, 0.125f, 27));
+    expect(gm_pow(t, a, 0), SHAPE(5), FLOATS(1, 1, 1, 1, 1));
+    expect(gm_pow(t, p, 0.5), SHAPE(3), FLOATS(0, 1, 2));
+    /* values of PyTorch */
+    expect(gm_silu(t, a), SHAPE(5),
+           FLOATS(-0.238405844f, -0.188770339f, 0, 0.311229661f, 2.857722380f));
+    expect(gm_gelu(t, a), SHAPE(5),
+           FLOATS(-0.045500264f, -0.154268769f, 0, 0.345731231f, 2.995950306f));
+    expect(gm_gelu_tanh(t, a), SHAPE(5),
+           FLOATS(-0.045402306f, -0.154285988f, 0, 0.345714012f, 2.996362608f));
 }
 END_TEST
 
 START_TEST(test_activate)
 {
     gm_var a = gm_input_copy(t, SHAPE(3), FLOATS(-1, 0.5f, 2));
-    gm_var other[7] = { a,
-                        gm_relu(t, a),
-                        gm_leaky_relu(t, a, 0.3),
-                        gm_elu(t, a, 0.3),
-                        gm_tanh(t, a),
-                        gm_sigmoid(t, a),
-                        gm_softplus(t, a) };
-    for (int32_t i = 0; i < 7; i++)
+    gm_var other[10] = { a,
+                         gm_relu(t, a),
+                         gm_leaky_relu(t, a, 0.3),
+                         gm_elu(t, a, 0.3),
+                         gm_tanh(t, a),
+                         gm_sigmoid(t, a),
+                         gm_softplus(t, a),
+                         gm_silu(t, a),
+                         gm_gelu(t, a),
+                         gm_gelu_tanh(t, a) };
+    for (int32_t i = 0; i < 10; i++)
         expect(gm_activate(t, a, i, 0.3), SHAPE(3), gm_value(t, other[i]));
     ck_assert_uint_eq(gm_activate(t, a, GM_ACTIVATION_NONE, 0).index, a.index);
     /* A linear layer with the identity as weight is the activation alone. */
     gm_var w = gm_input_copy(t, SHAPE(3, 3), FLOATS(1, 0, 0, 0, 1, 0, 0, 0, 1));
     gm_var zero = gm_constant(t, SHAPE(3), 0);
-    for (int32_t i = 0; i < 7; i++) {
+    for (int32_t i = 0; i < 10; i++) {
         expect(gm_linear(t, a, w, zero, i, 0.3), SHAPE(3), gm_value(t, other[i]));
         expect(gm_linear(t, a, w, GM_NO_VAR, i, 0.3), SHAPE(3), gm_value(t, other[i]));
     }
-    fails(gm_activate(t, a, 7, 0), GM_E_INVALID, "activate:", "7", "unknown");
+    /* By name and back, and one number at a time. */
+    for (int32_t i = 0; i < 10; i++) {
+        ck_assert_ptr_nonnull(gm_activation_name(i));
+        ck_assert_int_eq(gm_activation_number(gm_activation_name(i)), i);
+        for (int k = 0; k < 3; k++)
+            ck_assert_double_eq_tol(gm_activation_value(i, 0.3, (double)gm_value(t, a)[k]),
+                                    (double)gm_value(t, other[i])[k], 1e-6);
+    }
+    ck_assert_str_eq(gm_activation_name(GM_ACTIVATION_GELU), "gelu");
+    ck_assert(!gm_activation_name(10) && !gm_activation_name(-1));
+    ck_assert(gm_activation_number("swish") == -1 && gm_activation_number(NULL) == -1);
+    ck_assert(isnan(gm_activation_value(10, 0, 1)));
+    fails(gm_activate(t, a, 10, 0), GM_E_INVALID, "activate:", "10", "unknown");
     a = ramp(SHAPE(2));
     fails(gm_activate(t, a, GM_ACTIVATION_ELU, -1), GM_E_INVALID, "elu:", "-1", "0 or more");
     fails(gm_activate(t, GM_NO_VAR, GM_ACTIVATION_NONE, 0), GM_E_STALE, "tape:", "", "");
@@ -185,6 +214,7 @@ START_TEST(test_zero_gradients)
     gm_var v = gm_variable(t, SHAPE(1), FLOATS(0));
     gm_var loss = gm_add(t, gm_sum(t, gm_sqrt(t, v)), gm_sum(t, gm_abs(t, v)));
     loss = gm_add(t, loss, gm_sum(t, gm_relu(t, v)));
+    loss = gm_add(t, loss, gm_sum(t, gm_pow(t, v, 0)));
     ck_assert_int_eq(gm_backward(t, loss, NULL), GM_OK);
     ck_assert_float_eq(gm_gradient_of(t, v)[0], 0);
     gm_tape_reset(t);
@@ -210,6 +240,8 @@ START_TEST(test_unary_bad)
     fails(gm_shift(t, a, -INFINITY), GM_E_INVALID, "shift:", "inf", "finite");
     a = ramp(SHAPE(2));
     fails(gm_leaky_relu(t, a, -0.5), GM_E_INVALID, "leaky_relu:", "-0.5", "0 or more");
+    a = ramp(SHAPE(2));
+    fails(gm_pow(t, a, NAN), GM_E_INVALID, "pow:", "nan", "finite");
     a = ramp(SHAPE(2));
     fails(gm_elu(t, a, NAN), GM_E_INVALID, "elu:", "nan", "finite");
 }

@@ -153,7 +153,7 @@ static void forward_range(void *arg, int64_t begin, int64_t end)
     }
     job->c->k->channel_affine(&w, job->c->out->value + begin * w.inner,
                               job->c->in[0]->value + begin * w.inner, job->mean + begin, scale,
-                              shift, affine->kind, affine->slope);
+                              shift, affine->fused.kind, affine->fused.slope);
 }
 
 static gm_status channels_forward(gm_call *c)
@@ -182,7 +182,8 @@ static void backward_range(void *arg, int64_t begin, int64_t end)
     int64_t at = begin * w.inner;
     w.channels = end - begin;
     c->k->channel_grad_sums(&w, sum, dot, c->out->grad + at, c->in[0]->value + at,
-                            c->out->value + at, job->mean + begin, affine->kind, affine->slope);
+                            c->out->value + at, job->mean + begin, affine->fused.kind,
+                            affine->fused.slope);
     for (int64_t i = 0; i < w.channels; i++) {
         double inverse = (double)job->inverse[begin + i];
         double g = job->gamma ? (double)job->gamma[(begin + i) % job->parameters] : 1;
@@ -264,7 +265,7 @@ gm_var gm_batch_norm(gm_tape *tape, gm_var x, gm_var gamma, gm_var beta, gm_para
     if (!s) s = gm_affine_check(&attr.affine, ctx, "batch_norm", attr.eps, activation, slope);
     if (s) return gm_tape_stick(tape, s);
     gm_var y = gm_record(tape, &gm_op_batch_norm, inputs, count, &attr, sizeof attr);
-    return gm_affine_finish(tape, y, activation);
+    return gm_fused_finish(&attr.affine.fused, tape, y);
 }
 
 gm_var gm_instance_norm(gm_tape *tape, gm_var x, gm_var gamma, gm_var beta, double eps,
@@ -278,5 +279,5 @@ gm_var gm_instance_norm(gm_tape *tape, gm_var x, gm_var gamma, gm_var beta, doub
                                   activation, slope);
     if (s) return gm_tape_stick(tape, s);
     gm_var y = gm_record(tape, &gm_op_instance_norm, inputs, count, &attr, sizeof attr);
-    return gm_affine_finish(tape, y, activation);
+    return gm_fused_finish(&attr.affine.fused, tape, y);
 }

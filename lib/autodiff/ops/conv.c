@@ -2,6 +2,7 @@
  * weights: three operations, each other's gradients, in terms of the three forms of one map
  * (kernels/conv.h). */
 #include "gm/conv.h"
+#include "autodiff/activation.h"
 #include "autodiff/gradient.h"
 #include "base/options.h"
 #include "kernels/conv/conv.h"
@@ -338,9 +339,9 @@ static gm_var record(gm_tape *tape, const gm_op *op, gm_var x, gm_var weight, gm
     gm_conv_options o = GM_CONV_OPTIONS_INIT;
     if (!gm_tape_open(tape)) return GM_NO_VAR;
     gm_status s = gm_options_check(gm_tape_context(tape), op->name, &o, sizeof o, options);
-    if (!s) s = gm_activation_check(gm_tape_context(tape), op->name, activation, (float)slope);
+    gm_fused fused;
+    if (!s) s = gm_fused_make(&fused, gm_tape_context(tape), op->name, activation, slope);
     if (s) return gm_tape_stick(tape, s);
-    int split = activation == GM_ACTIVATION_SOFTPLUS;
     gm_conv_attr attr = {
         { { o.stride_h, o.stride_w },
           { o.padding_h, o.padding_w },
@@ -348,8 +349,8 @@ static gm_var record(gm_tape *tape, const gm_op *op, gm_var x, gm_var weight, gm
           o.groups },
         { 0, 0 },
         { 0, 0 },
-        split ? GM_UNARY_IDENTITY : gm_activation_unary(activation),
-        (float)slope,
+        fused.kind,
+        fused.slope,
     };
     if (op == &gm_op_conv_transpose2d) {
         attr.output_padding[0] = o.output_padding_h;
@@ -359,7 +360,7 @@ static gm_var record(gm_tape *tape, const gm_op *op, gm_var x, gm_var weight, gm
                             "conv2d: output padding is for transposed convolutions, expected 0");
     }
     gm_var y = gm_record(tape, op, inputs, bias.recording ? 3 : 2, &attr, sizeof attr);
-    return split ? gm_softplus(tape, y) : y;
+    return gm_fused_finish(&fused, tape, y);
 }
 
 gm_var gm_conv2d(gm_tape *tape, gm_var x, gm_var weight, gm_var bias,

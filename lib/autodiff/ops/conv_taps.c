@@ -1,4 +1,5 @@
 /* conv_taps.c - convolution over a list of taps, channels last. */
+#include "autodiff/activation.h"
 #include "autodiff/ops/ops.h"
 #include "gm/conv.h"
 #include "kernels/conv/taps.h"
@@ -133,9 +134,8 @@ gm_var gm_conv2d_taps(gm_tape *tape, gm_var x, gm_var weight, gm_var bias, gm_va
                       double slope)
 {
     if (!gm_tape_open(tape)) return GM_NO_VAR;
-    const int split = activation == GM_ACTIVATION_SOFTPLUS;
-    gm_status s =
-        gm_activation_check(gm_tape_context(tape), "conv2d_taps", activation, (float)slope);
+    gm_fused fused;
+    gm_status s = gm_fused_make(&fused, gm_tape_context(tape), "conv2d_taps", activation, slope);
     if (s) return gm_tape_stick(tape, s);
     if (!taps) return gm_tape_fail(tape, GM_E_INVALID, "conv2d_taps: taps is NULL");
     if (count < 1 || count > GM_TAPS_MOST)
@@ -143,12 +143,8 @@ gm_var gm_conv2d_taps(gm_tape *tape, gm_var x, gm_var weight, gm_var bias, gm_va
     if (skip.recording && activation != GM_ACTIVATION_NONE)
         return refuse(tape, "with a skip connection the activation", activation,
                       "GM_ACTIVATION_NONE");
-    taps_attr a = { relu != 0,
-                    bias.recording != 0,
-                    skip.recording != 0,
-                    split ? GM_UNARY_IDENTITY : gm_activation_unary(activation),
-                    (float)slope,
-                    count,
+    taps_attr a = { relu != 0,  bias.recording != 0, skip.recording != 0,
+                    fused.kind, fused.slope,         count,
                     { 0 } };
     for (int64_t i = 0; i < 2 * count; i++) {
         if (taps[i] < -GM_TAPS_FARTHEST || taps[i] > GM_TAPS_FARTHEST)
@@ -161,5 +157,5 @@ gm_var gm_conv2d_taps(gm_tape *tape, gm_var x, gm_var weight, gm_var bias, gm_va
     if (a.skip) inputs[n++] = skip;
     const size_t used = sizeof a - sizeof a.taps + (size_t)(2 * count) * sizeof *a.taps;
     gm_var y = gm_record(tape, &gm_op_conv2d_taps, inputs, n, &a, used);
-    return split ? gm_softplus(tape, y) : y;
+    return gm_fused_finish(&fused, tape, y);
 }

@@ -57,7 +57,7 @@ static void forward_range(void *arg, int64_t begin, int64_t end)
     c->k->norm_rows(c->out->value + begin * job->cols, job->mean + begin, job->inverse + begin,
                     c->in[0]->value + begin * job->cols, gm_affine_value(c, affine->gamma),
                     gm_affine_value(c, affine->beta), job->attr->eps, end - begin, job->cols,
-                    affine->kind, affine->slope);
+                    affine->fused.kind, affine->fused.slope);
 }
 
 static gm_status rows_forward(gm_call *c)
@@ -76,8 +76,8 @@ static void backward_range(void *arg, int64_t begin, int64_t end)
     int64_t at = begin * job->cols, n = (end - begin) * job->cols;
     float *dy = c->out->grad + at;
     const float *y = c->out->value + at;
-    if (affine->kind != GM_UNARY_IDENTITY)
-        c->k->unary_grad(affine->kind, dy, dy, y, y, affine->slope, 0, n, 0);
+    if (affine->fused.kind != GM_UNARY_IDENTITY)
+        c->k->unary_grad(affine->fused.kind, dy, dy, y, y, affine->fused.slope, 0, n, 0);
     if (c->grad[0])
         c->k->norm_rows_grad(c->grad[0] + at, dy, c->in[0]->value + at, job->mean + begin,
                              job->inverse + begin, gm_affine_value(c, affine->gamma), end - begin,
@@ -132,5 +132,5 @@ gm_var gm_layer_norm(gm_tape *tape, gm_var x, gm_var gamma, gm_var beta, int32_t
         gm_affine_check(&attr.affine, gm_tape_context(tape), "layer_norm", eps, activation, slope);
     if (s) return gm_tape_stick(tape, s);
     gm_var y = gm_record(tape, &gm_op_layer_norm, inputs, count, &attr, sizeof attr);
-    return gm_affine_finish(tape, y, activation);
+    return gm_fused_finish(&attr.affine.fused, tape, y);
 }

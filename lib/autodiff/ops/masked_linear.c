@@ -6,6 +6,7 @@
  * sides this leaves (panels + 1) / (2 panels) of the full product; with others all of the weight is
  * such a block, and the result is the same.
  */
+#include "autodiff/activation.h"
 #include "autodiff/ops/ops.h"
 #include "gm/mask.h"
 
@@ -266,14 +267,12 @@ gm_var gm_masked_linear(gm_tape *tape, gm_var x, gm_var weight, gm_var bias, gm_
                         gm_var in_degrees, int32_t strict, int32_t activation, double slope)
 {
     const gm_var inputs[5] = { x, weight, out_degrees, in_degrees, bias };
-    const int split = activation == GM_ACTIVATION_SOFTPLUS;
+    gm_fused fused;
     if (!gm_tape_open(tape)) return GM_NO_VAR;
-    gm_status s =
-        gm_activation_check(gm_tape_context(tape), "masked_linear", activation, (float)slope);
+    gm_status s = gm_fused_make(&fused, gm_tape_context(tape), "masked_linear", activation, slope);
     if (s) return gm_tape_stick(tape, s);
-    masked_attr attr = { strict != 0, split ? GM_UNARY_IDENTITY : gm_activation_unary(activation),
-                         (float)slope };
+    masked_attr attr = { strict != 0, fused.kind, fused.slope };
     gm_var y =
         gm_record(tape, &gm_op_masked_linear, inputs, bias.recording ? 5 : 4, &attr, sizeof attr);
-    return split ? gm_softplus(tape, y) : y;
+    return gm_fused_finish(&fused, tape, y);
 }

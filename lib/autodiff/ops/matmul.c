@@ -1,5 +1,6 @@
 /* matmul.c - matrix products, and the linear layer's product with bias and activation in one
  * pass. */
+#include "autodiff/activation.h"
 #include "autodiff/gradient.h"
 
 typedef struct matmul_attr {
@@ -249,11 +250,10 @@ gm_var gm_linear(gm_tape *tape, gm_var x, gm_var weight, gm_var bias, int32_t ac
     gm_var inputs[3] = { x, weight, bias };
     int32_t count = bias.recording ? 3 : 2;
     if (!gm_tape_open(tape)) return GM_NO_VAR;
-    gm_status s = gm_activation_check(gm_tape_context(tape), "linear", activation, (float)slope);
+    gm_fused fused;
+    gm_status s = gm_fused_make(&fused, gm_tape_context(tape), "linear", activation, slope);
     if (s) return gm_tape_stick(tape, s);
-    int split = activation == GM_ACTIVATION_SOFTPLUS;
-    linear_attr attr = { split ? GM_UNARY_IDENTITY : gm_activation_unary(activation),
-                         (float)slope };
+    linear_attr attr = { fused.kind, fused.slope };
     gm_var y = gm_record(tape, &gm_op_linear, inputs, count, &attr, sizeof attr);
-    return split ? gm_softplus(tape, y) : y;
+    return gm_fused_finish(&fused, tape, y);
 }

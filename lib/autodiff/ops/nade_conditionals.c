@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
+#include "autodiff/activation.h"
 #include "autodiff/ops/ops.h"
 
 #define ROWS 8              /* of a shard */
@@ -302,10 +303,8 @@ static int activation_of(gm_tape *tape, int32_t activation, int32_t *act)
 {
     char line[96];
     if (!gm_tape_open(tape)) return 0;
-    *act = activation == GM_ACTIVATION_RELU || activation == GM_ACTIVATION_TANH ||
-                   activation == GM_ACTIVATION_SIGMOID
-               ? gm_activation_unary(activation)
-               : -1;
+    const gm_activation_row *row = gm_activation_find(activation);
+    *act = row && row->from_result && !row->parameter ? row->kind : -1;
     if (*act >= 0) return 1;
     (void)snprintf(line, sizeof line, "nade: activation is %d, relu, expected tanh or sigmoid",
                    (int)activation);

@@ -18,17 +18,7 @@ gm_status gm_affine_check(gm_affine *a, gm_context *ctx, const char *name, doubl
 {
     if (!((float)eps > 0 && eps <= FLT_MAX))
         return gm_fail(ctx, GM_E_INVALID, "%s: eps is %g, expected above 0", name, eps);
-    gm_status status = gm_activation_check(ctx, name, activation, (float)slope);
-    if (status) return status;
-    a->kind =
-        activation == GM_ACTIVATION_SOFTPLUS ? GM_UNARY_IDENTITY : gm_activation_unary(activation);
-    a->slope = (float)slope;
-    return GM_OK;
-}
-
-gm_var gm_affine_finish(gm_tape *tape, gm_var y, int32_t activation)
-{
-    return activation == GM_ACTIVATION_SOFTPLUS ? gm_softplus(tape, y) : y;
+    return gm_fused_make(&a->fused, ctx, name, activation, slope);
 }
 
 gm_status gm_affine_infer(gm_call *c, const gm_affine *a, int32_t rank, const int64_t *shape)

@@ -2,22 +2,20 @@
 #ifndef GM_AUTODIFF_NORM_H
 #define GM_AUTODIFF_NORM_H
 
+#include "autodiff/activation.h"
 #include "autodiff/gradient.h"
 
 /* gamma and beta are the inputs of these numbers; 0: not given. */
 typedef struct gm_affine {
     int32_t gamma, beta;
-    int32_t kind; /* GM_UNARY_*: the activation, whose derivative is taken from its result */
-    float slope;
+    gm_fused fused; /* gm_fused_finish is the caller's */
 } gm_affine;
 
 /* The inputs of an operation with optional gamma and beta: how many, in `inputs`. */
 int32_t gm_affine_inputs(gm_affine *a, gm_var inputs[3], gm_var x, gm_var gamma, gm_var beta);
-/* Checks eps, activation and slope; fills kind and slope of *a. Softplus is for the caller to apply
- * afterwards, as gm_affine_finish does. */
+/* Checks eps, activation and slope; fills a->fused. */
 gm_status gm_affine_check(gm_affine *a, gm_context *ctx, const char *name, double eps,
                           int32_t activation, double slope);
-gm_var gm_affine_finish(gm_tape *tape, gm_var y, int32_t activation);
 /* gamma and beta, where given, have this shape. */
 gm_status gm_affine_infer(gm_call *c, const gm_affine *a, int32_t rank, const int64_t *shape);
 /* Their values and gradients; NULL where not given or not wanted. */

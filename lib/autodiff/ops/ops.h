@@ -12,8 +12,7 @@
 #include "gm/ops.h"
 
 extern const gm_op gm_op_neg, gm_op_scale, gm_op_shift, gm_op_square, gm_op_sqrt, gm_op_abs,
-    gm_op_exp, gm_op_log, gm_op_relu, gm_op_leaky_relu, gm_op_elu, gm_op_tanh, gm_op_sigmoid,
-    gm_op_softplus, gm_op_clamp;
+    gm_op_exp, gm_op_log, gm_op_clamp, gm_op_normal_cdf, gm_op_sin, gm_op_cos, gm_op_pow;
 extern const gm_op gm_op_add, gm_op_sub, gm_op_mul, gm_op_div;
 extern const gm_op gm_op_softmax, gm_op_log_softmax, gm_op_logsumexp;
 extern const gm_op gm_op_maxout;
@@ -106,10 +105,11 @@ int gm_tape_open(const gm_tape *tape);
 /* A negative axis counts from the end; -1 when out of range. */
 int32_t gm_axis_of(int32_t axis, int32_t rank);
 
-/* GM_UNARY_* of a GM_ACTIVATION_*, -1 if unknown. */
-int32_t gm_activation_unary(int32_t activation);
-/* Checks activation and slope for op `name`. */
-gm_status gm_activation_check(gm_context *ctx, const char *name, int32_t activation, float slope);
+/* What a function of each element is recorded with. */
+typedef struct gm_unary_attr {
+    int32_t kind; /* GM_UNARY_* */
+    float a, b;
+} gm_unary_attr;
 
 /* Whole number from 0 to limit - 1; the value in *index. */
 int gm_whole_below(float value, int64_t limit, int64_t *index);

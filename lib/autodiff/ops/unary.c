@@ -1,14 +1,23 @@
 /* unary.c - functions of each element: one kernel each way, cut over the team. */
-#include "autodiff/gradient.h"
+#include "autodiff/activation.h"
 
-typedef struct unary_attr {
-    int32_t kind; /* GM_UNARY_* */
-    float a, b;
-} unary_attr;
+/* One of an activation: "slope", at least 0. */
+static int has_parameter(int32_t kind)
+{
+#define CASE(WORD, word, parameter, from_result)                                                   \
+    case GM_UNARY_##WORD:                                                                          \
+        return parameter;
+    switch (kind) {
+        GM_ACTIVATION_TABLE(CASE)
+    default:
+        return 0;
+    }
+#undef CASE
+}
 
 static gm_status unary_infer(gm_call *c)
 {
-    const unary_attr *attr = c->attr;
+    const gm_unary_attr *attr = c->attr;
     float a = attr->a, b = attr->b;
     const char *name = c->op->name;
     if (attr->kind == GM_UNARY_CLAMP) {
@@ -18,7 +27,7 @@ static gm_status unary_infer(gm_call *c)
     } else if (!isfinite(a) || !isfinite(b)) {
         return gm_fail(c->ctx, GM_E_INVALID, "%s: argument is %g, expected a finite float", name,
                        (double)(isfinite(a) ? b : a));
-    } else if ((attr->kind == GM_UNARY_LEAKY_RELU || attr->kind == GM_UNARY_ELU) && a < 0) {
+    } else if (has_parameter(attr->kind) && a < 0) {
         return gm_fail(c->ctx, GM_E_INVALID, "%s: slope is %g, expected 0 or more", name,
                        (double)a);
     }
@@ -28,7 +37,7 @@ static gm_status unary_infer(gm_call *c)
 
 typedef struct unary_job {
     const gm_kernels *k;
-    const unary_attr *attr;
+    const gm_unary_attr *attr;
     float *out;
     const float *dy, *x, *y;
     int add;
@@ -85,31 +94,8 @@ const gm_op gm_op_slope = { "slope", 1, unary_infer, slope_forward, NULL, NULL }
 
 gm_var gm_slope(gm_tape *tape, gm_var x, int32_t kind, float a, float b)
 {
-    unary_attr attr = { kind, a, b };
+    gm_unary_attr attr = { kind, a, b };
     return gm_record1(tape, &gm_op_slope, x, &attr, sizeof attr);
-}
-
-gm_var gm_chain_activation(gm_tape *tape, int32_t kind, float a, gm_var y, gm_var dy)
-{
-    gm_var slope;
-    switch (kind) {
-    case GM_UNARY_IDENTITY:
-        return dy;
-    case GM_UNARY_TANH: /* 1 - y^2 */
-        slope = gm_shift(tape, gm_neg(tape, gm_square(tape, y)), 1);
-        break;
-    case GM_UNARY_SIGMOID: /* y (1 - y) */
-        slope = gm_mul(tape, y, gm_shift(tape, gm_neg(tape, y), 1));
-        break;
-    case GM_UNARY_ELU: /* 1 above; a e^x = a + y below, and y has the sign of x */
-        slope = gm_add(tape, gm_slope(tape, y, GM_UNARY_LEAKY_RELU, a, 0),
-                       gm_clamp(tape, y, -(double)INFINITY, 0));
-        break;
-    default:
-        slope = gm_slope(tape, y, kind, a, 0);
-        break;
-    }
-    return gm_mul(tape, dy, slope);
 }
 
 /* 1 / (2 y), and 0 where y is 0: there the divisor is 1 and the numerator is masked. */
@@ -122,7 +108,7 @@ static gm_var sqrt_gradient(gm_tape *tape, gm_var y, gm_var dy)
 
 static void unary_gradient(gm_chain *c)
 {
-    const unary_attr *attr = c->node->attr;
+    const gm_unary_attr *attr = c->node->attr;
     gm_tape *t = c->tape;
     gm_var x = c->in[0], y = c->out, dy = c->dy, *dx = &c->din[0];
     switch (attr->kind) {
@@ -144,15 +130,26 @@ static void unary_gradient(gm_chain *c)
     case GM_UNARY_LOG:
         *dx = gm_div(t, dy, x);
         break;
-    case GM_UNARY_SOFTPLUS:
-        *dx = gm_mul(t, dy, gm_sigmoid(t, x));
+    case GM_UNARY_NORMAL_CDF:
+        *dx = gm_mul(t, dy, gm_normal_density_of(t, x));
+        break;
+    case GM_UNARY_SIN:
+        *dx = gm_mul(t, dy, gm_cos(t, x));
+        break;
+    case GM_UNARY_COS:
+        *dx = gm_neg(t, gm_mul(t, dy, gm_sin(t, x)));
+        break;
+    case GM_UNARY_POW: /* b x^(b - 1); x^0 is 1 everywhere */
+        *dx = attr->a == 0
+                  ? gm_scale(t, dy, 0)
+                  : gm_scale(t, gm_mul(t, dy, gm_pow(t, x, (double)attr->a - 1)), (double)attr->a);
         break;
     case GM_UNARY_ABS:
     case GM_UNARY_CLAMP:
         *dx = gm_mul(t, dy, gm_slope(t, x, attr->kind, attr->a, attr->b));
         break;
     default:
-        *dx = gm_chain_activation(t, attr->kind, attr->a, y, dy);
+        *dx = gm_mul(t, dy, gm_activation_slope(t, attr->kind, attr->a, x, y));
         break;
     }
 }
@@ -169,17 +166,18 @@ UNARY_OP(sqrt);
 UNARY_OP(abs);
 UNARY_OP(exp);
 UNARY_OP(log);
-UNARY_OP(relu);
-UNARY_OP(leaky_relu);
-UNARY_OP(elu);
-UNARY_OP(tanh);
-UNARY_OP(sigmoid);
-UNARY_OP(softplus);
 UNARY_OP(clamp);
+UNARY_OP(sin);
+UNARY_OP(cos);
+UNARY_OP(pow);
+UNARY_OP(normal_cdf);
+
+#define ACTIVATION_OP(WORD, word, parameter, from_result) UNARY_OP(word);
+GM_ACTIVATION_TABLE(ACTIVATION_OP)
 
 static gm_var unary(gm_tape *tape, const gm_op *op, gm_var x, int32_t kind, double a, double b)
 {
-    unary_attr attr = { kind, (float)a, (float)b };
+    gm_unary_attr attr = { kind, (float)a, (float)b };
     return gm_record1(tape, op, x, &attr, sizeof attr);
 }
 
@@ -223,94 +221,40 @@ gm_var gm_log(gm_tape *tape, gm_var a)
     return unary(tape, &gm_op_log, a, GM_UNARY_LOG, 0, 0);
 }
 
-gm_var gm_relu(gm_tape *tape, gm_var a)
-{
-    return unary(tape, &gm_op_relu, a, GM_UNARY_RELU, 0, 0);
-}
-
-gm_var gm_leaky_relu(gm_tape *tape, gm_var a, double slope)
-{
-    return unary(tape, &gm_op_leaky_relu, a, GM_UNARY_LEAKY_RELU, slope, 0);
-}
-
-gm_var gm_elu(gm_tape *tape, gm_var a, double alpha)
-{
-    return unary(tape, &gm_op_elu, a, GM_UNARY_ELU, alpha, 0);
-}
-
-gm_var gm_tanh(gm_tape *tape, gm_var a)
-{
-    return unary(tape, &gm_op_tanh, a, GM_UNARY_TANH, 0, 0);
-}
-
-gm_var gm_sigmoid(gm_tape *tape, gm_var a)
-{
-    return unary(tape, &gm_op_sigmoid, a, GM_UNARY_SIGMOID, 0, 0);
-}
-
-gm_var gm_softplus(gm_tape *tape, gm_var a)
-{
-    return unary(tape, &gm_op_softplus, a, GM_UNARY_SOFTPLUS, 0, 0);
-}
-
 gm_var gm_clamp(gm_tape *tape, gm_var a, double low, double high)
 {
     return unary(tape, &gm_op_clamp, a, GM_UNARY_CLAMP, low, high);
 }
 
-int32_t gm_activation_unary(int32_t activation)
+gm_var gm_normal_cdf(gm_tape *tape, gm_var a)
 {
-    switch (activation) {
-    case GM_ACTIVATION_NONE:
-        return GM_UNARY_IDENTITY;
-    case GM_ACTIVATION_RELU:
-        return GM_UNARY_RELU;
-    case GM_ACTIVATION_LEAKY_RELU:
-        return GM_UNARY_LEAKY_RELU;
-    case GM_ACTIVATION_ELU:
-        return GM_UNARY_ELU;
-    case GM_ACTIVATION_TANH:
-        return GM_UNARY_TANH;
-    case GM_ACTIVATION_SIGMOID:
-        return GM_UNARY_SIGMOID;
-    case GM_ACTIVATION_SOFTPLUS:
-        return GM_UNARY_SOFTPLUS;
-    default:
-        return -1;
-    }
+    return unary(tape, &gm_op_normal_cdf, a, GM_UNARY_NORMAL_CDF, 0, 0);
 }
 
-gm_status gm_activation_check(gm_context *ctx, const char *name, int32_t activation, float slope)
+gm_var gm_sin(gm_tape *tape, gm_var a)
 {
-    if (gm_activation_unary(activation) < 0)
-        return gm_fail(ctx, GM_E_INVALID, "%s: activation %d is unknown", name, (int)activation);
-    int sloped = activation == GM_ACTIVATION_LEAKY_RELU || activation == GM_ACTIVATION_ELU;
-    if (sloped && !(slope >= 0 && isfinite(slope)))
-        return gm_fail(ctx, GM_E_INVALID, "%s: slope is %g, expected 0 or more", name,
-                       (double)slope);
-    return GM_OK;
+    return unary(tape, &gm_op_sin, a, GM_UNARY_SIN, 0, 0);
 }
 
-gm_var gm_activate(gm_tape *tape, gm_var a, int32_t activation, double slope)
+gm_var gm_cos(gm_tape *tape, gm_var a)
 {
-    switch (activation) {
-    case GM_ACTIVATION_RELU:
-        return gm_relu(tape, a);
-    case GM_ACTIVATION_LEAKY_RELU:
-        return gm_leaky_relu(tape, a, slope);
-    case GM_ACTIVATION_ELU:
-        return gm_elu(tape, a, slope);
-    case GM_ACTIVATION_TANH:
-        return gm_tanh(tape, a);
-    case GM_ACTIVATION_SIGMOID:
-        return gm_sigmoid(tape, a);
-    case GM_ACTIVATION_SOFTPLUS:
-        return gm_softplus(tape, a);
-    default:
-        break;
-    }
-    if (!gm_tape_open(tape)) return GM_NO_VAR;
-    gm_status s = gm_activation_check(gm_tape_context(tape), "activate", activation, (float)slope);
-    if (s) return gm_tape_stick(tape, s);
-    return gm_tape_node(tape, a) ? a : GM_NO_VAR;
+    return unary(tape, &gm_op_cos, a, GM_UNARY_COS, 0, 0);
 }
+
+gm_var gm_pow(gm_tape *tape, gm_var a, double exponent)
+{
+    return unary(tape, &gm_op_pow, a, GM_UNARY_POW, exponent, 0);
+}
+
+#define FUNCTION_0(WORD, word)                                                                     \
+    gm_var gm_##word(gm_tape *tape, gm_var a)                                                      \
+    {                                                                                              \
+        return unary(tape, &gm_op_##word, a, GM_UNARY_##WORD, 0, 0);                               \
+    }
+#define FUNCTION_1(WORD, word)                                                                     \
+    gm_var gm_##word(gm_tape *tape, gm_var a, double slope)                                        \
+    {                                                                                              \
+        return unary(tape, &gm_op_##word, a, GM_UNARY_##WORD, slope, 0);                           \
+    }
+#define FUNCTION(WORD, word, parameter, from_result) FUNCTION_##parameter(WORD, word)
+GM_ACTIVATION_TABLE(FUNCTION)

@@ -54,9 +54,10 @@ static gm_status check_options(gm_context *ctx, int64_t columns, gm_made_options
             return gm_model_fail(ctx, GM_E_INVALID,
                                  "made: hidden layer %d has %lld units, expected 1 to 2^30", (int)l,
                                  (long long)o->hidden[l]);
-    if (o->activation < GM_ACTIVATION_NONE || o->activation > GM_ACTIVATION_SOFTPLUS)
-        return gm_model_fail(ctx, GM_E_INVALID, "made: activation is %d, expected 0 to %d",
-                             (int)o->activation, GM_ACTIVATION_SOFTPLUS);
+    if (!gm_activation_name(o->activation))
+        return gm_model_fail(ctx, GM_E_INVALID,
+                             "made: activation is %d, expected a GM_ACTIVATION_*",
+                             (int)o->activation);
     if (o->kind < GM_CONDITIONAL_BINARY || o->kind > GM_CONDITIONAL_LAPLACE_MIXTURE)
         return gm_model_fail(ctx, GM_E_INVALID, "made: kind is %d, expected 0 to %d", (int)o->kind,
                              GM_CONDITIONAL_LAPLACE_MIXTURE);

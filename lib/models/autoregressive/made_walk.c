@@ -50,23 +50,7 @@ static float dot(const float *a, const float *b, int64_t n)
 
 static float activate(const gm_made_net *net, float a)
 {
-    const double x = (double)a;
-    switch (net->o.activation) {
-    case GM_ACTIVATION_RELU:
-        return a > 0 ? a : 0;
-    case GM_ACTIVATION_LEAKY_RELU:
-        return a > 0 ? a : (float)(net->slope * x);
-    case GM_ACTIVATION_ELU:
-        return a > 0 ? a : (float)(net->slope * expm1(x));
-    case GM_ACTIVATION_TANH:
-        return (float)tanh(x);
-    case GM_ACTIVATION_SIGMOID:
-        return (float)(1 / (1 + exp(-x)));
-    case GM_ACTIVATION_SOFTPLUS:
-        return (float)(fmax(x, 0) + log1p(exp(-fabs(x))));
-    default:
-        return a;
-    }
+    return (float)gm_activation_value(net->o.activation, net->slope, (double)a);
 }
 
 /* Lists the units of a layer by degree (a counting sort; `start` has columns + 1 places). */

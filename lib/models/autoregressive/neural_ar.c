@@ -70,7 +70,7 @@ static gm_status check_options(gm_context *ctx, int64_t columns, const gm_neural
     if (o->kind == GM_CONDITIONAL_CATEGORICAL && (o->classes < 2 || o->classes > (1 << 24)))
         return gm_model_fail(ctx, GM_E_INVALID, "neural_ar: classes is %lld, expected 2 to 2^24",
                              (long long)o->classes);
-    if (o->activation <= GM_ACTIVATION_NONE || o->activation > GM_ACTIVATION_SOFTPLUS)
+    if (o->activation == GM_ACTIVATION_NONE || !gm_activation_name(o->activation))
         return gm_model_fail(ctx, GM_E_INVALID,
                              "neural_ar: activation is %d, expected a GM_ACTIVATION_* but NONE",
                              (int)o->activation);
@@ -362,20 +362,7 @@ static double of_units(const float *restrict w, const float *restrict h, int64_t
 
 static double activate(const gm_neural_ar *ar, double a)
 {
-    switch (ar->o.activation) {
-    case GM_ACTIVATION_RELU:
-        return a > 0 ? a : 0;
-    case GM_ACTIVATION_LEAKY_RELU:
-        return a > 0 ? a : slope_of(ar) * a;
-    case GM_ACTIVATION_ELU:
-        return a > 0 ? a : slope_of(ar) * expm1(a);
-    case GM_ACTIVATION_TANH:
-        return tanh(a);
-    case GM_ACTIVATION_SIGMOID:
-        return 1 / (1 + exp(-a));
-    default:
-        return fmax(a, 0) + log1p(exp(-fabs(a)));
-    }
+    return gm_activation_value(ar->o.activation, slope_of(ar), a);
 }
 
 /* The conditional at place k, into ar->raw. */
