@@ -114,7 +114,10 @@ gm_status binary_log_z(const struct density *d, gm_rbm *rbm, const float *means,
     free(betas);
     if (s) return s;
     if (gm_rbm_hidden(rbm) <= 20 || gm_rbm_visible(rbm) <= 20) s = gm_rbm_log_z(rbm, &out->exact);
-    gm_rbm_set_log_z(rbm, isnan(out->exact) ? out->ais.log_z : out->exact);
+    if (isnan(out->exact))
+        gm_rbm_set_log_z(rbm, out->ais.log_z, out->ais.standard_error);
+    else
+        gm_rbm_set_log_z(rbm, out->exact, 0);
     return s;
 }
 

@@ -143,10 +143,51 @@ GM_API gm_status gm_model_fit(gm_model *model, gm_dataset *data, const gm_fit_op
 GM_API gm_status gm_model_sample(gm_tensor **out, gm_model *model, int64_t count);
 GM_API gm_status gm_model_sample_into(gm_model *model, gm_tensor *out);
 
-/* log p of each row, in nats, into out[count] (double): exact, or the estimate that the family's
- * page documents. rows: [count, row size], borrowed for the call. GM_E_INVALID: NULL, count < 1,
- * values that the likelihood cannot have; GM_E_UNSUPPORTED; GM_E_NOMEM. */
+/* log p of each row, in nats, into out[count] (double): exact, or an estimate, as
+ * gm_model_likelihood tells. rows: [count, row size], borrowed for the call. GM_E_INVALID: NULL,
+ * count < 1, values that the likelihood cannot have; GM_E_STATE: log Z of a Boltzmann machine is
+ * not known, or labels are missing; GM_E_UNSUPPORTED; GM_E_NOMEM. */
 GM_API gm_status gm_model_log_prob(gm_model *model, const float *rows, int64_t count, double *out);
+
+/* What the numbers of log_prob are. */
+#define GM_LIKELIHOOD_EXACT 0 /* log p(x) */
+#define GM_LIKELIHOOD_IMPORTANCE                                                                   \
+    1 /* log 1/K sum_k p(x, z_k) / q(z_k | x): too low on average, by less the larger K is         \
+         (Burda, Grosse and Salakhutdinov 2016) */
+#define GM_LIKELIHOOD_ANNEALED                                                                     \
+    2 /* exact but for a log Z found by annealed importance sampling (Neal 2001), which is too low \
+         on average; so log p is too high */
+#define GM_LIKELIHOOD_BOUND 3 /* a lower bound on log p(x) */
+
+typedef struct gm_likelihood {
+    size_t size;
+    int32_t kind;        /* GM_LIKELIHOOD_* */
+    int32_t reserved;    /* 0 */
+    int64_t samples;     /* K, posterior samples a row; 0: there are none */
+    double common_error; /* standard error of a term that all rows share, the log Z of a Boltzmann
+                            machine; 0: there is none, NaN: it is not known */
+} gm_likelihood;
+
+#define GM_LIKELIHOOD_INIT                                                                         \
+    {                                                                                              \
+        sizeof(gm_likelihood), 0, 0, 0, 0.0                                                        \
+    }
+
+/* What gm_model_log_prob gives for the model as it stands. A struct of an older caller gets its
+ * part. GM_E_INVALID: NULL, out->size unknown; GM_E_STATE: log Z is not known; GM_E_UNSUPPORTED:
+ * the model has no log_prob. */
+GM_API gm_status gm_model_likelihood(gm_likelihood *out, gm_model *model);
+/* "exact", "importance", "annealed", "bound"; "unknown" for other numbers. Static text. */
+GM_API const char *gm_likelihood_name(int32_t kind);
+
+/* gm_model_log_prob with a K of the caller's (0: the model's own), and each row's standard error:
+ * from the posterior samples, by the delta method; 0 where there are none, NaN where there is a
+ * single one. It does not have the error that all rows share. likelihood and standard_error [count]
+ * may be NULL. Statuses as gm_model_log_prob and gm_model_likelihood; GM_E_INVALID also: samples <
+ * 0; GM_E_UNSUPPORTED also: samples are asked for, and the family's log p takes none. */
+GM_API gm_status gm_model_log_prob_estimate(gm_likelihood *likelihood, gm_model *model,
+                                            const float *rows, int64_t count, int64_t samples,
+                                            double *log_prob, double *standard_error);
 
 /* Writes weights, architecture, options and the state of the generator as a safetensors file: to a
  * temporary file in the same folder, synced, then renamed, so that a failure leaves an old file as

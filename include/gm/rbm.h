@@ -122,9 +122,11 @@ typedef struct gm_rbm_ais_result {
  * out of range, betas that do not rise from 0 to 1; GM_E_CANCELLED; GM_E_NOMEM. *out is as before
  * after a failure. */
 GM_API gm_status gm_rbm_ais(gm_rbm_ais_result *out, gm_rbm *rbm, const gm_rbm_ais_options *options);
-/* The log Z that log_prob uses from now on, until the next update or gm_rbm_init_biases; NaN: none.
- */
-GM_API void gm_rbm_set_log_z(gm_rbm *rbm, double log_z);
+/* The log Z that log_prob uses from now on, until the next update or gm_rbm_init_biases (NaN:
+ * none), and its standard error, as gm_rbm_ais gave both. With an error of 0 it counts as the exact
+ * one (GM_LIKELIHOOD_EXACT), with any other, or NaN for one that is not known, as an estimate
+ * (GM_LIKELIHOOD_ANNEALED), whose error the likelihood then has. Both are saved. */
+GM_API void gm_rbm_set_log_z(gm_rbm *rbm, double log_z, double standard_error);
 
 #ifdef __cplusplus
 }

@@ -8,6 +8,7 @@ typedef struct nll {
     int64_t count; /* rows */
     int64_t *index;
     float *rows, *labels;
+    gm_likelihood likelihood;
     double *out, *error;
     void *block;
     size_t block_size;
@@ -27,12 +28,6 @@ static gm_status check(const nll *e)
             "nll: batch is %lld (expected at least 1), limit %lld and samples %lld "
             "(at least 0)",
             (long long)o->batch, (long long)o->limit, (long long)o->samples);
-    if (o->samples && !model->family->estimate)
-        return gm_model_fail(
-            model->ctx, GM_E_UNSUPPORTED,
-            "nll: samples is %lld, but the family %s has no estimate from draws; 0 "
-            "is wanted",
-            (long long)o->samples, model->family->name);
     if (gm_dataset_row_size(e->data) != model->row_size)
         return gm_model_fail(model->ctx, GM_E_SHAPE,
                              "nll: rows have %lld values, the model's have %lld",
@@ -65,21 +60,15 @@ static gm_status open_block(nll *e)
 }
 
 /* Log p of rows done .. done + n - 1, into e->out and e->error. */
-static gm_status score(nll *e, int64_t done, int64_t n, int64_t *samples)
+static gm_status score(nll *e, int64_t done, int64_t n)
 {
     gm_model *model = e->model;
     gm_batch batch = { .rows = e->rows, .labels = model->classes ? e->labels : NULL, .count = n };
     gm_status status;
-    for (int64_t i = 0; i < n; i++) {
-        e->index[i] = done + i;
-        e->error[i] = 0;
-    }
+    for (int64_t i = 0; i < n; i++) e->index[i] = done + i;
     GM_TRY(gm_dataset_read(e->data, e->index, n, 0, e->rows));
     if (model->classes) GM_TRY(gm_model_read_labels(model, e->data, e->index, n, e->labels));
-    if (model->family->estimate)
-        GM_TRY(model->family->estimate(model, &batch, samples, e->out, e->error));
-    else
-        GM_TRY(model->family->log_prob(model, &batch, e->out));
+    GM_TRY(gm_model_score_batch(model, &batch, e->o.samples, &e->likelihood, e->out, e->error));
     for (int64_t i = 0; i < n; i++)
         if (isnan(e->out[i]))
             GM_TRY(gm_model_fail(model->ctx, GM_E_NUMERIC, "nll: log p of row %lld is nan",
@@ -90,14 +79,13 @@ out:
 
 static gm_status run(nll *e, gm_result *out)
 {
-    const gm_family *family = e->model->family;
+    const gm_likelihood *found = &e->likelihood;
     gm_result r = GM_RESULT_INIT;
     double mean = 0, squares = 0, variance = 0, n = (double)e->count;
-    int64_t samples = e->o.samples;
     gm_status status = GM_OK;
     for (int64_t done = 0; done < e->count;) {
         int64_t m = e->count - done < e->o.batch ? e->count - done : e->o.batch;
-        GM_TRY(score(e, done, m, &samples));
+        GM_TRY(score(e, done, m));
         for (int64_t i = 0; i < m; i++) { /* Welford 1962 */
             double value = -e->out[i], away = value - mean;
             mean += away / (double)(done + i + 1);
@@ -113,12 +101,10 @@ static gm_status run(nll *e, gm_result *out)
     r.value = mean;
     r.standard_error = e->count > 1 ? sqrt(squares / (n - 1) / n) : (double)NAN;
     r.rows = e->count;
-    r.protocol = family->protocol ? family->protocol : "log_prob";
-    if (family->estimate) {
-        r.k = samples;
-        r.seed = e->o.seed;
-        r.sampling_error = samples > 1 ? sqrt(variance) / n : (double)NAN;
-    }
+    r.protocol = gm_likelihood_name(found->kind);
+    r.k = found->samples;
+    r.seed = found->samples ? e->o.seed : 0;
+    r.sampling_error = sqrt(variance / n / n + found->common_error * found->common_error);
     gm_result_give(out, &r);
 out:
     return status;

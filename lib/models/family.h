@@ -37,15 +37,22 @@ struct gm_autoregressive; /* models/autoregressive/conditionals.h */
 
 typedef struct gm_family {
     const char *name;
-    int32_t verbs; /* 1 << GM_VERB_* */
-    /* Records the loss of a batch on the model's tape, in the tape's mode, and adds the metrics,
+    /* Which verbs it has, its entries tell: a family without `loss` does not fit, and so on.
+     * Records the loss of a batch on the model's tape, in the tape's mode, and adds the metrics,
      * "loss" first. */
     gm_status (*loss)(gm_model *model, const gm_batch *batch, gm_var *loss, gm_metrics *metrics);
     /* One update, for families whose update is more than a step down one loss; NULL: that. It keeps
      * the promises of gm_model_step. */
     gm_status (*step)(gm_model *model, const gm_batch *batch, gm_metrics *metrics);
     gm_status (*sample)(gm_model *model, float *out, const float *labels, int64_t count);
-    gm_status (*log_prob)(gm_model *model, const gm_batch *batch, double *out);
+    /* log p of rows, with so many posterior samples each where there are such; error: NULL, or
+     * zeros to which their standard errors are written. */
+    gm_status (*log_prob)(gm_model *model, const gm_batch *batch, int64_t samples, double *out,
+                          double *error);
+    /* What log_prob with `samples` (0: the model's own number) gives; it comes with log_prob, and
+     * neither without the other. out is GM_LIKELIHOOD_INIT. GM_E_UNSUPPORTED: samples are asked
+     * for, and it takes none. */
+    gm_status (*likelihood)(gm_model *model, int64_t samples, gm_likelihood *out);
     /* Options and parts into the archive, with all that fitting needs if it is a checkpoint's; a
      * model out of it (optimizer: NULL or the one of a checkpoint). */
     gm_status (*save)(gm_model *model, gm_archive *archive, int checkpoint);
@@ -53,15 +60,6 @@ typedef struct gm_family {
                       gm_optimizer *optimizer);
     /* Releases the family's own parts and the memory; gm_model_close does the rest. */
     void (*destroy)(gm_model *model);
-    /* What log_prob gives, for gm_evaluate_nll: "exact", or the name of an estimate that the
-     * family's page documents. NULL: "log_prob", which promises neither. */
-    const char *protocol;
-    /* An estimate of log_prob from draws of latents; NULL: there is none. *samples: how many a row;
-     * 0: the family's own number, which is filled in. error: standard errors of the estimates, may
-     * be NULL. */
-    gm_status (*estimate)(gm_model *model, const gm_batch *batch, int64_t *samples, double *out,
-                          double *error);
-
     const struct gm_autoregressive *autoregressive; /* NULL: the family is not */
 } gm_family;
 
@@ -177,6 +175,12 @@ gm_var gm_model_label_var(gm_tape *tape, const float *labels, int64_t count);
 gm_var gm_model_join_label(gm_tape *tape, gm_var x, gm_var labels, int64_t classes);
 /* One step down the family's loss, the whole of what a family without a `step` does. */
 gm_status gm_model_descend(gm_model *model, const gm_batch *batch, gm_metrics *metrics);
+/* log p of a batch whose labels have been found: what it is (likelihood NULL: not wanted), and
+ * standard errors (NULL: not wanted), as gm_model_log_prob_estimate; samples is at least 0. */
+gm_status gm_model_score_batch(gm_model *model, const gm_batch *batch, int64_t samples,
+                               gm_likelihood *likelihood, double *out, double *error);
+/* `likelihood` of a family that is always exact. */
+gm_status gm_model_exact_likelihood(gm_model *model, int64_t samples, gm_likelihood *out);
 /* One update and its count. After a failure state is as before, too. */
 gm_status gm_model_step_batch(gm_model *model, const gm_batch *batch, gm_metrics *metrics);
 

@@ -134,7 +134,19 @@ gm_context *gm_model_context(const gm_model *model)
 
 int32_t gm_model_supports(const gm_model *model, int32_t verb)
 {
-    return model && verb > 0 && verb < 31 && (model->family->verbs >> verb & 1);
+    if (!model) return 0;
+    switch (verb) {
+    case GM_VERB_FIT:
+        return model->family->loss != NULL;
+    case GM_VERB_SAMPLE:
+        return model->family->sample != NULL;
+    case GM_VERB_LOG_PROB:
+        return model->family->log_prob != NULL;
+    case GM_VERB_SAVE:
+        return model->family->save != NULL;
+    default:
+        return 0;
+    }
 }
 
 gm_params *gm_model_params(const gm_model *model)
@@ -354,17 +366,4 @@ gm_status gm_model_sample(gm_tensor **out, gm_model *model, int64_t count)
 out:
     gm_tensor_release(t);
     return status;
-}
-
-gm_status gm_model_log_prob(gm_model *model, const float *rows, int64_t count, double *out)
-{
-    if (!model) return GM_E_INVALID;
-    if (!gm_model_supports(model, GM_VERB_LOG_PROB)) return lacks(model, "log_prob");
-    if (!rows || !out || count < 1)
-        return gm_model_fail(model->ctx, GM_E_INVALID,
-                             "%s: log_prob: rows or out is NULL, or count is %lld (at least 1)",
-                             model->family->name, (long long)count);
-    gm_batch batch = { .rows = rows, .labels = NULL, .count = count };
-    gm_status status = gm_model_labels_for(model, "log_prob", count, &batch.labels);
-    return status ? status : model->family->log_prob(model, &batch, out);
 }

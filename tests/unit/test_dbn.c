@@ -202,7 +202,7 @@ START_TEST(growing_does_not_lower_the_bound)
     support_ok(ctx, gm_dbn_create(&dbn, ctx, V, &d));
     scatter(gm_dbn_layer(dbn, 1), 1.5, 7);
     support_ok(ctx, gm_model_log_prob(gm_rbm_model(gm_dbn_layer(dbn, 1)), rows, N, before));
-    gm_rbm_set_log_z(gm_dbn_layer(dbn, 1), log_z(gm_dbn_layer(dbn, 1)) + 2);
+    gm_rbm_set_log_z(gm_dbn_layer(dbn, 1), log_z(gm_dbn_layer(dbn, 1)) + 2, 0.5);
     support_ok(ctx, gm_dbn_grow(dbn, NULL));
     support_ok(ctx, gm_dbn_bound(dbn, rows, N, 50, after, error));
     for (int v = 0; v < N && !_i; v++) {
@@ -211,7 +211,7 @@ START_TEST(growing_does_not_lower_the_bound)
     }
     const float *w = gm_param_value(gm_rbm_weight(gm_dbn_layer(dbn, 2)));
     for (int i = 0; i < 3 * V && _i; i++) ck_assert(fabs((double)w[i]) < 0.1 && w[i] != 0);
-    gm_rbm_set_log_z(gm_dbn_layer(dbn, 2), NAN);
+    gm_rbm_set_log_z(gm_dbn_layer(dbn, 2), NAN, 0.5);
     support_ok(ctx, gm_dbn_bound(dbn, rows, N, 50, after, error));
     for (int v = 0; v < N && !_i; v++) ck_assert_double_eq_tol(after[v], before[v], 1e-4);
     gm_dbn_release(dbn);
@@ -385,7 +385,7 @@ START_TEST(files_and_threads)
         w[i] = nets_weights(model[i], &n);
         ck_assert_mem_eq(w[0], w[i], (size_t)n * sizeof **w);
     }
-    gm_rbm_set_log_z(gm_dbn_layer(gm_dbn_from_model(model[0]), L), 4.5);
+    gm_rbm_set_log_z(gm_dbn_layer(gm_dbn_from_model(model[0]), L), 4.5, 0.5);
     support_ok(ctx[0], gm_model_save(model[0], path));
     gm_model_release(model[1]);
     support_ok(ctx[1], gm_model_load(&model[1], ctx[1], path));
@@ -553,7 +553,7 @@ START_TEST(refusals)
     support_fails(ctx, gm_model_log_prob(gm_dbn_model(dbn), rows, 2, lp), GM_E_STATE,
                   "gm_rbm_set_log_z");
     ck_assert(lp[0] == 1 && lp[1] == 2);
-    gm_rbm_set_log_z(gm_dbn_layer(dbn, 2), 40);
+    gm_rbm_set_log_z(gm_dbn_layer(dbn, 2), 40, 0.5);
     support_ok(ctx, gm_dbn_bound(dbn, rows, 2, 2, lp, NULL));
     support_ok(ctx, gm_model_step(gm_dbn_model(dbn), rows, 2, NULL, 0, NULL));
     support_fails(ctx, gm_dbn_bound(dbn, rows, 2, 2, lp, NULL), GM_E_STATE, "not known");

@@ -290,7 +290,7 @@ START_TEST(files_and_threads)
     gm_tensor *x = NULL, *y = NULL;
     o.persistent = _i, o.chains = 7, o.steps = 2, o.sample_steps = 5;
     lifecycle_begin(&l);
-    gm_rbm_set_log_z(gm_rbm_from_model(l.model[3]), 4.5);
+    gm_rbm_set_log_z(gm_rbm_from_model(l.model[3]), 4.5, 0.5);
     lifecycle_cut(&l);
     support_ok(l.ctx[3], gm_model_log_prob(l.model[3], life_rows, 3, a));
     support_ok(l.ctx[1], gm_model_log_prob(l.rest, life_rows, 3, b));
@@ -320,14 +320,14 @@ START_TEST(log_z_of_large_machines)
     ck_assert_double_eq(z, 5);
     support_fails(ctx, gm_model_log_prob(gm_rbm_model(rbm), rows, 1, &lp), GM_E_STATE,
                   "gm_rbm_set_log_z");
-    gm_rbm_set_log_z(rbm, 30);
+    gm_rbm_set_log_z(rbm, 30, 0.5);
     support_ok(ctx, gm_model_log_prob(gm_rbm_model(rbm), rows, 1, &lp));
     support_ok(ctx, gm_rbm_free_energy(rbm, rows, 1, &f));
     ck_assert_double_eq_tol(lp, -f - 30, 1e-9);
     support_ok(ctx, gm_model_step(gm_rbm_model(rbm), rows, 1, NULL, 0,
                                   NULL)); /* an update ends its truth */
     support_fails(ctx, gm_model_log_prob(gm_rbm_model(rbm), rows, 1, &lp), GM_E_STATE, "not known");
-    gm_rbm_set_log_z(rbm, 30);
+    gm_rbm_set_log_z(rbm, 30, 0.5);
     support_ok(ctx, gm_dataset_from_memory(&data, ctx, 2, shape, rows));
     support_ok(ctx, gm_rbm_init_biases(rbm, data)); /* so do other biases */
     support_fails(ctx, gm_model_log_prob(gm_rbm_model(rbm), rows, 1, &lp), GM_E_STATE, "not known");

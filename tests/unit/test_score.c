@@ -13,8 +13,11 @@ typedef struct plain {
     gm_model model;
 } plain;
 
-static gm_status plain_log_prob(gm_model *model, const gm_batch *batch, double *out)
+static gm_status plain_log_prob(gm_model *model, const gm_batch *batch, int64_t samples,
+                                double *out, double *error)
 {
+    (void)samples;
+    (void)error;
     for (int64_t i = 0; i < batch->count; i++) {
         const double v = (double)batch->rows[i * model->row_size];
         out[i] = v > 1.5e30   ? (double)INFINITY
@@ -34,16 +37,14 @@ static void plain_destroy(gm_model *model)
 }
 
 static const gm_family plain_family = { .name = "plain",
-                                        .verbs = 1 << GM_VERB_LOG_PROB,
                                         .log_prob = plain_log_prob,
+                                        .likelihood = gm_model_exact_likelihood,
                                         .destroy = plain_destroy };
 static const gm_family other_family = { .name = "other",
-                                        .verbs = 1 << GM_VERB_LOG_PROB,
                                         .log_prob = plain_log_prob,
+                                        .likelihood = gm_model_exact_likelihood,
                                         .destroy = plain_destroy };
-static const gm_family mute_family = { .name = "mute",
-                                       .verbs = 1 << GM_VERB_SAMPLE,
-                                       .destroy = plain_destroy };
+static const gm_family mute_family = { .name = "mute", .destroy = plain_destroy };
 
 static gm_status plain_create(gm_model **out, gm_context *ctx, const gm_family *family,
                               int64_t width)

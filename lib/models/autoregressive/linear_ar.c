@@ -422,7 +422,6 @@ static const gm_autoregressive entries = {
 
 const gm_family gm_family_linear_ar = {
     .name = "linear_ar",
-    .verbs = 1 << GM_VERB_FIT | 1 << GM_VERB_SAMPLE | 1 << GM_VERB_LOG_PROB | 1 << GM_VERB_SAVE,
     .loss = loss,
     .step = step,
     .sample = gm_autoregressive_draw,
@@ -431,5 +430,5 @@ const gm_family gm_family_linear_ar = {
     .load = load,
     .destroy = destroy,
     .autoregressive = &entries,
-    .protocol = "exact",
+    .likelihood = gm_model_exact_likelihood,
 };

@@ -222,12 +222,13 @@ out:
     return status;
 }
 
-static gm_status log_prob(gm_model *model, const gm_batch *batch, double *out)
+static gm_status log_prob(gm_model *model, const gm_batch *batch, int64_t samples, double *out,
+                          double *error)
 {
     gm_made *made = of(model);
     const int64_t size = model->row_size;
     gm_status status;
-    if (made->net.o.orders == 1) return gm_autoregressive_score(model, batch, out);
+    if (made->net.o.orders == 1) return gm_autoregressive_score(model, batch, samples, out, error);
     GM_TRY(gm_conditional_check(model, "log_prob", made->net.o.kind, made->net.width, 0,
                                 batch->rows, NULL, batch->count));
     for (int64_t done = 0; done < batch->count;) {
@@ -468,7 +469,6 @@ static const gm_autoregressive entries = {
 
 const gm_family gm_family_made = {
     .name = "made",
-    .verbs = 1 << GM_VERB_FIT | 1 << GM_VERB_SAMPLE | 1 << GM_VERB_LOG_PROB | 1 << GM_VERB_SAVE,
     .loss = loss,
     .sample = sample,
     .log_prob = log_prob,
@@ -476,5 +476,5 @@ const gm_family gm_family_made = {
     .load = load,
     .destroy = destroy,
     .autoregressive = &entries,
-    .protocol = "exact",
+    .likelihood = gm_model_exact_likelihood,
 };

@@ -342,10 +342,11 @@ out:
     return status;
 }
 
-static gm_status log_prob(gm_model *model, const gm_batch *batch, double *out)
+static gm_status log_prob(gm_model *model, const gm_batch *batch, int64_t samples, double *out,
+                          double *error)
 {
     gm_nade_net *net = &of(model)->net;
-    if (!net->agnostic) return gm_autoregressive_score(model, batch, out);
+    if (!net->agnostic) return gm_autoregressive_score(model, batch, samples, out, error);
     const gm_status status = gm_conditional_check(model, "log_prob", net->kind, net->width, 0,
                                                   batch->rows, NULL, batch->count);
     return status ? status : gm_nade_mean_log_prob(net, batch, out);
@@ -468,7 +469,6 @@ static const gm_autoregressive entries = {
 
 const gm_family gm_family_nade = {
     .name = "nade",
-    .verbs = 1 << GM_VERB_FIT | 1 << GM_VERB_SAMPLE | 1 << GM_VERB_LOG_PROB | 1 << GM_VERB_SAVE,
     .loss = loss,
     .sample = gm_autoregressive_draw,
     .log_prob = log_prob,
@@ -476,5 +476,5 @@ const gm_family gm_family_nade = {
     .load = load,
     .destroy = destroy,
     .autoregressive = &entries,
-    .protocol = "exact",
+    .likelihood = gm_model_exact_likelihood,
 };

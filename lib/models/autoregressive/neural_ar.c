@@ -497,7 +497,6 @@ static const gm_autoregressive entries = {
 
 const gm_family gm_family_neural_ar = {
     .name = "neural_ar",
-    .verbs = 1 << GM_VERB_FIT | 1 << GM_VERB_SAMPLE | 1 << GM_VERB_LOG_PROB | 1 << GM_VERB_SAVE,
     .loss = loss,
     .sample = gm_autoregressive_draw,
     .log_prob = gm_autoregressive_score,
@@ -505,5 +504,5 @@ const gm_family gm_family_neural_ar = {
     .load = load,
     .destroy = destroy,
     .autoregressive = &entries,
-    .protocol = "exact",
+    .likelihood = gm_model_exact_likelihood,
 };

@@ -496,7 +496,6 @@ static const gm_autoregressive entries = {
 
 const gm_family gm_family_pixelcnn = {
     .name = "pixelcnn",
-    .verbs = 1 << GM_VERB_FIT | 1 << GM_VERB_SAMPLE | 1 << GM_VERB_LOG_PROB | 1 << GM_VERB_SAVE,
     .loss = loss,
     .sample = gm_autoregressive_draw,
     .log_prob = gm_autoregressive_score,
@@ -504,4 +503,5 @@ const gm_family gm_family_pixelcnn = {
     .load = load,
     .destroy = destroy,
     .autoregressive = &entries,
+    .likelihood = gm_model_exact_likelihood,
 };

@@ -152,7 +152,9 @@ static void turn_over(gm_rbm *to, const gm_rbm *from)
            (size_t)rows * sizeof *w);
     memcpy(gm_param_value(gm_rbm_hidden_bias(to)), gm_param_value(gm_rbm_visible_bias(from)),
            (size_t)columns * sizeof *w);
-    gm_rbm_set_log_z(to, gm_rbm_given_log_z(from));
+    double error;
+    const double log_z = gm_rbm_given_log_z(from, &error);
+    gm_rbm_set_log_z(to, log_z, error);
 }
 
 gm_status gm_dbn_grow(gm_dbn *dbn, const gm_rbm_options *options)
@@ -334,7 +336,7 @@ gm_status gm_dbn_init_biases(gm_dbn *dbn, gm_dataset *data)
                              (long long)size);
     GM_TRY(mean_of(dbn, "start", data, mean));
     for (int64_t i = 0; i < size; i++) bias[i] = gm_model_bias_of_mean(mean[i]);
-    gm_rbm_set_log_z(dbn->machine[dbn->stage], NAN);
+    gm_rbm_set_log_z(dbn->machine[dbn->stage], NAN, NAN);
 out:
     if (mean) gm_context_free(ctx, mean, bytes);
     return status;
@@ -413,18 +415,22 @@ out:
     return status;
 }
 
-static gm_status log_prob(gm_model *model, const gm_batch *batch, double *out)
-{
-    gm_dbn *dbn = of(model);
-    return gm_dbn_log_prob(dbn, batch->rows, batch->count, dbn->o.log_prob_samples, out, NULL);
-}
-
-static gm_status estimate(gm_model *model, const gm_batch *batch, int64_t *samples, double *out,
+static gm_status log_prob(gm_model *model, const gm_batch *batch, int64_t samples, double *out,
                           double *error)
 {
+    return gm_dbn_log_prob(of(model), batch->rows, batch->count, samples ? samples : 1, out, error);
+}
+
+/* With one machine, log p is that machine's, and no samples are drawn however many are asked for.
+ */
+static gm_status likelihood(gm_model *model, int64_t samples, gm_likelihood *out)
+{
     gm_dbn *dbn = of(model);
-    if (!*samples) *samples = dbn->o.log_prob_samples;
-    return gm_dbn_log_prob(dbn, batch->rows, batch->count, *samples, out, error);
+    const gm_status status = gm_rbm_likelihood(dbn->machine[dbn->stage], "dbn: log_prob", out);
+    if (status || dbn->stage == 1) return status;
+    out->kind = GM_LIKELIHOOD_IMPORTANCE;
+    out->samples = samples ? samples : dbn->o.log_prob_samples;
+    return GM_OK;
 }
 
 static gm_status save(gm_model *model, gm_archive *archive, int checkpoint)
@@ -501,7 +507,6 @@ out:
 
 const gm_family gm_family_dbn = {
     .name = "dbn",
-    .verbs = 1 << GM_VERB_FIT | 1 << GM_VERB_SAMPLE | 1 << GM_VERB_LOG_PROB | 1 << GM_VERB_SAVE,
     .loss = loss,
     .step = step,
     .sample = sample,
@@ -509,6 +514,5 @@ const gm_family gm_family_dbn = {
     .save = save,
     .load = load,
     .destroy = destroy,
-    .protocol = "importance",
-    .estimate = estimate,
+    .likelihood = likelihood,
 };

@@ -18,7 +18,8 @@ struct gm_rbm {
     gm_param *chains; /* [chains, visible], state; NULL: not persistent */
     float *states;    /* of the present step's chains */
     size_t states_bytes;
-    double log_z;     /* NaN: unknown */
+    double log_z; /* NaN: unknown */
+    double log_z_error;
     int64_t log_z_at; /* update that it belongs to */
 };
 
@@ -169,10 +170,11 @@ gm_param *gm_rbm_visible_bias(const gm_rbm *rbm)
     return rbm ? rbm->visible_bias : NULL;
 }
 
-void gm_rbm_set_log_z(gm_rbm *rbm, double log_z)
+void gm_rbm_set_log_z(gm_rbm *rbm, double log_z, double standard_error)
 {
     if (!rbm) return;
     rbm->log_z = log_z;
+    rbm->log_z_error = standard_error;
     rbm->log_z_at = rbm->model.steps;
 }
 
@@ -381,26 +383,54 @@ out:
     return status;
 }
 
-double gm_rbm_given_log_z(const gm_rbm *rbm)
+double gm_rbm_given_log_z(const gm_rbm *rbm, double *standard_error)
 {
-    return rbm->log_z_at == rbm->model.steps ? rbm->log_z : NAN;
+    const int given = rbm->log_z_at == rbm->model.steps;
+    if (standard_error) *standard_error = given ? rbm->log_z_error : (double)NAN;
+    return given ? rbm->log_z : (double)NAN;
+}
+
+static gm_status unknown_log_z(gm_rbm *rbm, const char *verb)
+{
+    return gm_model_fail(rbm->model.ctx, GM_E_STATE,
+                         "%s: log Z of %lld by %lld units is not known; give one with "
+                         "gm_rbm_set_log_z (gm_rbm_ais estimates it)",
+                         verb, (long long)rbm->model.row_size, (long long)rbm->hidden);
 }
 
 gm_status gm_rbm_find_log_z(gm_rbm *rbm, const char *verb, double *out)
 {
     gm_status status = GM_OK;
-    *out = gm_rbm_given_log_z(rbm);
+    *out = gm_rbm_given_log_z(rbm, NULL);
     if (isnan(*out)) status = gm_rbm_log_z(rbm, out);
-    if (status == GM_E_UNSUPPORTED)
-        return gm_model_fail(rbm->model.ctx, GM_E_STATE,
-                             "%s: log Z of %lld by %lld units is not known; give one with "
-                             "gm_rbm_set_log_z (gm_rbm_ais estimates it)",
-                             verb, (long long)rbm->model.row_size, (long long)rbm->hidden);
-    return status;
+    return status == GM_E_UNSUPPORTED ? unknown_log_z(rbm, verb) : status;
 }
 
-static gm_status log_prob(gm_model *model, const gm_batch *batch, double *out)
+/* A log Z without an error is a sum over all states, the host's or one to be made; any other is an
+ * estimate. */
+gm_status gm_rbm_likelihood(gm_rbm *rbm, const char *verb, gm_likelihood *out)
 {
+    double error;
+    const int given = !isnan(gm_rbm_given_log_z(rbm, &error));
+    if (!given && rbm->model.row_size > GM_RBM_MOST_SUMMED && rbm->hidden > GM_RBM_MOST_SUMMED)
+        return unknown_log_z(rbm, verb);
+    const int exact = !given || (error >= 0 && error <= 0);
+    out->kind = exact ? GM_LIKELIHOOD_EXACT : GM_LIKELIHOOD_ANNEALED;
+    out->common_error = exact ? 0 : error;
+    return GM_OK;
+}
+
+static gm_status likelihood(gm_model *model, int64_t samples, gm_likelihood *out)
+{
+    const gm_status status = gm_model_exact_likelihood(model, samples, out);
+    return status ? status : gm_rbm_likelihood(of(model), "rbm: log_prob", out);
+}
+
+static gm_status log_prob(gm_model *model, const gm_batch *batch, int64_t samples, double *out,
+                          double *error)
+{
+    (void)samples;
+    (void)error;
     gm_rbm *rbm = of(model);
     double log_z;
     gm_status status;
@@ -428,11 +458,14 @@ static const gm_model_field stored[] = {
 gm_status gm_rbm_put(gm_archive *archive, const char *prefix, gm_rbm *rbm)
 {
     char key[64];
+    double log_z_error;
     gm_status status;
     GM_TRY(gm_archive_set_int(archive, key_of(key, prefix, "rbm.visible"), rbm->model.row_size));
     GM_TRY(gm_archive_set_int(archive, key_of(key, prefix, "rbm.hidden"), rbm->hidden));
     GM_TRY(GM_PUT_FIELDS(archive, key_of(key, prefix, "rbm."), stored, &rbm->o));
-    GM_TRY(gm_archive_set_real(archive, key_of(key, prefix, "rbm.log_z"), gm_rbm_given_log_z(rbm)));
+    GM_TRY(gm_archive_set_real(archive, key_of(key, prefix, "rbm.log_z"),
+                               gm_rbm_given_log_z(rbm, &log_z_error)));
+    GM_TRY(gm_archive_set_real(archive, key_of(key, prefix, "rbm.log_z_error"), log_z_error));
     GM_TRY(gm_archive_put_params(archive, prefix, rbm->model.params));
     GM_TRY(gm_archive_put_params(archive, key_of(key, prefix, "state."), rbm->model.state));
 out:
@@ -462,13 +495,14 @@ gm_status gm_rbm_get(gm_rbm **out, gm_context *ctx, gm_archive *archive, const c
     gm_rbm_options o = GM_RBM_OPTIONS_INIT;
     gm_rbm *rbm = NULL;
     int64_t visible, hidden;
-    double log_z;
+    double log_z, log_z_error;
     char key[64];
     gm_status status;
     GM_TRY(gm_archive_get_int(archive, key_of(key, prefix, "rbm.visible"), &visible));
     GM_TRY(gm_archive_get_int(archive, key_of(key, prefix, "rbm.hidden"), &hidden));
     GM_TRY(GM_GET_FIELDS(archive, key_of(key, prefix, "rbm."), stored, &o));
     GM_TRY(gm_archive_get_real(archive, key_of(key, prefix, "rbm.log_z"), &log_z));
+    GM_TRY(gm_archive_get_real(archive, key_of(key, prefix, "rbm.log_z_error"), &log_z_error));
     o.optimizer = optimizer;
     GM_TRY(check_stored(archive, key_of(key, prefix, "weight"), hidden, visible));
     if (o.persistent == 1)
@@ -476,6 +510,7 @@ gm_status gm_rbm_get(gm_rbm **out, gm_context *ctx, gm_archive *archive, const c
     GM_TRY(gm_rbm_create_in(&rbm, ctx, visible, hidden, &o, host));
     GM_TRY(gm_archive_get_params(archive, prefix, rbm->model.params));
     GM_TRY(gm_archive_get_params(archive, key_of(key, prefix, "state."), rbm->model.state));
+    rbm->log_z_error = log_z_error;
     rbm->log_z = log_z; /* of as many updates as the caller says */
     *out = rbm;
     return GM_OK;
@@ -505,10 +540,10 @@ out:
 
 const gm_family gm_family_rbm = {
     .name = "rbm",
-    .verbs = 1 << GM_VERB_FIT | 1 << GM_VERB_SAMPLE | 1 << GM_VERB_LOG_PROB | 1 << GM_VERB_SAVE,
     .loss = loss,
     .sample = sample,
     .log_prob = log_prob,
+    .likelihood = likelihood,
     .save = save,
     .load = load,
     .destroy = destroy,

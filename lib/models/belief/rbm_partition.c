@@ -6,9 +6,9 @@
 #include "gm/ops.h"
 #include "gm/rbm.h"
 #include "models/belief/bits.h"
+#include "models/belief/rbm_part.h"
 #include "models/family.h"
 
-#define MOST_UNITS 20
 #define STATES_AT_ONCE 1024
 
 static double softplus(double a)
@@ -58,11 +58,11 @@ gm_status gm_rbm_log_z(gm_rbm *rbm, double *out)
     const int by_hidden = hidden <= visible;
     const int64_t least = by_hidden ? hidden : visible;
     if (!out) return gm_model_fail(ctx, GM_E_INVALID, "rbm: log_z: out is NULL");
-    if (least > MOST_UNITS)
+    if (least > GM_RBM_MOST_SUMMED)
         return gm_model_fail(
             ctx, GM_E_UNSUPPORTED,
             "rbm: log_z: a sum over 2^%lld states is too long; at most 2^%d are summed",
-            (long long)least, MOST_UNITS);
+            (long long)least, GM_RBM_MOST_SUMMED);
     const float *weight = gm_param_value(gm_rbm_weight(rbm));
     const float *b = gm_param_value(gm_rbm_hidden_bias(rbm)),
                 *a = gm_param_value(gm_rbm_visible_bias(rbm));

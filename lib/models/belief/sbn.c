@@ -604,13 +604,28 @@ gm_status gm_sbn_dense(gm_sbn *sbn, float *weight, float *bias)
     return GM_OK;
 }
 
-static gm_status log_prob(gm_model *model, const gm_batch *batch, double *out)
+/* Without a recognition network all states of the hidden units are summed, if they are few. */
+static gm_status log_prob(gm_model *model, const gm_batch *batch, int64_t samples, double *out,
+                          double *error)
 {
     gm_sbn *sbn = of(model);
-    if (!sbn->o.recognition && sbn->hidden <= GM_SBN_MOST_ENUMERATED)
-        return gm_sbn_enumerate(sbn, batch->rows, batch->count, out, NULL);
-    return gm_sbn_log_prob(sbn, batch->rows, batch->count, sbn->o.log_prob_samples, out, NULL,
-                           NULL);
+    if (!sbn->o.recognition) return gm_sbn_enumerate(sbn, batch->rows, batch->count, out, NULL);
+    return gm_sbn_log_prob(sbn, batch->rows, batch->count, samples, out, error, NULL);
+}
+
+static gm_status likelihood(gm_model *model, int64_t samples, gm_likelihood *out)
+{
+    const gm_sbn *sbn = of(model);
+    if (!sbn->o.recognition && sbn->hidden > GM_SBN_MOST_ENUMERATED)
+        return gm_model_fail(model->ctx, GM_E_UNSUPPORTED,
+                             "sbn: log_prob: there is no recognition network, and %lld hidden "
+                             "units are more than the %d "
+                             "whose states are summed",
+                             (long long)sbn->hidden, GM_SBN_MOST_ENUMERATED);
+    if (!sbn->o.recognition) return gm_model_exact_likelihood(model, samples, out);
+    out->kind = GM_LIKELIHOOD_IMPORTANCE;
+    out->samples = samples ? samples : sbn->o.log_prob_samples;
+    return GM_OK;
 }
 
 static const gm_model_field stored[] = {
@@ -720,11 +735,11 @@ out:
 
 const gm_family gm_family_sbn = {
     .name = "sbn",
-    .verbs = 1 << GM_VERB_FIT | 1 << GM_VERB_SAMPLE | 1 << GM_VERB_LOG_PROB | 1 << GM_VERB_SAVE,
     .loss = gm_sbn_loss,
     .step = step,
     .sample = sample,
     .log_prob = log_prob,
+    .likelihood = likelihood,
     .save = save,
     .load = load,
     .destroy = destroy,

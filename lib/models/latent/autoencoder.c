@@ -408,7 +408,6 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
 
 const gm_family gm_family_autoencoder = {
     .name = "autoencoder",
-    .verbs = 1 << GM_VERB_FIT | 1 << GM_VERB_SAVE,
     .loss = loss,
     .save = save,
     .load = load,

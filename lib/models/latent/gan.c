@@ -752,7 +752,6 @@ out:
 
 const gm_family gm_family_gan = {
     .name = "gan",
-    .verbs = 1 << GM_VERB_FIT | 1 << GM_VERB_SAMPLE | 1 << GM_VERB_SAVE,
     .loss = loss,
     .step = step,
     .sample = sample,

@@ -496,7 +496,6 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
 
 const gm_family gm_family_generator = {
     .name = "generator",
-    .verbs = 1 << GM_VERB_SAMPLE | 1 << GM_VERB_SAVE,
     .sample = sample,
     .save = save,
     .load = load,

@@ -284,7 +284,6 @@ out:
 
 const gm_family gm_family_gmmn = {
     .name = "gmmn",
-    .verbs = 1 << GM_VERB_FIT | 1 << GM_VERB_SAMPLE | 1 << GM_VERB_SAVE,
     .loss = loss,
     .sample = sample,
     .save = save,

@@ -500,18 +500,17 @@ out:
     return status;
 }
 
-static gm_status log_prob(gm_model *model, const gm_batch *batch, double *out)
-{
-    gm_vae *vae = of(model);
-    return gm_vae_estimate(vae, batch, vae->o.log_prob_samples, out, NULL, NULL, NULL);
-}
-
-static gm_status estimate(gm_model *model, const gm_batch *batch, int64_t *samples, double *out,
+static gm_status log_prob(gm_model *model, const gm_batch *batch, int64_t samples, double *out,
                           double *error)
 {
-    gm_vae *vae = of(model);
-    if (!*samples) *samples = vae->o.log_prob_samples;
-    return gm_vae_estimate(vae, batch, *samples, out, error, NULL, NULL);
+    return gm_vae_estimate(of(model), batch, samples, out, error, NULL, NULL);
+}
+
+static gm_status likelihood(gm_model *model, int64_t samples, gm_likelihood *out)
+{
+    out->kind = GM_LIKELIHOOD_IMPORTANCE;
+    out->samples = samples ? samples : of(model)->o.log_prob_samples;
+    return GM_OK;
 }
 
 static const gm_model_field stored[] = {
@@ -555,13 +554,11 @@ out:
 
 const gm_family gm_family_vae = {
     .name = "vae",
-    .verbs = 1 << GM_VERB_FIT | 1 << GM_VERB_SAMPLE | 1 << GM_VERB_LOG_PROB | 1 << GM_VERB_SAVE,
     .loss = loss,
     .sample = sample,
     .log_prob = log_prob,
     .save = save,
     .load = load,
     .destroy = destroy,
-    .protocol = "importance",
-    .estimate = estimate,
+    .likelihood = likelihood,
 };
