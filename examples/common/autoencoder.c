@@ -8,19 +8,13 @@
 #include "message.h"
 #include "plot.h"
 #include "stop.h"
+#include "training.h"
 
 #define PIXELS 784
 #define SHOWN 100 /* samples in a grid */
 #define COLUMNS 10
 #define PAIRS 10  /* reconstructions */
 #define POINTS 20 /* of the loss curve, for each epoch */
-
-static double metric(const gm_metric *metrics, int32_t count, const char *name)
-{
-    for (int32_t i = 0; i < count; i++)
-        if (!strcmp(metrics[i].name, name)) return metrics[i].value;
-    return NAN;
-}
 
 gm_status autoencoder_data(struct autoencoder *a, const struct mnist *m)
 {
@@ -56,8 +50,9 @@ static gm_status make_adam(gm_optimizer **out, const struct autoencoder *a)
 }
 
 gm_status autoencoder_make(struct autoencoder *a, gm_layer *encoder, gm_layer *net, int64_t latent,
-                           int64_t labels)
+                           int64_t labels, int *status)
 {
+
     gm_generator *decoder = NULL;
     gm_optimizer *adam = NULL;
     gm_generator_options head = GM_GENERATOR_OPTIONS_INIT;
@@ -70,6 +65,10 @@ gm_status autoencoder_make(struct autoencoder *a, gm_layer *encoder, gm_layer *n
     if ((s = make_adam(&adam, a))) goto out;
     options.optimizer = adam;
     s = gm_vae_create(&a->vae, a->run->context, encoder, decoder, &options);
+    if (s) goto out;
+    gm_model *model = gm_vae_model(a->vae);
+    *status = training_resume(&model, a->run, &s);
+    a->vae = gm_vae_from_model(model);
 out:
     gm_optimizer_release(adam);
     gm_generator_release(decoder);
@@ -80,12 +79,12 @@ out:
 static void add_point(struct autoencoder *a, const gm_progress *p)
 {
     static const char *const names[AUTOENCODER_CURVES] = { "loss", "reconstruction", "kl" };
-    double place = (double)p->epoch + (double)p->row / (double)p->rows;
+    double place = (double)p->epoch + (double)p->row / (double)p->rows;    /* in this run */
     if (p->row < a->seen) a->seen = 0, memset(a->sums, 0, sizeof a->sums); /* a new epoch */
     if (place < (double)(a->count + 1) / POINTS || a->count >= a->room) return;
-    a->x[a->count] = place;
+    a->x[a->count] = (double)a->resumed + place;
     for (int i = 0; i < AUTOENCODER_CURVES; i++) {
-        double sum = metric(p->metrics, p->metric_count, names[i]) * (double)p->row;
+        double sum = training_metric(p->metrics, p->metric_count, names[i]) * (double)p->row;
         a->y[i][a->count] = (sum - a->sums[i]) / (double)(p->row - a->seen);
         a->sums[i] = sum;
     }
@@ -96,16 +95,16 @@ static void add_point(struct autoencoder *a, const gm_progress *p)
 static int32_t on_progress(void *user, const gm_progress *p)
 {
     struct autoencoder *a = user;
-    double loss = metric(p->metrics, p->metric_count, "loss");
+    double loss = training_metric(p->metrics, p->metric_count, "loss");
     if (p->epoch_end) {
-        double check = metric(p->validation, p->validation_count, "loss");
-        progress_epoch(&a->progress, p->epoch + 1, loss, check);
+        double check = training_metric(p->validation, p->validation_count, "loss");
+        progress_epoch(&a->progress, a->resumed + p->epoch + 1, loss, check);
         if (a->epochs < a->epoch_room && p->validation_count) {
-            a->epoch[a->epochs] = (double)p->epoch + 1;
+            a->epoch[a->epochs] = (double)(a->resumed + p->epoch + 1);
             a->validation[a->epochs++] = check;
         }
     } else {
-        progress_step(&a->progress, p->epoch + 1, p->row, p->rows, loss);
+        progress_step(&a->progress, a->resumed + p->epoch + 1, p->row, p->rows, loss);
         add_point(a, p);
     }
     return stop_requested();
@@ -225,15 +224,17 @@ gm_status autoencoder_train(struct autoencoder *a, int *status)
     gm_model *model = gm_vae_model(a->vae);
     gm_fit_options fit = GM_FIT_OPTIONS_INIT;
     gm_status s;
-    if ((s = draw_samples(a, "samples_first.png", "Samples before training"))) return s;
-    progress_begin(&a->progress, o->epochs, o->quiet);
-    if (!begin_curves(a, o->epochs)) return GM_E_NOMEM;
-    fit.epochs = o->epochs;
+    a->resumed = gm_model_epochs(model);
+    const int64_t left = training_epochs_left(a->run, model, 0);
+    if (!a->resumed && (s = draw_samples(a, "samples_first.png", "Samples before training")))
+        return s;
+    progress_begin(&a->progress, a->resumed + left, o->quiet);
+    if (!begin_curves(a, left + 1)) return GM_E_NOMEM;
     fit.batch = o->batch;
     fit.validation = a->valid;
     fit.on_progress = on_progress;
     fit.user = a;
-    s = gm_model_fit(model, a->train, &fit);
+    s = training_fit(a->run, model, a->train, &fit, 0);
     progress_end(&a->progress);
     a->speed = progress_rate(&a->progress);
     a->stopped = s == GM_E_CANCELLED;
@@ -298,12 +299,13 @@ gm_status autoencoder_report(struct autoencoder *a, struct json *json, const cha
         if (s && !a->stopped) return s;
     }
     json_begin(json, model, m->name);
+    mnist_json(json, m);
     json_whole(json, "epochs", gm_model_epochs(vae));
     json_number(json, "samples_per_second", a->speed);
     json_number(json, "seconds", run_seconds(a->run));
     if (a->stopped) json_flag(json, "stopped", 1);
-    json_number(json, "test_loss", metric(metrics, count, "loss"));
-    if (a->binary) json_number(json, "elbo", -metric(metrics, count, "elbo"));
+    json_number(json, "test_loss", training_metric(metrics, count, "loss"));
+    if (a->binary) json_number(json, "elbo", -training_metric(metrics, count, "elbo"));
     if (a->nll_samples && a->binary && !a->stopped) {
         json_number(json, "test_nll", nll);
         json_number(json, "test_nll_error", error);

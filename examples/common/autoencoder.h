@@ -4,7 +4,7 @@
  *     struct autoencoder a = { .run = &r, .title = "...", .binary = 1, .rate = 1e-3 };
  *     if ((s = autoencoder_data(&a, &m))) goto out;
  *     ... encoder, net ...
- *     if ((s = autoencoder_make(&a, encoder, net, latent, labels))) goto out;
+ *     if ((s = autoencoder_make(&a, encoder, net, latent, labels, &status))) goto out;
  *     if ((s = autoencoder_train(&a, &status))) goto out;
  *     if ((s = autoencoder_report(&a, &json, "vae", &m))) goto out;
  *     if (json_end(&json)) status = 1;
@@ -39,6 +39,7 @@ struct autoencoder {
     int count, room, epochs, epoch_room;
     int64_t seen;                    /* rows of this epoch up to the latest point */
     double sums[AUTOENCODER_CURVES]; /* up to there */
+    int64_t resumed;                 /* epochs before this run */
     int stopped;
     double speed; /* training rows a second */
 };
@@ -48,9 +49,10 @@ struct autoencoder {
 gm_status autoencoder_data(struct autoencoder *a, const struct mnist *m);
 
 /* The model of these nets with Adam: encoder to 2 latent values a row, net from latent (and labels)
- * to logits of the pixels. labels: classes of a conditional model, 0 for others. */
+ * to logits of the pixels. labels: classes of a conditional model, 0 for others. Or the model of
+ * --resume: *status is OPTIONS_GO_ON then, or the status to exit with, for a reported reason. */
 gm_status autoencoder_make(struct autoencoder *a, gm_layer *encoder, gm_layer *net, int64_t latent,
-                           int64_t labels);
+                           int64_t labels, int *status);
 
 /* Draws the first grid, fits, saves the model, draws the last grid, reconstructions and curves.
  * GM_OK also after Ctrl-C (a->stopped) and when the loss was not finite (reported; *status is 1).

@@ -10,19 +10,13 @@
 #include "message.h"
 #include "plot.h"
 #include "stop.h"
+#include "training.h"
 
 #define POINTS 20 /* of the loss curve, for each epoch */
 #define GROUP 500 /* rows scored at a time */
 #define SHOWN 100 /* samples in a grid of pictures */
 #define COLUMNS 10
 #define LINES 60 /* samples that are lines of a picture */
-
-static double metric(const gm_metric *metrics, int32_t count, const char *name)
-{
-    for (int32_t i = 0; i < count; i++)
-        if (!strcmp(metrics[i].name, name)) return metrics[i].value;
-    return NAN;
-}
 
 /* --- Curves. */
 
@@ -47,11 +41,11 @@ static int begin_curves(struct density *d, int64_t epochs)
 /* A point is the mean since the point before. */
 static void add_point(struct density *d, const gm_progress *p, double loss)
 {
-    const double place = d->before + (double)p->epoch + (double)p->row / (double)p->rows;
+    const double in_curves = d->before + (double)p->epoch + (double)p->row / (double)p->rows;
     if (p->row < d->seen) d->seen = 0, d->sum = 0; /* a new epoch */
-    if (place < (double)(d->count + 1) / POINTS || d->count >= d->room) return;
+    if (in_curves < (double)(d->count + 1) / POINTS || d->count >= d->room) return;
     const double sum = loss * (double)p->row;
-    d->x[d->count] = place;
+    d->x[d->count] = (double)d->resumed + in_curves;
     d->loss[d->count++] = (sum - d->sum) / (double)(p->row - d->seen);
     d->sum = sum;
     d->seen = p->row;
@@ -60,17 +54,18 @@ static void add_point(struct density *d, const gm_progress *p, double loss)
 static int32_t on_progress(void *user, const gm_progress *p)
 {
     struct density *d = user;
-    const double loss = metric(p->metrics, p->metric_count, "loss");
+    const double loss = training_metric(p->metrics, p->metric_count, "loss");
     if (p->epoch_end) {
-        const double check = metric(p->validation, p->validation_count, "loss");
-        progress_epoch(&d->progress, p->epoch + 1, loss, check);
+        const double check = training_metric(p->validation, p->validation_count, "loss");
+        const int64_t epoch = d->resumed + d->before + p->epoch + 1;
+        progress_epoch(&d->progress, epoch, loss, check);
         if (d->epochs < d->epoch_room) {
-            d->epoch[d->epochs] = d->before + (double)p->epoch + 1;
+            d->epoch[d->epochs] = (double)epoch;
             d->check[d->epochs++] = check;
-            if (!d->best_epoch || check < d->check[d->best_epoch - 1]) d->best_epoch = d->epochs;
+            if (!d->best_epoch || check < d->best) d->best_epoch = epoch, d->best = check;
         }
     } else {
-        progress_step(&d->progress, p->epoch + 1, p->row, p->rows, loss);
+        progress_step(&d->progress, d->resumed + d->before + p->epoch + 1, p->row, p->rows, loss);
         add_point(d, p, loss);
     }
     return stop_requested();
@@ -196,20 +191,22 @@ gm_status density_train(struct density *d, gm_model *model, int *status)
     const int64_t used = d->valid_rows && d->valid_rows < rows ? d->valid_rows : rows;
     gm_status s = gm_dataset_range(&valid, d->valid, 0, used);
     if (s) goto out;
-    if (!d->epochs && (s = draw_samples(d, model, "samples_first.png", "Samples before training")))
+    const int64_t left = training_epochs_left(d->run, model, d->earlier);
+    if (!d->epochs) d->resumed = gm_model_epochs(model);
+    if (!d->epochs && !d->resumed &&
+        (s = draw_samples(d, model, "samples_first.png", "Samples before training")))
         goto out;
-    progress_begin(&d->progress, o->epochs, o->quiet);
-    if (!begin_curves(d, o->epochs)) {
+    progress_begin(&d->progress, d->resumed + d->epochs + left, o->quiet);
+    if (!begin_curves(d, left)) {
         s = GM_E_NOMEM;
         goto out;
     }
-    fit.epochs = o->epochs;
     fit.batch = o->batch;
     fit.validation = valid;
     fit.patience = d->patience;
     fit.on_progress = on_progress;
     fit.user = d;
-    s = gm_model_fit(model, d->train, &fit);
+    s = training_fit(d->run, model, d->train, &fit, d->earlier);
     progress_end(&d->progress);
     d->speed = progress_rate(&d->progress);
     d->stopped = s == GM_E_CANCELLED;
@@ -272,6 +269,12 @@ gm_status density_score(struct density *d, gm_model *model, gm_dataset *data, in
     return s;
 }
 
+void density_json_data(const struct density *d, struct json *json)
+{
+    json_data(json, d->path[0] ? d->path : NULL, gm_dataset_rows(d->train),
+              gm_dataset_rows(d->valid), gm_dataset_rows(d->test));
+}
+
 gm_status density_report(struct density *d, gm_model *model, struct json *json, const char *family)
 {
     double valid = NAN, valid_error = NAN, test = NAN, test_error = NAN;
@@ -288,6 +291,7 @@ gm_status density_report(struct density *d, gm_model *model, struct json *json, 
     else if (s)
         return s;
     json_begin(json, family, d->name);
+    density_json_data(d, json);
     json_whole(json, "epochs", gm_model_epochs(model));
     json_whole(json, "best_epoch", d->best_epoch);
     json_number(json, "samples_per_second", d->speed);

@@ -43,7 +43,9 @@ struct density {
     const char *measure; /* likewise: what the loss is; NULL: negative log-likelihood */
     const char *samples; /* before density_train: the file for samples after training; NULL:
                             samples_last.png */
-    const char *folder;  /* likewise: opened instead of --data; NULL: --data */
+    int64_t earlier; /* before density_train: epochs of the model that --epochs does not count (of
+                        earlier stages) */
+    const char *folder; /* likewise: opened instead of --data; NULL: --data */
 
     const char *dataset; /* options */
     int dynamic, grey;
@@ -52,18 +54,21 @@ struct density {
     /* Filled in by density_open. */
     gm_dataset *train, *valid, *test;
     char name[64];
-    int64_t width;          /* values in a row */
-    int64_t classes;        /* 2: bits; 256: bytes; 0: real values */
-    int64_t height, across; /* of a row as a picture; 1 x width for rows that are none */
+    char path[OPTIONS_PATH_SIZE]; /* of the folder or file; "" for data of the program's own */
+    int64_t width;                /* values in a row */
+    int64_t classes;              /* 2: bits; 256: bytes; 0: real values */
+    int64_t height, across;       /* of a row as a picture; 1 x width for rows that are none */
 
     /* Filled in by density_train. */
     struct progress progress;
     double *x, *loss, *epoch, *check; /* points of the curves */
     int count, room, epochs, epoch_room;
-    int before;   /* epochs of earlier calls */
-    int64_t seen; /* rows of this epoch up to the latest point */
-    double sum;   /* and their loss */
+    int before;      /* epochs of the curves before this call */
+    int64_t resumed; /* epochs before the curves */
+    int64_t seen;    /* rows of this epoch up to the latest point */
+    double sum;      /* and their loss */
     int64_t best_epoch;
+    double best;  /* its loss on validation rows */
     double speed; /* training rows a second */
     int stopped;
 };
@@ -103,6 +108,9 @@ gm_status density_train(struct density *d, gm_model *model, int *status);
  * and *error, with the sign turned. `what` is printed on stderr. GM_E_CANCELLED after Ctrl-C. */
 gm_status density_score(struct density *d, gm_model *model, gm_dataset *data, int64_t count,
                         const char *what, double *out, double *nll, double *error);
+
+/* Members "data", "train_rows", "valid_rows" and "test_rows" of the result. */
+void density_json_data(const struct density *d, struct json *json);
 
 /* Scores the validation and test rows and starts the line of JSON with what all have: test_nll,
  * test_nll_error, valid_nll, epochs, best_epoch, ...; the program adds its own and ends it. After a

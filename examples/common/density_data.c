@@ -145,6 +145,7 @@ static int open_mnist(struct density *d, const char *path)
         return 2;
     }
     snprintf(d->name, sizeof d->name, "%s", m.name);
+    snprintf(d->path, sizeof d->path, "%s", path);
     if ((s = mnist_part(&d->train, d, m.train, 0, d->dynamic, 0, cut))) goto out;
     if (m.valid)
         s = mnist_part(&d->valid, d, m.valid, 1, 0, 0, m.valid_rows);
@@ -246,6 +247,7 @@ static int open_name(struct density *d, const char *folder, const char *name)
     d->classes = !whole ? 0 : d->grey && grey ? 256 : 2;
     for (int i = 0; !s && i < PARTS; i++) s = name_part(into[i], d, rows[i], i, grey && !d->grey);
     snprintf(d->name, sizeof d->name, "%s", name);
+    snprintf(d->path, sizeof d->path, "%s", folder);
 out:
     for (int i = 0; i < PARTS; i++) gm_dataset_release(rows[i]);
     return run_failed(d->run, s) ? 1 : status;

@@ -2,6 +2,7 @@
 #include "density_model.h"
 
 #include "message.h"
+#include "training.h"
 
 static int load(struct density_model *f, const struct density *d, gm_status *s)
 {
@@ -52,6 +53,8 @@ int density_model_open(struct density_model *f, struct density *d, gm_status *s)
         return 2;
     }
     if ((*s = make(f, d))) return 1;
+    if ((status = training_resume(&f->model, d->run, s)) != OPTIONS_GO_ON) return status;
+    status = 0;
     if ((*s = density_train(d, f->model, &status))) return 1;
     return status ? status : OPTIONS_GO_ON;
 }

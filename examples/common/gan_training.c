@@ -10,6 +10,7 @@
 #include "parzen.h"
 #include "plot.h"
 #include "stop.h"
+#include "training.h"
 
 #define SHOWN 100       /* samples in a grid */
 #define CLASSIFIED 1000 /* samples that the classifier reads */
@@ -17,13 +18,6 @@
 
 static const char *const metric_names[GAN_TRAINING_CURVES] = { "loss", "discriminator_loss",
                                                                "d_data", "d_samples", "diversity" };
-
-static double metric(const gm_metric *metrics, int32_t count, const char *name)
-{
-    for (int32_t i = 0; i < count; i++)
-        if (!strcmp(metrics[i].name, name)) return metrics[i].value;
-    return NAN;
-}
 
 gm_status gan_training_adam(gm_optimizer **out, gm_context *ctx, double rate, double beta2)
 {
@@ -46,15 +40,23 @@ gm_status gan_training_rows(gm_dataset **out, const struct mnist *m)
     return gm_dataset_range(out, m->train, 0, m->valid ? rows : rows - rows / 6);
 }
 
+int gan_training_resume(struct gan_training *a, gm_gan **gan, gm_status *s)
+{
+    gm_model *model = gm_gan_model(*gan);
+    const int status = training_resume(&model, a->run, s);
+    *gan = gm_gan_from_model(model);
+    return status;
+}
+
 /* A point is the mean since the point before. */
 static void add_point(struct gan_training *a, const gm_progress *p)
 {
     double place = (double)p->epoch + (double)p->row / (double)p->rows;
     if (p->row < a->seen) a->seen = 0, memset(a->sums, 0, sizeof a->sums); /* a new epoch */
     if (place < (double)(a->count + 1) / POINTS || a->count >= a->room) return;
-    a->x[a->count] = place;
+    a->x[a->count] = (double)a->resumed + place;
     for (int i = 0; i < GAN_TRAINING_CURVES; i++) {
-        double sum = metric(p->metrics, p->metric_count, metric_names[i]) * (double)p->row;
+        double sum = training_metric(p->metrics, p->metric_count, metric_names[i]) * (double)p->row;
         a->y[i][a->count] = (sum - a->sums[i]) / (double)(p->row - a->seen);
         a->sums[i] = sum;
     }
@@ -65,13 +67,14 @@ static void add_point(struct gan_training *a, const gm_progress *p)
 static int32_t on_progress(void *user, const gm_progress *p)
 {
     struct gan_training *a = user;
-    double loss = metric(p->metrics, p->metric_count, "loss");
+    double loss = training_metric(p->metrics, p->metric_count, "loss");
     if (p->epoch_end) {
-        progress_epoch(&a->progress, p->epoch + 1, loss, NAN);
-        a->penalty_norm = metric(p->metrics, p->metric_count, "penalty_norm");
-        if (a->on_epoch) a->on_epoch(a->user, p->epoch + 1);
+        const int64_t epoch = a->resumed + p->epoch + 1;
+        progress_epoch(&a->progress, epoch, loss, NAN);
+        a->penalty_norm = training_metric(p->metrics, p->metric_count, "penalty_norm");
+        if (a->on_epoch) a->on_epoch(a->user, epoch);
     } else {
-        progress_step(&a->progress, p->epoch + 1, p->row, p->rows, loss);
+        progress_step(&a->progress, a->resumed + p->epoch + 1, p->row, p->rows, loss);
         add_point(a, p);
     }
     return stop_requested();
@@ -142,16 +145,20 @@ gm_status gan_training_fit(struct gan_training *a, gm_gan *gan, gm_dataset *rows
     gm_status s;
     a->gan = gan;
     if (!a->data_label) a->data_label = "D(x)", a->samples_label = "D(G(z))";
-    if ((s = draw(a, "samples_first.png", "Samples before training"))) return s;
-    progress_begin(&a->progress, o->epochs, o->quiet);
-    if (!begin_curves(a, o->epochs)) return GM_E_NOMEM;
-    gm_model_seed(model, (uint64_t)o->seed + 1);
-    fit.epochs = o->epochs;
+    a->resumed = gm_model_epochs(model);
+    const int64_t left = training_epochs_left(a->run, model, 0);
+    if (!a->resumed && (s = draw(a, "samples_first.png", "Samples before training"))) return s;
+    progress_begin(&a->progress, a->resumed + left, o->quiet);
+    if (!begin_curves(a, left + 1)) return GM_E_NOMEM;
+    if (!a->resumed)
+        gm_model_seed(model, (uint64_t)o->seed + 1);
+    else if (a->on_epoch)
+        a->on_epoch(a->user, a->resumed);
     fit.batch = o->batch < gm_dataset_rows(rows) ? o->batch : gm_dataset_rows(rows);
     fit.drop_last = 1; /* batch norm and the diversity want whole batches */
     fit.on_progress = on_progress;
     fit.user = a;
-    s = gm_model_fit(model, rows, &fit);
+    s = training_fit(a->run, model, rows, &fit, 0);
     progress_end(&a->progress);
     a->rate = progress_rate(&a->progress);
     a->stopped = s == GM_E_CANCELLED;
@@ -203,6 +210,7 @@ gm_status gan_training_report(struct gan_training *a, struct json *json, const c
                               const struct mnist *m)
 {
     json_begin(json, model, m->name);
+    mnist_json(json, m);
     json_whole(json, "epochs", gm_model_epochs(gm_gan_model(a->gan)));
     json_number(json, "samples_per_second", a->rate);
     gm_status s = a->stopped ? GM_OK : measure(a, json, m);

@@ -4,6 +4,7 @@
  *     struct gan_training a = { .run = &r, .title = "..." };
  *     status = gan_training_open(&a);
  *     ... gm_gan_create ...
+ *     if ((status = gan_training_resume(&a, &gan, &s)) != OPTIONS_GO_ON) goto out;
  *     if ((s = gan_training_fit(&a, gan, rows, &status))) goto out;
  *     if ((s = gan_training_report(&a, &json, "gan", &m))) goto out;
  *     if (json_end(&json)) status = 1;
@@ -29,7 +30,8 @@ struct gan_training {
     int symmetric;     /* pixels are in [-1, 1], as tanh gives them, not in [0, 1] */
     const char *data_label,
         *samples_label; /* what D's values are called in the plot; NULL: D(x), D(G(z)) */
-    /* Called at each epoch's end with the number of the next one, from 1 on; may be NULL. */
+    /* Called before each epoch but the first with its number, from 1 on for the second; may be
+     * NULL. */
     void (*on_epoch)(void *user, int64_t epoch);
     void *user;
     int64_t parzen_samples; /* 0: no Parzen estimate */
@@ -43,6 +45,7 @@ struct gan_training {
     int count, room;
     int64_t seen;
     double sums[GAN_TRAINING_CURVES];
+    int64_t resumed; /* epochs before this run */
     int stopped;
     double rate;
     double penalty_norm; /* mean |grad D| over the last epoch, if there was a penalty; else NaN */
@@ -63,6 +66,10 @@ int gan_training_open(struct gan_training *a);
 
 /* The training rows without those that validate, if m has no others: of MNIST the first 50 000. */
 gm_status gan_training_rows(gm_dataset **out, const struct mnist *m);
+
+/* The GAN of --resume in place of *gan: OPTIONS_GO_ON, or the status to exit with; reported but for
+ * *s. */
+int gan_training_resume(struct gan_training *a, gm_gan **gan, gm_status *s);
 
 /* Draws the first grid, fits on rows, saves the model, draws the last grid and the curves. GM_OK
  * also after Ctrl-C (a->stopped) and when a player's loss was not finite (reported; *status is 1).

@@ -149,6 +149,15 @@ void json_close(struct json *j)
     put(j, "}", 1);
 }
 
+void json_data(struct json *j, const char *path, int64_t train_rows, int64_t valid_rows,
+               int64_t test_rows)
+{
+    if (path) json_text(j, "data", path);
+    json_whole(j, "train_rows", train_rows);
+    json_whole(j, "valid_rows", valid_rows);
+    json_whole(j, "test_rows", test_rows);
+}
+
 int json_end(struct json *j)
 {
     int status = -1;

@@ -37,6 +37,11 @@ void json_flag(struct json *j, const char *key, int value);
 void json_open(struct json *j, const char *key);
 void json_close(struct json *j);
 
+/* Members "data", "train_rows", "valid_rows", "test_rows": what was used. path NULL: no "data";
+ * valid_rows 0: no validation. */
+void json_data(struct json *j, const char *path, int64_t train_rows, int64_t valid_rows,
+               int64_t test_rows);
+
 /* Prints the line, flushes stdout and frees the memory. Returns 0, or -1 (reported on stderr). */
 int json_end(struct json *j);
 

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -46,19 +47,66 @@ static int failed(gm_context *context, gm_status s)
     return 1;
 }
 
+/* 784 values a row? */
+static int check_images(const gm_dataset *images, const char *path)
+{
+    const int64_t *shape = gm_dataset_row_shape(images);
+    const int32_t rank = gm_dataset_row_rank(images);
+    if (gm_dataset_row_size(images) == SIDE * SIDE) return OPTIONS_GO_ON;
+    if (rank == 2)
+        message("'%s' holds images of %" PRId64 " x %" PRId64 " pixels, this program takes %d x %d",
+                path, shape[0], shape[1], SIDE, SIDE);
+    else
+        message("'%s' holds rows of %" PRId64
+                " values, this program takes images of %d x %d pixels",
+                path, gm_dataset_row_size(images), SIDE, SIDE);
+    return 2;
+}
+
+/* Classes from 0 on? *s may fail, then the return value says nothing. */
+static int check_labels(gm_dataset *labels, const char *path, int needs, gm_status *s)
+{
+    const int64_t rows = gm_dataset_rows(labels);
+    const int highest = needs & MNIST_CLASSES ? 99 : 9;
+    float low = INFINITY, high = -INFINITY;
+    if (gm_dataset_row_size(labels) != 1) {
+        message("'%s' holds rows of %" PRId64 " values, this program takes one label a row", path,
+                gm_dataset_row_size(labels));
+        return 2;
+    }
+    for (int64_t at = 0, n; at < rows; at += n) {
+        gm_tensor *some = NULL;
+        n = rows - at < 1000 ? rows - at : 1000;
+        if ((*s = gm_dataset_read_tensor(&some, labels, at, n, 0))) return 1;
+        for (int64_t i = 0; i < n; i++) {
+            low = fminf(low, gm_tensor_read(some)[i]);
+            high = fmaxf(high, gm_tensor_read(some)[i]);
+        }
+        gm_tensor_release(some);
+    }
+    if (high <= (float)highest && !(needs & MNIST_CLASSES && low > 0)) return OPTIONS_GO_ON;
+    message("'%s' holds labels from %g to %g, this program takes classes from 0 to %d", path,
+            (double)low, (double)high, highest);
+    return 2;
+}
+
 /* One file of images, with its labels if labels_path is not NULL, scaled and with the row shape
- * wanted. */
-static gm_status open_images(gm_dataset **out, gm_context *context, const char *images_path,
-                             const char *labels_path, int needs)
+ * that the program needs. */
+static int open_images(gm_dataset **out, gm_context *context, const char *images_path,
+                       const char *labels_path, int needs)
 {
     static const int64_t row[] = { SIDE * SIDE }, image[] = { 1, SIDE, SIDE };
     const int images = (needs & MNIST_IMAGES) != 0;
     gm_dataset *raw = NULL, *labels = NULL, *shaped = NULL;
+    int status = 1;
     gm_status s;
     *out = NULL;
     if ((s = gm_dataset_open_idx(&raw, context, images_path))) goto out;
+    if ((status = check_images(raw, images_path)) != OPTIONS_GO_ON) goto out;
     if (labels_path != NULL) {
         if ((s = gm_dataset_open_idx(&labels, context, labels_path))) goto out;
+        status = check_labels(labels, labels_path, needs, &s);
+        if (s || status != OPTIONS_GO_ON) goto out;
         if ((s = gm_dataset_attach_labels(raw, labels))) goto out;
     }
     if ((s = gm_dataset_reshape(&shaped, raw, images ? 3 : 1, images ? image : row))) goto out;
@@ -67,7 +115,7 @@ out:
     gm_dataset_release(shaped);
     gm_dataset_release(labels);
     gm_dataset_release(raw);
-    return s;
+    return s ? failed(context, s) : status;
 }
 
 /* Rows [begin, end), of them at most `limit` if that is not 0. */
@@ -86,8 +134,9 @@ static int open_one(struct mnist *m, gm_context *context, const struct options *
 {
     gm_dataset *all = NULL;
     int status = OPTIONS_GO_ON;
-    gm_status s = open_images(&all, context, images_path, labels_path, needs);
-    if (s) return failed(context, s);
+    gm_status s;
+    status = open_images(&all, context, images_path, labels_path, needs);
+    if (status != OPTIONS_GO_ON) return status;
     const int64_t rows = gm_dataset_rows(all);
     const int64_t a = rows - 2 * (rows / 10), b = rows - rows / 10;
     if (rows < 10) {
@@ -111,15 +160,17 @@ static int open_both(struct mnist *m, gm_context *context, const struct options 
                      const char *const paths[4], int needs)
 {
     gm_dataset *train = NULL, *test = NULL;
-    gm_status s;
-    if ((s = open_images(&train, context, paths[0], paths[1], needs))) goto out;
-    if ((s = open_images(&test, context, paths[2], paths[3], needs))) goto out;
+    gm_status s = GM_OK;
+    int status = open_images(&train, context, paths[0], paths[1], needs);
+    if (status != OPTIONS_GO_ON) goto out;
+    if ((status = open_images(&test, context, paths[2], paths[3], needs)) != OPTIONS_GO_ON)
+        goto out;
     if ((s = part(&m->train, &m->train_rows, train, 0, gm_dataset_rows(train), o->limit))) goto out;
     s = part(&m->test, &m->test_rows, test, 0, gm_dataset_rows(test), o->limit);
 out:
     gm_dataset_release(test);
     gm_dataset_release(train);
-    return s ? failed(context, s) : OPTIONS_GO_ON;
+    return s ? failed(context, s) : status;
 }
 
 static int open_folder(struct mnist *m, gm_context *context, const struct options *o, int needs)
@@ -159,6 +210,7 @@ int mnist_open(struct mnist *m, gm_context *context, const struct options *o, in
     struct stat info;
     int status;
     memset(m, 0, sizeof *m);
+    m->path = o->data;
     if (stat(o->data, &info) != 0) {
         const int reason = errno;
         message("cannot open --data '%s': %s; \"make data\" fetches the digits into data/mnist",
@@ -179,6 +231,11 @@ int mnist_open(struct mnist *m, gm_context *context, const struct options *o, in
     }
     if (status != OPTIONS_GO_ON) mnist_close(m);
     return status;
+}
+
+void mnist_json(struct json *j, const struct mnist *m)
+{
+    json_data(j, m->path, m->train_rows, m->valid_rows, m->test_rows);
 }
 
 void mnist_close(struct mnist *m)

@@ -14,12 +14,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define COMMON 9
+#define TRAINING 3 /* the last ones are of programs that train */
+#define COMMON (9 + TRAINING)
 #define OUT_LONGEST                                                                                \
     (OPTIONS_PATH_SIZE - 128) /* leaves room for file names and their temporary endings */
 #define HELP_COLUMN 26
 
-/* The options that every example has. `help` is the last entry and has no target. */
+/* The options that every program has. `help` has no target. */
 static void common_table(struct options *o, struct option table[COMMON])
 {
     const struct option rows[COMMON] = {
@@ -32,8 +33,18 @@ static void common_table(struct options *o, struct option table[COMMON])
         OPTION_TEXT("out", &o->out, "DIR", "folder for what the program writes"),
         OPTION_FLAG("quiet", &o->quiet, "no progress, no notes; only the result"),
         OPTION_FLAG("help", NULL, "print this and exit"),
+        OPTION_TEXT("checkpoint", &o->checkpoint, "FILE",
+                    "keep the training's state here after each epoch"),
+        OPTION_TEXT("resume", &o->resume, "FILE", "go on from such a file, up to epoch --epochs"),
+        OPTION_INT("stop-after", &o->stop_after, 0, 1000000,
+                   "end after this epoch, as Ctrl-C would; 0: after --epochs"),
     };
     memcpy(table, rows, sizeof rows);
+}
+
+static int common_count(const struct options *o)
+{
+    return o->no_training ? COMMON - TRAINING : COMMON;
 }
 
 static int is_folder(const char *path)
@@ -134,8 +145,9 @@ static void print_help(const struct options *o, const struct option *common,
     printf("\n");
     for (int i = 0; i < own_count; i++) help_line(&own[i]);
     if (own_count > 0) printf("\n");
-    for (int i = 0; i < COMMON; i++) help_line(&common[i]);
-    printf("\nThe last line on stdout is the result, one JSON object. Ctrl-C stops after the "
+    for (int i = 0; i < common_count(o); i++) help_line(&common[i]);
+    printf("\nThe last line on stdout is the result, one JSON object. Ctrl-C (or SIGTERM) stops "
+           "after the "
            "present step and keeps "
            "what was\nlearnt; a second Ctrl-C ends the program at once.\n"
            "Exit status: 0 done, 1 failed while running, 2 wrong options or missing data.\n");
@@ -256,11 +268,35 @@ static int make_out(const char *out)
     return OPTIONS_GO_ON;
 }
 
+/* Can files be made in the folder of `path`? Asked before the first epoch, not after it. */
+static int check_checkpoint(const char *path)
+{
+    char folder[OPTIONS_PATH_SIZE];
+    const char *slash = strrchr(path, '/');
+    const size_t length = slash == NULL ? 0 : slash == path ? 1 : (size_t)(slash - path);
+    if (length >= sizeof folder) {
+        message("--checkpoint is %zu bytes long, at most %d are possible", strlen(path),
+                OUT_LONGEST);
+        return 2;
+    }
+    memcpy(folder, path, length);
+    folder[length] = '\0';
+    if (is_folder(path)) {
+        message("--checkpoint '%s' is a folder, expected is a file", path);
+        return 2;
+    }
+    if (access(length > 0 ? folder : ".", W_OK | X_OK) != 0) {
+        message("--checkpoint: cannot write '%s': %s", path, strerror(errno));
+        return 2;
+    }
+    return OPTIONS_GO_ON;
+}
+
 int options_parse(struct options *o, int argc, char **argv, const struct option *own, int own_count)
 {
     struct option common[COMMON];
     common_table(o, common);
-    int only_operands = 0;
+    int only_operands = 0, status;
 
     /* first of all, so that it shows the defaults and works whatever else is on the line */
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
@@ -290,7 +326,7 @@ int options_parse(struct options *o, int argc, char **argv, const struct option 
         const struct option *option = NULL;
         if (length > 0) {
             option = find(own, own_count, name, length);
-            if (option == NULL) option = find(common, COMMON, name, length);
+            if (option == NULL) option = find(common, common_count(o), name, length);
         }
         if (option == NULL) {
             message("unknown option '%s'; see --help", word);
@@ -308,12 +344,18 @@ int options_parse(struct options *o, int argc, char **argv, const struct option 
                 message("--%s takes a value (%s); see --help", option->name, value_name(option));
                 return 2;
             }
-            const int status = set_value(option, value != NULL ? value : argv[++i]);
+            status = set_value(option, value != NULL ? value : argv[++i]);
             if (status != OPTIONS_GO_ON) return status;
         }
         if (option >= common && option < common + COMMON) o->given |= 1u << (option - common);
     }
+    if (o->checkpoint && (status = check_checkpoint(o->checkpoint)) != OPTIONS_GO_ON) return status;
     return make_out(o->out);
+}
+
+int64_t options_last_epoch(const struct options *o)
+{
+    return o->stop_after > 0 && o->stop_after < o->epochs ? o->stop_after : o->epochs;
 }
 
 int options_given(const struct options *o, const char *name)

@@ -1,6 +1,6 @@
 /* options.h - command-line options of the example programs.
  *
- * Every example takes
+ * Every program takes
  *
  *     --data PATH  --epochs N  --batch N  --seed N  --threads N  --limit N  --out DIR  --quiet
  *     --help
@@ -84,7 +84,10 @@ struct options {
     const char *data;
     int64_t
         epochs; /* 0 before parsing: --help says "the preset's"; stays 0 unless given. Default 10 */
-    int64_t batch; /* likewise. Default 128 */
+    int64_t batch;                   /* likewise. Default 128 */
+    const char *checkpoint, *resume; /* files, of programs that train; NULL: not given */
+    int64_t stop_after;              /* an epoch; 0: none */
+    int no_training;                 /* set before parsing by a program without these three */
     int64_t seed;
     int64_t threads;
     int64_t limit; /* 0: all rows */
@@ -107,6 +110,9 @@ void options_init(struct options *o, const char *program, const char *summary);
  * own_count is 0. */
 int options_parse(struct options *o, int argc, char **argv, const struct option *own,
                   int own_count);
+
+/* The epoch after which a run ends: --stop-after if that is given and less than --epochs. */
+int64_t options_last_epoch(const struct options *o);
 
 /* Was the common option ("epochs", "batch", ...) given on the command line? */
 int options_given(const struct options *o, const char *name);

@@ -1,4 +1,4 @@
-/* stop.c - Ctrl-C asks for a stop between two steps. */
+/* stop.c - Ctrl-C, and SIGTERM, ask for a stop between two steps. */
 #define _XOPEN_SOURCE 700
 
 #include "stop.h"
@@ -20,6 +20,8 @@ static void on_interrupt(int number)
     const int kept = errno;
     (void)number;
     atomic_store(&requested, 1);
+    signal(SIGINT, SIG_DFL); /* the second of either ends the program */
+    signal(SIGTERM, SIG_DFL);
     if (isatty(STDERR_FILENO)) {
         const ssize_t written = write(STDERR_FILENO, line, sizeof line - 1);
         (void)written;
@@ -32,11 +34,10 @@ int stop_install(void)
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = on_interrupt;
-    /* RESETHAND: the handler runs once, so that the second Ctrl-C has its default effect */
-    action.sa_flags = (int)(SA_RESTART | SA_RESETHAND);
+    action.sa_flags = SA_RESTART;
     sigemptyset(&action.sa_mask);
-    if (sigaction(SIGINT, &action, NULL) == 0) return 0;
-    message("cannot install a handler for Ctrl-C: %s", strerror(errno));
+    if (sigaction(SIGINT, &action, NULL) == 0 && sigaction(SIGTERM, &action, NULL) == 0) return 0;
+    message("cannot install a handler for Ctrl-C and SIGTERM: %s", strerror(errno));
     return -1;
 }
 

@@ -231,6 +231,18 @@ static gm_status draw_extremes(const struct density *d, const struct kind *usual
     return s;
 }
 
+static void begin_report(struct json *j, const struct density *d, const gm_model *model,
+                         const char *other, int64_t digit)
+{
+    json_begin(j, gm_model_family(model), d->name);
+    density_json_data(d, j);
+    if (other)
+        json_text(j, "other", other);
+    else
+        json_whole(j, "held_out", digit);
+    json_whole(j, "epochs", gm_model_epochs(model));
+}
+
 /* --- */
 
 static gm_status report(struct density *d, gm_anomaly *score, const struct kind *usual,
@@ -255,12 +267,7 @@ static gm_status report(struct density *d, gm_anomaly *score, const struct kind 
     if ((s = draw_roc(d->run, usual, unusual, auc.value, title))) return s;
     draw_log_probs(d->run, usual, unusual, title);
     if ((s = draw_extremes(d, usual, unusual))) return s;
-    json_begin(&j, gm_model_family(gm_anomaly_model(score)), d->name);
-    if (other)
-        json_text(&j, "other", other);
-    else
-        json_whole(&j, "held_out", digit);
-    json_whole(&j, "epochs", gm_model_epochs(gm_anomaly_model(score)));
+    begin_report(&j, d, gm_anomaly_model(score), other, digit);
     json_number(&j, "auc", auc.value);
     json_number(&j, "auc_error", auc.standard_error);
     json_number(&j, "auc_both_tails", both.value);
@@ -275,6 +282,17 @@ static gm_status report(struct density *d, gm_anomaly *score, const struct kind 
     if (d->stopped) json_flag(&j, "stopped", 1);
     if (json_end(&j)) *status = 1;
     return GM_OK;
+}
+
+/* After Ctrl-C: scores of a part of the rows are no result, but that a model was fitted is. */
+static int report_stopped(const struct density *d, const gm_model *model, const char *other,
+                          int64_t digit)
+{
+    struct json j;
+    begin_report(&j, d, model, other, digit);
+    json_number(&j, "seconds", run_seconds(d->run));
+    json_flag(&j, "stopped", 1);
+    return json_end(&j);
 }
 
 int main(int argc, char **argv)
@@ -323,12 +341,14 @@ int main(int argc, char **argv)
     }
     if ((status = density_model_open(&f, &d, &s)) != OPTIONS_GO_ON) goto out;
     status = 0;
-    if ((s = gm_anomaly_create(&score, f.model, d.valid, &how))) goto out;
-    if ((s = gm_anomaly_save(score, options_out_path(&r.options, "score.safetensors", path))))
-        goto out;
-    if ((s = score_kind(&d, score, &usual, "usual rows"))) goto out;
-    if ((s = score_kind(&d, score, &unusual, "unusual rows"))) goto out;
-    s = report(&d, score, &usual, &unusual, other ? other_name : NULL, digit, &status);
+    if (d.stopped) s = GM_E_CANCELLED;
+    if (!s) s = gm_anomaly_create(&score, f.model, d.valid, &how);
+    if (!s) s = gm_anomaly_save(score, options_out_path(&r.options, "score.safetensors", path));
+    if (!s) s = score_kind(&d, score, &usual, "usual rows");
+    if (!s) s = score_kind(&d, score, &unusual, "unusual rows");
+    if (!s) s = report(&d, score, &usual, &unusual, other ? other_name : NULL, digit, &status);
+    if (s == GM_E_CANCELLED && report_stopped(&d, f.model, other ? other_name : NULL, digit))
+        status = 1;
 out:
     free(usual.log_prob);
     free(unusual.log_prob);

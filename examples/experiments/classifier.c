@@ -19,6 +19,7 @@
 #include "common/classify.h"
 #include "common/image_grid.h"
 #include "common/json.h"
+#include "common/loop_state.h"
 #include "common/message.h"
 #include "common/mnist.h"
 #include "common/plot.h"
@@ -50,6 +51,7 @@ struct learner {
     struct progress progress;
     double *points, *losses; /* the curve: place in epochs, mean loss since the point before */
     int64_t count, room;
+    int64_t first;  /* epochs of --resume */
     double *tested; /* -log p on the test digits at each epoch's end */
 };
 
@@ -87,7 +89,7 @@ static gm_status read_batch(struct learner *l, gm_dataset *data, const int64_t *
 static void add_point(struct learner *l, double place, double *sum, int64_t *seen, int last)
 {
     if (*seen == 0 || l->count >= l->room) return;
-    if (!last && place < (double)(l->count + 1) / POINTS) return;
+    if (!last && place - (double)l->first < (double)(l->count + 1) / POINTS) return;
     l->points[l->count] = place;
     l->losses[l->count++] = *sum / (double)*seen;
     *sum = 0;
@@ -225,7 +227,7 @@ static int plot_losses(const struct learner *l, const struct options *o, int64_t
                                .panel = { { .y_label = "-log p(class | image), nats",
                                             .log_y = 1 } },
                                .series = series,
-                               .series_count = epochs > 0 ? 2 : 1 };
+                               .series_count = epochs > l->first ? 2 : 1 };
     return plot_write(options_out_path(o, "loss.png", path), &plot);
 }
 
@@ -309,14 +311,22 @@ int main(int argc, char **argv)
     int status = run_start(&r, argc, argv, own, 1);
     if (status != OPTIONS_GO_ON) return status;
     const struct options *o = &r.options;
-    if ((status = mnist_open(&data, r.context, o, MNIST_ROWS | MNIST_LABELS)) != OPTIONS_GO_ON)
+    if ((status = mnist_open(&data, r.context, o, MNIST_ROWS | MNIST_LABELS | MNIST_CLASSES)) !=
+        OPTIONS_GO_ON)
         goto out;
     status = 0;
 
     if ((s = learner_open(&l, r.context, o, &data, rate))) goto out;
-    if ((s = draw(&l, &data, o, "samples_first.png", &status, &before, &nll))) goto out;
+    const struct loop_state state = { .program = "classifier",
+                                      .params = gm_layer_params(l.c.net),
+                                      .optimizers = { l.adam },
+                                      .rngs = { l.rng, gm_tape_rng(l.tape) } };
+    if ((status = loop_state_resume(&state, &r, &l.first, &s)) != OPTIONS_GO_ON) goto out;
+    status = 0;
+    for (int64_t i = 0; i < o->epochs; i++) l.tested[i] = NAN;
+    if (!l.first && (s = draw(&l, &data, o, "samples_first.png", &status, &before, &nll))) goto out;
     progress_begin(&l.progress, o->epochs, o->quiet);
-    for (epochs = 0; epochs < o->epochs; epochs++) {
+    for (epochs = l.first; epochs < options_last_epoch(o); epochs++) {
         double mean = NAN, share = NAN;
         s = train_epoch(&l, &data, epochs, &mean);
         stopped = s == GM_E_CANCELLED;
@@ -324,13 +334,16 @@ int main(int argc, char **argv)
         if (stopped) break;
         if ((s = test(&l, &data, &share, &l.tested[epochs], NULL))) goto out;
         progress_epoch(&l.progress, epochs + 1, mean, l.tested[epochs]);
+        if ((s = loop_state_save(&state, &r, epochs + 1))) goto out;
     }
+    stopped = stopped || epochs < o->epochs;
     progress_end(&l.progress);
 
     if ((s = classify_save(&l.c, options_out_path(o, "model.safetensors", path)))) goto out;
     if ((s = draw(&l, &data, o, "samples_last.png", &status, &accuracy, &nll))) goto out;
     if (l.count > 0 && plot_losses(&l, o, epochs)) status = 1;
     json_begin(&j, "classifier", data.name);
+    mnist_json(&j, &data);
     json_whole(&j, "epochs", epochs);
     json_number(&j, "test_accuracy", accuracy);
     json_number(&j, "test_nll", nll);

@@ -92,7 +92,10 @@ int main(int argc, char **argv)
     if ((s = autoencoder_data(&a, &m))) goto out;
     if ((s = make_encoder(&encoder, r.context, labels))) goto out;
     if ((s = make_decoder(&net, r.context, labels))) goto out;
-    if ((s = autoencoder_make(&a, encoder, net, LATENT, labels))) goto out;
+    if ((s = autoencoder_make(&a, encoder, net, LATENT, labels, &status)) ||
+        status != OPTIONS_GO_ON)
+        goto out;
+    status = 0;
     if ((s = autoencoder_train(&a, &status))) goto out;
     if ((s = autoencoder_report(&a, &json, "conv_vae", &m))) goto out;
     json_flag(&json, "conditional", conditional);

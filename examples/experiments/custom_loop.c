@@ -13,6 +13,7 @@
  */
 #include "common/image_grid.h"
 #include "common/json.h"
+#include "common/loop_state.h"
 #include "common/message.h"
 #include "common/mnist.h"
 #include "common/plot.h"
@@ -180,7 +181,7 @@ int main(int argc, char **argv)
     gm_generator_options shape = GM_GENERATOR_OPTIONS_INIT;
     gm_generator *generator = NULL;
     double *losses = NULL, test_loss = NAN;
-    int64_t epochs = 0;
+    int64_t epochs = 0, first = 0; /* first: those of --resume */
     int stopped = 0;
     char path[OPTIONS_PATH_SIZE];
     gm_status s = GM_OK;
@@ -231,9 +232,16 @@ int main(int argc, char **argv)
     if ((s = gm_rng_create(&l.rng, r.context, (uint64_t)o->seed))) goto out;
     if ((s = gm_tape_create(&l.tape, r.context, NULL))) goto out;
 
-    if ((s = draw(&r, model, "samples_first.png", "before training", &status))) goto out;
+    const struct loop_state state = { .program = "custom_loop",
+                                      .params = l.params,
+                                      .optimizers = { l.adam },
+                                      .rngs = { l.rng, gm_tape_rng(l.tape) } };
+    if ((status = loop_state_resume(&state, &r, &first, &s)) != OPTIONS_GO_ON) goto out;
+    status = 0;
+    for (int64_t i = 0; i < o->epochs; i++) losses[i] = NAN;
+    if (!first && (s = draw(&r, model, "samples_first.png", "before training", &status))) goto out;
     progress_begin(&l.progress, o->epochs, o->quiet);
-    for (epochs = 0; epochs < o->epochs; epochs++) {
+    for (epochs = first; epochs < options_last_epoch(o); epochs++) {
         double checked = NAN;
         s = train_epoch(&l, &data, epochs, &losses[epochs]);
         stopped = s == GM_E_CANCELLED;
@@ -241,14 +249,16 @@ int main(int argc, char **argv)
         if (stopped) break;
         if ((s = test(&l, &data, &checked))) goto out;
         progress_epoch(&l.progress, epochs + 1, losses[epochs], checked);
+        if ((s = loop_state_save(&state, &r, epochs + 1))) goto out;
     }
+    stopped = stopped || epochs < o->epochs;
     progress_end(&l.progress);
 
     if ((s = test(&l, &data, &test_loss))) goto out;
     if ((s = draw(&r, model, "samples_last.png", "samples of the trained decoder", &status)))
         goto out;
     if ((s = gm_model_save(model, options_out_path(o, "model.safetensors", path)))) goto out;
-    if (epochs > 0) {
+    if (epochs > first) {
         const struct plot_series line = { .label = "training", .y = losses, .count = (int)epochs };
         const struct plot plot = { .title = "A loop of one's own",
                                    .x_label = "epoch",
@@ -259,6 +269,7 @@ int main(int argc, char **argv)
         if (plot_write(options_out_path(o, "loss.png", path), &plot)) status = 1;
     }
     json_begin(&j, "custom_loop", data.name);
+    mnist_json(&j, &data);
     json_whole(&j, "epochs", epochs);
     json_number(&j, "test_loss", test_loss);
     json_number(&j, "samples_per_second", progress_rate(&l.progress));

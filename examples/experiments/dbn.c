@@ -19,6 +19,7 @@
 #include "common/binary.h"
 #include "common/message.h"
 #include "common/stop.h"
+#include "common/training.h"
 
 #define GROUP 500
 
@@ -90,10 +91,42 @@ out:
     return GM_OK;
 }
 
-/* Each machine has an optimizer of its own. */
-static gm_status begin_stage(struct program *p, const gm_dbn_options *options)
+static int64_t upper_epochs(const struct program *p)
 {
-    p->d.run->options.epochs = options || !p->upper_epochs ? p->epochs : p->upper_epochs;
+    return p->upper_epochs ? p->upper_epochs : p->epochs;
+}
+
+/* The net of --resume, which may have more machines than one. */
+static gm_status resume(struct program *p, int *status)
+{
+    const struct run *r = p->d.run;
+    gm_model *saved = NULL;
+    gm_status s = GM_OK;
+    if (!r->options.resume) return GM_OK;
+    if ((*status = run_find_file(r->options.resume, "--resume")) != OPTIONS_GO_ON) return GM_OK;
+    if ((s = gm_model_load(&saved, r->context, r->options.resume))) return s;
+    gm_dbn *dbn = gm_dbn_from_model(saved);
+    int same = dbn && gm_dbn_layers(dbn) == gm_dbn_layers(p->dbn) &&
+               gm_optimizer_steps(gm_model_optimizer(saved)) > 0;
+    for (int32_t l = 0; same && l <= gm_dbn_layers(dbn); l++)
+        same = gm_dbn_layer_size(dbn, l) == gm_dbn_layer_size(p->dbn, l);
+    if (!same) {
+        message("--resume '%s' is no checkpoint of a dbn with these --layers", r->options.resume);
+        gm_model_release(saved);
+        *status = 2;
+        return GM_OK;
+    }
+    gm_dbn_release(p->dbn);
+    p->dbn = dbn;
+    if (gm_dbn_stage(dbn) > 1) p->d.run->options.epochs = upper_epochs(p);
+    return GM_OK;
+}
+
+/* Each machine has an optimizer of its own. *status stays OPTIONS_GO_ON unless --resume is refused.
+ */
+static gm_status begin_stage(struct program *p, const gm_dbn_options *options, int *status)
+{
+    p->d.run->options.epochs = options ? p->epochs : upper_epochs(p);
     gm_status s =
         density_adam(&p->machine.optimizer, &p->d,
                      options || p->upper_rate <= 0 ? p->rate : p->upper_rate, p->last, p->decay);
@@ -103,10 +136,17 @@ static gm_status begin_stage(struct program *p, const gm_dbn_options *options)
     else
         s = gm_dbn_grow(p->dbn, &p->machine);
     gm_optimizer_release(p->machine.optimizer);
+    if (s) return s;
+    if (options && ((s = resume(p, status)) || *status != OPTIONS_GO_ON)) return s;
     const int32_t now = gm_dbn_stage(p->dbn);
+    p->d.earlier = gm_model_epochs(gm_dbn_model(p->dbn));
+    if (options && p->d.earlier) { /* resumed in the midst of this stage */
+        p->d.earlier = now > 1 ? p->epochs + (now - 2) * upper_epochs(p) : 0;
+        return GM_OK;
+    }
     const int copy =
         now > 1 && gm_dbn_layer_size(p->dbn, now) == gm_dbn_layer_size(p->dbn, now - 2);
-    return s || copy ? s : gm_dbn_init_biases(p->dbn, p->d.train);
+    return copy ? GM_OK : gm_dbn_init_biases(p->dbn, p->d.train);
 }
 
 static gm_status report(struct program *p, const char *layers, int *status)
@@ -190,8 +230,10 @@ int main(int argc, char **argv)
     p.epochs = r.options.epochs;
     o.layers = sizes;
     o.rbm = &p.machine;
-    for (int32_t l = 1; l <= o.layer_count && !p.d.stopped; l++) {
-        if ((s = begin_stage(&p, l == 1 ? &o : NULL))) goto out;
+    for (int32_t l = 1; l <= o.layer_count && !p.d.stopped; l = gm_dbn_stage(p.dbn) + 1) {
+        status = OPTIONS_GO_ON;
+        if ((s = begin_stage(&p, l == 1 ? &o : NULL, &status)) || status != OPTIONS_GO_ON) goto out;
+        status = 0;
         if ((s = run_stage(&p, &status))) goto out;
     }
     gm_rbm *lowest = gm_dbn_layer(p.dbn, 1);

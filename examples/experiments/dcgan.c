@@ -129,6 +129,8 @@ int main(int argc, char **argv)
     if ((s = make_gan(&gan, r.context, &set,
                       gm_dataset_rows(rows) / r.options.batch * r.options.epochs)))
         goto out;
+    if ((status = gan_training_resume(&a, &gan, &s)) != OPTIONS_GO_ON) goto out;
+    status = 0;
     if (set.loss > GM_GAN_NON_SATURATING) {
         a.data_label = "D(x), no sigmoid";
         a.samples_label = "D(G(z)), no sigmoid";

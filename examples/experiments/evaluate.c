@@ -10,7 +10,8 @@
  *
  * The ruler is what a perfect model would get: with all of MNIST a Parzen log-likelihood of 241
  * nats. See docs/evaluation.md on what each number means and how far it can be trusted. PATH is the
- * model.safetensors that the program classifier saves. Trains nothing and writes no file.
+ * model.safetensors that the program classifier saves. Trains nothing and writes no file. After
+ * Ctrl-C the result has the numbers that were finished, and "stopped".
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -30,6 +31,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define PIXELS 784
 #define CLASSIFIED 1000 /* samples that the classifier reads */
 
 static const char *const lists[] = { "gan", "gmmn", NULL };
@@ -63,7 +65,6 @@ static gm_status examine(struct subject *u, struct evaluation *measure, struct c
 {
     gm_tensor *samples = NULL;
     gm_status s = GM_OK;
-    evaluation_clear(&u->found);
     if (u->model != NULL && (s = evaluation_likelihood(measure, u->model, &u->found))) goto out;
     if (u->model != NULL && !gm_model_supports(u->model, GM_VERB_SAMPLE)) goto out;
     if (!measure->parzen && !measure->features && reader->net == NULL) goto out;
@@ -125,7 +126,7 @@ int main(int argc, char **argv)
     const char *names[OPTIONS_OPERANDS];
     struct json j;
     const char *classifier = NULL;
-    int list = 0, real = 0, kind = 0, pixel = 0, count = 1;
+    int list = 0, real = 0, kind = 0, pixel = 0, count = 1, measured = 0;
     gm_status s = GM_OK;
     const struct option own[] = {
         OPTION_FLAG("real", &real, "score training digits instead of a model's samples"),
@@ -146,6 +147,7 @@ int main(int argc, char **argv)
     };
 
     options_init(&r.options, "evaluate", "Tells how good saved models of any family are.");
+    r.options.no_training = 1;
     r.options.operand_name = "MODEL.safetensors";
     r.options.operand_most = OPTIONS_OPERANDS;
     int status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));
@@ -158,6 +160,13 @@ int main(int argc, char **argv)
     for (int i = 0; i < o->operand_count; i++) {
         subjects[i].file = o->operands[i];
         if ((s = gm_model_load(&subjects[i].model, r.context, o->operands[i]))) goto out;
+        const int64_t size = gm_model_row_size(subjects[i].model);
+        if (size != PIXELS) {
+            message("'%s' is a %s of rows of %lld values, this program takes models of %d pixels",
+                    o->operands[i], gm_model_family(subjects[i].model), (long long)size, PIXELS);
+            status = 2;
+            goto out;
+        }
         if (gm_model_labels(subjects[i].model)) needs |= MNIST_LABELS;
     }
     if ((status = mnist_open(&data, r.context, o, needs)) != OPTIONS_GO_ON) goto out;
@@ -171,17 +180,21 @@ int main(int argc, char **argv)
     measure.features = kind == 0 || kind == 3;
     measure.binary = pixel == 0;
     if (o->operand_count > 1) count = o->operand_count;
-    if ((s = evaluation_open(&measure, r.context, &data, reader.net ? &reader : NULL))) goto out;
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count; i++) evaluation_clear(&subjects[i].found);
+    s = evaluation_open(&measure, r.context, &data, reader.net ? &reader : NULL);
+    for (int i = 0; i < count && !s; i++) {
         struct subject *u = &subjects[i];
         snprintf(u->name, sizeof u->name, "%d: %s", i + 1,
                  u->model ? gm_model_family(u->model) : "training digits");
         if (u->file && !o->quiet) message("%s is '%s'", u->name, u->file);
-        if ((s = examine(u, &measure, &reader, &data, &status)) || status) goto out;
+        s = examine(u, &measure, &reader, &data, &status);
+        if (status) goto out;
         columns[i] = u->found;
         names[i] = u->name;
+        measured = i + 1;
     }
-    if (!o->quiet) evaluation_table(names, columns, count);
+    if (s && s != GM_E_CANCELLED) goto out; /* after Ctrl-C what is finished is reported */
+    if (!o->quiet && measured > 0) evaluation_table(names, columns, measured);
 
     const int one = count == 1;
     json_begin(&j,
@@ -189,6 +202,7 @@ int main(int argc, char **argv)
                : real ? "real"
                       : gm_model_family(subjects[0].model),
                data.name);
+    mnist_json(&j, &data);
     for (int i = 0; i < count; i++) {
         char key[16];
         snprintf(key, sizeof key, "%d", i + 1);
@@ -201,6 +215,7 @@ int main(int argc, char **argv)
         if (!one) json_close(&j);
     }
     json_number(&j, "seconds", run_seconds(&r));
+    if (s) json_flag(&j, "stopped", 1);
     if (json_end(&j)) status = 1;
 out:
     evaluation_close(&measure);

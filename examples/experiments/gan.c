@@ -234,6 +234,8 @@ int main(int argc, char **argv)
     status = 0;
     if ((s = gan_training_rows(&rows, &m))) goto out;
     if ((s = make_gan(&gan, r.context, &set, rows))) goto out;
+    if ((status = gan_training_resume(&a, &gan, &s)) != OPTIONS_GO_ON) goto out;
+    status = 0;
     if (set.preset) {
         a.on_epoch = raise_momentum;
         a.user = gan;

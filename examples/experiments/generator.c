@@ -14,6 +14,7 @@
  */
 #include "common/image_grid.h"
 #include "common/json.h"
+#include "common/loop_state.h"
 #include "common/message.h"
 #include "common/mnist.h"
 #include "common/plot.h"
@@ -282,7 +283,6 @@ static int plot_losses(const struct options *o, const double *losses, int64_t ep
                                .panel = { { .y_label = "-log p(x | z) (nats per image)" } },
                                .series = &line,
                                .series_count = 1 };
-    if (epochs < 1) return 0;
     return plot_write(options_out_path(o, "loss.png", path), &plot);
 }
 
@@ -292,7 +292,7 @@ int main(int argc, char **argv)
     struct mnist data = { 0 };
     struct work w = { 0 };
     struct json j;
-    int64_t hidden = 400, epochs = 0;
+    int64_t hidden = 400, epochs = 0, first = 0; /* first: epochs of --resume */
     double rate = 1e-3, code_rate = 0.05, *losses = NULL, test_loss = NAN;
     int stopped = 0;
     char path[OPTIONS_PATH_SIZE];
@@ -328,15 +328,24 @@ int main(int argc, char **argv)
     if ((s = gm_rng_create(&w.rng, r.context, (uint64_t)o->seed))) goto out;
     if ((s = build(&w, r.context, hidden, rate, code_rate))) goto out;
 
-    if ((s = draw(&w, o, "samples_first.png", "before training", &status))) goto out;
+    const struct loop_state state = { .program = "generator",
+                                      .params = w.learnt,
+                                      .optimizers = { w.adam, w.adagrad },
+                                      .rngs = { w.rng, gm_tape_rng(w.tape) } };
+    if ((status = loop_state_resume(&state, &r, &first, &s)) != OPTIONS_GO_ON) goto out;
+    status = 0;
+    for (int64_t i = 0; i < o->epochs; i++) losses[i] = NAN;
+    if (!first && (s = draw(&w, o, "samples_first.png", "before training", &status))) goto out;
     progress_begin(&w.progress, o->epochs, o->quiet);
-    for (epochs = 0; epochs < o->epochs; epochs++) {
+    for (epochs = first; epochs < options_last_epoch(o); epochs++) {
         s = train_epoch(&w, data.train, epochs, &losses[epochs]);
         stopped = s == GM_E_CANCELLED;
         if (stopped) break;
         if (s) goto out;
         progress_epoch(&w.progress, epochs + 1, losses[epochs], NAN);
+        if ((s = loop_state_save(&state, &r, epochs + 1))) goto out;
     }
+    stopped = stopped || epochs < o->epochs;
     progress_end(&w.progress);
     s = GM_OK;
 
@@ -349,9 +358,10 @@ int main(int argc, char **argv)
         goto out;
     if ((s = gm_model_save(model, options_out_path(o, "model.safetensors", path)))) goto out;
     if ((s = test(&w, o, data.test, &test_loss, &status))) goto out;
-    if (plot_losses(o, losses, epochs)) status = 1;
+    if (epochs > first && plot_losses(o, losses, epochs)) status = 1;
 
     json_begin(&j, "generator", data.name);
+    mnist_json(&j, &data);
     json_whole(&j, "epochs", epochs);
     json_number(&j, "test_loss", test_loss);
     json_number(&j, "samples_per_second", progress_rate(&w.progress));

@@ -30,6 +30,7 @@
 #include "common/progress.h"
 #include "common/run.h"
 #include "common/stop.h"
+#include "common/training.h"
 
 #define PIXELS 784
 #define LATENT 10
@@ -61,17 +62,10 @@ struct gmmn {
     double last;
 };
 
-static double metric(const gm_metric *metrics, int32_t count, const char *name)
-{
-    for (int32_t i = 0; i < count; i++)
-        if (!strcmp(metrics[i].name, name)) return metrics[i].value;
-    return NAN;
-}
-
 static int32_t on_progress(void *user, const gm_progress *p)
 {
     struct gmmn *g = user;
-    const double loss = metric(p->metrics, p->metric_count, "loss");
+    const double loss = training_metric(p->metrics, p->metric_count, "loss");
     if (p->epoch_end) {
         progress_epoch(&g->progress, p->epoch + 1, loss, NAN);
         if (g->count < g->room) g->curve[g->count++] = loss;
@@ -82,9 +76,10 @@ static int32_t on_progress(void *user, const gm_progress *p)
     return stop_requested();
 }
 
-/* Fits with a progress bar. GM_OK also after Ctrl-C; g->stopped tells. */
+/* Fits with a progress bar; own: the network, with --checkpoint and --resume, else its autoencoder.
+ * GM_OK also after Ctrl-C; g->stopped tells. */
 static gm_status fit(struct gmmn *g, gm_model *model, gm_dataset *rows, int64_t epochs,
-                     int64_t batch)
+                     int64_t batch, int own)
 {
     gm_fit_options o = GM_FIT_OPTIONS_INIT;
     o.epochs = epochs;
@@ -98,7 +93,8 @@ static gm_status fit(struct gmmn *g, gm_model *model, gm_dataset *rows, int64_t 
     g->curve = calloc((size_t)epochs, sizeof *g->curve);
     if (!g->curve) return GM_E_NOMEM;
     progress_begin(&g->progress, epochs, g->run->options.quiet);
-    const gm_status s = gm_model_fit(model, rows, &o);
+    const gm_status s =
+        own ? training_fit(g->run, model, rows, &o, 0) : gm_model_fit(model, rows, &o);
     progress_end(&g->progress);
     g->stopped = s == GM_E_CANCELLED;
     return g->stopped ? GM_OK : s;
@@ -186,12 +182,12 @@ static gm_status fit_autoencoder(struct gmmn *g, gm_autoencoder **out, const str
     for (int64_t i = 1; i <= pairs && !g->stopped; i++) {
         if (!g->run->options.quiet) message("autoencoder, pair %d", (int)i);
         if ((s = gm_autoencoder_set_stage(*out, i))) return s;
-        if ((s = fit(g, model, m->train, (epochs + 3) / 4, batch))) return s;
+        if ((s = fit(g, model, m->train, (epochs + 3) / 4, batch, 0))) return s;
     }
     if (g->stopped) return GM_OK;
     if (!g->run->options.quiet) message("autoencoder");
     if ((s = gm_autoencoder_set_stage(*out, 0))) return s;
-    if ((s = fit(g, model, m->train, epochs, batch))) return s;
+    if ((s = fit(g, model, m->train, epochs, batch, 0))) return s;
     return draw_reconstructions(g, *out, m);
 }
 
@@ -286,9 +282,11 @@ static gm_status train(struct gmmn *g, gm_model *model, const struct mnist *m)
     const struct options *o = &g->run->options;
     char path[OPTIONS_PATH_SIZE];
     gm_status s;
-    if ((s = draw(g, model, "samples_first.png", "Samples before training"))) return s;
-    gm_model_seed(model, (uint64_t)o->seed + 1);
-    if ((s = fit(g, model, m->train, o->epochs, o->batch))) return s;
+    if (!gm_model_epochs(model)) {
+        if ((s = draw(g, model, "samples_first.png", "Samples before training"))) return s;
+        gm_model_seed(model, (uint64_t)o->seed + 1);
+    }
+    if ((s = fit(g, model, m->train, o->epochs, o->batch, 1))) return s;
     if ((s = gm_model_save(model, options_out_path(o, "model.safetensors", path)))) return s;
     if ((s = draw(g, model, "samples_last.png", "Samples after training"))) return s;
     draw_curve(g);
@@ -302,6 +300,7 @@ static gm_status report(const struct gmmn *g, struct json *json, gm_model *model
     gm_result result = GM_RESULT_INIT;
     gm_status s;
     json_begin(json, "gmmn", m->name);
+    mnist_json(json, m);
     json_flag(json, "autoencoder", g->autoencoder);
     json_whole(json, "epochs", gm_model_epochs(model)); /* of the autoencoder, if it was stopped */
     json_whole(json, "steps", gm_model_steps(model));
@@ -316,6 +315,7 @@ static gm_status report(const struct gmmn *g, struct json *json, gm_model *model
         p.quiet = g->run->options.quiet;
         s = parzen_score(&result, model, m, &p);
         if (s && s != GM_E_CANCELLED) return s;
+        if (s) json_flag(json, "stopped", 1);
         if (!s) {
             json_number(json, "parzen", result.value);
             json_number(json, "parzen_error", result.standard_error);
@@ -398,11 +398,19 @@ int main(int argc, char **argv)
     if (!g.autoencoder_epochs)
         g.autoencoder_epochs =
             options_given(&r.options, "epochs") ? r.options.epochs : AUTOENCODER_EPOCHS;
-    if (g.autoencoder && (s = fit_autoencoder(&g, &autoencoder, &m))) goto out;
+    /* A checkpoint has the autoencoder in it, already fitted. */
+    if (g.autoencoder && r.options.resume)
+        s = make_autoencoder(&autoencoder, r.context, 1);
+    else if (g.autoencoder)
+        s = fit_autoencoder(&g, &autoencoder, &m);
+    if (s) goto out;
     gm_model *model = gm_autoencoder_model(autoencoder);
     if (!g.stopped) {
         if ((s = make_gmmn(&gmmn, &g, autoencoder, r.options.epochs * each))) goto out;
         model = gm_gmmn_model(gmmn);
+        if ((status = training_resume(&model, &r, &s)) != OPTIONS_GO_ON) goto out;
+        gmmn = gm_gmmn_from_model(model);
+        status = 0;
         if ((s = train(&g, model, &m))) goto out;
     }
     if ((s = report(&g, &json, model, &m))) goto out;

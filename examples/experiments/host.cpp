@@ -14,6 +14,7 @@ extern "C" {
 #include "common/progress.h"
 #include "common/run.h"
 #include "common/stop.h"
+#include "common/training.h"
 }
 
 #include <cstdint>
@@ -152,26 +153,32 @@ void plot_losses(const options &o, const Watch &watch)
         throw std::runtime_error("no picture");
 }
 
-void work(const run &r, const mnist &digits)
+// The status to exit with.
+int work(const run &r, const mnist &digits)
 {
     const options &o = r.options;
     Vae vae = make_vae(r.context);
-    gm_model *model = gm_vae_model(vae.get());
-    draw(r, model, "samples_first.png", "before training");
+    gm_model *model = gm_vae_model(vae.release()); // the same object, so its owner is passed on
+    gm_status s = GM_OK;
+    const int status = training_resume(&model, &r, &s);
+    vae.reset(gm_vae_from_model(model));
+    check(r.context, s);
+    if (status != OPTIONS_GO_ON) return status;
+    if (gm_model_epochs(model) == 0) draw(r, model, "samples_first.png", "before training");
 
     Watch watch;
     watch.losses.reserve(static_cast<std::size_t>(o.epochs));
     watch.checks.reserve(static_cast<std::size_t>(o.epochs));
     gm_fit_options fit = GM_FIT_OPTIONS_INIT;
-    fit.epochs = o.epochs;
     fit.batch = o.batch;
     fit.on_progress = on_progress;
     fit.user = &watch;
     fit.validation = digits.valid != nullptr ? digits.valid : digits.test;
     progress_begin(&watch.bar, o.epochs, o.quiet);
-    const gm_status fitted = gm_model_fit(model, digits.train, &fit);
+    s = training_fit(&r, model, digits.train, &fit, 0);
     progress_end(&watch.bar);
-    if (fitted != GM_E_CANCELLED) check(r.context, fitted);
+    const bool stopped = s == GM_E_CANCELLED;
+    if (!stopped) check(r.context, s);
 
     gm_metric metrics[GM_MAX_METRICS];
     std::int32_t count = 0;
@@ -183,12 +190,14 @@ void work(const run &r, const mnist &digits)
 
     json j;
     json_begin(&j, "vae", digits.name);
-    json_whole(&j, "epochs", static_cast<std::int64_t>(watch.losses.size()));
+    mnist_json(&j, &digits);
+    json_whole(&j, "epochs", gm_model_epochs(model));
     json_number(&j, "test_loss", loss_of(metrics, count));
     json_number(&j, "samples_per_second", progress_rate(&watch.bar));
     json_number(&j, "seconds", run_seconds(&r));
-    if (fitted == GM_E_CANCELLED) json_flag(&j, "stopped", 1);
+    if (stopped) json_flag(&j, "stopped", 1);
     if (json_end(&j) != 0) throw std::runtime_error("no result");
+    return 0;
 }
 
 } // namespace
@@ -207,8 +216,7 @@ int main(int argc, char **argv)
         status = mnist_open(&digits, r.context, &r.options, MNIST_ROWS);
         if (status == OPTIONS_GO_ON) {
             try {
-                work(r, digits);
-                status = 0;
+                status = work(r, digits);
             } catch (const Error &e) {
                 failure = e.status; // run_end prints the context's line
             } catch (const std::bad_alloc &) {

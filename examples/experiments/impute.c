@@ -243,6 +243,7 @@ int main(int argc, char **argv)
     if ((s = draw(&d, f.model, known, completions, draws))) goto out;
     if ((s = measure(&d, f.model, known, draws, &found))) goto out;
     json_begin(&j, gm_model_family(f.model), d.name);
+    density_json_data(&d, &j);
     json_text(&j, "hidden", sides[side]);
     json_whole(&j, "epochs", gm_model_epochs(f.model));
     json_whole(&j, "rows", found.rows);

@@ -12,6 +12,7 @@
 #include <gm/gm.h>
 
 #include "common/density.h"
+#include "common/training.h"
 
 static const char *const orders[] = { "natural", "random", NULL };
 
@@ -80,10 +81,14 @@ int main(int argc, char **argv)
         goto out;
     }
     if ((s = make(&ar, &d, order, rate, last, weight_decay))) goto out;
-    if (ridge >= 0 && (s = gm_linear_ar_solve(ar, d.train, ridge))) goto out;
-    if ((s = density_train(&d, gm_linear_ar_model(ar), &status))) goto out;
+    gm_model *model = gm_linear_ar_model(ar);
+    if ((status = training_resume(&model, &r, &s)) != OPTIONS_GO_ON) goto out;
+    ar = gm_linear_ar_from_model(model);
+    status = 0;
+    if (ridge >= 0 && !r.options.resume && (s = gm_linear_ar_solve(ar, d.train, ridge))) goto out;
+    if ((s = density_train(&d, model, &status))) goto out;
     if ((s = gm_linear_ar_gradient_norm(ar, d.train, &gradient))) goto out;
-    if ((s = density_report(&d, gm_linear_ar_model(ar), &json, "linear_ar"))) goto out;
+    if ((s = density_report(&d, model, &json, "linear_ar"))) goto out;
     json_number(&json, "rate", rate);
     json_number(&json, "last_rate", last);
     json_number(&json, "weight_decay", weight_decay);

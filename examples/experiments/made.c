@@ -17,6 +17,7 @@
 
 #include "common/density.h"
 #include "common/message.h"
+#include "common/training.h"
 
 #define GROUP 500
 
@@ -146,9 +147,13 @@ int main(int argc, char **argv)
     if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);
     status = 0;
     if ((s = make(&made, &set, &d))) goto out;
-    if ((s = density_train(&d, gm_made_model(made), &status))) goto out;
+    gm_model *model = gm_made_model(made);
+    if ((status = training_resume(&model, &r, &s)) != OPTIONS_GO_ON) goto out;
+    made = gm_made_from_model(model);
+    status = 0;
+    if ((s = density_train(&d, model, &status))) goto out;
     if (set.orders && (s = gm_made_set_orders(made, set.orders))) goto out;
-    if ((s = density_report(&d, gm_made_model(made), &j, "made"))) goto out;
+    if ((s = density_report(&d, model, &j, "made"))) goto out;
     json_whole(&j, "hidden", set.hidden);
     json_whole(&j, "layers", set.layers);
     json_whole(&j, "masks", set.masks);

@@ -16,6 +16,7 @@
 
 #include "common/density.h"
 #include "common/message.h"
+#include "common/training.h"
 
 static const char *const activations[] = { "sigmoid", "tanh", "relu", NULL };
 static const int32_t activation_of[] = { GM_ACTIVATION_SIGMOID, GM_ACTIVATION_TANH,
@@ -101,8 +102,12 @@ int main(int argc, char **argv)
     if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);
     status = 0;
     if ((s = make(&nade, &set, &d))) goto out;
-    if ((s = density_train(&d, gm_nade_model(nade), &status))) goto out;
-    if ((s = density_report(&d, gm_nade_model(nade), &j, "nade"))) goto out;
+    gm_model *model = gm_nade_model(nade);
+    if ((status = training_resume(&model, &r, &s)) != OPTIONS_GO_ON) goto out;
+    nade = gm_nade_from_model(model);
+    status = 0;
+    if ((s = density_train(&d, model, &status))) goto out;
+    if ((s = density_report(&d, model, &j, "nade"))) goto out;
     json_whole(&j, "hidden", set.hidden);
     json_flag(&j, "order_agnostic", set.agnostic);
     if ((s = one_order(&d, nade, &set, &j))) goto out;

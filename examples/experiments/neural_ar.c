@@ -8,6 +8,7 @@
 #include <gm/gm.h>
 
 #include "common/density.h"
+#include "common/training.h"
 
 static const char *const functions[] = { "relu", "tanh", "sigmoid", NULL };
 static const int32_t activations[] = { GM_ACTIVATION_RELU, GM_ACTIVATION_TANH,
@@ -54,8 +55,12 @@ int main(int argc, char **argv)
     }
     if ((s = density_adam(&o.optimizer, &d, rate, last, 0))) goto out;
     if ((s = gm_neural_ar_create(&ar, r.context, d.width, &o))) goto out;
-    if ((s = density_train(&d, gm_neural_ar_model(ar), &status))) goto out;
-    if ((s = density_report(&d, gm_neural_ar_model(ar), &json, "neural_ar"))) goto out;
+    gm_model *model = gm_neural_ar_model(ar);
+    if ((status = training_resume(&model, &r, &s)) != OPTIONS_GO_ON) goto out;
+    ar = gm_neural_ar_from_model(model);
+    status = 0;
+    if ((s = density_train(&d, model, &status))) goto out;
+    if ((s = density_report(&d, model, &json, "neural_ar"))) goto out;
     json_whole(&json, "hidden", o.hidden);
     json_text(&json, "activation", functions[function]);
     json_whole(&json, "direct", o.direct);

@@ -17,6 +17,7 @@
 
 #include "common/density.h"
 #include "common/message.h"
+#include "common/training.h"
 
 struct settings {
     gm_pixelcnn_options net;
@@ -48,20 +49,6 @@ static gm_status make(gm_pixelcnn **out, const struct settings *set, const struc
     return s;
 }
 
-static int same_parameters(const gm_params *a, const gm_params *b)
-{
-    const int64_t count = gm_params_count(a);
-    if (gm_params_count(b) != count) return 0;
-    for (int64_t i = 0; i < count; i++) {
-        const gm_param *p = gm_params_get(a, i), *q = gm_params_get(b, i);
-        const int32_t rank = gm_param_rank(p);
-        if (strcmp(gm_params_name(a, i), gm_params_name(b, i)) || gm_param_rank(q) != rank)
-            return 0;
-        if (memcmp(gm_param_shape(p), gm_param_shape(q), (size_t)rank * sizeof(int64_t))) return 0;
-    }
-    return 1;
-}
-
 /* Gives the network the weights of a saved one. Returns OPTIONS_GO_ON, or an exit status, then *s
  * may say why. */
 static int take_weights(gm_pixelcnn *net, const struct settings *set, const struct density *d,
@@ -76,7 +63,7 @@ static int take_weights(gm_pixelcnn *net, const struct settings *set, const stru
     const gm_params *from = gm_model_params(saved);
     gm_params *to = gm_model_params(gm_pixelcnn_model(net));
     const int64_t count = gm_params_elements(to);
-    if (!gm_pixelcnn_from_model(saved) || !same_parameters(from, to)) {
+    if (!gm_pixelcnn_from_model(saved) || !training_same_parameters(from, to)) {
         message("--start is a %s of %lld weights, but the options ask for a pixelcnn of other "
                 "shapes, with %lld",
                 gm_model_family(saved), (long long)gm_params_elements(from), (long long)count);
@@ -128,10 +115,16 @@ int main(int argc, char **argv)
     if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);
     status = 0;
     if ((s = make(&net, &set, &d))) goto out;
-    if (set.start && (status = take_weights(net, &set, &d, &s)) != OPTIONS_GO_ON) goto out;
+    gm_model *model = gm_pixelcnn_model(net);
+    if ((status = training_resume(&model, &r, &s)) != OPTIONS_GO_ON) goto out;
+    net = gm_pixelcnn_from_model(model);
     status = 0;
-    if ((s = density_train(&d, gm_pixelcnn_model(net), &status))) goto out;
-    if ((s = density_report(&d, gm_pixelcnn_model(net), &json, "pixelcnn"))) goto out;
+    if (set.start && !r.options.resume &&
+        (status = take_weights(net, &set, &d, &s)) != OPTIONS_GO_ON)
+        goto out;
+    status = 0;
+    if ((s = density_train(&d, model, &status))) goto out;
+    if ((s = density_report(&d, model, &json, "pixelcnn"))) goto out;
     json_whole(&json, "hidden", set.net.hidden);
     json_whole(&json, "blocks", set.net.blocks);
     json_flag(&json, "gated", set.gated);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "common/binary.h"
+#include "common/training.h"
 
 int main(int argc, char **argv)
 {
@@ -57,7 +58,11 @@ int main(int argc, char **argv)
     if ((s = density_adam(&o.optimizer, &d, rate, last, decay))) goto out;
     if ((s = gm_rbm_create(&rbm, r.context, d.width, hidden, &o))) goto out;
     if ((s = gm_rbm_init_biases(rbm, d.train))) goto out;
-    if ((s = density_train(&d, gm_rbm_model(rbm), &status))) goto out;
+    gm_model *model = gm_rbm_model(rbm);
+    if ((status = training_resume(&model, &r, &s)) != OPTIONS_GO_ON) goto out;
+    rbm = gm_rbm_from_model(model);
+    status = 0;
+    if ((s = density_train(&d, model, &status))) goto out;
     if (binary_weights(&d, "weights.png", gm_param_value(gm_rbm_weight(rbm)), hidden, d.width, 1))
         status = 1;
     means = malloc((size_t)d.width * sizeof *means);
@@ -71,8 +76,8 @@ int main(int argc, char **argv)
         d.stopped = 1;
     else if (s)
         goto out;
-    if ((s = binary_bits(&d, gm_rbm_model(rbm), "samples_bits.png"))) goto out;
-    if ((s = density_report(&d, gm_rbm_model(rbm), &json, "rbm"))) goto out;
+    if ((s = binary_bits(&d, model, "samples_bits.png"))) goto out;
+    if ((s = density_report(&d, model, &json, "rbm"))) goto out;
     json_whole(&json, "hidden", hidden);
     json_whole(&json, "steps", o.steps);
     json_flag(&json, "persistent", persistent);

@@ -43,6 +43,7 @@ int main(int argc, char **argv)
     };
 
     options_init(&r.options, "sample", "Draws samples from a saved model of any family.");
+    r.options.no_training = 1;
     r.options.operand_name = "MODEL.safetensors";
     int status = run_start(&r, argc, argv, own, 1);
     if (status != OPTIONS_GO_ON) return status;

@@ -21,6 +21,7 @@
 #include "common/message.h"
 #include "common/plot.h"
 #include "common/stop.h"
+#include "common/training.h"
 
 static const char *const estimators[] = { "wake-sleep", "rws",   "nvil",       "vimco",
                                           "disarm",     "gibbs", "mean-field", NULL };
@@ -135,6 +136,7 @@ static gm_status compare(struct density *d, gm_sbn_options o, const double adam[
     s = GM_OK;
     draw_curves(d, curves);
     json_begin(&json, "sbn", d->name);
+    density_json_data(d, &json);
     json_whole(&json, "epochs", d->run->options.epochs);
     json_number(&json, "seconds", run_seconds(d->run));
     if (d->stopped) json_flag(&json, "stopped", 1);
@@ -194,6 +196,10 @@ int main(int argc, char **argv)
     status = run_begin(&r, "sbn", "Trains a sigmoid belief network on bits.", argc, argv, own,
                        (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;
+    if (all && (r.options.checkpoint || r.options.resume)) {
+        message("--compare trains several nets; --checkpoint and --resume are for one");
+        return run_end(&r, GM_OK, 2);
+    }
     o.layer_count = binary_layers(layers, sizes, GM_SBN_MAX_LAYERS);
     if (!o.layer_count) return run_end(&r, GM_OK, 2);
     status = density_open(&d);
@@ -213,12 +219,15 @@ int main(int argc, char **argv)
     if ((s = density_adam(&o.optimizer, &d, rate, last, decay))) goto out;
     if ((s = gm_sbn_create(&sbn, r.context, d.width, &o))) goto out;
     if ((s = gm_sbn_init_biases(sbn, d.train))) goto out;
-    if ((s = density_train(&d, gm_sbn_model(sbn), &status))) goto out;
-    const float *weight =
-        gm_param_value(gm_params_find(gm_model_params(gm_sbn_model(sbn)), "p0.weight"));
+    gm_model *model = gm_sbn_model(sbn);
+    if ((status = training_resume(&model, &r, &s)) != OPTIONS_GO_ON) goto out;
+    sbn = gm_sbn_from_model(model);
+    status = 0;
+    if ((s = density_train(&d, model, &status))) goto out;
+    const float *weight = gm_param_value(gm_params_find(gm_model_params(model), "p0.weight"));
     if (binary_weights(&d, "weights.png", weight, sizes[0], 1, sizes[0])) status = 1;
-    if ((s = binary_bits(&d, gm_sbn_model(sbn), "samples_bits.png"))) goto out;
-    if ((s = density_report(&d, gm_sbn_model(sbn), &json, "sbn"))) goto out;
+    if ((s = binary_bits(&d, model, "samples_bits.png"))) goto out;
+    if ((s = density_report(&d, model, &json, "sbn"))) goto out;
     json_text(&json, "estimator", estimators[estimator]);
     json_text(&json, "layers", layers);
     json_whole(&json, "samples", o.samples);

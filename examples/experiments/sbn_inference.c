@@ -19,6 +19,7 @@
 #include "common/density.h"
 #include "common/message.h"
 #include "common/plot.h"
+#include "common/training.h"
 
 #define SIDE 4
 #define PIXELS (SIDE * SIDE)
@@ -189,6 +190,7 @@ static int report(struct density *d, const struct posterior *p, gm_model *model,
     struct json json;
     static const char *const keys[WAYS] = { NULL, "gibbs", "mean_field", "recognition" };
     json_begin(&json, "sbn_inference", d->name);
+    density_json_data(d, &json);
     json_text(&json, "estimator", estimator);
     json_whole(&json, "epochs", gm_model_epochs(model));
     json_whole(&json, "steps", gm_model_steps(model));
@@ -269,10 +271,14 @@ int main(int argc, char **argv)
     o.baseline_units = 16;
     if ((s = gm_sbn_create(&sbn, r.context, PIXELS, &o))) goto out;
     if ((s = gm_sbn_init_biases(sbn, d.train))) goto out;
-    if ((s = density_train(&d, gm_sbn_model(sbn), &status))) goto out;
+    gm_model *model = gm_sbn_model(sbn);
+    if ((status = training_resume(&model, &r, &s)) != OPTIONS_GO_ON) goto out;
+    sbn = gm_sbn_from_model(model);
+    status = 0;
+    if ((s = density_train(&d, model, &status))) goto out;
     if ((s = infer(sbn, bars, gibbs_samples, &p))) goto out;
     if (draw(&r.options, &p)) status = 1;
-    if (report(&d, &p, gm_sbn_model(sbn), estimators[estimator])) status = 1;
+    if (report(&d, &p, model, estimators[estimator])) status = 1;
 out:
     density_close(&d);
     gm_optimizer_release(adam);

@@ -2,6 +2,9 @@
  *
  *     two_sample_test before.csv after.csv
  *
+ * Columns are standardised first, by the mean and deviation over both files together, so that none
+ * counts for more because its unit is smaller; --no-standardise takes the values as they are.
+ *
  * Each file is CSV (one row a line) or IDX (as MNIST's, plain or gz; a row is what follows the
  * first axis). The kernel is a Gaussian, its bandwidth the median of all distances unless
  * --bandwidth gives it. Prints MMD^2 and the p-value of a permutation test (Gretton et al. 2012),
@@ -33,7 +36,8 @@
 struct sample {
     struct csv csv;
     gm_tensor *tensor;
-    const float *values;
+    const float *values; /* of one of these, or of the next */
+    float *standard;     /* standardised; NULL: not */
     int64_t rows, size;
 };
 
@@ -85,10 +89,43 @@ static int read_sample(struct sample *s, gm_context *ctx, const char *path, int 
     return 0;
 }
 
+/* Both samples with each column less its mean over all rows, divided by its deviation over all
+ * rows; a column that is constant becomes zeros. New arrays in x->standard and y->standard. 0, or
+ * -1: no memory. */
+static int standardise(struct sample *x, struct sample *y)
+{
+    struct sample *const both[2] = { x, y };
+    const double rows = (double)(x->rows + y->rows);
+    for (int i = 0; i < 2; i++) {
+        both[i]->standard = malloc((size_t)(both[i]->rows * both[i]->size) * sizeof(float));
+        if (both[i]->standard == NULL) return -1;
+    }
+    for (int64_t c = 0; c < x->size; c++) {
+        double mean = 0, squares = 0;
+        for (int i = 0; i < 2; i++)
+            for (int64_t r = 0; r < both[i]->rows; r++)
+                mean += (double)both[i]->values[r * x->size + c] / rows;
+        for (int i = 0; i < 2; i++)
+            for (int64_t r = 0; r < both[i]->rows; r++)
+                squares += pow((double)both[i]->values[r * x->size + c] - mean, 2);
+        const double deviation = sqrt(squares / rows);
+        const int constant = !(deviation > 1e-7 * fabs(mean));
+        for (int i = 0; i < 2; i++)
+            for (int64_t r = 0; r < both[i]->rows; r++) {
+                const double off = (double)both[i]->values[r * x->size + c] - mean;
+                both[i]->standard[r * x->size + c] = constant ? 0 : (float)(off / deviation);
+            }
+    }
+    x->values = x->standard;
+    y->values = y->standard;
+    return 0;
+}
+
 static void sample_free(struct sample *s)
 {
     gm_tensor_release(s->tensor);
     csv_free(&s->csv);
+    free(s->standard);
 }
 
 static void show_moments(gm_context *ctx, const struct sample *x, const struct sample *y)
@@ -135,7 +172,7 @@ static int draw(const char *path, const double *statistics, int64_t count, doubl
     line_y[0] = 0;
     line_y[1] = most;
     const struct plot_series series[] = {
-        { .label = "rows dealt anew", .x = x, .y = y, .count = 2 * BINS + 2 },
+        { .label = "permuted rows", .x = x, .y = y, .count = 2 * BINS + 2 },
         { .label = "observed", .x = line_x, .y = line_y, .count = 2 },
     };
     snprintf(title, sizeof title, "MMD\xC2\xB2 of %lld permutations, p = %.4g", (long long)count,
@@ -166,17 +203,22 @@ int main(int argc, char **argv)
     gm_two_sample_result found = GM_TWO_SAMPLE_RESULT_INIT;
     char path[OPTIONS_PATH_SIZE];
     double bandwidth = 0, *statistics = NULL;
-    int header = 0, linear = 0;
+    int header = 0, linear = 0, raw = 0;
     gm_status s = GM_OK;
     const struct option own[] = {
         OPTION_FLAG("header", &header, "the first line of a CSV file is not data"),
         OPTION_INT("permutations", &settings.permutations, 1, 1000000, "to compare with"),
         OPTION_REAL("bandwidth", &bandwidth, 0, 1e18, "of the Gaussian; 0: the median distance"),
+        OPTION_FLAG(
+            "no-standardise", &raw,
+            "take the values as they are; else each column is less its mean and divided by its "
+            "deviation, both over the two files together"),
         OPTION_FLAG("linear", &linear, "the linear-time test, for very many rows; no plot"),
     };
 
     options_init(&r.options, "two_sample_test",
                  "Tests whether two files of numbers can be samples of one distribution.");
+    r.options.no_training = 1;
     r.options.operand_name = "FILE";
     r.options.operand_most = 2;
     int status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));
@@ -196,6 +238,11 @@ int main(int argc, char **argv)
         goto out;
     }
     status = 1;
+    if (!o->quiet) show_moments(r.context, &x, &y);
+    if (!raw && standardise(&x, &y) != 0) {
+        message("no memory for standardised rows");
+        goto out;
+    }
     if ((statistics = malloc((size_t)settings.permutations * sizeof *statistics)) == NULL) {
         message("no memory for %lld permutations", (long long)settings.permutations);
         goto out;
@@ -222,7 +269,6 @@ int main(int argc, char **argv)
     }
     if (s) goto out;
     if (!o->quiet) {
-        show_moments(r.context, &x, &y);
         message("MMD^2 %.6g, with one distribution 0 +- %.2g; p = %.4g", found.mmd2,
                 found.standard_error, found.p_value);
     }
@@ -231,11 +277,14 @@ int main(int argc, char **argv)
         status = 1;
 
     json_begin(&j, NULL, NULL);
+    json_text(&j, "x", x_path);
+    json_text(&j, "y", y_path);
     json_text(&j, "protocol", found.protocol);
     json_number(&j, "mmd2", found.mmd2);
     json_number(&j, "standard_error", found.standard_error);
     json_number(&j, "p_value", found.p_value);
     json_number(&j, "bandwidth", bandwidth);
+    json_flag(&j, "standardised", !raw);
     json_whole(&j, "x_rows", x.rows);
     json_whole(&j, "y_rows", y.rows);
     json_whole(&j, "columns", x.size);

@@ -79,7 +79,10 @@ int main(int argc, char **argv)
     if ((s = autoencoder_data(&a, &m))) goto out;
     if ((s = make_net(&encoder, r.context, PIXELS, preset, 2 * preset->latent))) goto out;
     if ((s = make_net(&net, r.context, preset->latent, preset, PIXELS))) goto out;
-    if ((s = autoencoder_make(&a, encoder, net, preset->latent, 0))) goto out;
+    if ((s = autoencoder_make(&a, encoder, net, preset->latent, 0, &status)) ||
+        status != OPTIONS_GO_ON)
+        goto out;
+    status = 0;
     if ((s = autoencoder_train(&a, &status))) goto out;
     if ((s = autoencoder_report(&a, &json, "vae", &m))) goto out;
     json_text(&json, "preset", preset_names[choice]);

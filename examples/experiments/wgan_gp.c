@@ -96,6 +96,8 @@ int main(int argc, char **argv)
     status = 0;
     if ((s = gm_dataset_scale(&rows, m.train, 2, -1))) goto out;
     if ((s = make_gan(&gan, r.context, &set))) goto out;
+    if ((status = gan_training_resume(&a, &gan, &s)) != OPTIONS_GO_ON) goto out;
+    status = 0;
     if (!set.penalty) {
         a.data_label = "critic of data";
         a.samples_label = "critic of samples";
