@@ -110,6 +110,20 @@ GM_API gm_var gm_upsample_nearest(gm_tape *tape, gm_var x, int64_t factor);
  * factor 1 or more (GM_E_INVALID). GM_E_SHAPE: factor^2 does not divide the channels. */
 GM_API gm_var gm_pixel_shuffle(gm_tape *tape, gm_var x, int64_t factor);
 
+/* Options of gm_conv2d_taps. */
+typedef struct gm_taps_options {
+    size_t size;         /* set by the INIT macro */
+    const int64_t *taps; /* row and column of each; NULL is refused */
+    int64_t count;       /* of taps, 1 to 128 */
+    int32_t relu;        /* not 0: f is max(x, 0); default 0: f is x */
+    int32_t activation;  /* GM_ACTIVATION_*; default GM_ACTIVATION_NONE */
+    double slope;        /* as in gm_activate; default 0 */
+} gm_taps_options;
+#define GM_TAPS_OPTIONS_INIT                                                                       \
+    {                                                                                              \
+        sizeof(gm_taps_options), NULL, 0, 0, 0, 0.0                                                \
+    }
+
 /* Convolution over a list of taps, channels last: images are [n, h, w, c] here, and nowhere else.
  *   y[n,i,j,o] = act(bias[o] + sum over t, c of weight[t,c,o] f(x[n, i + taps[2 t],
  *                    j + taps[2 t + 1], c])) + skip[n,i,j,o]
@@ -123,8 +137,7 @@ GM_API gm_var gm_pixel_shuffle(gm_tape *tape, gm_var x, int64_t factor);
  * does not pass. GM_E_SHAPE: sizes do not fit, one is 0 (but n, h, w) or above 2^30. GM_E_INVALID:
  * a number out of its range, taps NULL, an activation with a skip connection. */
 GM_API gm_var gm_conv2d_taps(gm_tape *tape, gm_var x, gm_var weight, gm_var bias, gm_var skip,
-                             const int64_t *taps, int64_t count, int32_t relu, int32_t activation,
-                             double slope);
+                             const gm_taps_options *options);
 
 /* --- Layers. Statuses of every constructor as in gm/layer.h; applied to an image that does not
  * fit: GM_E_SHAPE. */

@@ -84,14 +84,26 @@ GM_API gm_status gm_mask_groups(float *mask, gm_context *context, int64_t column
     2 /* rows above the centre's: the first layer of a gated PixelCNN's vertical stack */
 #define GM_MASK_VERTICAL_B 3 /* those and the centre's row: its later layers */
 
-/* mask [out, in, kernel_h, kernel_w]. groups: channels fall into so many groups, of which an
- * earlier one counts as before a later one at the same pixel (red, green, blue): channel c of n is
- * in group floor(c groups / n). The outputs for K classes of each group are so the channels g K ...
- * g K + K - 1. groups 1: A sees nothing at the centre, B all. VERTICAL masks do not look at groups.
- * GM_E_INVALID also: an even kernel, an unknown type, groups not from 1 to the smaller of in and
- * out. */
-GM_API gm_status gm_mask_conv(float *mask, gm_context *context, int32_t type, int64_t out,
-                              int64_t in, int64_t kernel_h, int64_t kernel_w, int64_t groups);
+/* mask of this shape, [out, in, kernel_h, kernel_w]. groups: channels fall into so many groups, of
+ * which an earlier one counts as before a later one at the same pixel (red, green, blue): channel c
+ * of n is in group floor(c groups / n). The outputs for K classes of each group are so the channels
+ * g K ... g K + K - 1. groups 1: A sees nothing at the centre, B all. VERTICAL masks do not look at
+ * groups. GM_E_INVALID also: an even kernel, an unknown type, groups not from 1 to the smaller of
+ * in and out. */
+GM_API gm_status gm_mask_conv(gm_context *context, int32_t type, const int64_t shape[4],
+                              int64_t groups, float *mask);
+
+/* Options of gm_masked_linear. */
+typedef struct gm_masked_linear_options {
+    size_t size;        /* set by the INIT macro */
+    int32_t strict;     /* as in gm_mask_from_degrees; default 0 */
+    int32_t activation; /* GM_ACTIVATION_*; default GM_ACTIVATION_NONE */
+    double slope;       /* as in gm_activate; default 0 */
+} gm_masked_linear_options;
+#define GM_MASKED_LINEAR_OPTIONS_INIT                                                              \
+    {                                                                                              \
+        sizeof(gm_masked_linear_options), 0, 0, 0.0                                                \
+    }
 
 /* activation(x (mask weight)^T + bias) with the mask of gm_mask_from_degrees, in one pass and
  * without an array for the mask: x [..., in], weight [out, in], bias [out] or GM_NO_VAR, degrees
@@ -99,11 +111,11 @@ GM_API gm_status gm_mask_conv(float *mask, gm_context *context, int32_t type, in
  * recording to the next at no cost); the result is [..., out]. The weight's gradient is zero where
  * the mask is, degrees have gradient zero. Where degrees ascend on both sides the mask is a
  * staircase, and about half of the arithmetic is left out. Activations and slope as in gm_activate.
- * Not for gm_gradient. GM_E_SHAPE: sizes do not fit; GM_E_INVALID: unknown activation, negative
- * slope. */
+ * Not for gm_gradient. options: read during the call; NULL: the defaults. GM_E_SHAPE: sizes do not
+ * fit; GM_E_INVALID: unknown activation, negative slope. */
 GM_API gm_var gm_masked_linear(gm_tape *tape, gm_var x, gm_var weight, gm_var bias,
-                               gm_var out_degrees, gm_var in_degrees, int32_t strict,
-                               int32_t activation, double slope);
+                               gm_var out_degrees, gm_var in_degrees,
+                               const gm_masked_linear_options *options);
 
 /* --- Layers. Their weight is stored masked: where the mask is 0 the parameter is exactly zero from
  * its creation on, its gradient is exactly zero, and so every optimizer of gm/optimizer.h leaves it
@@ -121,12 +133,12 @@ GM_API gm_status gm_masked_linear_create(gm_layer **out_layer, gm_context *conte
                                          int64_t out, const float *mask,
                                          const gm_linear_options *options);
 
-/* gm_conv2d_create with a mask [out_channels, in / groups, kernel_h, kernel_w]; type
+/* gm_conv2d_create with a mask of the weight's shape, [out, in / groups, kernel_h, kernel_w]; type
  * "masked_conv2d". (The options' groups cut the convolution apart; those of gm_mask_conv are the
  * mask's business.) */
-GM_API gm_status gm_masked_conv2d_create(gm_layer **out, gm_context *context, int64_t in,
-                                         int64_t out_channels, int64_t kernel_h, int64_t kernel_w,
-                                         const float *mask, const gm_conv_options *options);
+GM_API gm_status gm_masked_conv2d_create(gm_layer **out, gm_context *context,
+                                         const int64_t shape[4], const float *mask,
+                                         const gm_conv_options *options);
 
 /* Shortcuts as in gm/layer.h. The conv's mask is gm_mask_conv's, its padding (kernel - 1) / 2, so
  * that images keep their size. */

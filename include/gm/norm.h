@@ -39,23 +39,26 @@ typedef struct gm_batch_norm_options {
     double momentum; /* 0.1: the weight of the batch in the running statistics */
     int32_t
         affine; /* 1: gm_batch_norm_create makes gamma and beta; 0: not. The operation ignores it */
-    int32_t reserved; /* 0 */
+    int32_t activation; /* GM_ACTIVATION_NONE: of the operation; a layer takes no other (one that
+                           follows in a sequence is computed in the same pass) */
+    double slope;       /* 0: as in gm_activate */
 } gm_batch_norm_options;
 #define GM_BATCH_NORM_OPTIONS_INIT                                                                 \
     {                                                                                              \
-        sizeof(gm_batch_norm_options), 1e-5, 0.1, 1, 0                                             \
+        sizeof(gm_batch_norm_options), 1e-5, 0.1, 1, 0, 0                                          \
     }
 
-/* Options of the layers of layer norm and instance norm. */
+/* Options of layer norm and instance norm. */
 typedef struct gm_norm_options {
-    size_t size;      /* set by the INIT macro */
-    double eps;       /* 1e-5, above 0 */
-    int32_t affine;   /* 1: with gamma and beta; 0: without */
-    int32_t reserved; /* 0 */
+    size_t size;        /* set by the INIT macro */
+    double eps;         /* 1e-5, above 0 */
+    int32_t affine;     /* 1: the layer has gamma and beta; 0: not. The operations ignore it */
+    int32_t activation; /* GM_ACTIVATION_NONE: of the operation; a layer takes no other */
+    double slope;       /* 0: as in gm_activate */
 } gm_norm_options;
 #define GM_NORM_OPTIONS_INIT                                                                       \
     {                                                                                              \
-        sizeof(gm_norm_options), 1e-5, 1, 0                                                        \
+        sizeof(gm_norm_options), 1e-5, 1, 0, 0                                                     \
     }
 
 /* Options of spectral norm. */
@@ -83,22 +86,23 @@ typedef struct gm_spectral_norm_options {
  * twice, another context, options out of range, unknown activation, negative slope. */
 GM_API gm_var gm_batch_norm(gm_tape *tape, gm_var x, gm_var gamma, gm_var beta,
                             gm_param *running_mean, gm_param *running_variance,
-                            const gm_batch_norm_options *options, int32_t activation, double slope);
+                            const gm_batch_norm_options *options);
 
 /* activation(gamma z + beta), mean and v over the last `axes` axes (1 to x's rank), each row by
  * itself: x [..., those], gamma and beta of the shape of those or GM_NO_VAR (Ba, Kiros and Hinton
  * 2016). The same in training and evaluation. GM_E_SHAPE: axes above the rank, other shapes, no
- * elements in a row; GM_E_INVALID: axes below 1, eps not above 0, unknown activation, negative
- * slope. */
+ * elements in a row; GM_E_INVALID: axes below 1, options out of range, unknown activation, negative
+ * slope. options: read during the call; NULL: the defaults. */
 GM_API gm_var gm_layer_norm(gm_tape *tape, gm_var x, gm_var gamma, gm_var beta, int32_t axes,
-                            double eps, int32_t activation, double slope);
+                            const gm_norm_options *options);
 
 /* activation(gamma z + beta), mean and v over each plane of each image: x [n, c, h, w] (or any rank
  * from 3 on), gamma and beta [c] or GM_NO_VAR (Ulyanov, Vedaldi and Lempitsky 2016). The same in
  * training and evaluation. GM_E_SHAPE: rank below 3, other sizes than [c], planes of fewer than two
- * values; GM_E_INVALID: eps not above 0, unknown activation, negative slope. */
-GM_API gm_var gm_instance_norm(gm_tape *tape, gm_var x, gm_var gamma, gm_var beta, double eps,
-                               int32_t activation, double slope);
+ * values; GM_E_INVALID: options out of range, unknown activation, negative slope. options: read
+ * during the call; NULL: the defaults. */
+GM_API gm_var gm_instance_norm(gm_tape *tape, gm_var x, gm_var gamma, gm_var beta,
+                               const gm_norm_options *options);
 
 /* weight / s, where s = u^T W v estimates the largest singular value of W, the weight seen as
  * [first axis, all the rest] (Miyato, Kataoka, Koyama and Yoshida 2018). On a tape with

@@ -200,6 +200,11 @@ GM_API gm_var gm_gaussian_draw(gm_tape *tape, gm_var mean, gm_var log_variance);
  * constant for gm_backward: no gradient passes a draw (gm/sbn.h has what is done about that). */
 GM_API gm_var gm_bernoulli_draw(gm_tape *tape, gm_var logits);
 
+/* The weights of a NADE, as below. */
+typedef struct gm_nade_weights {
+    gm_var w, c, v, b;
+} gm_nade_weights;
+
 /* The conditionals of NADE (Larochelle and Murray 2011; Uria et al. 2016), places in the order in
  * which they stand:
  *     a_1 = c,   h_d = activation(a_d),   y_d = b_d + V_d h_d,   a_(d+1) = a_d + x_d W_d.
@@ -210,7 +215,7 @@ GM_API gm_var gm_bernoulli_draw(gm_tape *tape, gm_var logits);
  * activation: GM_ACTIVATION_RELU, _TANH, _SIGMOID (GM_E_INVALID). x is data: its gradient is 0.
  * GM_E_SHAPE: sizes do not fit, or no places or units; GM_E_INVALID: a class out of range (row,
  * column and value in the line). */
-GM_API gm_var gm_nade_conditionals(gm_tape *tape, gm_var x, gm_var w, gm_var c, gm_var v, gm_var b,
+GM_API gm_var gm_nade_conditionals(gm_tape *tape, gm_var x, const gm_nade_weights *weights,
                                    int32_t activation);
 
 /* The same place by place, while `choose` says what stands there: given the P numbers of the
@@ -219,7 +224,7 @@ GM_API gm_var gm_nade_conditionals(gm_tape *tape, gm_var x, gm_var w, gm_var c, 
  * threads of the context, so choose must write only what belongs to its row. It must not use the
  * tape. Arguments and statuses as above; GM_E_INVALID also: rows < 1, choose NULL. */
 typedef float gm_nade_choose(void *user, int64_t row, int64_t place, const float *conditional);
-GM_API gm_var gm_nade_walk(gm_tape *tape, int64_t rows, gm_var w, gm_var c, gm_var v, gm_var b,
+GM_API gm_var gm_nade_walk(gm_tape *tape, int64_t rows, const gm_nade_weights *weights,
                            int32_t activation, gm_nade_choose *choose, void *user);
 
 #ifdef __cplusplus

@@ -137,12 +137,13 @@ static int sees(int32_t type, int64_t a, int64_t b, int64_t to, int64_t from)
     return from < to || (from == to && type == GM_MASK_B);
 }
 
-gm_status gm_mask_conv(float *mask, gm_context *ctx, int32_t type, int64_t out, int64_t in,
-                       int64_t kernel_h, int64_t kernel_w, int64_t groups)
+gm_status gm_mask_conv(gm_context *ctx, int32_t type, const int64_t shape[4], int64_t groups,
+                       float *mask)
 {
-    const int64_t sizes[4] = { out, in, kernel_h, kernel_w };
-    gm_status status = check_sizes(ctx, mask, sizeof *mask, 4, sizes);
+    gm_status status = shape ? check_sizes(ctx, mask, sizeof *mask, 4, shape)
+                             : gm_fail(ctx, GM_E_INVALID, "mask: shape is NULL");
     if (status) return status;
+    const int64_t out = shape[0], in = shape[1], kernel_h = shape[2], kernel_w = shape[3];
     if (type < GM_MASK_A || type > GM_MASK_VERTICAL_B)
         return gm_fail(ctx, GM_E_INVALID, "mask: type is %d, expected 0 to 3", (int)type);
     if (kernel_h % 2 == 0 || kernel_w % 2 == 0)

@@ -1,6 +1,7 @@
 /* masked.c - linear layers and convolutions whose weight is zero where a mask says so. */
 #include <string.h>
 
+#include "base/options.h"
 #include "gm/mask.h"
 #include "nn/layer.h"
 
@@ -119,16 +120,24 @@ gm_status gm_masked_linear_create(gm_layer **out_layer, gm_context *ctx, int64_t
                   gm_linear_make(out_layer, ctx, &gm_kind_masked_linear, in, out, options), mask);
 }
 
-gm_status gm_masked_conv2d_create(gm_layer **out, gm_context *ctx, int64_t in, int64_t out_channels,
-                                  int64_t kernel_h, int64_t kernel_w, const float *mask,
-                                  const gm_conv_options *options)
+gm_status gm_masked_conv2d_create(gm_layer **out, gm_context *ctx, const int64_t shape[4],
+                                  const float *mask, const gm_conv_options *options)
 {
     if (out) *out = NULL;
-    if (!mask) return gm_fail(ctx, GM_E_INVALID, "masked_conv2d: mask is NULL");
-    return finish(out,
-                  gm_conv_make(out, ctx, &gm_kind_masked_conv2d, in, out_channels, kernel_h,
-                               kernel_w, options),
-                  mask);
+    gm_conv_options o = GM_CONV_OPTIONS_INIT;
+    if (!mask || !shape)
+        return gm_fail(ctx, GM_E_INVALID, "masked_conv2d: %s is NULL", mask ? "shape" : "mask");
+    int64_t in = 0;
+    gm_status status = gm_options_check(ctx, "masked_conv2d", &o, sizeof o, options);
+    if (status) return status;
+    if (shape[1] < 1 || o.groups < 1 || !gm_mul_size(shape[1], o.groups, &in))
+        return gm_fail(ctx, GM_E_INVALID,
+                       "masked_conv2d: the weight has %lld channels a group, groups is %lld, "
+                       "expected 1 or more",
+                       (long long)shape[1], (long long)o.groups);
+    status =
+        gm_conv_make(out, ctx, &gm_kind_masked_conv2d, in, shape[0], shape[2], shape[3], options);
+    return finish(out, status, mask);
 }
 
 gm_status gm_sequence_add_masked_linear(gm_layer *sequence, int64_t in, int64_t out,
@@ -154,8 +163,8 @@ gm_status gm_sequence_add_masked_conv2d(gm_layer *sequence, int32_t type, int64_
      */
     status = gm_conv_make(&part, ctx, &gm_kind_masked_conv2d, in, out_channels, kernel, kernel, &o);
     if (!status)
-        status = gm_mask_conv(part->state->entries[0].param->value, ctx, type, out_channels, in,
-                              kernel, kernel, groups);
+        status = gm_mask_conv(ctx, type, (int64_t[]){ out_channels, in, kernel, kernel }, groups,
+                              part->state->entries[0].param->value);
     if (!status) status = settle(part);
     if (status && part) status = gm_layer_drop(&part, status);
     return gm_sequence_add_made(sequence, part, status);

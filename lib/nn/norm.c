@@ -26,10 +26,13 @@ static gm_status check_channels(gm_context *ctx, const char *name, const gm_laye
     return check_common(ctx, name, a->reals[0], a->ints[1]);
 }
 
-static gm_status check_reserved(gm_context *ctx, const char *name, int32_t reserved)
+/* A layer's activation is a layer of its own, which a sequence computes in the same pass. */
+static gm_status check_plain(gm_context *ctx, const char *name, int32_t activation)
 {
-    if (!reserved) return GM_OK;
-    return gm_fail(ctx, GM_E_INVALID, "%s: reserved is %d, expected 0", name, (int)reserved);
+    if (activation == GM_ACTIVATION_NONE) return GM_OK;
+    return gm_fail(ctx, GM_E_INVALID,
+                   "%s: activation of a layer is %d, expected GM_ACTIVATION_NONE", name,
+                   (int)activation);
 }
 
 static int32_t affine_arrays(int64_t affine, int32_t rank, const int64_t *shape,
@@ -80,9 +83,10 @@ static gm_var fused_batch(gm_layer *layer, gm_tape *tape, gm_var x, int32_t acti
     gm_batch_norm_options o = GM_BATCH_NORM_OPTIONS_INIT;
     o.eps = layer->attrs.reals[0];
     o.momentum = layer->attrs.reals[1];
+    o.activation = activation;
+    o.slope = slope;
     return gm_batch_norm(tape, x, gamma_of(layer, tape), beta_of(layer, tape),
-                         layer->state->entries[0].param, layer->state->entries[1].param, &o,
-                         activation, slope);
+                         layer->state->entries[0].param, layer->state->entries[1].param, &o);
 }
 
 static gm_var apply_batch(gm_layer *layer, gm_tape *tape, gm_var x)
@@ -107,13 +111,22 @@ gm_status gm_batch_norm_create(gm_layer **out, gm_context *ctx, int64_t channels
     if (out) *out = NULL;
     gm_batch_norm_options o = GM_BATCH_NORM_OPTIONS_INIT;
     gm_status status = gm_options_check(ctx, "batch_norm", &o, sizeof o, options);
-    if (!status) status = check_reserved(ctx, "batch_norm", o.reserved);
+    if (!status) status = check_plain(ctx, "batch_norm", o.activation);
     if (status) return status;
     gm_layer_attrs attrs = { { channels, o.affine }, { o.eps, o.momentum } };
     return gm_layer_make(out, ctx, &gm_kind_batch_norm, &attrs);
 }
 
 /* --- Layer norm. */
+
+static gm_norm_options options_of(const gm_layer *layer, int32_t activation, double slope)
+{
+    gm_norm_options o = GM_NORM_OPTIONS_INIT;
+    o.eps = layer->attrs.reals[0];
+    o.activation = activation;
+    o.slope = slope;
+    return o;
+}
 
 enum { RANK, SIZES, AFFINE = SIZES + GM_MAX_RANK - 1 };
 
@@ -158,8 +171,9 @@ static gm_var fused_layer(gm_layer *layer, gm_tape *tape, gm_var x, int32_t acti
                           gm_shape_text(have, rank, gm_shape(tape, x)),
                           gm_shape_text(want, (int32_t)ints[RANK], ints + SIZES) + 1));
     }
+    const gm_norm_options o = options_of(layer, activation, slope);
     return gm_layer_norm(tape, x, gamma_of(layer, tape), beta_of(layer, tape), (int32_t)ints[RANK],
-                         layer->attrs.reals[0], activation, slope);
+                         &o);
 }
 
 static gm_var apply_layer(gm_layer *layer, gm_tape *tape, gm_var x)
@@ -182,7 +196,7 @@ static gm_status read_options(gm_context *ctx, const char *name, gm_norm_options
                               const gm_norm_options *options)
 {
     gm_status status = gm_options_check(ctx, name, o, sizeof *o, options);
-    return status ? status : check_reserved(ctx, name, o->reserved);
+    return status ? status : check_plain(ctx, name, o->activation);
 }
 
 gm_status gm_layer_norm_create(gm_layer **out, gm_context *ctx, int32_t rank, const int64_t *shape,
@@ -223,8 +237,8 @@ static gm_var fused_instance(gm_layer *layer, gm_tape *tape, gm_var x, int32_t a
                                            gm_shape_text(have, rank, gm_shape(tape, x)),
                                            (long long)layer->attrs.ints[0]));
     }
-    return gm_instance_norm(tape, x, gamma_of(layer, tape), beta_of(layer, tape),
-                            layer->attrs.reals[0], activation, slope);
+    const gm_norm_options o = options_of(layer, activation, slope);
+    return gm_instance_norm(tape, x, gamma_of(layer, tape), beta_of(layer, tape), &o);
 }
 
 static gm_var apply_instance(gm_layer *layer, gm_tape *tape, gm_var x)

@@ -5,6 +5,8 @@
 
 #include "gm/mask.h"
 
+#define MASKED(...) (&(gm_masked_linear_options){ sizeof(gm_masked_linear_options), __VA_ARGS__ })
+
 /* Degrees of n units from 1 to `most`: ascending, or mixed. */
 static gm_var degrees(gm_tape *t, int64_t n, int64_t most, int mixed)
 {
@@ -18,7 +20,7 @@ static gm_var masked(gm_tape *t, gm_var x, gm_var w, gm_var b, int mixed, int st
 {
     const int64_t out = gm_shape(t, w)[0], in = gm_shape(t, w)[1], most = in < 9 ? in : 9;
     return gm_masked_linear(t, x, w, b, degrees(t, out, most, mixed & 1),
-                            degrees(t, in, most, mixed & 2), strict, act, 0.3);
+                            degrees(t, in, most, mixed & 2), MASKED(strict, act, 0.3));
 }
 
 #define NONE GM_ACTIVATION_NONE
@@ -31,7 +33,7 @@ BUILD(mixed_in, masked(t, v[0], v[1], v[2], 2, 1, GM_ACTIVATION_ELU))
 BUILD(soft, masked(t, v[0], v[1], v[2], 0, 1, GM_ACTIVATION_SOFTPLUS))
 BUILD(relu, masked(t, v[0], v[1], v[2], 0, 1, GM_ACTIVATION_RELU))
 BUILD(self, masked(t, v[0], v[0], GM_NO_VAR, 0, 0, GM_ACTIVATION_TANH))
-BUILD(given, gm_masked_linear(t, v[0], v[1], v[2], v[3], v[4], 0, NONE, 0))
+BUILD(given, gm_masked_linear(t, v[0], v[1], v[2], v[3], v[4], MASKED(0, NONE, 0)))
 
 #define X                                                                                          \
     {                                                                                              \
@@ -132,7 +134,7 @@ START_TEST(test_against_masks)
     gm_var y[2];
     y[0] = gm_linear(t, x, gm_mul(t, w, gm_input_array(t, 2, ws, mask)), b, GM_ACTIVATION_RELU, 0);
     y[1] = gm_masked_linear(t, x, w, b, gm_input_array(t, 1, &os, od),
-                            gm_input_array(t, 1, &is, id), strict, GM_ACTIVATION_RELU, 0);
+                            gm_input_array(t, 1, &is, id), MASKED(strict, GM_ACTIVATION_RELU, 0));
     support_ok(ctx, gm_tape_status(t));
     for (int i = 0; i < ROWS * OUT; i++)
         ck_assert_double_eq_tol(gm_value(t, y[0])[i], gm_value(t, y[1])[i], 1e-11);

@@ -6,7 +6,7 @@
 
 static gm_var nade(gm_tape *t, gm_var x, gm_var w, gm_var c, gm_var v, gm_var b, int32_t act)
 {
-    return gm_nade_conditionals(t, x, w, c, v, b, act);
+    return gm_nade_conditionals(t, x, &(gm_nade_weights){ w, c, v, b }, act);
 }
 
 BUILD(sigmoid, nade(t, v[0], v[1], v[2], v[3], v[4], GM_ACTIVATION_SIGMOID))

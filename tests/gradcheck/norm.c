@@ -4,6 +4,8 @@
 #include "gradcheck/covered.h"
 #include "gradcheck/gradcheck.h"
 
+#define NORM(eps, act, slope) (&(gm_norm_options){ sizeof(gm_norm_options), eps, 1, act, slope })
+
 /* State lives with the context of the case: made at its first recording. Nothing here completes a
  * step of training, but gm_backward commits: momentum 0 and no iterations keep the state as it is,
  * so that differences see one function. */
@@ -27,12 +29,14 @@ static gm_var batch(gm_tape *t, const gm_var *v, int gamma, int beta, int32_t ac
     gm_batch_norm_options o = GM_BATCH_NORM_OPTIONS_INIT;
     o.momentum = 0;
     o.eps = 1e-3;
+    o.activation = act;
+    o.slope = slope;
     int64_t c = gm_shape(t, v[0])[1];
     state_of(t, c, c);
     int32_t before = gm_tape_mode(t);
     gm_tape_set_mode(t, mode);
     gm_var y = gm_batch_norm(t, v[0], gamma ? v[1] : GM_NO_VAR, beta ? v[1 + gamma] : GM_NO_VAR,
-                             state[0], state[1], &o, act, slope);
+                             state[0], state[1], &o);
     gm_tape_set_mode(t, before);
     return y;
 }
@@ -65,28 +69,32 @@ BUILD(batch_running_tanh, batch(t, v, 1, 1, GM_ACTIVATION_TANH, 0, 0))
 BUILD(batch_running_bare, batch(t, v, 0, 0, GM_ACTIVATION_NONE, 0, 0))
 BUILD(batch_shared, batch(t, (gm_var[]){ v[0], v[1], v[1] }, 1, 1, GM_ACTIVATION_NONE, 0, TRAIN))
 
-BUILD(layer, gm_layer_norm(t, v[0], v[1], v[2], 1, 1e-3, GM_ACTIVATION_NONE, 0))
-BUILD(layer_bare, gm_layer_norm(t, v[0], GM_NO_VAR, GM_NO_VAR, 1, 1e-3, GM_ACTIVATION_NONE, 0))
-BUILD(layer_gamma, gm_layer_norm(t, v[0], v[1], GM_NO_VAR, 1, 1e-3, GM_ACTIVATION_TANH, 0))
-BUILD(layer_beta, gm_layer_norm(t, v[0], GM_NO_VAR, v[1], 1, 1e-3, GM_ACTIVATION_NONE, 0))
-BUILD(layer_two, gm_layer_norm(t, v[0], v[1], v[2], 2, 1e-3, GM_ACTIVATION_NONE, 0))
-BUILD(layer_all, gm_layer_norm(t, v[0], v[1], v[2], 3, 1e-3, GM_ACTIVATION_SIGMOID, 0))
-BUILD(layer_relu, gm_layer_norm(t, v[0], v[1], v[2], 1, 1e-3, GM_ACTIVATION_RELU, 0))
-BUILD(layer_leaky, gm_layer_norm(t, v[0], v[1], v[2], 1, 1e-3, GM_ACTIVATION_LEAKY_RELU, 0.2))
-BUILD(layer_elu, gm_layer_norm(t, v[0], v[1], v[2], 1, 1e-3, GM_ACTIVATION_ELU, 0.7))
-BUILD(layer_tanh, gm_layer_norm(t, v[0], v[1], v[2], 1, 1e-3, GM_ACTIVATION_TANH, 0))
-BUILD(layer_softplus, gm_layer_norm(t, v[0], v[1], v[2], 1, 1e-3, GM_ACTIVATION_SOFTPLUS, 0))
-BUILD(layer_shared, gm_layer_norm(t, v[0], v[1], v[1], 1, 1e-3, GM_ACTIVATION_NONE, 0))
-BUILD(layer_self, gm_layer_norm(t, v[0], v[0], v[0], 2, 1e-3, GM_ACTIVATION_NONE, 0))
+BUILD(layer, gm_layer_norm(t, v[0], v[1], v[2], 1, NORM(1e-3, GM_ACTIVATION_NONE, 0)))
+BUILD(layer_bare,
+      gm_layer_norm(t, v[0], GM_NO_VAR, GM_NO_VAR, 1, NORM(1e-3, GM_ACTIVATION_NONE, 0)))
+BUILD(layer_gamma, gm_layer_norm(t, v[0], v[1], GM_NO_VAR, 1, NORM(1e-3, GM_ACTIVATION_TANH, 0)))
+BUILD(layer_beta, gm_layer_norm(t, v[0], GM_NO_VAR, v[1], 1, NORM(1e-3, GM_ACTIVATION_NONE, 0)))
+BUILD(layer_two, gm_layer_norm(t, v[0], v[1], v[2], 2, NORM(1e-3, GM_ACTIVATION_NONE, 0)))
+BUILD(layer_all, gm_layer_norm(t, v[0], v[1], v[2], 3, NORM(1e-3, GM_ACTIVATION_SIGMOID, 0)))
+BUILD(layer_relu, gm_layer_norm(t, v[0], v[1], v[2], 1, NORM(1e-3, GM_ACTIVATION_RELU, 0)))
+BUILD(layer_leaky, gm_layer_norm(t, v[0], v[1], v[2], 1, NORM(1e-3, GM_ACTIVATION_LEAKY_RELU, 0.2)))
+BUILD(layer_elu, gm_layer_norm(t, v[0], v[1], v[2], 1, NORM(1e-3, GM_ACTIVATION_ELU, 0.7)))
+BUILD(layer_tanh, gm_layer_norm(t, v[0], v[1], v[2], 1, NORM(1e-3, GM_ACTIVATION_TANH, 0)))
+BUILD(layer_softplus, gm_layer_norm(t, v[0], v[1], v[2], 1, NORM(1e-3, GM_ACTIVATION_SOFTPLUS, 0)))
+BUILD(layer_shared, gm_layer_norm(t, v[0], v[1], v[1], 1, NORM(1e-3, GM_ACTIVATION_NONE, 0)))
+BUILD(layer_self, gm_layer_norm(t, v[0], v[0], v[0], 2, NORM(1e-3, GM_ACTIVATION_NONE, 0)))
 
-BUILD(instance, gm_instance_norm(t, v[0], v[1], v[2], 1e-3, GM_ACTIVATION_NONE, 0))
-BUILD(instance_bare, gm_instance_norm(t, v[0], GM_NO_VAR, GM_NO_VAR, 1e-3, GM_ACTIVATION_NONE, 0))
-BUILD(instance_gamma, gm_instance_norm(t, v[0], v[1], GM_NO_VAR, 1e-3, GM_ACTIVATION_TANH, 0))
-BUILD(instance_relu, gm_instance_norm(t, v[0], v[1], v[2], 1e-3, GM_ACTIVATION_RELU, 0))
-BUILD(instance_leaky, gm_instance_norm(t, v[0], v[1], v[2], 1e-3, GM_ACTIVATION_LEAKY_RELU, 0.2))
-BUILD(instance_elu, gm_instance_norm(t, v[0], v[1], v[2], 1e-3, GM_ACTIVATION_ELU, 0.7))
-BUILD(instance_sigmoid, gm_instance_norm(t, v[0], v[1], v[2], 1e-3, GM_ACTIVATION_SIGMOID, 0))
-BUILD(instance_softplus, gm_instance_norm(t, v[0], v[1], v[2], 1e-3, GM_ACTIVATION_SOFTPLUS, 0))
+BUILD(instance, gm_instance_norm(t, v[0], v[1], v[2], NORM(1e-3, GM_ACTIVATION_NONE, 0)))
+BUILD(instance_bare,
+      gm_instance_norm(t, v[0], GM_NO_VAR, GM_NO_VAR, NORM(1e-3, GM_ACTIVATION_NONE, 0)))
+BUILD(instance_gamma, gm_instance_norm(t, v[0], v[1], GM_NO_VAR, NORM(1e-3, GM_ACTIVATION_TANH, 0)))
+BUILD(instance_relu, gm_instance_norm(t, v[0], v[1], v[2], NORM(1e-3, GM_ACTIVATION_RELU, 0)))
+BUILD(instance_leaky,
+      gm_instance_norm(t, v[0], v[1], v[2], NORM(1e-3, GM_ACTIVATION_LEAKY_RELU, 0.2)))
+BUILD(instance_elu, gm_instance_norm(t, v[0], v[1], v[2], NORM(1e-3, GM_ACTIVATION_ELU, 0.7)))
+BUILD(instance_sigmoid, gm_instance_norm(t, v[0], v[1], v[2], NORM(1e-3, GM_ACTIVATION_SIGMOID, 0)))
+BUILD(instance_softplus,
+      gm_instance_norm(t, v[0], v[1], v[2], NORM(1e-3, GM_ACTIVATION_SOFTPLUS, 0)))
 
 BUILD(spectral, spectral(t, v[0], 1e-12))
 BUILD(spectral_held, spectral(t, v[0], 1e3))

@@ -15,6 +15,8 @@
 #include "gm/norm.h"
 #include "support.h"
 
+#define NORM(eps, act, slope) (&(gm_norm_options){ sizeof(gm_norm_options), eps, 1, act, slope })
+
 #define INPUTS 4
 #define STEP 1e-5
 #define FIRST 1e-12
@@ -104,11 +106,13 @@ BUILD(linear_softplus, gm_linear(t, v[0], v[1], v[2], GM_ACTIVATION_SOFTPLUS, 0)
 
 SQUARED(maxout, gm_maxout(t, v[0], 3))
 SQUARED(gate, gm_gate(t, v[0]))
-BUILD(layer_norm, gm_layer_norm(t, v[0], v[1], v[2], 1, 1e-3, GM_ACTIVATION_TANH, 0))
-BUILD(layer_norm_two, gm_layer_norm(t, v[0], v[1], GM_NO_VAR, 2, 0.1, GM_ACTIVATION_NONE, 0))
-BUILD(layer_norm_bare, gm_layer_norm(t, v[0], GM_NO_VAR, v[1], 1, 1e-3, GM_ACTIVATION_SOFTPLUS, 0))
-BUILD(instance_norm, gm_instance_norm(t, v[0], v[1], v[2], 1e-2, GM_ACTIVATION_LEAKY_RELU, 0.2))
-BUILD(instance_norm_bare, gm_instance_norm(t, v[0], GM_NO_VAR, GM_NO_VAR, 1e-2, 0, 0))
+BUILD(layer_norm, gm_layer_norm(t, v[0], v[1], v[2], 1, NORM(1e-3, GM_ACTIVATION_TANH, 0)))
+BUILD(layer_norm_two, gm_layer_norm(t, v[0], v[1], GM_NO_VAR, 2, NORM(0.1, GM_ACTIVATION_NONE, 0)))
+BUILD(layer_norm_bare,
+      gm_layer_norm(t, v[0], GM_NO_VAR, v[1], 1, NORM(1e-3, GM_ACTIVATION_SOFTPLUS, 0)))
+BUILD(instance_norm,
+      gm_instance_norm(t, v[0], v[1], v[2], NORM(1e-2, GM_ACTIVATION_LEAKY_RELU, 0.2)))
+BUILD(instance_norm_bare, gm_instance_norm(t, v[0], GM_NO_VAR, GM_NO_VAR, NORM(1e-2, 0, 0)))
 
 SQUARED(reshape, gm_reshape(t, v[0], 3, (int64_t[]){ 2, -1, 3 }))
 BUILD(transpose, gm_mul(t, gm_transpose(t, v[0], NULL), v[1]))

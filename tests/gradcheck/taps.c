@@ -6,6 +6,8 @@
 
 #include "gm/conv.h"
 
+#define OPTIONS(...) (&(gm_taps_options){ sizeof(gm_taps_options), __VA_ARGS__ })
+
 static const int64_t one[] = { 0, 0 };
 static const int64_t mask_a[] = { -1, -1, -1, 0, -1, 1, 0, -1 };
 static const int64_t mask_b[] = { -1, -1, -1, 0, -1, 1, 0, -1, 0, 0 };
@@ -14,16 +16,19 @@ static const int64_t odd[] = { 2, -1, 0, 3, -2, 0, 1, 1, 0, 0 };
 #define TAPS(t) t, (int64_t)(sizeof t / sizeof *t / 2)
 #define NONE GM_ACTIVATION_NONE
 /* clang-format off: one builder a line, one case a line. */
-BUILD(plain, gm_conv2d_taps(t, v[0], v[1], v[2], GM_NO_VAR, TAPS(mask_b), 0, NONE, 0))
-BUILD(bare,
-      gm_conv2d_taps(t, v[0], v[1], GM_NO_VAR, GM_NO_VAR, TAPS(mask_a), 0, GM_ACTIVATION_TANH, 0))
-BUILD(relu, gm_conv2d_taps(t, v[0], v[1], v[2], GM_NO_VAR, TAPS(mask_b), 1, GM_ACTIVATION_RELU, 0))
-BUILD(odd, gm_conv2d_taps(t, v[0], v[1], v[2], GM_NO_VAR, TAPS(odd), 1, GM_ACTIVATION_SOFTPLUS, 0))
-BUILD(single, gm_conv2d_taps(t, v[0], v[1], v[2], GM_NO_VAR, TAPS(one), 0, GM_ACTIVATION_ELU, 0.7))
-BUILD(single_relu, gm_conv2d_taps(t, v[0], v[1], v[2], GM_NO_VAR, TAPS(one), 1, NONE, 0))
-BUILD(skip, gm_conv2d_taps(t, v[0], v[1], v[2], v[3], TAPS(mask_b), 0, NONE, 0))
-BUILD(skip_bare, gm_conv2d_taps(t, v[0], v[1], GM_NO_VAR, v[2], TAPS(mask_a), 1, NONE, 0))
-BUILD(skip_self, gm_conv2d_taps(t, v[0], v[1], v[2], v[0], TAPS(mask_b), 1, NONE, 0))
+BUILD(plain, gm_conv2d_taps(t, v[0], v[1], v[2], GM_NO_VAR, OPTIONS(TAPS(mask_b), 0, NONE, 0)))
+BUILD(bare, gm_conv2d_taps(t, v[0], v[1], GM_NO_VAR, GM_NO_VAR,
+                           OPTIONS(TAPS(mask_a), 0, GM_ACTIVATION_TANH, 0)))
+BUILD(relu, gm_conv2d_taps(t, v[0], v[1], v[2], GM_NO_VAR,
+                           OPTIONS(TAPS(mask_b), 1, GM_ACTIVATION_RELU, 0)))
+BUILD(odd, gm_conv2d_taps(t, v[0], v[1], v[2], GM_NO_VAR,
+                          OPTIONS(TAPS(odd), 1, GM_ACTIVATION_SOFTPLUS, 0)))
+BUILD(single,
+      gm_conv2d_taps(t, v[0], v[1], v[2], GM_NO_VAR, OPTIONS(TAPS(one), 0, GM_ACTIVATION_ELU, 0.7)))
+BUILD(single_relu, gm_conv2d_taps(t, v[0], v[1], v[2], GM_NO_VAR, OPTIONS(TAPS(one), 1, NONE, 0)))
+BUILD(skip, gm_conv2d_taps(t, v[0], v[1], v[2], v[3], OPTIONS(TAPS(mask_b), 0, NONE, 0)))
+BUILD(skip_bare, gm_conv2d_taps(t, v[0], v[1], GM_NO_VAR, v[2], OPTIONS(TAPS(mask_a), 1, NONE, 0)))
+BUILD(skip_self, gm_conv2d_taps(t, v[0], v[1], v[2], v[0], OPTIONS(TAPS(mask_b), 1, NONE, 0)))
 BUILD(gate, gm_gate(t, v[0]))
 
 #define X(n, h, w, c)                                                                              \

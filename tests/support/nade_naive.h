@@ -116,7 +116,8 @@ static void naive_case(gm_context *ctx, const naive *s, double same)
     v[2] = gm_variable(tape, 1, &s->h, data[2]);
     v[3] = gm_variable(tape, more ? 3 : 2, more ? v_part : v_flat, data[3]);
     v[4] = gm_variable(tape, more ? 2 : 1, more ? b_part : &s->d, data[4]);
-    gm_var y = gm_nade_conditionals(tape, v[0], v[1], v[2], v[3], v[4], s->act);
+    gm_var y =
+        gm_nade_conditionals(tape, v[0], &(gm_nade_weights){ v[1], v[2], v[3], v[4] }, s->act);
     gm_var dy = gm_input_array(tape, more ? 3 : 2, y_shape, data[5]);
     support_ok(ctx, gm_backward(tape, gm_sum(tape, gm_mul(tape, y, dy)), NULL));
     ck_assert_int_eq(gm_count(tape, y), count[5]);

@@ -197,8 +197,8 @@ static gm_status make_masked_conv(gm_layer **out, gm_context *c)
     float mask[36];
     gm_conv_options o = GM_CONV_OPTIONS_INIT;
     o.padding_h = o.padding_w = 1;
-    gm_status s = gm_mask_conv(mask, c, GM_MASK_B, 2, 2, 3, 3, 2);
-    return s ? s : gm_masked_conv2d_create(out, c, 2, 2, 3, 3, mask, &o);
+    gm_status s = gm_mask_conv(c, GM_MASK_B, (int64_t[]){ 2, 2, 3, 3 }, 2, mask);
+    return s ? s : gm_masked_conv2d_create(out, c, (int64_t[]){ 2, 2, 3, 3 }, mask, &o);
 }
 
 static const row rows[] = {

@@ -162,7 +162,7 @@ START_TEST(masks_of_kernels)
     float mask[OUT * IN * H * W];
     for (int64_t groups = 1; groups <= 3; groups++)
         for (int32_t type = GM_MASK_A; type <= GM_MASK_VERTICAL_B; type++) {
-            support_ok(ctx, gm_mask_conv(mask, ctx, type, OUT, IN, H, W, groups));
+            support_ok(ctx, gm_mask_conv(ctx, type, (int64_t[]){ OUT, IN, H, W }, groups, mask));
             for (int64_t i = 0; i < OUT * IN * H * W; i++) {
                 const int64_t o = i / (IN * H * W), c = i / (H * W) % IN, a = i / W % H, b = i % W;
                 const int64_t tap = (a * W + b) * groups + c * groups / IN,
@@ -173,10 +173,14 @@ START_TEST(masks_of_kernels)
                 ck_assert_float_eq(mask[i], (float)want);
             }
         }
-    support_fails(ctx, gm_mask_conv(mask, ctx, 0, 2, 2, 4, 3, 1), GM_E_INVALID, "[4, 3]");
-    support_fails(ctx, gm_mask_conv(mask, ctx, 4, 2, 2, 3, 3, 1), GM_E_INVALID, "type is 4");
-    support_fails(ctx, gm_mask_conv(mask, ctx, 0, 2, 1, 3, 3, 2), GM_E_INVALID, "groups is 2");
-    support_fails(ctx, gm_mask_conv(mask, ctx, 0, 2, 0, 3, 3, 1), GM_E_INVALID, "is 0");
+    support_fails(ctx, gm_mask_conv(ctx, 0, (int64_t[]){ 2, 2, 4, 3 }, 1, mask), GM_E_INVALID,
+                  "[4, 3]");
+    support_fails(ctx, gm_mask_conv(ctx, 4, (int64_t[]){ 2, 2, 3, 3 }, 1, mask), GM_E_INVALID,
+                  "type is 4");
+    support_fails(ctx, gm_mask_conv(ctx, 0, (int64_t[]){ 2, 1, 3, 3 }, 2, mask), GM_E_INVALID,
+                  "groups is 2");
+    support_fails(ctx, gm_mask_conv(ctx, 0, (int64_t[]){ 2, 0, 3, 3 }, 1, mask), GM_E_INVALID,
+                  "is 0");
 }
 END_TEST
 
@@ -413,8 +417,8 @@ START_TEST(bad_layers)
     mask[6] = 2;
     support_fails(ctx, gm_masked_linear_create(&layer, ctx, 4, 3, mask, NULL), GM_E_INVALID,
                   "masked_linear: element 2 of row 1 of the mask is 2");
-    support_fails(ctx, gm_masked_conv2d_create(&layer, ctx, 2, 1, 3, 2, mask, NULL), GM_E_INVALID,
-                  "is 2");
+    support_fails(ctx, gm_masked_conv2d_create(&layer, ctx, (int64_t[]){ 1, 2, 3, 2 }, mask, NULL),
+                  GM_E_INVALID, "is 2");
     ck_assert_ptr_null(layer);
     ck_assert_ptr_null(gm_masked_layer_mask(NULL));
     support_ok(ctx, gm_sequence_create(&layer, ctx));

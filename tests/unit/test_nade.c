@@ -567,11 +567,12 @@ START_TEST(operations_refuse)
         gm_var in =
             k == 5 || k == 8 ? gm_input_array(tape, 3, class, w) : gm_input_array(tape, 2, flat, w);
         if (k < 6)
-            (void)gm_nade_conditionals(tape, gm_input_array(tape, 2, k == 1 ? flat : bits, x), in,
-                                       c, v, b, k ? GM_ACTIVATION_TANH : GM_ACTIVATION_ELU);
+            (void)gm_nade_conditionals(tape, gm_input_array(tape, 2, k == 1 ? flat : bits, x),
+                                       &(gm_nade_weights){ in, c, v, b },
+                                       k ? GM_ACTIVATION_TANH : GM_ACTIVATION_ELU);
         else
-            (void)gm_nade_walk(tape, k == 6 ? 0 : 2, in, c, v, b, GM_ACTIVATION_TANH,
-                               k == 7 ? NULL : second_class, NULL);
+            (void)gm_nade_walk(tape, k == 6 ? 0 : 2, &(gm_nade_weights){ in, c, v, b },
+                               GM_ACTIVATION_TANH, k == 7 ? NULL : second_class, NULL);
         support_fails(ctx, gm_tape_status(tape), k >= 1 && k < 5 ? GM_E_SHAPE : GM_E_INVALID,
                       lines[k]);
     }

@@ -4,6 +4,8 @@
 #include "norm_data.h"
 #include "norm_reference.h"
 
+#define NORM(eps, act, slope) (&(gm_norm_options){ sizeof(gm_norm_options), eps, 1, act, slope })
+
 static void close_to(const char *what, const float *have, const float *want, size_t bytes)
 {
     for (size_t i = 0; i < bytes / sizeof(float); i++)
@@ -29,12 +31,14 @@ static void batch_steps(int32_t rank, const int64_t *shape, int32_t act, double 
     gm_batch_norm_options o = GM_BATCH_NORM_OPTIONS_INIT;
     o.eps = 1e-3;
     o.momentum = 0.25;
+    o.activation = act;
+    o.slope = slope;
     int64_t c = shape[1];
     for (int step = 0; step < 2; step++) {
         gm_tape_reset(t);
         gm_var x = filled(t, 1, rank, shape, 37 + step, 23, 0.125f);
         gm_var gamma = filled(t, 1, 1, &c, 3, 7, 0.5f), beta = filled(t, 1, 1, &c, 2, 5, 0.25f);
-        gm_var y = gm_batch_norm(t, x, gamma, beta, mean, variance, &o, act, slope);
+        gm_var y = gm_batch_norm(t, x, gamma, beta, mean, variance, &o);
         gm_var loss = gm_sum(t, gm_mul(t, y, filled(t, 0, rank, shape, 11, 13, 0.25f)));
         support_ok(ctx, gm_backward(t, loss, NULL));
         got[0] = y;
@@ -51,12 +55,14 @@ static void batch_evaluation(int32_t rank, const int64_t *shape, int32_t act, do
     float before[2];
     int64_t c = shape[1];
     o.eps = 1e-3;
+    o.activation = act;
+    o.slope = slope;
     memcpy(before, gm_param_value(mean), sizeof before);
     gm_tape_reset(t);
     gm_tape_set_mode(t, GM_TAPE_CONSTANT);
     gm_var gamma = filled(t, 1, 1, &c, 3, 7, 0.5f), beta = filled(t, 1, 1, &c, 2, 5, 0.25f);
     gm_var x = filled(t, 1, rank, shape, 37, 23, 0.125f);
-    gm_var y = gm_batch_norm(t, x, gamma, beta, mean, variance, &o, act, slope);
+    gm_var y = gm_batch_norm(t, x, gamma, beta, mean, variance, &o);
     support_ok(ctx, gm_backward(t, gm_sum(t, y), NULL));
     close_to("evaluation", gm_value(t, y), want, bytes);
     ck_assert_mem_eq(before, gm_param_value(mean), sizeof before);
@@ -100,7 +106,7 @@ START_TEST(batch_precision)
     for (int i = 0; i < 200; i++)
         data[i] = i / 50 % 2 ? 7 : 4096 + (float)(i % 2); /* deviation 1/2 */
     gm_var x = gm_variable(t, SHAPE(2, 2, 50), data);
-    gm_var y = gm_batch_norm(t, x, GM_NO_VAR, GM_NO_VAR, mean, variance, NULL, 0, 0);
+    gm_var y = gm_batch_norm(t, x, GM_NO_VAR, GM_NO_VAR, mean, variance, NULL);
     support_ok(ctx, gm_backward(t, gm_sum(t, gm_mul(t, y, y)), NULL));
     for (int i = 0; i < 200; i++) {
         float want = i / 50 % 2 ? 0 : i % 2 ? 1 : -1;
@@ -119,7 +125,7 @@ START_TEST(layer_and_instance_values)
 {
     gm_var x = filled(t, 1, SHAPE(3, 2, 4), 37, 23, 0.125f);
     gm_var g = filled(t, 1, SHAPE(2, 4), 3, 7, 0.5f), b = filled(t, 1, SHAPE(2, 4), 2, 5, 0.25f);
-    gm_var y = gm_layer_norm(t, x, g, b, 2, 1e-3, GM_ACTIVATION_TANH, 0);
+    gm_var y = gm_layer_norm(t, x, g, b, 2, NORM(1e-3, GM_ACTIVATION_TANH, 0));
     gm_var w = filled(t, 0, SHAPE(3, 2, 4), 11, 13, 0.25f);
     support_ok(ctx, gm_backward(t, gm_sum(t, gm_mul(t, y, w)), NULL));
     CLOSE(gm_value(t, y), layer_y);
@@ -131,7 +137,7 @@ START_TEST(layer_and_instance_values)
     x = filled(t, 1, SHAPE(2, 3, 2, 3), 37, 23, 0.125f);
     g = filled(t, 1, SHAPE(3), 3, 7, 0.5f);
     b = filled(t, 1, SHAPE(3), 2, 5, 0.25f);
-    y = gm_instance_norm(t, x, g, b, 1e-3, GM_ACTIVATION_ELU, 0.7);
+    y = gm_instance_norm(t, x, g, b, NORM(1e-3, GM_ACTIVATION_ELU, 0.7));
     w = filled(t, 0, SHAPE(2, 3, 2, 3), 11, 13, 0.25f);
     support_ok(ctx, gm_backward(t, gm_sum(t, gm_mul(t, y, w)), NULL));
     CLOSE(gm_value(t, y), instance_y);
@@ -382,7 +388,7 @@ START_TEST(bad_batch)
     support_ok(other, gm_param_create(&far, other, "far", 1, &n));
     gm_batch_norm_options o = GM_BATCH_NORM_OPTIONS_INIT;
     const gm_var no = { 0, 0 };
-#define BATCH(x, g, b, p, q, options) gm_batch_norm(t, x, g, b, p, q, options, 0, 0)
+#define BATCH(x, g, b, p, q, options) gm_batch_norm(t, x, g, b, p, q, options)
     fails(BATCH(zeros(SHAPE(1, 8)), no, no, m, v, NULL), GM_E_SHAPE, "batch_norm: input is [1, 8]:",
           "one value a channel has no variance; training wants at least two");
     fails(BATCH(zeros(SHAPE(1, 8, 1, 1)), no, no, m, v, NULL), GM_E_SHAPE,
@@ -405,13 +411,13 @@ START_TEST(bad_batch)
     o.momentum = 1.5;
     fails(BATCH(zeros(SHAPE(2, 8)), no, no, m, v, &o), GM_E_INVALID, "batch_norm:", "1.5");
     o.momentum = 0.5;
-    o.reserved = 1;
-    fails(BATCH(zeros(SHAPE(2, 8)), no, no, m, v, &o), GM_E_INVALID, "batch_norm:", "reserved");
-    fails(gm_batch_norm(t, zeros(SHAPE(2, 8)), no, no, m, v, NULL, 77, 0), GM_E_INVALID,
+    o.activation = 77;
+    fails(BATCH(zeros(SHAPE(2, 8)), no, no, m, v, &o), GM_E_INVALID,
           "batch_norm:", "activation 77");
-    fails(gm_batch_norm(t, zeros(SHAPE(2, 8)), no, no, m, v, NULL, GM_ACTIVATION_ELU, -1),
-          GM_E_INVALID, "batch_norm:", "slope is -1");
-    ck_assert_int_eq(gm_batch_norm(NULL, no, no, no, m, v, NULL, 0, 0).recording, 0);
+    o.activation = GM_ACTIVATION_ELU;
+    o.slope = -1;
+    fails(BATCH(zeros(SHAPE(2, 8)), no, no, m, v, &o), GM_E_INVALID, "batch_norm:", "slope is -1");
+    ck_assert_int_eq(gm_batch_norm(NULL, no, no, no, m, v, NULL).recording, 0);
     gm_tape_set_mode(t, 0); /* evaluation takes any batch */
     ck_assert_int_eq(gm_count(t, BATCH(zeros(SHAPE(1, 8)), no, no, m, v, NULL)), 8);
     ck_assert_int_eq(gm_count(t, BATCH(zeros(SHAPE(0, 8)), no, no, m, v, NULL)), 0);
@@ -428,26 +434,26 @@ START_TEST(bad_others)
     gm_param *u = param("u", 3, 1), *v = param("v", 4, 1);
     const gm_var no = { 0, 0 };
     gm_spectral_norm_options o = GM_SPECTRAL_NORM_OPTIONS_INIT;
-    fails(gm_layer_norm(t, zeros(SHAPE(2, 3)), no, no, 0, 1e-5, 0, 0), GM_E_INVALID,
+    fails(gm_layer_norm(t, zeros(SHAPE(2, 3)), no, no, 0, NORM(1e-5, 0, 0)), GM_E_INVALID,
           "layer_norm:", "axes is 0");
-    fails(gm_layer_norm(t, zeros(SHAPE(2, 3)), no, no, 3, 1e-5, 0, 0), GM_E_SHAPE,
+    fails(gm_layer_norm(t, zeros(SHAPE(2, 3)), no, no, 3, NORM(1e-5, 0, 0)), GM_E_SHAPE,
           "layer_norm:", "[2, 3]");
-    fails(gm_layer_norm(t, zeros(SHAPE(2, 0)), no, no, 1, 1e-5, 0, 0), GM_E_SHAPE,
+    fails(gm_layer_norm(t, zeros(SHAPE(2, 0)), no, no, 1, NORM(1e-5, 0, 0)), GM_E_SHAPE,
           "layer_norm:", "[2, 0]");
-    fails(gm_layer_norm(t, zeros(SHAPE(2, 3)), zeros(SHAPE(2)), no, 1, 1e-5, 0, 0), GM_E_SHAPE,
-          "layer_norm:", "gamma is [2], expected [3]");
-    fails(gm_layer_norm(t, zeros(SHAPE(2, 3)), no, no, 1, -1, 0, 0), GM_E_INVALID,
+    fails(gm_layer_norm(t, zeros(SHAPE(2, 3)), zeros(SHAPE(2)), no, 1, NORM(1e-5, 0, 0)),
+          GM_E_SHAPE, "layer_norm:", "gamma is [2], expected [3]");
+    fails(gm_layer_norm(t, zeros(SHAPE(2, 3)), no, no, 1, NORM(-1, 0, 0)), GM_E_INVALID,
           "layer_norm:", "eps is -1");
-    fails(gm_instance_norm(t, zeros(SHAPE(2, 3)), no, no, 1e-5, 0, 0), GM_E_SHAPE,
+    fails(gm_instance_norm(t, zeros(SHAPE(2, 3)), no, no, NORM(1e-5, 0, 0)), GM_E_SHAPE,
           "instance_norm:", "[2, 3]");
-    fails(gm_instance_norm(t, zeros(SHAPE(2, 3, 1, 1)), no, no, 1e-5, 0, 0), GM_E_SHAPE,
+    fails(gm_instance_norm(t, zeros(SHAPE(2, 3, 1, 1)), no, no, NORM(1e-5, 0, 0)), GM_E_SHAPE,
           "instance_norm:", "one value a plane");
-    fails(gm_instance_norm(t, zeros(SHAPE(2, 3, 2, 1)), no, zeros(SHAPE(2)), 1e-5, 0, 0),
+    fails(gm_instance_norm(t, zeros(SHAPE(2, 3, 2, 1)), no, zeros(SHAPE(2)), NORM(1e-5, 0, 0)),
           GM_E_SHAPE, "instance_norm:", "beta is [2]");
-    fails(gm_instance_norm(t, zeros(SHAPE(2, 3, 2, 1)), no, no, NAN, 0, 0), GM_E_INVALID,
+    fails(gm_instance_norm(t, zeros(SHAPE(2, 3, 2, 1)), no, no, NORM(NAN, 0, 0)), GM_E_INVALID,
           "instance_norm:", "eps is");
-    ck_assert_int_eq(gm_layer_norm(NULL, no, no, no, 1, 1, 0, 0).recording, 0);
-    ck_assert_int_eq(gm_instance_norm(NULL, no, no, no, 1, 0, 0).recording, 0);
+    ck_assert_int_eq(gm_layer_norm(NULL, no, no, no, 1, NORM(1, 0, 0)).recording, 0);
+    ck_assert_int_eq(gm_instance_norm(NULL, no, no, no, NORM(1, 0, 0)).recording, 0);
 
     fails(gm_spectral_normalize(t, zeros(SHAPE(3)), u, v, NULL), GM_E_SHAPE,
           "spectral_normalize:", "[3]");

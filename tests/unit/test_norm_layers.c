@@ -31,8 +31,9 @@ START_TEST(bad_layers)
     n.eps = -1;
     support_fails(ctx, gm_layer_norm_create(&l, ctx, 1, shape, &n), GM_E_INVALID, "eps is -1");
     support_fails(ctx, gm_instance_norm_create(&l, ctx, 3, &n), GM_E_INVALID, "eps is -1");
-    n.reserved = 1;
-    support_fails(ctx, gm_instance_norm_create(&l, ctx, 3, &n), GM_E_INVALID, "reserved");
+    n.activation = GM_ACTIVATION_RELU;
+    support_fails(ctx, gm_instance_norm_create(&l, ctx, 3, &n), GM_E_INVALID,
+                  "activation of a layer is 1");
     support_fails(ctx, gm_instance_norm_create(NULL, ctx, 3, NULL), GM_E_INVALID, "NULL");
     ck_assert_int_eq(gm_batch_norm_create(&l, NULL, 3, NULL), GM_E_INVALID);
     support_fails(ctx, gm_spectral_norm_create(&l, ctx, NULL, NULL), GM_E_INVALID, "NULL");

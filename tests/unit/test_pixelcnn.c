@@ -4,6 +4,8 @@
 
 #include "gm/conv.h"
 
+#define OPTIONS(...) (&(gm_taps_options){ sizeof(gm_taps_options), __VA_ARGS__ })
+
 typedef struct shape {
     int64_t height, width;
     gm_pixelcnn_options o;
@@ -441,9 +443,10 @@ START_TEST(taps_by_hand)
     support_ok(ctx, gm_tape_create(&tape, ctx, NULL));
     for (int relu = 0; relu < 2; relu++) {
         gm_tape_reset(tape);
-        gm_var y = gm_conv2d_taps(
-            tape, gm_input_array(tape, 4, x_shape, x), gm_input_array(tape, 3, w_shape, w),
-            gm_input_array(tape, 1, b_shape, b), GM_NO_VAR, taps, T, relu, GM_ACTIVATION_NONE, 0);
+        gm_var y =
+            gm_conv2d_taps(tape, gm_input_array(tape, 4, x_shape, x),
+                           gm_input_array(tape, 3, w_shape, w), gm_input_array(tape, 1, b_shape, b),
+                           GM_NO_VAR, OPTIONS(taps, T, relu, GM_ACTIVATION_NONE, 0));
         support_ok(ctx, gm_tape_status(tape));
         for (int p = 0; p < N * H * W * O; p++) {
             const int o = p % O, j = p / O % W, i = p / O / W % H, n = p / O / W / H;
@@ -480,7 +483,7 @@ START_TEST(taps_refusals)
         ck_assert(x.recording &&w.recording &&b.recording && !y.recording);                        \
         support_fails(ctx, gm_tape_status(tape), status, line);                                    \
     } while (0)
-#define CONV(x, w, b, s, t, n, act) gm_conv2d_taps(tape, x, w, b, s, t, n, 0, act, 0)
+#define CONV(x, w, b, s, t, n, act) gm_conv2d_taps(tape, x, w, b, s, OPTIONS(t, n, 0, act, 0))
     TRY(GM_E_INVALID, "taps is NULL", CONV(x, w, GM_NO_VAR, GM_NO_VAR, NULL, 1, 0));
     TRY(GM_E_INVALID, "number of taps is 0", CONV(x, w, GM_NO_VAR, GM_NO_VAR, one, 0, 0));
     TRY(GM_E_INVALID, "number of taps is 129", CONV(x, w, GM_NO_VAR, GM_NO_VAR, one, 129, 0));

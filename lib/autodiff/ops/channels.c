@@ -242,17 +242,15 @@ static gm_status read_options(gm_context *ctx, channels_attr *attr,
     if (!status && !(o.momentum >= 0 && o.momentum <= 1))
         status =
             gm_fail(ctx, GM_E_INVALID, "batch_norm: momentum is %g, expected 0 to 1", o.momentum);
-    if (!status && o.reserved)
-        status =
-            gm_fail(ctx, GM_E_INVALID, "batch_norm: reserved is %d, expected 0", (int)o.reserved);
+    if (!status)
+        status = gm_affine_check(&attr->affine, ctx, "batch_norm", o.eps, o.activation, o.slope);
     attr->eps = o.eps;
     attr->momentum = o.momentum;
     return status;
 }
 
 gm_var gm_batch_norm(gm_tape *tape, gm_var x, gm_var gamma, gm_var beta, gm_param *running_mean,
-                     gm_param *running_variance, const gm_batch_norm_options *options,
-                     int32_t activation, double slope)
+                     gm_param *running_variance, const gm_batch_norm_options *options)
 {
     if (!gm_tape_open(tape)) return GM_NO_VAR;
     gm_var inputs[3];
@@ -262,21 +260,23 @@ gm_var gm_batch_norm(gm_tape *tape, gm_var x, gm_var gamma, gm_var beta, gm_para
     gm_context *ctx = gm_tape_context(tape);
     int32_t count = gm_affine_inputs(&attr.affine, inputs, x, gamma, beta);
     gm_status s = read_options(ctx, &attr, options);
-    if (!s) s = gm_affine_check(&attr.affine, ctx, "batch_norm", attr.eps, activation, slope);
     if (s) return gm_tape_stick(tape, s);
     gm_var y = gm_record(tape, &gm_op_batch_norm, inputs, count, &attr, sizeof attr);
     return gm_fused_finish(&attr.affine.fused, tape, y);
 }
 
-gm_var gm_instance_norm(gm_tape *tape, gm_var x, gm_var gamma, gm_var beta, double eps,
-                        int32_t activation, double slope)
+gm_var gm_instance_norm(gm_tape *tape, gm_var x, gm_var gamma, gm_var beta,
+                        const gm_norm_options *options)
 {
     if (!gm_tape_open(tape)) return GM_NO_VAR;
     gm_var inputs[3];
-    channels_attr attr = { .eps = eps };
+    gm_norm_options o = GM_NORM_OPTIONS_INIT;
+    gm_context *ctx = gm_tape_context(tape);
+    gm_status s = gm_options_check(ctx, "instance_norm", &o, sizeof o, options);
+    if (s) return gm_tape_stick(tape, s);
+    channels_attr attr = { .eps = o.eps };
     int32_t count = gm_affine_inputs(&attr.affine, inputs, x, gamma, beta);
-    gm_status s = gm_affine_check(&attr.affine, gm_tape_context(tape), "instance_norm", eps,
-                                  activation, slope);
+    s = gm_affine_check(&attr.affine, ctx, "instance_norm", o.eps, o.activation, o.slope);
     if (s) return gm_tape_stick(tape, s);
     gm_var y = gm_record(tape, &gm_op_instance_norm, inputs, count, &attr, sizeof attr);
     return gm_fused_finish(&attr.affine.fused, tape, y);

@@ -1,6 +1,7 @@
 /* conv_taps.c - convolution over a list of taps, channels last. */
 #include "autodiff/activation.h"
 #include "autodiff/ops/ops.h"
+#include "base/options.h"
 #include "gm/conv.h"
 #include "kernels/conv/taps.h"
 #include "tensor/tensor.h"
@@ -130,32 +131,35 @@ static gm_var refuse(gm_tape *tape, const char *what, int64_t value, const char 
 }
 
 gm_var gm_conv2d_taps(gm_tape *tape, gm_var x, gm_var weight, gm_var bias, gm_var skip,
-                      const int64_t *taps, int64_t count, int32_t relu, int32_t activation,
-                      double slope)
+                      const gm_taps_options *options)
 {
     if (!gm_tape_open(tape)) return GM_NO_VAR;
     gm_fused fused;
-    gm_status s = gm_fused_make(&fused, gm_tape_context(tape), "conv2d_taps", activation, slope);
+    gm_taps_options o = GM_TAPS_OPTIONS_INIT;
+    gm_context *ctx = gm_tape_context(tape);
+    gm_status s = gm_options_check(ctx, "conv2d_taps", &o, sizeof o, options);
+    if (!s) s = gm_fused_make(&fused, ctx, "conv2d_taps", o.activation, o.slope);
     if (s) return gm_tape_stick(tape, s);
-    if (!taps) return gm_tape_fail(tape, GM_E_INVALID, "conv2d_taps: taps is NULL");
-    if (count < 1 || count > GM_TAPS_MOST)
-        return refuse(tape, "the number of taps", count, "1 to 128");
-    if (skip.recording && activation != GM_ACTIVATION_NONE)
-        return refuse(tape, "with a skip connection the activation", activation,
+    if (!o.taps) return gm_tape_fail(tape, GM_E_INVALID, "conv2d_taps: taps is NULL");
+    if (o.count < 1 || o.count > GM_TAPS_MOST)
+        return refuse(tape, "the number of taps", o.count, "1 to 128");
+    if (skip.recording && o.activation != GM_ACTIVATION_NONE)
+        return refuse(tape, "with a skip connection the activation", o.activation,
                       "GM_ACTIVATION_NONE");
-    taps_attr a = { relu != 0,  bias.recording != 0, skip.recording != 0,
-                    fused.kind, fused.slope,         count,
+    taps_attr a = { o.relu != 0, bias.recording != 0, skip.recording != 0,
+                    fused.kind,  fused.slope,         o.count,
                     { 0 } };
-    for (int64_t i = 0; i < 2 * count; i++) {
-        if (taps[i] < -GM_TAPS_FARTHEST || taps[i] > GM_TAPS_FARTHEST)
-            return refuse(tape, i % 2 ? "a tap's column" : "a tap's row", taps[i], "-1024 to 1024");
-        a.taps[i] = taps[i];
+    for (int64_t i = 0; i < 2 * o.count; i++) {
+        if (o.taps[i] < -GM_TAPS_FARTHEST || o.taps[i] > GM_TAPS_FARTHEST)
+            return refuse(tape, i % 2 ? "a tap's column" : "a tap's row", o.taps[i],
+                          "-1024 to 1024");
+        a.taps[i] = o.taps[i];
     }
     gm_var inputs[4] = { x, weight };
     int32_t n = 2;
     if (a.bias) inputs[n++] = bias;
     if (a.skip) inputs[n++] = skip;
-    const size_t used = sizeof a - sizeof a.taps + (size_t)(2 * count) * sizeof *a.taps;
+    const size_t used = sizeof a - sizeof a.taps + (size_t)(2 * o.count) * sizeof *a.taps;
     gm_var y = gm_record(tape, &gm_op_conv2d_taps, inputs, n, &a, used);
     return gm_fused_finish(&fused, tape, y);
 }

@@ -1,5 +1,6 @@
 /* layer_norm.c - each row by its own mean and variance (Ba, Kiros and Hinton 2016). */
 #include "autodiff/ops/norm.h"
+#include "base/options.h"
 
 typedef struct rows_attr {
     gm_affine affine;
@@ -121,15 +122,18 @@ static void rows_gradient(gm_chain *c)
 const gm_op gm_op_layer_norm = { "layer_norm",  -1,           rows_infer, rows_forward,
                                  rows_backward, rows_gradient };
 
-gm_var gm_layer_norm(gm_tape *tape, gm_var x, gm_var gamma, gm_var beta, int32_t axes, double eps,
-                     int32_t activation, double slope)
+gm_var gm_layer_norm(gm_tape *tape, gm_var x, gm_var gamma, gm_var beta, int32_t axes,
+                     const gm_norm_options *options)
 {
     if (!gm_tape_open(tape)) return GM_NO_VAR;
     gm_var inputs[3];
-    rows_attr attr = { .axes = axes, .eps = eps };
+    gm_norm_options o = GM_NORM_OPTIONS_INIT;
+    gm_context *ctx = gm_tape_context(tape);
+    gm_status s = gm_options_check(ctx, "layer_norm", &o, sizeof o, options);
+    if (s) return gm_tape_stick(tape, s);
+    rows_attr attr = { .axes = axes, .eps = o.eps };
     int32_t count = gm_affine_inputs(&attr.affine, inputs, x, gamma, beta);
-    gm_status s =
-        gm_affine_check(&attr.affine, gm_tape_context(tape), "layer_norm", eps, activation, slope);
+    s = gm_affine_check(&attr.affine, ctx, "layer_norm", o.eps, o.activation, o.slope);
     if (s) return gm_tape_stick(tape, s);
     gm_var y = gm_record(tape, &gm_op_layer_norm, inputs, count, &attr, sizeof attr);
     return gm_fused_finish(&attr.affine.fused, tape, y);

@@ -8,6 +8,7 @@
  */
 #include "autodiff/activation.h"
 #include "autodiff/ops/ops.h"
+#include "base/options.h"
 #include "gm/mask.h"
 
 #define PANELS 8
@@ -264,14 +265,17 @@ const gm_op gm_op_masked_linear = { "masked_linear", -1,  masked_infer, masked_f
                                     masked_backward, NULL };
 
 gm_var gm_masked_linear(gm_tape *tape, gm_var x, gm_var weight, gm_var bias, gm_var out_degrees,
-                        gm_var in_degrees, int32_t strict, int32_t activation, double slope)
+                        gm_var in_degrees, const gm_masked_linear_options *options)
 {
     const gm_var inputs[5] = { x, weight, out_degrees, in_degrees, bias };
     gm_fused fused;
     if (!gm_tape_open(tape)) return GM_NO_VAR;
-    gm_status s = gm_fused_make(&fused, gm_tape_context(tape), "masked_linear", activation, slope);
+    gm_masked_linear_options o = GM_MASKED_LINEAR_OPTIONS_INIT;
+    gm_context *ctx = gm_tape_context(tape);
+    gm_status s = gm_options_check(ctx, "masked_linear", &o, sizeof o, options);
+    if (!s) s = gm_fused_make(&fused, ctx, "masked_linear", o.activation, o.slope);
     if (s) return gm_tape_stick(tape, s);
-    masked_attr attr = { strict != 0, fused.kind, fused.slope };
+    masked_attr attr = { o.strict != 0, fused.kind, fused.slope };
     gm_var y =
         gm_record(tape, &gm_op_masked_linear, inputs, bias.recording ? 5 : 4, &attr, sizeof attr);
     return gm_fused_finish(&fused, tape, y);

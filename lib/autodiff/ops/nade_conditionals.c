@@ -312,11 +312,12 @@ static int activation_of(gm_tape *tape, int32_t activation, int32_t *act)
     return 0;
 }
 
-gm_var gm_nade_conditionals(gm_tape *tape, gm_var x, gm_var w, gm_var c, gm_var v, gm_var b,
+gm_var gm_nade_conditionals(gm_tape *tape, gm_var x, const gm_nade_weights *weights,
                             int32_t activation)
 {
     nade_attr attr = { 0 };
-    const gm_var inputs[5] = { x, w, c, v, b };
+    if (!weights) return gm_tape_fail(tape, GM_E_INVALID, "nade: weights is NULL");
+    const gm_var inputs[5] = { x, weights->w, weights->c, weights->v, weights->b };
     if (!activation_of(tape, activation, &attr.act)) return GM_NO_VAR;
     return gm_record(tape, &gm_op_nade, inputs, 5, &attr, sizeof attr);
 }
@@ -387,11 +388,12 @@ static gm_status walk_forward(gm_call *c)
 
 const gm_op gm_op_nade_walk = { "nade_walk", 4, walk_infer, walk_forward, NULL, NULL };
 
-gm_var gm_nade_walk(gm_tape *tape, int64_t rows, gm_var w, gm_var c, gm_var v, gm_var b,
-                    int32_t activation, gm_nade_choose *choose, void *user)
+gm_var gm_nade_walk(gm_tape *tape, int64_t rows, const gm_nade_weights *weights, int32_t activation,
+                    gm_nade_choose *choose, void *user)
 {
     nade_attr attr = { 0, rows, choose, user };
-    const gm_var inputs[4] = { w, c, v, b };
+    if (!weights) return gm_tape_fail(tape, GM_E_INVALID, "nade_walk: weights is NULL");
+    const gm_var inputs[4] = { weights->w, weights->c, weights->v, weights->b };
     if (!activation_of(tape, activation, &attr.act)) return GM_NO_VAR;
     if (rows < 1 || !choose)
         return gm_tape_fail(tape, GM_E_INVALID,

@@ -185,8 +185,9 @@ static gm_status record(gm_linear_ar *ar, const gm_batch *batch, recorded *r)
     if (ar->kind == GM_CONDITIONAL_CATEGORICAL)
         in = gm_reshape(tape, gm_one_hot(tape, r->x, ar->classes), 2, flat);
     gm_var degrees = gm_input_array(tape, 1, flat + 1, ar->degrees);
-    r->y = gm_masked_linear(tape, in, gm_parameter(tape, ar->weight), gm_parameter(tape, ar->bias),
-                            degrees, degrees, 1, GM_ACTIVATION_NONE, 0);
+    r->y = gm_masked_linear(
+        tape, in, gm_parameter(tape, ar->weight), gm_parameter(tape, ar->bias), degrees, degrees,
+        &(gm_masked_linear_options){ sizeof(gm_masked_linear_options), 1, GM_ACTIVATION_NONE, 0 });
     status = gm_tape_status(tape);
 out:
     return status;

@@ -10,6 +10,8 @@
 #include "models/autoregressive/made_net.h"
 #include "models/family.h"
 
+#define MASKED(...) (&(gm_masked_linear_options){ sizeof(gm_masked_linear_options), __VA_ARGS__ })
+
 /* --- Mask sets. */
 
 static gm_status draw_set(gm_made_net *net, int64_t set, int64_t *order, int64_t *degrees)
@@ -232,8 +234,8 @@ static gm_var bias_of(gm_made_net *net, gm_param *seen, gm_var bias, gm_var out_
     if (!seen) return bias;
     gm_var weight = gm_parameter(tape, seen),
            ones = gm_input_array(tape, 1, gm_param_shape(seen) + 1, net->ones);
-    return gm_masked_linear(tape, ones, weight, bias, out_degrees, in_degrees, strict,
-                            GM_ACTIVATION_NONE, 0);
+    return gm_masked_linear(tape, ones, weight, bias, out_degrees, in_degrees,
+                            MASKED(strict, GM_ACTIVATION_NONE, 0));
 }
 
 gm_made_pass gm_made_record(gm_made_net *net, const float *rows, int64_t n)
@@ -253,8 +255,8 @@ gm_made_pass gm_made_record(gm_made_net *net, const float *rows, int64_t n)
     for (int32_t l = 0; l < layers; l++) {
         gm_var own = degrees_var(net, degrees, net->units[l]);
         gm_var b = bias_of(net, net->seen[l], gm_parameter(tape, net->bias[l]), own, h_degrees, 0);
-        h = gm_masked_linear(tape, h, gm_parameter(tape, net->weight[l]), b, own, h_degrees, 0,
-                             net->o.activation, net->slope);
+        h = gm_masked_linear(tape, h, gm_parameter(tape, net->weight[l]), b, own, h_degrees,
+                             MASKED(0, net->o.activation, net->slope));
         h_degrees = own;
         degrees += net->units[l];
     }
@@ -263,11 +265,11 @@ gm_made_pass gm_made_record(gm_made_net *net, const float *rows, int64_t n)
     bias = bias_of(net, net->direct_seen, bias, out_degrees, in_degrees, 1);
     if (layers)
         y = gm_masked_linear(tape, h, gm_parameter(tape, net->weight[layers]), bias, out_degrees,
-                             h_degrees, 1, GM_ACTIVATION_NONE, 0);
+                             h_degrees, MASKED(1, GM_ACTIVATION_NONE, 0));
     if (net->direct) {
         gm_var straight =
             gm_masked_linear(tape, in, gm_parameter(tape, net->direct), layers ? GM_NO_VAR : bias,
-                             out_degrees, in_degrees, 1, GM_ACTIVATION_NONE, 0);
+                             out_degrees, in_degrees, MASKED(1, GM_ACTIVATION_NONE, 0));
         y = layers ? gm_add(tape, y, straight) : straight;
     }
     if (net->o.kind >= GM_CONDITIONAL_CATEGORICAL) y = gm_reshape(tape, y, 3, whole);

@@ -288,7 +288,8 @@ static gm_status record(gm_nade *nade, const gm_batch *batch, gm_var *x, gm_var 
     GM_TRY(gm_order_rows(&nade->net.order, &nade->model, batch->rows, batch->count, &rows));
     const weights p = record_weights(&nade->net);
     *x = gm_input_array(tape, 2, shape, rows);
-    *y = gm_nade_conditionals(tape, *x, p.w, p.c, p.v, p.b, nade->net.activation);
+    *y = gm_nade_conditionals(tape, *x, &(gm_nade_weights){ p.w, p.c, p.v, p.b },
+                              nade->net.activation);
     status = gm_tape_status(tape);
 out:
     return status;
@@ -416,7 +417,8 @@ static gm_status fill(gm_model *model, float *rows, const float *labels, const u
         }
         gm_model_record(model, GM_TAPE_CONSTANT);
         const weights p = record_weights(&nade->net);
-        (void)gm_nade_walk(model->tape, n, p.w, p.c, p.v, p.b, nade->net.activation, choose, &c);
+        (void)gm_nade_walk(model->tape, n, &(gm_nade_weights){ p.w, p.c, p.v, p.b },
+                           nade->net.activation, choose, &c);
         GM_TRY(gm_tape_status(model->tape));
     }
 out:

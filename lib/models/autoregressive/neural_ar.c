@@ -255,15 +255,19 @@ static gm_status record(gm_neural_ar *ar, const gm_batch *batch, recorded *r)
     gm_var of_unit = gm_input_array(tape, 1, &units, ar->degrees + inputs);
     gm_var of_output = gm_input_array(tape, 1, &outputs, ar->degrees + inputs + units);
     gm_var h = gm_masked_linear(tape, in, gm_parameter(tape, ar->in_weight),
-                                gm_parameter(tape, ar->in_bias), of_unit, of_input, 0,
-                                ar->o.activation, slope_of(ar));
-    r->y = gm_masked_linear(tape, h, gm_parameter(tape, ar->out_weight),
-                            gm_parameter(tape, ar->out_bias), of_output, of_unit, 1,
-                            GM_ACTIVATION_NONE, 0);
+                                gm_parameter(tape, ar->in_bias), of_unit, of_input,
+                                &(gm_masked_linear_options){ sizeof(gm_masked_linear_options), 0,
+                                                             ar->o.activation, slope_of(ar) });
+    r->y = gm_masked_linear(
+        tape, h, gm_parameter(tape, ar->out_weight), gm_parameter(tape, ar->out_bias), of_output,
+        of_unit,
+        &(gm_masked_linear_options){ sizeof(gm_masked_linear_options), 1, GM_ACTIVATION_NONE, 0 });
     if (ar->direct)
         r->y = gm_add(tape, r->y,
-                      gm_masked_linear(tape, in, gm_parameter(tape, ar->direct), GM_NO_VAR,
-                                       of_output, of_input, 1, GM_ACTIVATION_NONE, 0));
+                      gm_masked_linear(
+                          tape, in, gm_parameter(tape, ar->direct), GM_NO_VAR, of_output, of_input,
+                          &(gm_masked_linear_options){ sizeof(gm_masked_linear_options), 1,
+                                                       GM_ACTIVATION_NONE, 0 }));
     status = gm_tape_status(tape);
 out:
     return status;

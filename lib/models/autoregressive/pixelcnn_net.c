@@ -153,7 +153,9 @@ static gm_var convolve(const gm_pixel_look *look, int64_t i, gm_var x, gm_var sk
         weight = gm_reshape(tape, weight, 3, flat);
         taps = &net->one;
     }
-    return gm_conv2d_taps(tape, x, weight, bias, skip, taps->at, taps->count, relu, act, 0);
+    return gm_conv2d_taps(
+        tape, x, weight, bias, skip,
+        &(gm_taps_options){ sizeof(gm_taps_options), taps->at, taps->count, relu, act, 0 });
 }
 
 static gm_var plain(const gm_pixel_look *look, gm_var x)
