@@ -205,7 +205,9 @@ static gm_status draw_reconstructions(struct autoencoder *a)
     if ((s = gm_tensor_rows_view(&below, both, rows, 2 * rows))) goto out;
     for (int64_t i = 0; i < rows * PIXELS; i++) gm_tensor_data(above)[i] = gm_tensor_read(x)[i];
     if ((s = set_labels(a, a->test, rows))) goto out;
-    if ((s = gm_vae_reconstruct(a->vae, x, below))) goto out;
+    if ((s = gm_vae_reconstruct(a->vae, gm_tensor_read(x), gm_tensor_shape(x)[0],
+                                gm_tensor_data(below))))
+        goto out;
     image_grid_write(options_out_path(&a->run->options, "reconstructions.png", path),
                      gm_tensor_read(both), (int)(2 * rows), 1, 28, 28, (int)rows,
                      "Test digits and their reconstructions");

@@ -230,7 +230,9 @@ static gm_status test(struct work *w, const struct options *o, gm_dataset *data,
 
     if ((s = gm_tensor_create_from(&z, context, 2, view, gm_param_value(codes)))) goto out;
     if ((s = gm_tensor_create(&y, context, 2, picture))) goto out;
-    if ((s = gm_generator_decode(w->generator, z, y))) goto out;
+    if ((s = gm_generator_decode(w->generator, gm_tensor_read(z), gm_tensor_shape(z)[0],
+                                 gm_tensor_data(y))))
+        goto out;
     both = calloc((size_t)(2 * PAIRS * PIXELS),
                   sizeof *both); /* a row of digits, then a row of fits */
     if (both == NULL) {

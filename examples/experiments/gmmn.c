@@ -158,8 +158,12 @@ static gm_status draw_reconstructions(const struct gmmn *g, gm_autoencoder *a,
     if ((s = gm_dataset_read_tensor(&rows, m->test, 0, n, 0))) goto out;
     if ((s = gm_dataset_read_tensor(&back, m->test, 0, n, 0))) goto out;
     if ((s = gm_tensor_create(&codes, g->run->context, 2, shape))) goto out;
-    if ((s = gm_autoencoder_encode(a, rows, codes))) goto out;
-    if ((s = gm_autoencoder_decode(a, codes, back))) goto out;
+    if ((s = gm_autoencoder_encode(a, gm_tensor_read(rows), gm_tensor_shape(rows)[0],
+                                   gm_tensor_data(codes))))
+        goto out;
+    if ((s = gm_autoencoder_decode(a, gm_tensor_read(codes), gm_tensor_shape(codes)[0],
+                                   gm_tensor_data(back))))
+        goto out;
     memcpy(both, gm_tensor_read(rows), COLUMNS * PIXELS * sizeof *both);
     memcpy(both + COLUMNS * PIXELS, gm_tensor_read(back), COLUMNS * PIXELS * sizeof *both);
     image_grid_write(options_out_path(&g->run->options, "reconstructions.png", path), both,

@@ -78,14 +78,13 @@ GM_API int64_t gm_autoencoder_pairs(const gm_autoencoder *autoencoder);
 GM_API gm_status gm_autoencoder_set_stage(gm_autoencoder *autoencoder, int64_t stage);
 GM_API int64_t gm_autoencoder_stage(const gm_autoencoder *autoencoder);
 
-/* Codes [n, code size] of rows [n, row size], and rows for codes (cross-entropy: s(y), else y):
- * each into a tensor that must have the values for as many rows as there are in the other. In
- * evaluation mode, in groups, so that memory does not grow with n; no heap allocation after the
- * first call with that n. GM_E_INVALID: NULL; GM_E_SHAPE: sizes do not fit (named); GM_E_NOMEM. */
-GM_API gm_status gm_autoencoder_encode(gm_autoencoder *autoencoder, gm_tensor *rows,
-                                       gm_tensor *codes);
-GM_API gm_status gm_autoencoder_decode(gm_autoencoder *autoencoder, gm_tensor *codes,
-                                       gm_tensor *rows);
+/* Codes [count, code size] of rows [count, row size], and rows for codes (cross-entropy: s(y), else
+ * y). In evaluation mode, in groups, so that memory does not grow with count; no heap allocation
+ * after the first call with that count. GM_E_INVALID: NULL, count < 1; GM_E_NOMEM. */
+GM_API gm_status gm_autoencoder_encode(gm_autoencoder *autoencoder, const float *rows,
+                                       int64_t count, float *codes);
+GM_API gm_status gm_autoencoder_decode(gm_autoencoder *autoencoder, const float *codes,
+                                       int64_t count, float *rows);
 
 /* The same on a tape, in the tape's mode, which decides about dropout and gradients. */
 GM_API gm_var gm_autoencoder_apply_encoder(gm_tape *tape, gm_autoencoder *autoencoder, gm_var rows);

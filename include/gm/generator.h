@@ -82,21 +82,23 @@ GM_API gm_params *gm_generator_params(const gm_generator *generator);
 
 /* z from the prior: count * latent floats, from rng. */
 GM_API gm_status gm_generator_sample_prior(gm_generator *generator, gm_rng *rng, int64_t count,
-                                           float *out);
+                                           float *codes);
 
-/* The mean of p(x | z) for each row of z [n, latent] (categorical: the most probable class), into
- * out [n, row size]. No heap allocation after the first call with that n. GM_E_SHAPE when a size
- * does not fit. */
-GM_API gm_status gm_generator_decode(gm_generator *generator, gm_tensor *z, gm_tensor *out);
+/* The mean of p(x | z) for each of the codes z [count, latent] (categorical: the most probable
+ * class), into rows [count, row size]. No heap allocation after the first call with that count.
+ * Statuses of these three: GM_E_INVALID: NULL, count < 1, values that the likelihood cannot have;
+ * GM_E_STATE: labels are missing; GM_E_NOMEM. */
+GM_API gm_status gm_generator_decode(gm_generator *generator, const float *codes, int64_t count,
+                                     float *rows);
 
-/* A draw x from p(x | z) for each row of z; the model's generator gives the randomness. Direct: as
- * decode. */
-GM_API gm_status gm_generator_draw(gm_generator *generator, gm_tensor *z, gm_tensor *out);
+/* A sample x of p(x | z) for each code, from the model's random numbers. Direct: as decode. */
+GM_API gm_status gm_generator_sample(gm_generator *generator, const float *codes, int64_t count,
+                                     float *rows);
 
-/* log p(x | z) of each pair of rows, in nats, into out[n] (double). GM_E_UNSUPPORTED for a direct
- * head. */
-GM_API gm_status gm_generator_log_prob(gm_generator *generator, gm_tensor *x, gm_tensor *z,
-                                       double *out);
+/* log p(x | z) of each row with its code, in nats, into log_prob [count]. GM_E_UNSUPPORTED for a
+ * direct head. */
+GM_API gm_status gm_generator_log_prob(gm_generator *generator, const float *rows,
+                                       const float *codes, int64_t count, double *log_prob);
 
 /* On a tape: the network's output for z; and -log p(x | z) for that output, one value a row [n] (x
  * may have n / k rows; then each serves k consecutive ones). A direct head fails the tape with

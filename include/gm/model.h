@@ -137,17 +137,18 @@ typedef struct gm_fit_options {
 GM_API gm_status gm_model_fit(gm_model *model, gm_dataset *data, const gm_fit_options *options);
 
 /* count samples as a new tensor [count, row size]: the mean of the output distribution given what
- * is drawn (grey probabilities for Bernoulli), as the family's page says. _into writes into a
- * tensor of count * row size floats and does no heap allocation after its first call with that
- * count. GM_E_INVALID: NULL, count < 1; GM_E_SHAPE; GM_E_UNSUPPORTED; GM_E_NOMEM. */
+ * is drawn (grey probabilities for Bernoulli), as the family's page says. _into writes into an
+ * array of count * row size floats and does no heap allocation after its first call with that
+ * count. GM_E_INVALID: NULL, count < 1; GM_E_UNSUPPORTED; GM_E_NOMEM. */
 GM_API gm_status gm_model_sample(gm_tensor **out, gm_model *model, int64_t count);
-GM_API gm_status gm_model_sample_into(gm_model *model, gm_tensor *out);
+GM_API gm_status gm_model_sample_into(gm_model *model, int64_t count, float *rows);
 
-/* log p of each row, in nats, into out[count] (double): exact, or an estimate, as
- * gm_model_likelihood tells. rows: [count, row size], borrowed for the call. GM_E_INVALID: NULL,
- * count < 1, values that the likelihood cannot have; GM_E_STATE: log Z of a Boltzmann machine is
- * not known, or labels are missing; GM_E_UNSUPPORTED; GM_E_NOMEM. */
-GM_API gm_status gm_model_log_prob(gm_model *model, const float *rows, int64_t count, double *out);
+/* log p of each row, in nats, into log_prob [count]: exact, or an estimate, as gm_model_likelihood
+ * tells. rows: [count, row size], borrowed for the call. GM_E_INVALID: NULL, count < 1, values that
+ * the likelihood cannot have; GM_E_STATE: log Z of a Boltzmann machine is not known, or labels are
+ * missing; GM_E_UNSUPPORTED; GM_E_NOMEM. */
+GM_API gm_status gm_model_log_prob(gm_model *model, const float *rows, int64_t count,
+                                   double *log_prob);
 
 /* What the numbers of log_prob are. */
 #define GM_LIKELIHOOD_EXACT 0 /* log p(x) */

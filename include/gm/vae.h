@@ -68,17 +68,21 @@ GM_API gm_vae *gm_vae_from_model(gm_model *model); /* NULL if the model is of an
 GM_API gm_layer *gm_vae_encoder(const gm_vae *vae);
 GM_API gm_generator *gm_vae_decoder(const gm_vae *vae);
 
-/* q(z | x) for rows x [n, row size]: means and log-variances, each [n, latent]; log_variance may be
- * NULL. Statuses of these four: GM_E_INVALID (NULL, values the likelihood cannot have), GM_E_SHAPE,
- * GM_E_NOMEM. No heap allocation after the first call with that n. */
-GM_API gm_status gm_vae_encode(gm_vae *vae, gm_tensor *x, gm_tensor *mean, gm_tensor *log_variance);
-/* p(x | z) means, [n, row size]: gm_generator_decode of the decoder. */
-GM_API gm_status gm_vae_decode(gm_vae *vae, gm_tensor *z, gm_tensor *out);
-/* p(x | z) means at z = the mean of q(z | x). */
-GM_API gm_status gm_vae_reconstruct(gm_vae *vae, gm_tensor *x, gm_tensor *out);
-/* Between the rows a and b ([row size] each): decodings of steps >= 2 codes on the straight line
- * from the mean code of a to that of b, into out [steps, row size]. */
-GM_API gm_status gm_vae_interpolate(gm_vae *vae, gm_tensor *a, gm_tensor *b, gm_tensor *out);
+/* q(z | x) for rows x [count, row size]: means and log-variances, each [count, latent];
+ * log_variance may be NULL. Statuses of these four: GM_E_INVALID (NULL, count < 1, values the
+ * likelihood cannot have), GM_E_STATE: labels are missing, GM_E_NOMEM. No heap allocation after the
+ * first call with that count. */
+GM_API gm_status gm_vae_encode(gm_vae *vae, const float *rows, int64_t count, float *mean,
+                               float *log_variance);
+/* p(x | z) means of codes [count, latent], into rows [count, row size]: gm_generator_decode of the
+ * decoder. */
+GM_API gm_status gm_vae_decode(gm_vae *vae, const float *codes, int64_t count, float *rows);
+/* p(x | z) means at z = the mean of q(z | x), into means [count, row size]. */
+GM_API gm_status gm_vae_reconstruct(gm_vae *vae, const float *rows, int64_t count, float *means);
+/* Between two rows: decodings of count >= 2 codes on the straight line from the mean code of the
+ * row `from` to that of the row `to`, into rows [count, row size]. */
+GM_API gm_status gm_vae_interpolate(gm_vae *vae, const float *from, const float *to, int64_t count,
+                                    float *rows);
 
 /* The bound for each row with one draw of z, into elbo[n]; reconstruction and kl may be NULL. Nats.
  */

@@ -9,7 +9,7 @@ static gm_status simulate(gm_generator *g, int64_t count, gm_tensor *z, gm_tenso
 {
     gm_status status;
     GM_TRY(gm_generator_sample_prior(g, gm_generator_model(g)->rng, count, gm_tensor_data(z)));
-    GM_TRY(gm_generator_draw(g, z, x));
+    GM_TRY(gm_generator_sample(g, gm_tensor_read(z), count, gm_tensor_data(x)));
 out:
     return status;
 }

@@ -332,19 +332,17 @@ out:
     return status;
 }
 
-gm_status gm_model_sample_into(gm_model *model, gm_tensor *out)
+gm_status gm_model_sample_into(gm_model *model, int64_t count, float *rows)
 {
     if (!model) return GM_E_INVALID;
     if (!gm_model_supports(model, GM_VERB_SAMPLE)) return lacks(model, "sample");
-    int64_t values = gm_tensor_count(out);
-    if (!out || values < 1 || values % model->row_size)
-        return gm_model_fail(model->ctx, out && values ? GM_E_SHAPE : GM_E_INVALID,
-                             "%s: sample: out holds %lld values, rows have %lld",
-                             model->family->name, (long long)values, (long long)model->row_size);
+    if (!rows || count < 1)
+        return gm_model_fail(model->ctx, GM_E_INVALID,
+                             "%s: sample: rows is %s, count is %lld (at least 1)",
+                             model->family->name, rows ? "given" : "NULL", (long long)count);
     const float *labels;
-    gm_status status = gm_model_labels_for(model, "sample", values / model->row_size, &labels);
-    if (status) return status;
-    return model->family->sample(model, gm_tensor_data(out), labels, values / model->row_size);
+    gm_status status = gm_model_labels_for(model, "sample", count, &labels);
+    return status ? status : model->family->sample(model, rows, labels, count);
 }
 
 gm_status gm_model_sample(gm_tensor **out, gm_model *model, int64_t count)
@@ -360,7 +358,7 @@ gm_status gm_model_sample(gm_tensor **out, gm_model *model, int64_t count)
     gm_tensor *t = NULL;
     int64_t shape[2] = { count, model->row_size };
     GM_TRY(gm_tensor_create(&t, model->ctx, 2, shape));
-    GM_TRY(gm_model_sample_into(model, t));
+    GM_TRY(gm_model_sample_into(model, count, gm_tensor_data(t)));
     *out = t;
     return GM_OK;
 out:

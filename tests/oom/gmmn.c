@@ -71,8 +71,10 @@ static gm_status an_autoencoder(sweep *s)
     MAKE(s, rows, gm_tensor_create(&rows, s->ctx, 2, shape));
     MAKE(s, codes, gm_tensor_create(&codes, s->ctx, 2, code_shape));
     memcpy(gm_tensor_data(rows), data, sizeof data);
-    DO(s, gm_autoencoder_encode(a, rows, codes));
-    DO(s, gm_autoencoder_decode(a, codes, rows));
+    DO(s, gm_autoencoder_encode(a, gm_tensor_read(rows), gm_tensor_shape(rows)[0],
+                                gm_tensor_data(codes)));
+    DO(s, gm_autoencoder_decode(a, gm_tensor_read(codes), gm_tensor_shape(codes)[0],
+                                gm_tensor_data(rows)));
     DO(s, gm_model_save_checkpoint(model, path));
     MAKE(s, loaded, gm_model_load(&loaded, s->ctx, path));
     DO(s, step(loaded));

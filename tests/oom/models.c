@@ -86,9 +86,11 @@ static gm_status one_generator(sweep *s, int32_t output)
     MAKE(s, g, gm_generator_create(&g, s->ctx, net, &o));
     MAKE(s, z, gm_tensor_create(&z, s->ctx, 2, codes));
     MAKE(s, x, gm_tensor_create(&x, s->ctx, 2, rows));
-    DO(s, gm_generator_decode(g, z, x));
-    DO(s, gm_generator_draw(g, z, x));
-    if (output != GM_OUTPUT_DIRECT) DO(s, gm_generator_log_prob(g, x, z, score));
+    DO(s, gm_generator_decode(g, gm_tensor_read(z), gm_tensor_shape(z)[0], gm_tensor_data(x)));
+    DO(s, gm_generator_sample(g, gm_tensor_read(z), gm_tensor_shape(z)[0], gm_tensor_data(x)));
+    if (output != GM_OUTPUT_DIRECT)
+        DO(s, gm_generator_log_prob(g, gm_tensor_read(x), gm_tensor_read(z), gm_tensor_shape(z)[0],
+                                    score));
     MAKE(s, samples, gm_model_sample(&samples, gm_generator_model(g), 3));
     if (output != GM_OUTPUT_BERNOULLI) goto out; /* one file will do */
     DO(s, gm_model_save(gm_generator_model(g), path));
@@ -163,10 +165,14 @@ static gm_status a_vaes_life(sweep *s)
     MAKE(s, spread, gm_tensor_create(&spread, s->ctx, 2, codes));
     MAKE(s, out_rows, gm_tensor_create(&out_rows, s->ctx, 2, shape));
     MAKE(s, view, gm_tensor_rows_view(&view, x, 0, 1));
-    DO(s, gm_vae_encode(vae, x, mean, spread));
-    DO(s, gm_vae_decode(vae, mean, out_rows));
-    DO(s, gm_vae_reconstruct(vae, x, out_rows));
-    DO(s, gm_vae_interpolate(vae, view, view, out_rows));
+    DO(s, gm_vae_encode(vae, gm_tensor_read(x), gm_tensor_shape(x)[0], gm_tensor_data(mean),
+                        gm_tensor_data(spread)));
+    DO(s, gm_vae_decode(vae, gm_tensor_read(mean), gm_tensor_shape(mean)[0],
+                        gm_tensor_data(out_rows)));
+    DO(s,
+       gm_vae_reconstruct(vae, gm_tensor_read(x), gm_tensor_shape(x)[0], gm_tensor_data(out_rows)));
+    DO(s, gm_vae_interpolate(vae, gm_tensor_read(view), gm_tensor_read(view),
+                             gm_tensor_shape(out_rows)[0], gm_tensor_data(out_rows)));
     DO(s, gm_vae_elbo(vae, data, ROWS, score, NULL, NULL));
     DO(s, gm_model_log_prob(model, data, ROWS, score));
     DO(s, gm_model_save(model, path));

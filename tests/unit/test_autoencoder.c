@@ -92,8 +92,10 @@ START_TEST(by_hand)
         support_ok(ctx, gm_tensor_create(&back, ctx, 2, in));
         support_ok(ctx, gm_tensor_create(&c, ctx, 2, code));
         memcpy(gm_tensor_data(x), rows, sizeof rows);
-        support_ok(ctx, gm_autoencoder_encode(a, x, c));
-        support_ok(ctx, gm_autoencoder_decode(a, c, back));
+        support_ok(ctx, gm_autoencoder_encode(a, gm_tensor_read(x), gm_tensor_shape(x)[0],
+                                              gm_tensor_data(c)));
+        support_ok(ctx, gm_autoencoder_decode(a, gm_tensor_read(c), gm_tensor_shape(c)[0],
+                                              gm_tensor_data(back)));
         for (int i = 0; i < N; i++) {
             double r[ROW], h[5], z[3], h2[5], y[ROW], direct[ROW];
             for (int j = 0; j < ROW; j++) r[j] = (double)rows[i * ROW + j];
@@ -308,8 +310,10 @@ START_TEST(no_allocation_in_a_step)
         for (int i = 0; i < 3; i++) {
             gm_context_memory(ctx, &before);
             support_ok(ctx, gm_model_step(gm_autoencoder_model(a), rows, N, NULL, 0, NULL));
-            support_ok(ctx, gm_autoencoder_encode(a, x, c));
-            support_ok(ctx, gm_autoencoder_decode(a, c, x));
+            support_ok(ctx, gm_autoencoder_encode(a, gm_tensor_read(x), gm_tensor_shape(x)[0],
+                                                  gm_tensor_data(c)));
+            support_ok(ctx, gm_autoencoder_decode(a, gm_tensor_read(c), gm_tensor_shape(c)[0],
+                                                  gm_tensor_data(x)));
             gm_context_memory(ctx, &after);
         }
         ck_assert_uint_eq(before.allocations, after.allocations);
@@ -389,12 +393,16 @@ START_TEST(refusals)
     gm_tensor *x = NULL, *c = NULL;
     support_ok(ctx, gm_tensor_create(&x, ctx, 2, in));
     support_ok(ctx, gm_tensor_create(&c, ctx, 2, code));
-    support_fails(ctx, gm_autoencoder_encode(a, x, c), GM_E_SHAPE,
-                  "the input holds 12 values (6 a row), the output 9 (3 a row)");
-    support_fails(ctx, gm_autoencoder_decode(a, c, x), GM_E_SHAPE, "decode");
-    support_fails(ctx, gm_autoencoder_encode(a, NULL, c), GM_E_INVALID, "NULL");
-    support_fails(ctx, gm_autoencoder_decode(a, c, NULL), GM_E_INVALID, "NULL");
-    ck_assert_int_eq(gm_autoencoder_encode(NULL, x, c), GM_E_INVALID);
+    support_fails(ctx, gm_autoencoder_encode(a, gm_tensor_read(x), 0, gm_tensor_data(c)),
+                  GM_E_INVALID, "encode: an array is NULL, or count is 0");
+    support_fails(ctx, gm_autoencoder_decode(a, gm_tensor_read(c), -1, gm_tensor_data(x)),
+                  GM_E_INVALID, "count is -1");
+    support_fails(ctx, gm_autoencoder_encode(a, NULL, 1, gm_tensor_data(c)), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_autoencoder_decode(a, gm_tensor_read(c), gm_tensor_shape(c)[0], NULL),
+                  GM_E_INVALID, "NULL");
+    ck_assert_int_eq(
+        gm_autoencoder_encode(NULL, gm_tensor_read(x), gm_tensor_shape(x)[0], gm_tensor_data(c)),
+        GM_E_INVALID);
     ck_assert_int_eq(gm_autoencoder_set_stage(NULL, 0), GM_E_INVALID);
     /* Rows that are not finite, or no grey values. */
     float bad[2 * ROW] = { 0 };

@@ -71,7 +71,8 @@ START_TEST(linear_gaussian_model_is_bracketed)
     support_ok(ctx, gm_tensor_create(&z, ctx, 2, codes));
     support_ok(ctx, gm_tensor_create(&x, ctx, 2, rows));
     support_ok(ctx, gm_generator_sample_prior(g, rng, N, gm_tensor_data(z)));
-    support_ok(ctx, gm_generator_draw(g, z, x));
+    support_ok(ctx,
+               gm_generator_sample(g, gm_tensor_read(z), gm_tensor_shape(z)[0], gm_tensor_data(x)));
     o.chains = 32; /* all rows run together */
     o.temperatures = 500;
     o.leapfrog = 3;
@@ -148,7 +149,8 @@ static double integrate(gm_context *ctx, gm_generator *g, const float *x, int64_
         gm_tensor_data(z)[i] = (float)(-8 + h * i);
         memcpy(gm_tensor_data(xs) + i * width, x, (size_t)width * sizeof *x);
     }
-    support_ok(ctx, gm_generator_log_prob(g, xs, z, out));
+    support_ok(ctx, gm_generator_log_prob(g, gm_tensor_read(xs), gm_tensor_read(z),
+                                          gm_tensor_shape(z)[0], out));
     for (int i = 0; i < POINTS; i++) {
         double at = -8 + h * i;
         sum += h * exp(out[i] - 0.5 * at * at - 0.5 * LOG_2PI);

@@ -52,7 +52,8 @@ START_TEST(log_prob_is_the_density)
             if (h == 3) values[i] = (float)(i % 3);
         }
         double got[7];
-        support_ok(ctx, gm_generator_log_prob(g, x, z, got));
+        support_ok(ctx, gm_generator_log_prob(g, gm_tensor_read(x), gm_tensor_read(z),
+                                              gm_tensor_shape(z)[0], got));
         for (int r = 0; r < 7; r++) {
             const float *code = gm_tensor_read(z) + 2 * r;
             double want = 0;
@@ -93,8 +94,10 @@ START_TEST(decode_and_draw)
                   *x = filled(ctx, n, 4, 2);
         /* The same code everywhere: then the draws' mean is known. */
         for (int64_t i = 2; i < 2 * n; i++) gm_tensor_data(z)[i] = gm_tensor_read(z)[i % 2];
-        support_ok(ctx, gm_generator_decode(g, z, mean));
-        support_ok(ctx, gm_generator_draw(g, z, x));
+        support_ok(ctx, gm_generator_decode(g, gm_tensor_read(z), gm_tensor_shape(z)[0],
+                                            gm_tensor_data(mean)));
+        support_ok(ctx, gm_generator_sample(g, gm_tensor_read(z), gm_tensor_shape(z)[0],
+                                            gm_tensor_data(x)));
         double sum = 0, squares = 0;
         for (int64_t i = 0; i < n; i++) {
             double v = (double)gm_tensor_read(x)[4 * i];
@@ -192,16 +195,24 @@ START_TEST(refusals)
     o.output = GM_OUTPUT_DIRECT;
     support_ok(ctx, gm_generator_create(&g, ctx, net, &o));
 
-    gm_tensor *z = filled(ctx, 3, 2, 1), *x = filled(ctx, 3, 5, 1), *bad = filled(ctx, 3, 4, 1);
+    gm_tensor *z = filled(ctx, 3, 2, 1), *x = filled(ctx, 3, 5, 1);
     double out[3];
-    support_fails(ctx, gm_generator_log_prob(g, x, z, out), GM_E_UNSUPPORTED, "direct");
-    support_fails(ctx, gm_generator_decode(g, z, bad), GM_E_SHAPE, "12 (row size 5)");
-    support_fails(ctx, gm_generator_decode(g, NULL, bad), GM_E_INVALID, "NULL");
+    support_fails(
+        ctx,
+        gm_generator_log_prob(g, gm_tensor_read(x), gm_tensor_read(z), gm_tensor_shape(z)[0], out),
+        GM_E_UNSUPPORTED, "direct");
+    support_fails(ctx, gm_generator_decode(g, gm_tensor_read(z), 0, gm_tensor_data(x)),
+                  GM_E_INVALID, "count is 0");
+    support_fails(ctx, gm_generator_decode(g, NULL, 1, gm_tensor_data(x)), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_generator_sample(g, gm_tensor_read(z), 1, NULL), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_generator_log_prob(g, gm_tensor_read(x), gm_tensor_read(z), 3, NULL),
+                  GM_E_INVALID, "NULL");
+    ck_assert_int_eq(gm_generator_decode(NULL, gm_tensor_read(z), 1, gm_tensor_data(x)),
+                     GM_E_INVALID);
     support_fails(ctx, gm_model_fit(gm_generator_model(g), NULL, NULL), GM_E_UNSUPPORTED, "fit");
     support_fails(ctx, gm_model_log_prob(gm_generator_model(g), gm_tensor_read(x), 3, out),
                   GM_E_UNSUPPORTED, "log_prob");
     ck_assert_ptr_null(gm_vae_from_model(gm_generator_model(g)));
-    gm_tensor_release(bad);
     gm_tensor_release(x);
     gm_tensor_release(z);
     gm_generator_release(g);
@@ -213,7 +224,10 @@ START_TEST(refusals)
     x = filled(ctx, 3, 5, 1);
     gm_tensor_fill(x, 1);
     gm_tensor_data(x)[7] = 255;
-    support_fails(ctx, gm_generator_log_prob(g, x, z, out), GM_E_INVALID, "255");
+    support_fails(
+        ctx,
+        gm_generator_log_prob(g, gm_tensor_read(x), gm_tensor_read(z), gm_tensor_shape(z)[0], out),
+        GM_E_INVALID, "255");
     gm_tensor_release(x);
     gm_tensor_release(z);
     gm_generator_release(g);
@@ -230,11 +244,15 @@ START_TEST(no_allocation_in_decode)
     gm_generator *g = nets_generator(ctx, 3, 8, 10, head_of(GM_OUTPUT_BERNOULLI));
     gm_tensor *z = filled(ctx, 700, 3, 1), *x = filled(ctx, 700, 10, 1);
     gm_memory_counters before, after;
-    support_ok(ctx, gm_generator_decode(g, z, x));
-    support_ok(ctx, gm_model_sample_into(gm_generator_model(g), x));
+    support_ok(ctx,
+               gm_generator_decode(g, gm_tensor_read(z), gm_tensor_shape(z)[0], gm_tensor_data(x)));
+    support_ok(
+        ctx, gm_model_sample_into(gm_generator_model(g), gm_tensor_shape(x)[0], gm_tensor_data(x)));
     gm_context_memory(ctx, &before);
-    support_ok(ctx, gm_generator_decode(g, z, x));
-    support_ok(ctx, gm_model_sample_into(gm_generator_model(g), x));
+    support_ok(ctx,
+               gm_generator_decode(g, gm_tensor_read(z), gm_tensor_shape(z)[0], gm_tensor_data(x)));
+    support_ok(
+        ctx, gm_model_sample_into(gm_generator_model(g), gm_tensor_shape(x)[0], gm_tensor_data(x)));
     gm_context_memory(ctx, &after);
     ck_assert_uint_eq(before.allocations, after.allocations);
     gm_tensor_release(x);
@@ -360,9 +378,11 @@ START_TEST(labels_reach_the_network)
     support_ok(ctx, gm_tensor_create_from(&code, ctx, 2, six, codes));
     support_ok(ctx, gm_tensor_create(&out, ctx, 2, shape));
     support_ok(ctx, gm_model_set_labels(gm_generator_model(g), labels, 6));
-    support_ok(ctx, gm_generator_decode(g, code, out));
+    support_ok(ctx, gm_generator_decode(g, gm_tensor_read(code), gm_tensor_shape(code)[0],
+                                        gm_tensor_data(out)));
     double density[6];
-    support_ok(ctx, gm_generator_log_prob(g, out, code, density)); /* at the mean */
+    support_ok(ctx, gm_generator_log_prob(g, gm_tensor_read(out), gm_tensor_read(code),
+                                          gm_tensor_shape(code)[0], density)); /* at the mean */
     for (int r = 0; r < 6; r++) {
         ck_assert_double_eq_tol(density[r], -2 * log(2 * 3.14159265358979323846), 1e-5);
         for (int u = 0; u < 4; u++) {
@@ -377,7 +397,8 @@ START_TEST(labels_reach_the_network)
     const int64_t other = 1;
     double lower[6];
     support_ok(ctx, gm_model_set_labels(gm_generator_model(g), &other, 1));
-    support_ok(ctx, gm_generator_log_prob(g, out, code, lower));
+    support_ok(ctx, gm_generator_log_prob(g, gm_tensor_read(out), gm_tensor_read(code),
+                                          gm_tensor_shape(code)[0], lower));
     for (int r = 0; r < 6; r++)
         ck_assert(labels[r] == 1 ? lower[r] >= density[r] : lower[r] < density[r]);
     /* Refusals, each on a recording of its own. */
@@ -419,7 +440,8 @@ START_TEST(labels_reach_the_network)
     support_fails(ctx, gm_model_sample(&t, gm_generator_model(g), 5), GM_E_SHAPE,
                   "5 rows, but 6 labels");
     support_ok(ctx, gm_model_sample(&t, gm_generator_model(g), 6));
-    support_ok(ctx, gm_generator_draw(g, code, out));
+    support_ok(ctx, gm_generator_sample(g, gm_tensor_read(code), gm_tensor_shape(code)[0],
+                                        gm_tensor_data(out)));
     gm_tensor_release(t);
     gm_tensor_release(code);
     gm_tensor_release(out);

@@ -176,8 +176,10 @@ START_TEST(only_training_moves_state)
             support_ok(ctx, gm_tensor_create(&codes, ctx, 2, four));
             support_ok(ctx, gm_tensor_create(&code, ctx, 2, one));
             support_ok(ctx, gm_tensor_rows_view(&third, rows, 2, 3));
-            support_ok(ctx, gm_vae_encode(vae, rows, codes, NULL));
-            support_ok(ctx, gm_vae_encode(vae, third, code, NULL));
+            support_ok(ctx, gm_vae_encode(vae, gm_tensor_read(rows), gm_tensor_shape(rows)[0],
+                                          gm_tensor_data(codes), NULL));
+            support_ok(ctx, gm_vae_encode(vae, gm_tensor_read(third), gm_tensor_shape(third)[0],
+                                          gm_tensor_data(code), NULL));
             for (int i = 0; i < LATENT; i++)
                 ck_assert_float_eq_tol(gm_tensor_read(codes)[2 * LATENT + i],
                                        gm_tensor_read(code)[i], 1e-5);

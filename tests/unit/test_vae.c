@@ -96,7 +96,8 @@ static double grid_log_prob(gm_context *ctx, gm_vae *vae, const float *x, int64_
         gm_tensor_data(z)[2 * i + 1] = (float)(-6 + step * (i % SIDE));
         memcpy(gm_tensor_data(rows) + i * size, x, (size_t)size * sizeof *x);
     }
-    support_ok(ctx, gm_generator_log_prob(gm_vae_decoder(vae), rows, z, p));
+    support_ok(ctx, gm_generator_log_prob(gm_vae_decoder(vae), gm_tensor_read(rows),
+                                          gm_tensor_read(z), gm_tensor_shape(z)[0], p));
     for (int i = 0; i < SIDE * SIDE; i++) {
         double a = -6 + step * (i / SIDE), b = -6 + step * (i % SIDE);
         p[i] += -LOG_2PI - 0.5 * (a * a + b * b) + 2 * log(step);
@@ -216,7 +217,7 @@ START_TEST(codes_and_pictures)
 {
     gm_context *ctx = support_context(15, 1);
     gm_vae *vae = nets_vae(ctx, 8, 6, 2, bernoulli, NULL);
-    int64_t xs[2] = { 5, 8 }, zs[2] = { 5, 2 }, one[2] = { 1, 8 };
+    int64_t xs[2] = { 5, 8 }, zs[2] = { 5, 2 };
     gm_tensor *x = NULL, *mean = NULL, *lv = NULL, *out = NULL, *decoded = NULL, *a = NULL,
               *b = NULL;
     support_ok(ctx, gm_tensor_create(&x, ctx, 2, xs));
@@ -225,25 +226,31 @@ START_TEST(codes_and_pictures)
     support_ok(ctx, gm_tensor_create(&mean, ctx, 2, zs));
     support_ok(ctx, gm_tensor_create(&lv, ctx, 2, zs));
     for (int i = 0; i < 40; i++) gm_tensor_data(x)[i] = (float)(i % 3 == 0);
-    support_ok(ctx, gm_vae_encode(vae, x, mean, lv));
-    support_ok(ctx, gm_vae_decode(vae, mean, decoded));
-    support_ok(ctx, gm_vae_reconstruct(vae, x, out));
+    support_ok(ctx, gm_vae_encode(vae, gm_tensor_read(x), gm_tensor_shape(x)[0],
+                                  gm_tensor_data(mean), gm_tensor_data(lv)));
+    support_ok(ctx, gm_vae_decode(vae, gm_tensor_read(mean), gm_tensor_shape(mean)[0],
+                                  gm_tensor_data(decoded)));
+    support_ok(ctx, gm_vae_reconstruct(vae, gm_tensor_read(x), gm_tensor_shape(x)[0],
+                                       gm_tensor_data(out)));
     ck_assert_mem_eq(gm_tensor_read(out), gm_tensor_read(decoded), 40 * sizeof(float));
     /* Interpolation begins and ends at the reconstructions. */
     support_ok(ctx, gm_tensor_rows_view(&a, x, 0, 1));
     support_ok(ctx, gm_tensor_rows_view(&b, x, 1, 2));
-    support_ok(ctx, gm_vae_interpolate(vae, a, b, decoded));
+    support_ok(ctx, gm_vae_interpolate(vae, gm_tensor_read(a), gm_tensor_read(b),
+                                       gm_tensor_shape(decoded)[0], gm_tensor_data(decoded)));
     for (int c = 0; c < 8; c++) {
         ck_assert_float_eq_tol(gm_tensor_read(decoded)[c], gm_tensor_read(out)[c], 1e-6f);
         ck_assert_float_eq_tol(gm_tensor_read(decoded)[32 + c], gm_tensor_read(out)[8 + c], 1e-6f);
     }
-    gm_tensor *flat = NULL;
-    support_ok(ctx, gm_tensor_create(&flat, ctx, 2, one));
-    support_fails(ctx, gm_vae_interpolate(vae, a, b, flat), GM_E_INVALID, "at least 2");
-    support_fails(ctx, gm_vae_encode(vae, x, out, NULL), GM_E_SHAPE, "mean");
-    support_fails(ctx, gm_vae_encode(vae, mean, mean, NULL), GM_E_SHAPE, "x holds 10 values");
-    support_fails(ctx, gm_vae_encode(vae, NULL, mean, NULL), GM_E_INVALID, "NULL");
-    gm_tensor *all[] = { x, mean, lv, out, decoded, a, b, flat };
+    float *into = gm_tensor_data(out);
+    support_fails(ctx, gm_vae_interpolate(vae, into, into, 1, into), GM_E_INVALID,
+                  "count is 1 (at least 2)");
+    support_fails(ctx, gm_vae_interpolate(vae, into, NULL, 2, into), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_vae_encode(vae, NULL, 1, into, NULL), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_vae_encode(vae, into, 0, into, NULL), GM_E_INVALID, "count is 0");
+    support_fails(ctx, gm_vae_decode(vae, into, 1, NULL), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_vae_reconstruct(vae, into, -1, into), GM_E_INVALID, "count is -1");
+    gm_tensor *all[] = { x, mean, lv, out, decoded, a, b };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) gm_tensor_release(all[i]);
     gm_vae_release(vae);
     gm_context_release(ctx);

@@ -286,46 +286,41 @@ out:
 
 typedef gm_var (*half)(gm_tape *tape, gm_autoencoder *a, gm_var x);
 
-/* from [n, in] to [n, out] by one half, in groups. */
-static gm_status convert(gm_autoencoder *a, const char *verb, half apply, gm_tensor *from,
-                         int64_t in, gm_tensor *to, int64_t out)
+/* from [count, in] to [count, out] by one half, in groups. */
+static gm_status convert(gm_autoencoder *a, const char *verb, half apply, const float *from,
+                         int64_t count, int64_t in, float *to, int64_t out)
 {
     gm_model *model = &a->model;
     gm_status status = GM_OK;
-    int64_t given = gm_tensor_count(from), room = gm_tensor_count(to), n = given / in;
-    if (!from || !to)
-        GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID, "autoencoder: %s: a tensor is NULL", verb));
-    if (!n || given % in || room % out || room / out != n)
-        GM_TRY(
-            gm_model_fail(model->ctx, GM_E_SHAPE,
-                          "autoencoder: %s: the input holds %lld values (%lld a row), the output "
-                          "%lld (%lld a row)",
-                          verb, (long long)given, (long long)in, (long long)room, (long long)out));
-    for (int64_t done = 0; done < n;) {
-        int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
+    if (!from || !to || count < 1)
+        GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID,
+                             "autoencoder: %s: an array is NULL, or count is %lld (at least 1)",
+                             verb, (long long)count));
+    for (int64_t done = 0; done < count;) {
+        int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
         int64_t shape[2] = { m, in };
         gm_model_record(model, GM_TAPE_CONSTANT);
-        gm_var x = gm_input_array(model->tape, 2, shape, gm_tensor_read(from) + done * in);
+        gm_var x = gm_input_array(model->tape, 2, shape, from + done * in);
         gm_var y = apply(model->tape, a, x);
         GM_TRY(gm_tape_status(model->tape));
-        GM_TRY(gm_read(model->tape, y, gm_tensor_data(to) + done * out, m * out));
+        GM_TRY(gm_read(model->tape, y, to + done * out, m * out));
         done += m;
     }
 out:
     return status;
 }
 
-gm_status gm_autoencoder_encode(gm_autoencoder *a, gm_tensor *rows, gm_tensor *codes)
+gm_status gm_autoencoder_encode(gm_autoencoder *a, const float *rows, int64_t count, float *codes)
 {
     if (!a) return GM_E_INVALID;
-    return convert(a, "encode", gm_autoencoder_apply_encoder, rows, a->model.row_size, codes,
+    return convert(a, "encode", gm_autoencoder_apply_encoder, rows, count, a->model.row_size, codes,
                    a->code_size);
 }
 
-gm_status gm_autoencoder_decode(gm_autoencoder *a, gm_tensor *codes, gm_tensor *rows)
+gm_status gm_autoencoder_decode(gm_autoencoder *a, const float *codes, int64_t count, float *rows)
 {
     if (!a) return GM_E_INVALID;
-    return convert(a, "decode", gm_autoencoder_apply_decoder, codes, a->code_size, rows,
+    return convert(a, "decode", gm_autoencoder_apply_decoder, codes, count, a->code_size, rows,
                    a->model.row_size);
 }
 

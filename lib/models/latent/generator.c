@@ -374,70 +374,59 @@ out:
     return status;
 }
 
-/* z is [n, latent], out holds n rows. */
-static gm_status check_codes(gm_generator *g, const char *verb, gm_tensor *z, gm_tensor *out,
-                             int64_t *n)
+static gm_status check_arrays(gm_generator *g, const char *verb, const float *codes,
+                              const void *rows, int64_t count)
 {
-    gm_context *ctx = g->model.ctx;
-    if (!z || !out)
-        return gm_model_fail(ctx, GM_E_INVALID, "generator: %s: a tensor is NULL", verb);
-    int64_t codes = gm_tensor_count(z), values = gm_tensor_count(out);
-    *n = codes / g->o.latent;
-    if (!*n || codes % g->o.latent || values / g->model.row_size != *n ||
-        values % g->model.row_size)
-        return gm_model_fail(ctx, GM_E_SHAPE,
-                             "generator: %s: z holds %lld values (latent size %lld), x holds %lld "
-                             "(row size %lld)",
-                             verb, (long long)codes, (long long)g->o.latent, (long long)values,
-                             (long long)g->model.row_size);
-    return GM_OK;
+    if (codes && rows && count > 0) return GM_OK;
+    return gm_model_fail(g->model.ctx, GM_E_INVALID,
+                         "generator: %s: codes or rows is NULL, or count is %lld (at least 1)",
+                         verb, (long long)count);
 }
 
-static gm_status convert(gm_generator *g, const char *verb, gm_tensor *z, gm_tensor *out, int draw)
+static gm_status convert(gm_generator *g, const char *verb, const float *codes, int64_t count,
+                         float *rows, int draw)
 {
-    int64_t n;
     const float *labels;
     gm_status status;
-    GM_TRY(check_codes(g, verb, z, out, &n));
-    GM_TRY(gm_model_labels_for(&g->model, verb, n, &labels));
-    GM_TRY(generate(g, gm_tensor_read(z), labels, n, gm_tensor_data(out), draw));
+    GM_TRY(check_arrays(g, verb, codes, rows, count));
+    GM_TRY(gm_model_labels_for(&g->model, verb, count, &labels));
+    GM_TRY(generate(g, codes, labels, count, rows, draw));
 out:
     return status;
 }
 
-gm_status gm_generator_decode(gm_generator *g, gm_tensor *z, gm_tensor *out)
+gm_status gm_generator_decode(gm_generator *g, const float *codes, int64_t count, float *rows)
 {
-    if (!g) return GM_E_INVALID;
-    return convert(g, "decode", z, out, 0);
+    return g ? convert(g, "decode", codes, count, rows, 0) : GM_E_INVALID;
 }
 
-gm_status gm_generator_draw(gm_generator *g, gm_tensor *z, gm_tensor *out)
+gm_status gm_generator_sample(gm_generator *g, const float *codes, int64_t count, float *rows)
 {
-    if (!g) return GM_E_INVALID;
-    return convert(g, "draw", z, out, 1);
+    return g ? convert(g, "sample", codes, count, rows, 1) : GM_E_INVALID;
 }
 
-gm_status gm_generator_log_prob(gm_generator *g, gm_tensor *x, gm_tensor *z, double *out)
+gm_status gm_generator_log_prob(gm_generator *g, const float *rows, const float *codes,
+                                int64_t count, double *log_prob)
 {
     if (!g) return GM_E_INVALID;
-    int64_t n;
     gm_tape *tape = g->model.tape;
-    gm_status status = check_codes(g, "log_prob", z, x, &n);
+    gm_status status = check_arrays(g, "log_prob", codes, rows, count);
     if (status) return status;
-    if (!out) return gm_model_fail(g->model.ctx, GM_E_INVALID, "generator: log_prob: out is NULL");
+    if (!log_prob)
+        return gm_model_fail(g->model.ctx, GM_E_INVALID, "generator: log_prob: log_prob is NULL");
     const float *labels;
-    GM_TRY(gm_model_labels_for(&g->model, "log_prob", n, &labels));
-    for (int64_t done = 0; done < n;) {
-        int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
+    GM_TRY(gm_model_labels_for(&g->model, "log_prob", count, &labels));
+    for (int64_t done = 0; done < count;) {
+        int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
         int64_t code[2] = { m, g->o.latent }, row[2] = { m, g->model.row_size };
         gm_model_record(&g->model, GM_TAPE_CONSTANT);
         gm_var y = gm_generator_apply_labelled(
-            tape, g, gm_input_array(tape, 2, code, gm_tensor_read(z) + done * code[1]),
+            tape, g, gm_input_array(tape, 2, code, codes + done * code[1]),
             gm_model_label_var(tape, labels ? labels + done : NULL, m));
-        gm_var nll = gm_generator_nll(
-            tape, g, y, gm_input_array(tape, 2, row, gm_tensor_read(x) + done * row[1]));
+        gm_var nll =
+            gm_generator_nll(tape, g, y, gm_input_array(tape, 2, row, rows + done * row[1]));
         GM_TRY(gm_tape_status(tape));
-        for (int64_t i = 0; i < m; i++) out[done + i] = -(double)gm_value(tape, nll)[i];
+        for (int64_t i = 0; i < m; i++) log_prob[done + i] = -(double)gm_value(tape, nll)[i];
         done += m;
     }
 out:

@@ -332,17 +332,13 @@ out:
     return status;
 }
 
-/* Rows of a tensor that must hold whole rows of `size` values; the message names what it is. */
-static gm_status count_rows(gm_vae *vae, const char *what, gm_tensor *t, int64_t size, int64_t *n)
+static gm_status check_rows(gm_vae *vae, const char *verb, const float *rows, int64_t count,
+                            const void *out)
 {
-    int64_t values = gm_tensor_count(t);
-    if (!t) return gm_model_fail(vae->model.ctx, GM_E_INVALID, "vae: %s is NULL", what);
-    if (values < 1 || values % size || (*n && values / size != *n))
-        return gm_model_fail(
-            vae->model.ctx, GM_E_SHAPE, "vae: %s holds %lld values; expected whole rows of %lld%s",
-            what, (long long)values, (long long)size, *n ? ", as many as there are inputs" : "");
-    *n = values / size;
-    return GM_OK;
+    if (rows && out && count > 0) return GM_OK;
+    return gm_model_fail(vae->model.ctx, GM_E_INVALID,
+                         "vae: %s: an array is NULL, or count is %lld (at least 1)", verb,
+                         (long long)count);
 }
 
 /* Means and log-variances (or NULL) of n rows, in groups. */
@@ -366,106 +362,89 @@ out:
     return status;
 }
 
-gm_status gm_vae_encode(gm_vae *vae, gm_tensor *x, gm_tensor *mean, gm_tensor *log_variance)
+gm_status gm_vae_encode(gm_vae *vae, const float *rows, int64_t count, float *mean,
+                        float *log_variance)
 {
     if (!vae) return GM_E_INVALID;
-    int64_t n = 0, latent = gm_generator_latent(vae->decoder);
     const float *labels;
     gm_status status;
-    GM_TRY(count_rows(vae, "encode: x", x, vae->model.row_size, &n));
-    GM_TRY(count_rows(vae, "encode: mean", mean, latent, &n));
-    if (log_variance) GM_TRY(count_rows(vae, "encode: log_variance", log_variance, latent, &n));
-    GM_TRY(gm_model_labels_for(&vae->model, "encode", n, &labels));
-    GM_TRY(encode(vae, gm_tensor_read(x), labels, n, gm_tensor_data(mean),
-                  gm_tensor_data(log_variance)));
+    GM_TRY(check_rows(vae, "encode", rows, count, mean));
+    GM_TRY(gm_model_labels_for(&vae->model, "encode", count, &labels));
+    GM_TRY(encode(vae, rows, labels, count, mean, log_variance));
 out:
     return status;
 }
 
-gm_status gm_vae_decode(gm_vae *vae, gm_tensor *z, gm_tensor *out)
+gm_status gm_vae_decode(gm_vae *vae, const float *codes, int64_t count, float *rows)
 {
     if (!vae) return GM_E_INVALID;
     gm_model *model = &vae->model;
     gm_tape *tape = model->tape;
-    int64_t n = 0, latent = gm_generator_latent(vae->decoder);
+    const int64_t latent = gm_generator_latent(vae->decoder);
     const float *labels;
     gm_status status;
-    GM_TRY(count_rows(vae, "decode: z", z, latent, &n));
-    GM_TRY(count_rows(vae, "decode: out", out, model->row_size, &n));
-    GM_TRY(gm_model_labels_for(model, "decode", n, &labels));
-    for (int64_t done = 0; done < n;) {
-        int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
+    GM_TRY(check_rows(vae, "decode", codes, count, rows));
+    GM_TRY(gm_model_labels_for(model, "decode", count, &labels));
+    for (int64_t done = 0; done < count;) {
+        int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
         int64_t shape[2] = { m, latent };
         gm_model_record(model, GM_TAPE_CONSTANT);
-        gm_var code = gm_input_array(tape, 2, shape, gm_tensor_read(z) + done * latent);
+        gm_var code = gm_input_array(tape, 2, shape, codes + done * latent);
         GM_TRY(gm_generator_emit(vae->decoder, tape, code, labels_at(vae, labels, done, m), m,
-                                 gm_tensor_data(out) + done * model->row_size));
+                                 rows + done * model->row_size));
         done += m;
     }
 out:
     return status;
 }
 
-gm_status gm_vae_reconstruct(gm_vae *vae, gm_tensor *x, gm_tensor *out)
+gm_status gm_vae_reconstruct(gm_vae *vae, const float *rows, int64_t count, float *means)
 {
     if (!vae) return GM_E_INVALID;
     gm_model *model = &vae->model;
-    int64_t n = 0, row = model->row_size;
+    const int64_t row = model->row_size;
     const float *labels;
     gm_status status;
-    GM_TRY(count_rows(vae, "reconstruct: x", x, row, &n));
-    GM_TRY(count_rows(vae, "reconstruct: out", out, row, &n));
-    GM_TRY(gm_model_labels_for(model, "reconstruct", n, &labels));
-    for (int64_t done = 0; done < n;) {
-        int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
+    GM_TRY(check_rows(vae, "reconstruct", rows, count, means));
+    GM_TRY(gm_model_labels_for(model, "reconstruct", count, &labels));
+    for (int64_t done = 0; done < count;) {
+        int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
         gm_model_record(model, GM_TAPE_CONSTANT);
         gm_var y = labels_at(vae, labels, done, m);
-        posterior q = record_posterior(vae, record_rows(vae, gm_tensor_read(x) + done * row, m), y);
+        posterior q = record_posterior(vae, record_rows(vae, rows + done * row, m), y);
         GM_TRY(gm_tape_status(model->tape));
-        GM_TRY(gm_generator_emit(vae->decoder, model->tape, q.mean, y, m,
-                                 gm_tensor_data(out) + done * row));
+        GM_TRY(gm_generator_emit(vae->decoder, model->tape, q.mean, y, m, means + done * row));
         done += m;
     }
 out:
     return status;
 }
 
-gm_status gm_vae_interpolate(gm_vae *vae, gm_tensor *a, gm_tensor *b, gm_tensor *out)
+gm_status gm_vae_interpolate(gm_vae *vae, const float *from, const float *to, int64_t count,
+                             float *rows)
 {
     if (!vae) return GM_E_INVALID;
     gm_model *model = &vae->model;
     gm_tape *tape = model->tape;
-    int64_t one = 1, steps = 0, row = model->row_size;
     const float *labels;
     gm_status status;
-    GM_TRY(count_rows(vae, "interpolate: a", a, row, &one));
-    GM_TRY(count_rows(vae, "interpolate: b", b, row, &one));
-    GM_TRY(count_rows(vae, "interpolate: out", out, row, &steps));
-    if (steps < 2)
+    if (!from || !to || !rows || count < 2)
         GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID,
-                             "vae: interpolate: out has 1 row, expected at least 2"));
+                             "vae: interpolate: an array is NULL, or count is %lld (at least 2)",
+                             (long long)count));
     GM_TRY(gm_model_labels_for(model, "interpolate", 1, &labels));
-    for (int64_t i = 0; i < steps; i++) {
-        double t = (double)i / (double)(steps - 1);
+    for (int64_t i = 0; i < count; i++) {
+        double t = (double)i / (double)(count - 1);
         gm_model_record(model, GM_TAPE_CONSTANT);
         gm_var y = labels_at(vae, labels, 0, 1);
-        gm_var from = record_posterior(vae, record_rows(vae, gm_tensor_read(a), 1), y).mean;
-        gm_var to = record_posterior(vae, record_rows(vae, gm_tensor_read(b), 1), y).mean;
-        gm_var z = gm_add(tape, gm_scale(tape, from, 1 - t), gm_scale(tape, to, t));
+        gm_var first = record_posterior(vae, record_rows(vae, from, 1), y).mean;
+        gm_var last = record_posterior(vae, record_rows(vae, to, 1), y).mean;
+        gm_var z = gm_add(tape, gm_scale(tape, first, 1 - t), gm_scale(tape, last, t));
         GM_TRY(gm_tape_status(tape));
-        GM_TRY(gm_generator_emit(vae->decoder, tape, z, y, 1, gm_tensor_data(out) + i * row));
+        GM_TRY(gm_generator_emit(vae->decoder, tape, z, y, 1, rows + i * model->row_size));
     }
 out:
     return status;
-}
-
-static gm_status check_rows(gm_vae *vae, const char *verb, const float *rows, int64_t count,
-                            const double *out)
-{
-    if (rows && out && count > 0) return GM_OK;
-    return gm_model_fail(vae->model.ctx, GM_E_INVALID,
-                         "vae: %s: rows or out is NULL, or count is %lld (expected at least 1)",
-                         verb, (long long)count);
 }
 
 gm_status gm_vae_elbo(gm_vae *vae, const float *rows, int64_t count, double *elbo,
