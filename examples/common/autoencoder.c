@@ -251,10 +251,9 @@ gm_status autoencoder_train(struct autoencoder *a, int *status)
     return GM_OK;
 }
 
-static int32_t show_rows(void *user, int64_t done)
+static int32_t show_rows(void *user, int64_t done, int64_t total)
 {
-    struct progress *p = user;
-    progress_step(p, 1, done, (int64_t)p->begin, NAN);
+    progress_step(user, 1, done, total, NAN);
     return stop_requested();
 }
 
@@ -262,6 +261,7 @@ static int32_t show_rows(void *user, int64_t done)
 static gm_status estimate(struct autoencoder *a, double *nll, double *error)
 {
     const int quiet = a->run->options.quiet;
+    gm_log_prob_options o = GM_LOG_PROB_OPTIONS_INIT;
     int64_t rows = gm_dataset_rows(a->test);
     if (a->nll_rows && a->nll_rows < rows) rows = a->nll_rows;
     gm_tensor *x = NULL;
@@ -273,10 +273,10 @@ static gm_status estimate(struct autoencoder *a, double *nll, double *error)
         message("estimating log p(x) of %lld test digits with K = %lld", (long long)rows,
                 (long long)a->nll_samples);
     progress_begin(&p, 1, quiet);
-    p.begin = (double)rows;
-    if (!s)
-        s = gm_vae_log_prob(a->vae, gm_tensor_read(x), rows, a->nll_samples, score, NULL, show_rows,
-                            &p);
+    o.samples = a->nll_samples;
+    o.on_progress = show_rows;
+    o.user = &p;
+    if (!s) s = gm_vae_log_prob(a->vae, gm_tensor_read(x), rows, &o, score, NULL);
     progress_end(&p);
     for (int64_t i = 0; !s && i < rows; i++) sum -= score[i], squares += score[i] * score[i];
     *nll = sum / (double)rows;

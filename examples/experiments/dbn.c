@@ -50,7 +50,10 @@ static gm_status measure_bound(struct program *p, struct stage *stage)
         n = rows - at < GROUP ? rows - at : GROUP;
         if (stop_requested()) return GM_E_CANCELLED;
         if (!(s = gm_dataset_read_tensor(&x, p->d.test, at, n, 0)))
-            s = gm_dbn_bound(p->dbn, gm_tensor_read(x), n, p->draws, bound, NULL);
+            s = gm_dbn_bound(
+                p->dbn, gm_tensor_read(x), n,
+                &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = p->draws },
+                bound, NULL);
         gm_tensor_release(x);
         for (int64_t i = 0; !s && i < n; i++) { /* Welford's sums */
             const double off = bound[i] - mean;

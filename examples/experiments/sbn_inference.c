@@ -121,7 +121,11 @@ static gm_status infer(gm_sbn *sbn, const float *bars, int64_t samples, struct p
     if ((s = gm_sbn_gibbs(&p->chains, sbn, bars, ALL, &g, p->mean[1], NULL, NULL, NULL))) return s;
     if ((s = gm_sbn_mean_field(sbn, bars, ALL, &f, p->mean[2], p->bound, NULL))) return s;
     double estimate[ALL];
-    if ((s = gm_sbn_log_prob(sbn, bars, ALL, DRAWS, estimate, NULL, p->elbo))) return s;
+    if ((s = gm_sbn_log_prob(
+             sbn, bars, ALL,
+             &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = DRAWS },
+             estimate, NULL, p->elbo)))
+        return s;
     return recognise(sbn, bars, p->mean[3]);
 }
 

@@ -58,6 +58,10 @@ GM_API const char *gm_version_text(void);
 /* The context. */
 typedef struct gm_context gm_context;
 
+/* What every long call tells the host, on the calling thread: how much is done, of how much, in the
+ * units that the call documents. Non-zero stops the call: GM_E_CANCELLED. */
+typedef int32_t gm_progress_callback(void *user, int64_t done, int64_t total);
+
 /* The host's allocator. `allocate` returns at least `size` bytes aligned to `align` (a power of
  * two, at most 64), or NULL. `release` gets back the same size. Both are called only from threads
  * that call into the library with this context, never from workers. */

@@ -101,20 +101,23 @@ GM_API gm_status gm_dbn_init_biases(gm_dbn *dbn, gm_dataset *data);
 GM_API gm_status gm_dbn_features(gm_dbn *dbn, const float *rows, int64_t n, int32_t layer,
                                  float *out);
 
-/* The bound above for each row of bits, in nats: the mean over `samples` draws of h ~ q(h | x), and
- * if not NULL its standard error over the draws (NaN for one draw; 0 with one machine, whose log
- * p(x) is exact). Memory does not grow with n or samples. log Z of the top is the one given with
- * gm_rbm_set_log_z, or the exact one if a side has at most 20 units. GM_E_INVALID: NULL, n < 1,
- * samples < 1, values that are not bits (row, column, value); GM_E_STATE: log Z is not known;
+/* The bound above for each row of bits, in nats: the mean over samples h ~ q(h | x), and if not
+ * NULL its standard error over the samples (NaN for one sample; 0 with one machine, whose log p(x)
+ * is exact). Memory does not grow with count or samples. log Z of the top is the one given with
+ * gm_rbm_set_log_z, or the exact one if a side has at most 20 units; its error is not in
+ * standard_error. options NULL: all defaults. GM_E_INVALID: NULL, count < 1, samples < 0, values
+ * that are not bits (row, column, value); GM_E_STATE: log Z is not known; GM_E_CANCELLED;
  * GM_E_NOMEM. */
-GM_API gm_status gm_dbn_bound(gm_dbn *dbn, const float *rows, int64_t n, int64_t samples,
-                              double *out, double *standard_error);
+GM_API gm_status gm_dbn_bound(gm_dbn *dbn, const float *rows, int64_t count,
+                              const gm_log_prob_options *options, double *bound,
+                              double *standard_error);
 
-/* The log of the mean weight of the same draws in place of the mean of the logs: an estimate of log
- * p(x) that is too low on average, by less the more draws there are. Its standard error by the
- * delta method. Statuses as gm_dbn_bound. */
-GM_API gm_status gm_dbn_log_prob(gm_dbn *dbn, const float *rows, int64_t n, int64_t samples,
-                                 double *out, double *standard_error);
+/* The log of the mean weight of the same samples in place of the mean of the logs: an estimate of
+ * log p(x) that is too low on average, by less the more samples there are. Its standard error by
+ * the delta method. Statuses as gm_dbn_bound. */
+GM_API gm_status gm_dbn_log_prob(gm_dbn *dbn, const float *rows, int64_t count,
+                                 const gm_log_prob_options *options, double *log_prob,
+                                 double *standard_error);
 
 #ifdef __cplusplus
 }

@@ -181,14 +181,29 @@ GM_API gm_status gm_model_likelihood(gm_likelihood *out, gm_model *model);
 /* "exact", "importance", "annealed", "bound"; "unknown" for other numbers. Static text. */
 GM_API const char *gm_likelihood_name(int32_t kind);
 
-/* gm_model_log_prob with a K of the caller's (0: the model's own), and each row's standard error:
- * from the posterior samples, by the delta method; 0 where there are none, NaN where there is a
- * single one. It does not have the error that all rows share. likelihood and standard_error [count]
- * may be NULL. Statuses as gm_model_log_prob and gm_model_likelihood; GM_E_INVALID also: samples <
- * 0; GM_E_UNSUPPORTED also: samples are asked for, and the family's log p takes none. */
+/* For log p in full: gm_model_log_prob_estimate, and the families' own. */
+typedef struct gm_log_prob_options {
+    size_t size;
+    int64_t samples; /* K, posterior samples a row, at least 1; default 0: the model's own number */
+    gm_progress_callback *on_progress; /* counts rows; NULL: none */
+    void *user;
+} gm_log_prob_options;
+
+#define GM_LOG_PROB_OPTIONS_INIT                                                                   \
+    {                                                                                              \
+        sizeof(gm_log_prob_options), 0, NULL, NULL                                                 \
+    }
+
+/* gm_model_log_prob with each row's standard error: from the posterior samples, by the delta
+ * method; 0 where there are none, NaN where there is a single one. It does not have the error that
+ * all rows share. likelihood and standard_error [count] may be NULL; options NULL: all defaults.
+ * Statuses as gm_model_log_prob and gm_model_likelihood; GM_E_INVALID also: samples < 0;
+ * GM_E_UNSUPPORTED also: samples are given, and the family's log p takes none; GM_E_CANCELLED.
+ * After a failure the arrays hold anything. */
 GM_API gm_status gm_model_log_prob_estimate(gm_likelihood *likelihood, gm_model *model,
-                                            const float *rows, int64_t count, int64_t samples,
-                                            double *log_prob, double *standard_error);
+                                            const float *rows, int64_t count,
+                                            const gm_log_prob_options *options, double *log_prob,
+                                            double *standard_error);
 
 /* Writes weights, architecture, options and the state of the generator as a safetensors file: to a
  * temporary file in the same folder, synced, then renamed, so that a failure leaves an old file as

@@ -156,12 +156,13 @@ GM_API gm_status gm_sbn_log_joint(gm_sbn *sbn, const float *rows, const float *h
 GM_API gm_status gm_sbn_recognise(gm_sbn *sbn, const float *rows, int64_t n, float *hidden,
                                   float *probabilities, double *log_q);
 
-/* Importance estimate of log p(x) with `samples` draws from q for each row, log-mean-exp in double,
- * and if not NULL its standard error by the delta method, and the mean of the log weights (the
- * bound). Memory does not grow with samples. GM_E_INVALID: samples < 1; GM_E_UNSUPPORTED: no
- * recognition network; else as gm_sbn_log_joint. */
-GM_API gm_status gm_sbn_log_prob(gm_sbn *sbn, const float *rows, int64_t n, int64_t samples,
-                                 double *out, double *standard_error, double *elbo);
+/* Importance estimate of log p(x) with samples of q for each row, log-mean-exp in double, and if
+ * not NULL its standard error by the delta method, and the mean of the log weights (the bound).
+ * Memory does not grow with samples. options NULL: all defaults. GM_E_INVALID: samples < 0;
+ * GM_E_UNSUPPORTED: no recognition network; GM_E_CANCELLED; else as gm_sbn_log_joint. */
+GM_API gm_status gm_sbn_log_prob(gm_sbn *sbn, const float *rows, int64_t count,
+                                 const gm_log_prob_options *options, double *log_prob,
+                                 double *standard_error, double *elbo);
 
 /* By enumeration of all 2^H states of the hidden units, H <= 20: log p(x) of each row, and if not
  * NULL the posterior's means p(h_j = 1 | x) [n, hidden units]. GM_E_UNSUPPORTED: more than 20

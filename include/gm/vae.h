@@ -90,14 +90,13 @@ GM_API gm_status gm_vae_elbo(gm_vae *vae, const float *rows, int64_t count, doub
                              double *reconstruction, double *kl);
 
 /* The importance estimate of log p(x) for each row, log 1/K sum_k p(x, z_k) / q(z_k | x),
- * log-sum-exp in double, into out[count]; its standard error (by the delta method) into
- * error[count], which may be NULL. Memory does not grow with count or samples. The estimate is a
- * lower bound on average, and rises to log p(x) with K. on_row, if not NULL, is called after each
- * finished group of rows with how many are done; non-zero stops (GM_E_CANCELLED). GM_E_INVALID:
- * NULL, count or samples < 1, values the likelihood cannot have. */
-GM_API gm_status gm_vae_log_prob(gm_vae *vae, const float *rows, int64_t count, int64_t samples,
-                                 double *out, double *error,
-                                 int32_t (*on_row)(void *user, int64_t done), void *user);
+ * log-sum-exp in double, into log_prob [count]; its standard error (by the delta method) into
+ * standard_error [count], which may be NULL. Memory does not grow with count or samples. The
+ * estimate is a lower bound on average, and rises to log p(x) with K. GM_E_INVALID: NULL, count <
+ * 1, samples < 0, values the likelihood cannot have; GM_E_CANCELLED. */
+GM_API gm_status gm_vae_log_prob(gm_vae *vae, const float *rows, int64_t count,
+                                 const gm_log_prob_options *options, double *log_prob,
+                                 double *standard_error);
 
 #ifdef __cplusplus
 }

@@ -63,12 +63,14 @@ static gm_status open_block(nll *e)
 static gm_status score(nll *e, int64_t done, int64_t n)
 {
     gm_model *model = e->model;
+    gm_log_prob_options how = GM_LOG_PROB_OPTIONS_INIT;
     gm_batch batch = { .rows = e->rows, .labels = model->classes ? e->labels : NULL, .count = n };
     gm_status status;
+    how.samples = e->o.samples;
     for (int64_t i = 0; i < n; i++) e->index[i] = done + i;
     GM_TRY(gm_dataset_read(e->data, e->index, n, 0, e->rows));
     if (model->classes) GM_TRY(gm_model_read_labels(model, e->data, e->index, n, e->labels));
-    GM_TRY(gm_model_score_batch(model, &batch, e->o.samples, &e->likelihood, e->out, e->error));
+    GM_TRY(gm_model_score_batch(model, &batch, &how, &e->likelihood, e->out, e->error));
     for (int64_t i = 0; i < n; i++)
         if (isnan(e->out[i]))
             GM_TRY(gm_model_fail(model->ctx, GM_E_NUMERIC, "nll: log p of row %lld is nan",

@@ -143,7 +143,7 @@ static gm_status score_batch(rows *r, gm_model *model, gm_dataset *data, int64_t
     const gm_batch batch = { .rows = r->values,
                              .labels = model->classes ? r->labels : NULL,
                              .count = count };
-    GM_TRY(gm_model_score_batch(model, &batch, 0, NULL, out, NULL));
+    GM_TRY(gm_model_score_batch(model, &batch, NULL, NULL, out, NULL));
     for (int64_t i = 0; i < count; i++)
         if (isnan(out[i]) || out[i] == (double)INFINITY)
             GM_TRY(gm_model_fail(model->ctx, GM_E_NUMERIC,

@@ -45,10 +45,11 @@ typedef struct gm_family {
      * the promises of gm_model_step. */
     gm_status (*step)(gm_model *model, const gm_batch *batch, gm_metrics *metrics);
     gm_status (*sample)(gm_model *model, float *out, const float *labels, int64_t count);
-    /* log p of rows, with so many posterior samples each where there are such; error: NULL, or
-     * zeros to which their standard errors are written. */
-    gm_status (*log_prob)(gm_model *model, const gm_batch *batch, int64_t samples, double *out,
-                          double *error);
+    /* log p of rows. how->samples is what `likelihood` said; who takes samples also tells progress,
+     * others need not. error: NULL, or zeros to which the standard errors of estimates are written.
+     */
+    gm_status (*log_prob)(gm_model *model, const gm_batch *batch, const gm_log_prob_options *how,
+                          double *out, double *error);
     /* What log_prob with `samples` (0: the model's own number) gives; it comes with log_prob, and
      * neither without the other. out is GM_LIKELIHOOD_INIT. GM_E_UNSUPPORTED: samples are asked
      * for, and it takes none. */
@@ -175,10 +176,18 @@ gm_var gm_model_label_var(gm_tape *tape, const float *labels, int64_t count);
 gm_var gm_model_join_label(gm_tape *tape, gm_var x, gm_var labels, int64_t classes);
 /* One step down the family's loss, the whole of what a family without a `step` does. */
 gm_status gm_model_descend(gm_model *model, const gm_batch *batch, gm_metrics *metrics);
-/* log p of a batch whose labels have been found: what it is (likelihood NULL: not wanted), and
- * standard errors (NULL: not wanted), as gm_model_log_prob_estimate; samples is at least 0. */
-gm_status gm_model_score_batch(gm_model *model, const gm_batch *batch, int64_t samples,
-                               gm_likelihood *likelihood, double *out, double *error);
+/* log p of a batch whose labels have been found: what it is (likelihood NULL: not told), and
+ * standard errors (NULL: none), as gm_model_log_prob_estimate. options: checked, or NULL. */
+gm_status gm_model_score_batch(gm_model *model, const gm_batch *batch,
+                               const gm_log_prob_options *options, gm_likelihood *likelihood,
+                               double *out, double *error);
+/* The options that were given, or the defaults. GM_E_INVALID: unknown size, samples < 0; the line
+ * begins with `what`. */
+gm_status gm_log_prob_options_read(gm_context *ctx, const char *what, gm_log_prob_options *out,
+                                   const gm_log_prob_options *given);
+/* Tells the host's callback (NULL: none), and GM_E_CANCELLED with the line if it stops. */
+gm_status gm_model_progress(gm_context *ctx, const char *what, gm_progress_callback *on_progress,
+                            void *user, int64_t done, int64_t total);
 /* `likelihood` of a family that is always exact. */
 gm_status gm_model_exact_likelihood(gm_model *model, int64_t samples, gm_likelihood *out);
 /* One update and its count. After a failure state is as before, too. */

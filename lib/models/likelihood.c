@@ -1,4 +1,5 @@
 /* likelihood.c - log p of rows, and what kind of number it is. */
+#include <stdio.h>
 #include <string.h>
 
 #include "models/family.h"
@@ -61,14 +62,61 @@ out:
     return status;
 }
 
-gm_status gm_model_score_batch(gm_model *model, const gm_batch *batch, int64_t samples,
-                               gm_likelihood *likelihood, double *out, double *error)
+gm_status gm_model_progress(gm_context *ctx, const char *what, gm_progress_callback *on_progress,
+                            void *user, int64_t done, int64_t total)
 {
+    if (!on_progress || !on_progress(user, done, total)) return GM_OK;
+    return gm_model_fail(ctx, GM_E_CANCELLED, "%s: stopped by the host after %lld of %lld", what,
+                         (long long)done, (long long)total);
+}
+
+gm_status gm_log_prob_options_read(gm_context *ctx, const char *what, gm_log_prob_options *out,
+                                   const gm_log_prob_options *given)
+{
+    const gm_status status = gm_options_read(ctx, what, out, sizeof *out, given);
+    if (status || out->samples >= 0) return status;
+    return gm_model_fail(ctx, GM_E_INVALID, "%s: samples is %lld, expected at least 0", what,
+                         (long long)out->samples);
+}
+
+/* A family that takes samples tells progress itself; others go through their groups of rows, which
+ * change no value. */
+static gm_status score_groups(gm_model *model, const gm_batch *batch,
+                              const gm_log_prob_options *how, double *out, double *error)
+{
+    const gm_family *family = model->family;
+    const int64_t group = how->samples || !how->on_progress ? batch->count : GM_MODEL_GROUP;
+    char what[64];
+    gm_status status = GM_OK;
+    (void)snprintf(what, sizeof what, "%s: log_prob", family->name);
+    for (int64_t done = 0; done < batch->count;) {
+        gm_batch part = *batch;
+        part.count = batch->count - done < group ? batch->count - done : group;
+        part.rows += done * model->row_size;
+        if (part.labels) part.labels += done;
+        if (part.index) part.index += done;
+        GM_TRY(family->log_prob(model, &part, how, out + done, error ? error + done : NULL));
+        done += part.count;
+        if (!how->samples)
+            GM_TRY(gm_model_progress(model->ctx, what, how->on_progress, how->user, done,
+                                     batch->count));
+    }
+out:
+    return status;
+}
+
+gm_status gm_model_score_batch(gm_model *model, const gm_batch *batch,
+                               const gm_log_prob_options *options, gm_likelihood *likelihood,
+                               double *out, double *error)
+{
+    gm_log_prob_options how = GM_LOG_PROB_OPTIONS_INIT;
     gm_likelihood found = GM_LIKELIHOOD_INIT;
     gm_status status;
-    GM_TRY(model->family->likelihood(model, samples, &found));
+    if (options) how = *options;
+    GM_TRY(model->family->likelihood(model, how.samples, &found));
+    how.samples = found.samples;
     for (int64_t i = 0; error && i < batch->count; i++) error[i] = 0;
-    GM_TRY(model->family->log_prob(model, batch, found.samples, out, error));
+    GM_TRY(score_groups(model, batch, &how, out, error));
     for (int64_t i = 0; error && found.samples == 1 && i < batch->count; i++)
         error[i] = (double)NAN;
     if (likelihood) *likelihood = found;
@@ -77,28 +125,29 @@ out:
 }
 
 gm_status gm_model_log_prob_estimate(gm_likelihood *likelihood, gm_model *model, const float *rows,
-                                     int64_t count, int64_t samples, double *log_prob,
-                                     double *standard_error)
+                                     int64_t count, const gm_log_prob_options *options,
+                                     double *log_prob, double *standard_error)
 {
+    gm_log_prob_options how = GM_LOG_PROB_OPTIONS_INIT;
     gm_likelihood found;
     gm_status status;
     if (!model) return GM_E_INVALID;
     if (!gm_model_supports(model, GM_VERB_LOG_PROB)) return lacks(model, "log_prob");
-    if (!rows || !log_prob || count < 1 || samples < 0)
+    if (!rows || !log_prob || count < 1)
         return gm_model_fail(model->ctx, GM_E_INVALID,
-                             "%s: log_prob: rows or out is NULL, or count is %lld (at least 1), or "
-                             "samples %lld (at least 0)",
-                             model->family->name, (long long)count, (long long)samples);
+                             "%s: log_prob: rows or out is NULL, or count is %lld (at least 1)",
+                             model->family->name, (long long)count);
     gm_batch batch = { .rows = rows, .count = count };
     if (likelihood) GM_TRY(check_size(model, "log_prob", likelihood));
+    GM_TRY(gm_log_prob_options_read(model->ctx, "log_prob", &how, options));
     GM_TRY(gm_model_labels_for(model, "log_prob", count, &batch.labels));
-    GM_TRY(gm_model_score_batch(model, &batch, samples, &found, log_prob, standard_error));
+    GM_TRY(gm_model_score_batch(model, &batch, &how, &found, log_prob, standard_error));
     if (likelihood) give(likelihood, &found);
 out:
     return status;
 }
 
-gm_status gm_model_log_prob(gm_model *model, const float *rows, int64_t count, double *out)
+gm_status gm_model_log_prob(gm_model *model, const float *rows, int64_t count, double *log_prob)
 {
-    return gm_model_log_prob_estimate(NULL, model, rows, count, 0, out, NULL);
+    return gm_model_log_prob_estimate(NULL, model, rows, count, NULL, log_prob, NULL);
 }

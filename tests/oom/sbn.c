@@ -42,7 +42,10 @@ static gm_status a_nets_life(sweep *s, int32_t estimator)
         DO(s, gm_sbn_recognise(sbn, rows, ROWS, hidden, NULL, lp));
         DO(s, gm_sbn_log_joint(sbn, rows, hidden, ROWS, lp));
         DO(s, gm_sbn_enumerate(sbn, rows, ROWS, lp, mean));
-        DO(s, gm_sbn_log_prob(sbn, rows, ROWS, 5, lp, error, NULL));
+        DO(s, gm_sbn_log_prob(
+                  sbn, rows, ROWS,
+                  &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = 5 }, lp,
+                  error, NULL));
         MAKE(s, samples, gm_model_sample(&samples, gm_sbn_model(sbn), 3));
     }
     if (estimator == GM_SBN_MEAN_FIELD_EM) {
@@ -137,7 +140,9 @@ static gm_status tower(sweep *s)
     DO(s, gm_dbn_init_biases(dbn, data));
     DO(s, gm_model_step(gm_dbn_model(dbn), rows, ROWS, NULL, 0, NULL));
     DO(s, gm_dbn_features(dbn, rows, ROWS, 2, features));
-    DO(s, gm_dbn_bound(dbn, rows, ROWS, 2, lp, error));
+    DO(s, gm_dbn_bound(dbn, rows, ROWS,
+                       &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = 2 },
+                       lp, error));
     DO(s, gm_model_log_prob(gm_dbn_model(dbn), rows, ROWS, lp));
     MAKE(s, samples, gm_model_sample(&samples, gm_dbn_model(dbn), 3));
     DO(s, gm_model_save_checkpoint(gm_dbn_model(dbn), path));

@@ -124,8 +124,14 @@ START_TEST(bound_and_likelihood)
     ck_assert_int_eq(gm_dbn_stage(dbn), stage);
     all_rows(rows);
     exact(dbn, p);
-    support_ok(ctx, gm_dbn_bound(dbn, rows, N, DRAWS, bound, error));
-    support_ok(ctx, gm_dbn_log_prob(dbn, rows, N, DRAWS, lp, lp_error));
+    support_ok(ctx, gm_dbn_bound(dbn, rows, N,
+                                 &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options),
+                                                         .samples = DRAWS },
+                                 bound, error));
+    support_ok(ctx, gm_dbn_log_prob(dbn, rows, N,
+                                    &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options),
+                                                            .samples = DRAWS },
+                                    lp, lp_error));
     for (int v = 0; v < N; v++) {
         const double want = exact_bound(dbn, 1, v);
         sum += p[v];
@@ -146,7 +152,10 @@ START_TEST(bound_and_likelihood)
     if (stage > 1)
         ck_assert_msg(gap > 0.02, "the bound's mean gap %g is too small to tell it from log p",
                       gap);
-    support_ok(ctx, gm_dbn_bound(dbn, rows, 1, 1, bound, error));
+    support_ok(ctx, gm_dbn_bound(
+                        dbn, rows, 1,
+                        &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = 1 },
+                        bound, error));
     ck_assert(stage == 1 ? error[0] == 0 : isnan(error[0]));
     gm_dbn_release(dbn);
     gm_context_release(ctx);
@@ -204,7 +213,10 @@ START_TEST(growing_does_not_lower_the_bound)
     support_ok(ctx, gm_model_log_prob(gm_rbm_model(gm_dbn_layer(dbn, 1)), rows, N, before));
     gm_rbm_set_log_z(gm_dbn_layer(dbn, 1), log_z(gm_dbn_layer(dbn, 1)) + 2, 0.5);
     support_ok(ctx, gm_dbn_grow(dbn, NULL));
-    support_ok(ctx, gm_dbn_bound(dbn, rows, N, 50, after, error));
+    support_ok(ctx, gm_dbn_bound(dbn, rows, N,
+                                 &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options),
+                                                         .samples = 50 },
+                                 after, error));
     for (int v = 0; v < N && !_i; v++) {
         ck_assert_double_eq_tol(after[v], before[v] - 2, 1e-4);
         ck_assert(error[v] < 1e-5);
@@ -212,7 +224,10 @@ START_TEST(growing_does_not_lower_the_bound)
     const float *w = gm_param_value(gm_rbm_weight(gm_dbn_layer(dbn, 2)));
     for (int i = 0; i < 3 * V && _i; i++) ck_assert(fabs((double)w[i]) < 0.1 && w[i] != 0);
     gm_rbm_set_log_z(gm_dbn_layer(dbn, 2), NAN, 0.5);
-    support_ok(ctx, gm_dbn_bound(dbn, rows, N, 50, after, error));
+    support_ok(ctx, gm_dbn_bound(dbn, rows, N,
+                                 &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options),
+                                                         .samples = 50 },
+                                 after, error));
     for (int v = 0; v < N && !_i; v++) ck_assert_double_eq_tol(after[v], before[v], 1e-4);
     gm_dbn_release(dbn);
     gm_context_release(ctx);
@@ -498,10 +513,18 @@ START_TEST(refusals)
     double lp[2] = { 1, 2 };
     rows[6] = 0.5f;
     support_ok(ctx, gm_model_step(model, rows, 2, NULL, 0, NULL));
-    support_fails(ctx, gm_dbn_bound(dbn, rows, 2, 5, lp, NULL), GM_E_INVALID,
-                  "bound: row 1, column 2 is 0.5; 0 or 1");
-    support_fails(ctx, gm_dbn_log_prob(dbn, rows, 2, 5, lp, NULL), GM_E_INVALID,
-                  "log_prob: row 1, column 2 is 0.5");
+    support_fails(
+        ctx,
+        gm_dbn_bound(dbn, rows, 2,
+                     &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = 5 },
+                     lp, NULL),
+        GM_E_INVALID, "bound: row 1, column 2 is 0.5; 0 or 1");
+    support_fails(
+        ctx,
+        gm_dbn_log_prob(dbn, rows, 2,
+                        &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = 5 },
+                        lp, NULL),
+        GM_E_INVALID, "log_prob: row 1, column 2 is 0.5");
     rows[6] = 1.5f;
     support_fails(ctx, gm_model_step(model, rows, 2, NULL, 0, NULL), GM_E_INVALID,
                   "row 1, column 2 is 1.5; 0 to 1");
@@ -509,10 +532,30 @@ START_TEST(refusals)
                   "row 1, column 2 is 1.5");
     rows[6] = 1;
     support_fails(ctx, gm_dbn_features(dbn, rows, 2, 3, out), GM_E_INVALID, "layer is 3, 1 to 2");
-    support_fails(ctx, gm_dbn_bound(dbn, rows, 2, 0, lp, NULL), GM_E_INVALID, "samples is 0");
-    support_fails(ctx, gm_dbn_log_prob(dbn, rows, 2, 0, lp, NULL), GM_E_INVALID, "samples is 0");
-    support_fails(ctx, gm_dbn_bound(dbn, rows, 0, 1, lp, NULL), GM_E_INVALID, "n is 0");
-    support_fails(ctx, gm_dbn_bound(dbn, rows, 1, 1, NULL, NULL), GM_E_INVALID, "NULL");
+    support_fails(
+        ctx,
+        gm_dbn_bound(dbn, rows, 2,
+                     &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = -1 },
+                     lp, NULL),
+        GM_E_INVALID, "samples is -1");
+    support_fails(ctx,
+                  gm_dbn_log_prob(
+                      dbn, rows, 2,
+                      &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = -1 },
+                      lp, NULL),
+                  GM_E_INVALID, "samples is -1");
+    support_fails(
+        ctx,
+        gm_dbn_bound(dbn, rows, 0,
+                     &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = 1 },
+                     lp, NULL),
+        GM_E_INVALID, "n is 0");
+    support_fails(
+        ctx,
+        gm_dbn_bound(dbn, rows, 1,
+                     &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = 1 },
+                     NULL, NULL),
+        GM_E_INVALID, "NULL");
     support_fails(ctx, gm_dbn_mean(dbn, NULL, out), GM_E_INVALID, "mean: data is NULL");
     support_fails(ctx, gm_dbn_init_biases(dbn, NULL), GM_E_INVALID, "start: data is NULL");
     gm_dataset *data = NULL;
@@ -548,15 +591,27 @@ START_TEST(refusals)
     o.layers = wide, o.layer_count = 2;
     support_ok(ctx, gm_dbn_create(&dbn, ctx, V, &o));
     support_ok(ctx, gm_dbn_grow(dbn, NULL));
-    support_fails(ctx, gm_dbn_bound(dbn, rows, 2, 2, lp, NULL), GM_E_STATE,
-                  "dbn: bound: log Z of 30 by 25 units is not known");
+    support_fails(
+        ctx,
+        gm_dbn_bound(dbn, rows, 2,
+                     &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = 2 },
+                     lp, NULL),
+        GM_E_STATE, "dbn: bound: log Z of 30 by 25 units is not known");
     support_fails(ctx, gm_model_log_prob(gm_dbn_model(dbn), rows, 2, lp), GM_E_STATE,
                   "gm_rbm_set_log_z");
     ck_assert(lp[0] == 1 && lp[1] == 2);
     gm_rbm_set_log_z(gm_dbn_layer(dbn, 2), 40, 0.5);
-    support_ok(ctx, gm_dbn_bound(dbn, rows, 2, 2, lp, NULL));
+    support_ok(ctx, gm_dbn_bound(
+                        dbn, rows, 2,
+                        &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = 2 },
+                        lp, NULL));
     support_ok(ctx, gm_model_step(gm_dbn_model(dbn), rows, 2, NULL, 0, NULL));
-    support_fails(ctx, gm_dbn_bound(dbn, rows, 2, 2, lp, NULL), GM_E_STATE, "not known");
+    support_fails(
+        ctx,
+        gm_dbn_bound(dbn, rows, 2,
+                     &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = 2 },
+                     lp, NULL),
+        GM_E_STATE, "not known");
     gm_dbn_release(dbn);
     gm_context_release(ctx);
 }

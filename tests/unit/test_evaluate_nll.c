@@ -7,10 +7,10 @@
 
 /* A family whose log p is exact: minus the sum of a row, less the label; NaN for a row that begins
  * with -1. */
-static gm_status sum_log_prob(gm_model *model, const gm_batch *batch, int64_t samples, double *out,
-                              double *error)
+static gm_status sum_log_prob(gm_model *model, const gm_batch *batch,
+                              const gm_log_prob_options *how, double *out, double *error)
 {
-    (void)samples;
+    (void)how;
     (void)error;
     for (int64_t i = 0; i < batch->count; i++) {
         const float *row = batch->rows + i * model->row_size;
@@ -160,8 +160,10 @@ START_TEST(importance_estimate)
         double direct[ROWS], error[ROWS], mean = 0, variance = 0;
         support_ok(ctx, gm_dataset_read_tensor(&rows, data, 0, ROWS, 0));
         gm_model_seed(model, 99);
-        support_ok(
-            ctx, gm_vae_log_prob(vae, gm_tensor_read(rows), ROWS, 3000, direct, error, NULL, NULL));
+        support_ok(ctx, gm_vae_log_prob(vae, gm_tensor_read(rows), ROWS,
+                                        &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options),
+                                                                .samples = 3000 },
+                                        direct, error));
         for (int i = 0; i < ROWS; i++) {
             mean -= direct[i] / ROWS;
             variance += error[i] * error[i];

@@ -13,6 +13,7 @@
 
 #define N 24
 #define SIZE 12
+#define MANY 600
 
 static gm_model *linear_ar(gm_context *ctx)
 {
@@ -220,7 +221,7 @@ START_TEST(every_way_tells_the_same)
     gm_model_seed(model, o.seed);
     support_ok(ctx, gm_model_log_prob(model, rows, N, plain));
     gm_model_seed(model, o.seed);
-    support_ok(ctx, gm_model_log_prob_estimate(&with, model, rows, N, 0, value, error));
+    support_ok(ctx, gm_model_log_prob_estimate(&with, model, rows, N, NULL, value, error));
     ck_assert_mem_eq(&l, &with, sizeof l);
     ck_assert_mem_eq(plain, value, sizeof plain);
     double variance = 0;
@@ -254,23 +255,79 @@ START_TEST(samples_of_the_callers)
     gm_likelihood l = GM_LIKELIHOOD_INIT;
     fill(rows);
     if (!want->takes_samples) {
-        support_fails(ctx, gm_model_log_prob_estimate(&l, model, rows, N, 7, value, error),
-                      GM_E_UNSUPPORTED, "samples is 7");
+        support_fails(
+            ctx,
+            gm_model_log_prob_estimate(
+                &l, model, rows, N,
+                &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = 7 }, value,
+                error),
+            GM_E_UNSUPPORTED, "samples is 7");
     } else {
-        support_ok(ctx, gm_model_log_prob_estimate(&l, model, rows, N, 7, value, error));
+        support_ok(ctx,
+                   gm_model_log_prob_estimate(
+                       &l, model, rows, N,
+                       &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = 7 },
+                       value, error));
         ck_assert(l.kind == want->kind && l.samples == (want->samples ? 7 : 0));
-        support_ok(ctx, gm_model_log_prob_estimate(&l, model, rows, N, 1, value, error));
+        support_ok(ctx,
+                   gm_model_log_prob_estimate(
+                       &l, model, rows, N,
+                       &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = 1 },
+                       value, error));
         for (int i = 0; i < N; i++) ck_assert(want->samples ? isnan(error[i]) : same(error[i], 0));
     }
-    support_fails(ctx, gm_model_log_prob_estimate(&l, model, rows, N, -1, value, error),
-                  GM_E_INVALID, "samples -1");
-    support_fails(ctx, gm_model_log_prob_estimate(&l, model, NULL, N, 0, value, error),
+    support_fails(ctx,
+                  gm_model_log_prob_estimate(
+                      &l, model, rows, N,
+                      &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = -1 },
+                      value, error),
+                  GM_E_INVALID, "samples is -1");
+    support_fails(ctx, gm_model_log_prob_estimate(&l, model, NULL, N, NULL, value, error),
                   GM_E_INVALID, "NULL");
     support_fails(ctx, gm_model_likelihood(NULL, model), GM_E_INVALID, "out is NULL");
     l.size = sizeof l + 1;
     support_fails(ctx, gm_model_likelihood(&l, model), GM_E_INVALID, "size");
-    support_fails(ctx, gm_model_log_prob_estimate(&l, model, rows, N, 0, value, error),
+    support_fails(ctx, gm_model_log_prob_estimate(&l, model, rows, N, NULL, value, error),
                   GM_E_INVALID, "size");
+    gm_model_release(model);
+    gm_context_release(ctx);
+}
+END_TEST
+
+static int32_t count_calls(void *user, int64_t done, int64_t total)
+{
+    int64_t *at = user;
+    ck_assert(total == MANY && done > at[0] && done <= total);
+    at[0] = done;
+    return ++at[1] == at[2];
+}
+
+/* Progress counts rows to the end, changes no number, and can stop. */
+START_TEST(progress)
+{
+    static float rows[MANY * SIZE];
+    static double plain[MANY], told[MANY];
+    int64_t at[3] = { 0, 0, -1 };
+    gm_context *ctx = support_context(46, 1);
+    gm_model *model = rows_of[_i].make(ctx);
+    gm_log_prob_options o = GM_LOG_PROB_OPTIONS_INIT;
+    for (int64_t i = 0; i < MANY * SIZE; i++) rows[i] = (float)(i * 7 % 5 < 2);
+    gm_model_seed(model, 3);
+    support_ok(ctx, gm_model_log_prob(model, rows, MANY, plain));
+    o.on_progress = count_calls;
+    o.user = at;
+    gm_model_seed(model, 3);
+    support_ok(ctx, gm_model_log_prob_estimate(NULL, model, rows, MANY, &o, told, NULL));
+    ck_assert_mem_eq(plain, told, sizeof plain);
+    ck_assert(at[0] == MANY && at[1] > 1);
+    at[0] = at[1] = 0;
+    at[2] = 2;
+    support_fails(ctx, gm_model_log_prob_estimate(NULL, model, rows, MANY, &o, told, NULL),
+                  GM_E_CANCELLED, "of 600");
+    ck_assert_int_eq(at[1], 2);
+    gm_model_seed(model, 3);
+    support_ok(ctx, gm_model_log_prob(model, rows, MANY, told));
+    ck_assert_mem_eq(plain, told, sizeof plain);
     gm_model_release(model);
     gm_context_release(ctx);
 }
@@ -288,7 +345,11 @@ START_TEST(errors_are_deviations)
     gm_model *model = rows_of[_i].make(ctx);
     fill(rows);
     for (int t = 0; t < DRAWS && rows_of[_i].samples; t++) {
-        support_ok(ctx, gm_model_log_prob_estimate(NULL, model, rows, N, 500, value, error));
+        support_ok(
+            ctx, gm_model_log_prob_estimate(
+                     NULL, model, rows, N,
+                     &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = 500 },
+                     value, error));
         for (int i = 0; i < N; i++) {
             mean[i] += value[i] / DRAWS;
             square[i] += value[i] * value[i] / DRAWS;
@@ -350,12 +411,13 @@ START_TEST(refusals)
     gm_generator *g =
         nets_generator(ctx, 2, 4, SIZE, (gm_generator_options)GM_GENERATOR_OPTIONS_INIT);
     ck_assert_int_eq(gm_model_likelihood(&l, NULL), GM_E_INVALID);
-    ck_assert_int_eq(gm_model_log_prob_estimate(&l, NULL, rows, 1, 0, &value, NULL), GM_E_INVALID);
+    ck_assert_int_eq(gm_model_log_prob_estimate(&l, NULL, rows, 1, NULL, &value, NULL),
+                     GM_E_INVALID);
     support_fails(ctx, gm_model_likelihood(&l, gm_generator_model(g)), GM_E_UNSUPPORTED,
                   "log_prob");
-    support_fails(ctx,
-                  gm_model_log_prob_estimate(&l, gm_generator_model(g), rows, 1, 0, &value, NULL),
-                  GM_E_UNSUPPORTED, "log_prob");
+    support_fails(
+        ctx, gm_model_log_prob_estimate(&l, gm_generator_model(g), rows, 1, NULL, &value, NULL),
+        GM_E_UNSUPPORTED, "log_prob");
     support_ok(ctx, gm_rbm_create(&machine, ctx, 30, 25, NULL));
     support_fails(ctx, gm_model_likelihood(&l, gm_rbm_model(machine)), GM_E_STATE, "30 by 25");
     gm_rbm_set_log_z(machine, 1, 0);
@@ -385,6 +447,7 @@ Suite *gm_suite(void)
     TCase *c = tcase_create("model_likelihood");
     tcase_add_loop_test(c, every_way_tells_the_same, 0, ROWS_OF);
     tcase_add_loop_test(c, samples_of_the_callers, 0, ROWS_OF);
+    tcase_add_loop_test(c, progress, 0, ROWS_OF);
     tcase_add_loop_test(c, errors_are_deviations, 0, ROWS_OF);
     tcase_add_test(c, every_family_tells);
     tcase_add_test(c, refusals);

@@ -171,7 +171,10 @@ START_TEST(only_training_moves_state)
             int64_t four[2] = { 4, LATENT }, one[2] = { 1, LATENT };
             gm_tensor *codes = NULL, *code = NULL, *third = NULL;
             support_ok(ctx,
-                       gm_vae_log_prob(vae, gm_tensor_read(rows), 4, 300, score, NULL, NULL, NULL));
+                       gm_vae_log_prob(vae, gm_tensor_read(rows), 4,
+                                       &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options),
+                                                               .samples = 300 },
+                                       score, NULL));
             support_ok(ctx, gm_vae_elbo(vae, gm_tensor_read(rows), 4, score, NULL, NULL));
             support_ok(ctx, gm_tensor_create(&codes, ctx, 2, four));
             support_ok(ctx, gm_tensor_create(&code, ctx, 2, one));

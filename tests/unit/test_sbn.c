@@ -171,11 +171,20 @@ START_TEST(importance_estimate)
         gm_context *ctx = support_context(4, 2);
         gm_sbn *sbn = ref_net(ctx, shape, VISIBLE, GM_SBN_VIMCO, 2, NULL);
         double got[3], error[3], elbo[3], exact[3], one[3], by_model[3];
-        support_ok(ctx, gm_sbn_log_prob(sbn, rows, 3, 20000, got, error, elbo));
+        support_ok(ctx, gm_sbn_log_prob(sbn, rows, 3,
+                                        &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options),
+                                                                .samples = 20000 },
+                                        got, error, elbo));
         support_ok(ctx, gm_sbn_enumerate(sbn, rows, 3, exact, NULL));
-        support_ok(ctx, gm_sbn_log_prob(sbn, rows, 3, 1, one, error + 0, NULL));
+        support_ok(ctx, gm_sbn_log_prob(sbn, rows, 3,
+                                        &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options),
+                                                                .samples = 1 },
+                                        one, error + 0, NULL));
         ck_assert(isnan(error[0])); /* one draw has no deviation */
-        support_ok(ctx, gm_sbn_log_prob(sbn, rows, 3, 20000, got, error, elbo));
+        support_ok(ctx, gm_sbn_log_prob(sbn, rows, 3,
+                                        &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options),
+                                                                .samples = 20000 },
+                                        got, error, elbo));
         support_ok(ctx, gm_model_log_prob(gm_sbn_model(sbn), rows, 3, by_model));
         for (int k = 0; k < 3; k++) {
             ck_assert(error[k] > 0 && error[k] < 0.03 && isfinite(one[k]));
@@ -298,16 +307,24 @@ START_TEST(refused_questions)
                   "row 1, column 2 is 0.5");
     support_fails(ctx, gm_sbn_recognise(sbn, x, 2, h, NULL, NULL), GM_E_INVALID,
                   "row 1, column 2 is 0.5");
-    support_fails(ctx, gm_sbn_log_prob(sbn, x, 2, 5, out, NULL, NULL), GM_E_INVALID,
-                  "row 1, column 2 is 0.5");
+    support_fails(
+        ctx,
+        gm_sbn_log_prob(sbn, x, 2,
+                        &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = 5 },
+                        out, NULL, NULL),
+        GM_E_INVALID, "row 1, column 2 is 0.5");
     x[6] = 0, h[9] = 3;
     support_fails(ctx, gm_sbn_log_joint(sbn, x, h, 2, out), GM_E_INVALID,
                   "hidden: row 1, column 4 is 3");
     support_fails(ctx, gm_sbn_log_joint(sbn, x, NULL, 2, out), GM_E_INVALID, "hidden is NULL");
     support_fails(ctx, gm_sbn_log_joint(sbn, x, h, 0, out), GM_E_INVALID, "n is 0");
     support_fails(ctx, gm_sbn_enumerate(sbn, NULL, 1, out, NULL), GM_E_INVALID, "NULL");
-    support_fails(ctx, gm_sbn_log_prob(sbn, x, 1, 0, out, NULL, NULL), GM_E_INVALID,
-                  "samples is 0");
+    support_fails(ctx,
+                  gm_sbn_log_prob(
+                      sbn, x, 1,
+                      &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = -1 },
+                      out, NULL, NULL),
+                  GM_E_INVALID, "samples is -1");
     support_fails(ctx, gm_sbn_recognise(sbn, x, 1, NULL, NULL, NULL), GM_E_INVALID, "NULL");
     support_fails(ctx, gm_sbn_sample(sbn, 0, -1, NULL, 0, h, x), GM_E_INVALID, "n is 0");
     support_fails(ctx, gm_sbn_sample(sbn, 1, 3, h, 3, h, x), GM_E_INVALID, "clamp is 3 (-1 to 2)");
@@ -356,8 +373,12 @@ START_TEST(refused_questions)
                   "estimator 3 wants a recognition network, and the net has none");
     support_fails(ctx, gm_sbn_recognise(sbn, x, 2, h, NULL, NULL), GM_E_UNSUPPORTED,
                   "no recognition network");
-    support_fails(ctx, gm_sbn_log_prob(sbn, x, 2, 5, out, NULL, NULL), GM_E_UNSUPPORTED,
-                  "no recognition network");
+    support_fails(
+        ctx,
+        gm_sbn_log_prob(sbn, x, 2,
+                        &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = 5 },
+                        out, NULL, NULL),
+        GM_E_UNSUPPORTED, "no recognition network");
     support_ok(ctx, gm_sbn_enumerate(sbn, x, 1, out, NULL));
     support_ok(ctx, gm_model_log_prob(gm_sbn_model(sbn), x, 1, out + 1)); /* few units: exact */
     ck_assert_double_eq(out[0], out[1]);

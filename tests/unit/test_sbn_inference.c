@@ -75,7 +75,10 @@ START_TEST(importance_estimate)
     gm_sbn *sbn = make_net(ctx, _i, 0.7);
     double exact[ROWS], got[ROWS], error[ROWS], bound[ROWS];
     support_ok(ctx, gm_sbn_enumerate(sbn, rows, ROWS, exact, NULL));
-    support_ok(ctx, gm_sbn_log_prob(sbn, rows, ROWS, 20000, got, error, bound));
+    support_ok(ctx, gm_sbn_log_prob(sbn, rows, ROWS,
+                                    &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options),
+                                                            .samples = 20000 },
+                                    got, error, bound));
     for (int k = 0; k < ROWS; k++) {
         ck_assert(error[k] > 0 && error[k] < 0.1 && bound[k] < exact[k]);
         ck_assert_msg(fabs(got[k] - exact[k]) < 3 * error[k],

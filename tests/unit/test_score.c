@@ -13,10 +13,10 @@ typedef struct plain {
     gm_model model;
 } plain;
 
-static gm_status plain_log_prob(gm_model *model, const gm_batch *batch, int64_t samples,
-                                double *out, double *error)
+static gm_status plain_log_prob(gm_model *model, const gm_batch *batch,
+                                const gm_log_prob_options *how, double *out, double *error)
 {
-    (void)samples;
+    (void)how;
     (void)error;
     for (int64_t i = 0; i < batch->count; i++) {
         const double v = (double)batch->rows[i * model->row_size];

@@ -59,7 +59,10 @@ START_TEST(estimate_of_a_linear_gaussian)
     set(vae, "encoder.0.bias", eb, 4);
     const float x[15] = { 0, 0, 0, 1, -1, 0.5f, 2, 1, -1, -1.5f, 0.5f, 0.25f, 0.5f, -0.5f, 0.25f };
     double got[5], error[5], elbo[5], rec[5], kl[5];
-    support_ok(ctx, gm_vae_log_prob(vae, x, 5, 30000, got, error, NULL, NULL));
+    support_ok(ctx, gm_vae_log_prob(vae, x, 5,
+                                    &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options),
+                                                            .samples = 30000 },
+                                    got, error));
     support_ok(ctx, gm_vae_elbo(vae, x, 5, elbo, rec, kl));
     for (int i = 0; i < 5; i++) {
         double want = linear_gaussian(w, b, 0.5, x + 3 * i);
@@ -123,7 +126,10 @@ START_TEST(estimate_of_two_latents_on_a_grid)
     const int64_t index[4] = { 0, 1, 2, 3 };
     double got[4], error[4];
     support_ok(ctx, gm_dataset_read(data, index, 4, 0, rows));
-    support_ok(ctx, gm_vae_log_prob(vae, rows, 4, 20000, got, error, NULL, NULL));
+    support_ok(ctx, gm_vae_log_prob(vae, rows, 4,
+                                    &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options),
+                                                            .samples = 20000 },
+                                    got, error));
     for (int i = 0; i < 4; i++) {
         double want = grid_log_prob(ctx, vae, rows + 8 * i, 8);
         ck_assert_msg(fabs(got[i] - want) < 3 * error[i] + 1e-4, "row %d: %g, grid %g, error %g", i,
@@ -257,8 +263,9 @@ START_TEST(codes_and_pictures)
 }
 END_TEST
 
-static int32_t stop_at_once(void *user, int64_t done)
+static int32_t stop_at_once(void *user, int64_t done, int64_t total)
 {
+    ck_assert_int_eq(total, 2);
     *(int64_t *)user = done;
     return 1;
 }
@@ -314,12 +321,24 @@ START_TEST(refusals)
     support_fails(ctx, gm_model_step(gm_vae_model(vae), rows, 2, NULL, 0, NULL), GM_E_INVALID,
                   "row 1");
     rows[11] = 0;
-    support_fails(ctx, gm_vae_log_prob(vae, rows, 2, 0, out, NULL, NULL, NULL), GM_E_INVALID,
-                  "samples is 0");
-    support_fails(ctx, gm_vae_log_prob(vae, rows, 0, 5, out, NULL, NULL, NULL), GM_E_INVALID,
-                  "count is 0");
-    support_fails(ctx, gm_vae_log_prob(vae, rows, 2, 5, out, NULL, stop_at_once, &done),
-                  GM_E_CANCELLED, "2 rows");
+    support_fails(ctx,
+                  gm_vae_log_prob(
+                      vae, rows, 2,
+                      &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = -1 },
+                      out, NULL),
+                  GM_E_INVALID, "samples is -1");
+    support_fails(
+        ctx,
+        gm_vae_log_prob(vae, rows, 0,
+                        &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = 5 },
+                        out, NULL),
+        GM_E_INVALID, "count is 0");
+    support_fails(ctx,
+                  gm_vae_log_prob(
+                      vae, rows, 2,
+                      &(gm_log_prob_options){ sizeof(gm_log_prob_options), 5, stop_at_once, &done },
+                      out, NULL),
+                  GM_E_CANCELLED, "2 of 2");
     ck_assert_int_eq(done, 2);
     /* Extreme log-variances stay finite. */
     gm_param *bias = gm_params_find(gm_model_params(gm_vae_model(vae)), "encoder.2.bias");

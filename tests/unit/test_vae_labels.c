@@ -126,13 +126,22 @@ START_TEST(labels_follow_their_rows)
     for (int64_t i = 0; i < gm_param_count(w); i++)
         if (i % (2 + CLASSES) >= 2) gm_param_value(w)[i] *= 20;
     support_ok(ctx, gm_model_set_labels(gm_vae_model(vae), labels, 6));
-    support_ok(ctx, gm_vae_log_prob(vae, x, 6, 5000, together, error, NULL, NULL));
+    support_ok(ctx, gm_vae_log_prob(vae, x, 6,
+                                    &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options),
+                                                            .samples = 5000 },
+                                    together, error));
     for (int i = 0; i < 6; i++) {
         set_label(ctx, vae, labels[i]);
-        support_ok(ctx, gm_vae_log_prob(vae, x + i * SIZE, 1, 5000, &alone, NULL, NULL, NULL));
+        support_ok(ctx, gm_vae_log_prob(vae, x + i * SIZE, 1,
+                                        &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options),
+                                                                .samples = 5000 },
+                                        &alone, NULL));
         ck_assert_double_eq_tol(together[i], alone, 6 * error[i] + 1e-3);
         set_label(ctx, vae, (labels[i] + 1) % CLASSES);
-        support_ok(ctx, gm_vae_log_prob(vae, x + i * SIZE, 1, 5000, &alone, NULL, NULL, NULL));
+        support_ok(ctx, gm_vae_log_prob(vae, x + i * SIZE, 1,
+                                        &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options),
+                                                                .samples = 5000 },
+                                        &alone, NULL));
         ck_assert(fabs(together[i] - alone) > 6 * error[i] + 1e-3);
     }
     gm_vae_release(vae);

@@ -150,10 +150,10 @@ static void give_sums(const gm_model *model, const float *raw, const float *rows
     }
 }
 
-gm_status gm_autoregressive_score(gm_model *model, const gm_batch *batch, int64_t samples,
-                                  double *out, double *error)
+gm_status gm_autoregressive_score(gm_model *model, const gm_batch *batch,
+                                  const gm_log_prob_options *how, double *out, double *error)
 {
-    (void)samples;
+    (void)how;
     (void)error;
     const gm_status status = check(model, "log_prob", batch->rows, out, batch->count);
     return status ? status : visit(model, "log_prob", batch, give_sums, out);

@@ -43,8 +43,8 @@ gm_status gm_conditional_check(gm_model *model, const char *verb, int32_t kind, 
 float gm_conditional_next(gm_rng *rng, int32_t kind, int64_t width, const float *raw);
 
 /* `log_prob` and `sample` of a family, on its raw conditionals and its walk. */
-gm_status gm_autoregressive_score(gm_model *model, const gm_batch *batch, int64_t samples,
-                                  double *out, double *error);
+gm_status gm_autoregressive_score(gm_model *model, const gm_batch *batch,
+                                  const gm_log_prob_options *how, double *out, double *error);
 gm_status gm_autoregressive_draw(gm_model *model, float *out, const float *labels, int64_t count);
 
 /* `load` of a family, whose file has all under `prefix`: if ordered, the number of columns and

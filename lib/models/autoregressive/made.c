@@ -222,13 +222,13 @@ out:
     return status;
 }
 
-static gm_status log_prob(gm_model *model, const gm_batch *batch, int64_t samples, double *out,
-                          double *error)
+static gm_status log_prob(gm_model *model, const gm_batch *batch, const gm_log_prob_options *how,
+                          double *out, double *error)
 {
     gm_made *made = of(model);
     const int64_t size = model->row_size;
     gm_status status;
-    if (made->net.o.orders == 1) return gm_autoregressive_score(model, batch, samples, out, error);
+    if (made->net.o.orders == 1) return gm_autoregressive_score(model, batch, how, out, error);
     GM_TRY(gm_conditional_check(model, "log_prob", made->net.o.kind, made->net.width, 0,
                                 batch->rows, NULL, batch->count));
     for (int64_t done = 0; done < batch->count;) {

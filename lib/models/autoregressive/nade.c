@@ -343,11 +343,11 @@ out:
     return status;
 }
 
-static gm_status log_prob(gm_model *model, const gm_batch *batch, int64_t samples, double *out,
-                          double *error)
+static gm_status log_prob(gm_model *model, const gm_batch *batch, const gm_log_prob_options *how,
+                          double *out, double *error)
 {
     gm_nade_net *net = &of(model)->net;
-    if (!net->agnostic) return gm_autoregressive_score(model, batch, samples, out, error);
+    if (!net->agnostic) return gm_autoregressive_score(model, batch, how, out, error);
     const gm_status status = gm_conditional_check(model, "log_prob", net->kind, net->width, 0,
                                                   batch->rows, NULL, batch->count);
     return status ? status : gm_nade_mean_log_prob(net, batch, out);

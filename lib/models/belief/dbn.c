@@ -415,10 +415,17 @@ out:
     return status;
 }
 
-static gm_status log_prob(gm_model *model, const gm_batch *batch, int64_t samples, double *out,
-                          double *error)
+int64_t gm_dbn_own_samples(const gm_dbn *dbn)
 {
-    return gm_dbn_log_prob(of(model), batch->rows, batch->count, samples ? samples : 1, out, error);
+    return dbn->o.log_prob_samples;
+}
+
+static gm_status log_prob(gm_model *model, const gm_batch *batch, const gm_log_prob_options *how,
+                          double *out, double *error)
+{
+    gm_log_prob_options o = *how;
+    if (of(model)->stage == 1) o.on_progress = NULL; /* exact: told by the caller */
+    return gm_dbn_log_prob(of(model), batch->rows, batch->count, &o, out, error);
 }
 
 /* With one machine, log p is that machine's, and no samples are drawn however many are asked for.

@@ -56,19 +56,19 @@ typedef struct call {
     const char *verb;
     const float *rows;
     int64_t n, samples;
+    gm_log_prob_options how;
     double log_z;
 } call;
 
-static gm_status check(call *c, const void *out)
+static gm_status check(call *c, const gm_log_prob_options *given, const void *out)
 {
     gm_context *ctx = gm_dbn_model(c->dbn)->ctx;
     char name[32];
     gm_status status;
     GM_TRY(gm_dbn_check_rows(c->dbn, c->verb, 1, c->rows, c->n, out));
-    if (c->samples < 1)
-        GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "dbn: %s: samples is %lld, expected at least 1",
-                             c->verb, (long long)c->samples));
     (void)snprintf(name, sizeof name, "dbn: %s", c->verb);
+    GM_TRY(gm_log_prob_options_read(ctx, name, &c->how, given));
+    c->samples = c->how.samples ? c->how.samples : gm_dbn_own_samples(c->dbn);
     GM_TRY(gm_rbm_find_log_z(gm_dbn_layer(c->dbn, gm_dbn_stage(c->dbn)), name, &c->log_z));
 out:
     return status;
@@ -98,12 +98,15 @@ out:
 }
 
 /* The bound (a mean of logs), or the log of the mean weight, of every row. */
-static gm_status estimate(call *c, int bound, double *out, double *standard_error)
+static gm_status estimate(call *c, const gm_log_prob_options *given, int bound, double *out,
+                          double *standard_error)
 {
+    char what[32];
     const int exact = gm_dbn_stage(c->dbn) == 1;
     tally tallies[GM_MODEL_GROUP];
     gm_status status;
-    GM_TRY(check(c, out));
+    GM_TRY(check(c, given, out));
+    (void)snprintf(what, sizeof what, "dbn: %s", c->verb);
     for (int64_t done = 0; done < c->n;) {
         const int64_t m = c->n - done < GM_MODEL_GROUP ? c->n - done : GM_MODEL_GROUP;
         GM_TRY(weigh(c, done, m, tallies));
@@ -116,23 +119,26 @@ static gm_status estimate(call *c, int bound, double *out, double *standard_erro
             if (standard_error) standard_error[done + r] = exact ? 0 : t->count > 1 ? error : NAN;
         }
         done += m;
+        GM_TRY(gm_model_progress(gm_dbn_model(c->dbn)->ctx, what, c->how.on_progress, c->how.user,
+                                 done, c->n));
     }
 out:
     return status;
 }
 
-gm_status gm_dbn_bound(gm_dbn *dbn, const float *rows, int64_t n, int64_t samples, double *out,
-                       double *standard_error)
+gm_status gm_dbn_bound(gm_dbn *dbn, const float *rows, int64_t count,
+                       const gm_log_prob_options *options, double *bound, double *standard_error)
 {
     if (!dbn) return GM_E_INVALID;
-    call c = { dbn, "bound", rows, n, samples, 0 };
-    return estimate(&c, 1, out, standard_error);
+    call c = { dbn, "bound", rows, count, 0, GM_LOG_PROB_OPTIONS_INIT, 0 };
+    return estimate(&c, options, 1, bound, standard_error);
 }
 
-gm_status gm_dbn_log_prob(gm_dbn *dbn, const float *rows, int64_t n, int64_t samples, double *out,
+gm_status gm_dbn_log_prob(gm_dbn *dbn, const float *rows, int64_t count,
+                          const gm_log_prob_options *options, double *log_prob,
                           double *standard_error)
 {
     if (!dbn) return GM_E_INVALID;
-    call c = { dbn, "log_prob", rows, n, samples, 0 };
-    return estimate(&c, 0, out, standard_error);
+    call c = { dbn, "log_prob", rows, count, 0, GM_LOG_PROB_OPTIONS_INIT, 0 };
+    return estimate(&c, options, 0, log_prob, standard_error);
 }

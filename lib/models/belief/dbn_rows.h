@@ -9,5 +9,7 @@
  * NULL. */
 gm_status gm_dbn_check_rows(gm_dbn *dbn, const char *verb, int bits, const float *rows, int64_t n,
                             const void *out);
+/* log_prob_samples of the options. */
+int64_t gm_dbn_own_samples(const gm_dbn *dbn);
 
 #endif

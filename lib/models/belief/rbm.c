@@ -426,10 +426,10 @@ static gm_status likelihood(gm_model *model, int64_t samples, gm_likelihood *out
     return status ? status : gm_rbm_likelihood(of(model), "rbm: log_prob", out);
 }
 
-static gm_status log_prob(gm_model *model, const gm_batch *batch, int64_t samples, double *out,
-                          double *error)
+static gm_status log_prob(gm_model *model, const gm_batch *batch, const gm_log_prob_options *how,
+                          double *out, double *error)
 {
-    (void)samples;
+    (void)how;
     (void)error;
     gm_rbm *rbm = of(model);
     double log_z;

@@ -605,12 +605,12 @@ gm_status gm_sbn_dense(gm_sbn *sbn, float *weight, float *bias)
 }
 
 /* Without a recognition network all states of the hidden units are summed, if they are few. */
-static gm_status log_prob(gm_model *model, const gm_batch *batch, int64_t samples, double *out,
-                          double *error)
+static gm_status log_prob(gm_model *model, const gm_batch *batch, const gm_log_prob_options *how,
+                          double *out, double *error)
 {
     gm_sbn *sbn = of(model);
     if (!sbn->o.recognition) return gm_sbn_enumerate(sbn, batch->rows, batch->count, out, NULL);
-    return gm_sbn_log_prob(sbn, batch->rows, batch->count, samples, out, error, NULL);
+    return gm_sbn_log_prob(sbn, batch->rows, batch->count, how, out, error, NULL);
 }
 
 static gm_status likelihood(gm_model *model, int64_t samples, gm_likelihood *out)

@@ -85,17 +85,22 @@ out:
     return status;
 }
 
-gm_status gm_sbn_log_prob(gm_sbn *sbn, const float *rows, int64_t n, int64_t samples, double *out,
-                          double *standard_error, double *elbo)
+gm_status gm_sbn_log_prob(gm_sbn *sbn, const float *rows, int64_t n,
+                          const gm_log_prob_options *options, double *out, double *standard_error,
+                          double *elbo)
 {
     if (!sbn) return GM_E_INVALID;
     gm_model *model = gm_sbn_model(sbn);
+    gm_log_prob_options how = GM_LOG_PROB_OPTIONS_INIT;
+    gm_likelihood found = GM_LIKELIHOOD_INIT;
     gm_status status;
     GM_TRY(check(sbn, "log_prob", rows, n, out));
-    if (samples < 1)
-        GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID,
-                             "sbn: log_prob: samples is %lld, expected at least 1",
-                             (long long)samples));
+    GM_TRY(gm_log_prob_options_read(model->ctx, "sbn: log_prob", &how, options));
+    if (!gm_sbn_has_recognition(sbn))
+        GM_TRY(gm_model_fail(model->ctx, GM_E_UNSUPPORTED,
+                             "sbn: log_prob: there is no recognition network"));
+    GM_TRY(model->family->likelihood(model, how.samples, &found));
+    const int64_t samples = found.samples;
     for (int64_t r = 0; r < n; r++) {
         gm_log_mean weights = GM_LOG_MEAN_INIT;
         double sum = 0, error;
@@ -118,6 +123,7 @@ gm_status gm_sbn_log_prob(gm_sbn *sbn, const float *rows, int64_t n, int64_t sam
         out[r] = gm_log_mean_get(&weights, samples, &error);
         if (standard_error) standard_error[r] = samples < 2 ? NAN : error;
         if (elbo) elbo[r] = sum / (double)samples;
+        GM_TRY(gm_model_progress(model->ctx, "sbn: log_prob", how.on_progress, how.user, r + 1, n));
     }
 out:
     return status;

@@ -27,8 +27,8 @@ gm_status gm_autoencoder_get(struct gm_autoencoder **out, gm_context *ctx, gm_ar
  * recorded on the model's tape. */
 struct gm_vae;
 gm_var gm_vae_log_weights(struct gm_vae *vae, const gm_batch *batch, int64_t k);
-/* gm_vae_log_prob of a batch whose labels have been found. */
-gm_status gm_vae_estimate(struct gm_vae *vae, const gm_batch *batch, int64_t samples, double *out,
-                          double *error, int32_t (*on_row)(void *user, int64_t done), void *user);
+/* log_prob of the family. */
+gm_status gm_vae_estimate(struct gm_vae *vae, const gm_batch *batch, const gm_log_prob_options *how,
+                          double *out, double *error);
 
 #endif

@@ -479,10 +479,10 @@ out:
     return status;
 }
 
-static gm_status log_prob(gm_model *model, const gm_batch *batch, int64_t samples, double *out,
-                          double *error)
+static gm_status log_prob(gm_model *model, const gm_batch *batch, const gm_log_prob_options *how,
+                          double *out, double *error)
 {
-    return gm_vae_estimate(of(model), batch, samples, out, error, NULL, NULL);
+    return gm_vae_estimate(of(model), batch, how, out, error);
 }
 
 static gm_status likelihood(gm_model *model, int64_t samples, gm_likelihood *out)

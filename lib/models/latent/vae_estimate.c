@@ -36,9 +36,10 @@ out:
     return status;
 }
 
-gm_status gm_vae_estimate(gm_vae *vae, const gm_batch *batch, int64_t samples, double *out,
-                          double *error, int32_t (*on_row)(void *user, int64_t done), void *user)
+gm_status gm_vae_estimate(gm_vae *vae, const gm_batch *batch, const gm_log_prob_options *how,
+                          double *out, double *error)
 {
+    const int64_t samples = how->samples;
     gm_model *model = gm_vae_model(vae);
     const float *labels = batch->labels;
     gm_status status = GM_OK;
@@ -50,34 +51,18 @@ gm_status gm_vae_estimate(gm_vae *vae, const gm_batch *batch, int64_t samples, d
                           .count = n };
         GM_TRY(estimate(vae, &part, samples, out + done, error ? error + done : NULL));
         done += n;
-        if (on_row && on_row(user, done))
-            GM_TRY(gm_model_fail(model->ctx, GM_E_CANCELLED,
-                                 "vae: log_prob: stopped by the host after %lld rows",
-                                 (long long)done));
+        GM_TRY(gm_model_progress(model->ctx, "vae: log_prob", how->on_progress, how->user, done,
+                                 batch->count));
     }
 out:
     return status;
 }
 
-gm_status gm_vae_log_prob(gm_vae *vae, const float *rows, int64_t count, int64_t samples,
-                          double *out, double *error, int32_t (*on_row)(void *user, int64_t done),
-                          void *user)
+gm_status gm_vae_log_prob(gm_vae *vae, const float *rows, int64_t count,
+                          const gm_log_prob_options *options, double *log_prob,
+                          double *standard_error)
 {
-    if (!vae) return GM_E_INVALID;
-    gm_model *model = gm_vae_model(vae);
-    gm_batch batch = { .rows = rows, .labels = NULL, .count = count };
-    gm_status status;
-    if (!rows || !out || count < 1)
-        GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID,
-                             "vae: log_prob: rows or out is NULL, or count is %lld (at least 1 is "
-                             "wanted)",
-                             (long long)count));
-    if (samples < 1)
-        GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID,
-                             "vae: log_prob: samples is %lld, expected at least 1",
-                             (long long)samples));
-    GM_TRY(gm_model_labels_for(model, "log_prob", count, &batch.labels));
-    GM_TRY(gm_vae_estimate(vae, &batch, samples, out, error, on_row, user));
-out:
-    return status;
+    return vae ? gm_model_log_prob_estimate(NULL, gm_vae_model(vae), rows, count, options, log_prob,
+                                            standard_error)
+               : GM_E_INVALID;
 }
