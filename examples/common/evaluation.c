@@ -41,17 +41,12 @@ static void note(const struct evaluation *j, const char *text)
     if (!j->windows.quiet) message("%s ...", text);
 }
 
-static int32_t on_rows(void *user, int64_t done)
+static int32_t on_progress(void *user, int64_t done, int64_t total)
 {
     (void)user;
     (void)done;
-    return stop_requested();
-}
-
-static int32_t on_step(void *user, int64_t done, int64_t total)
-{
     (void)total;
-    return on_rows(user, done);
+    return stop_requested();
 }
 
 /* Features of rows, in a new array. */
@@ -99,13 +94,13 @@ static int by_size(const void *a, const void *b)
 /* How near test digits come to training digits: what is usual. */
 static gm_status measure_usual(struct evaluation *j)
 {
-    const gm_features test = { j->test, j->test_rows, j->width };
-    const gm_features train = { j->train, j->train_rows, j->width };
+    const gm_rows test = { j->test, j->test_rows, j->width };
+    const gm_rows train = { j->train, j->train_rows, j->width };
     gm_nearest_options o = GM_NEAREST_OPTIONS_INIT;
     double *distance = malloc((size_t)j->test_rows * sizeof *distance);
     if (distance == NULL) return gm_context_fail(j->context, GM_E_NOMEM, "no memory for distances");
     o.distance = distance;
-    o.on_row = on_rows;
+    o.on_progress = on_progress;
     j->nearest = (gm_result)GM_RESULT_INIT;
     const gm_status s = gm_nearest_data(&j->nearest, NULL, j->context, &test, &train, &o);
     if (!s) {
@@ -184,7 +179,7 @@ static gm_status anneal(struct evaluation *j, gm_generator *g, struct evaluation
     o.chains = j->chains;
     o.temperatures = j->temperatures;
     o.seed = j->windows.seed;
-    o.on_step = on_step;
+    o.on_progress = on_progress;
     note(j, "annealed importance sampling");
     gm_status s = gm_dataset_read_tensor(&rows, j->digits, 0, n, 0);
     if (!s && gm_model_labels(gm_generator_model(g))) s = set_labels(j, gm_generator_model(g), n);
@@ -210,7 +205,7 @@ gm_status evaluation_likelihood(struct evaluation *j, gm_model *model,
         o.limit = j->test_rows;
         o.samples = j->draws;
         o.seed = j->windows.seed;
-        o.on_row = on_rows;
+        o.on_progress = on_progress;
         note(j, "log-likelihood");
         s = take(j, found, EVALUATION_NLL,
                  gm_evaluate_nll(&found->number[EVALUATION_NLL], model, j->digits, &o));
@@ -220,19 +215,20 @@ gm_status evaluation_likelihood(struct evaluation *j, gm_model *model,
     return s;
 }
 
-static gm_status compare(struct evaluation *j, const gm_features *own,
+static gm_status compare(struct evaluation *j, const gm_rows *own,
                          struct evaluation_result *found)
 {
-    const gm_features test = { j->test, j->test_rows, j->width };
-    const gm_features train = { j->train, j->train_rows, j->width };
-    const int64_t fewest = own->rows < test.rows ? own->rows : test.rows;
+    const gm_rows test = { j->test, j->test_rows, j->width };
+    const gm_rows train = { j->train, j->train_rows, j->width };
+    const int64_t fewest = own->count < test.count ? own->count : test.count;
     gm_result *r = found->number;
     gm_kernel_distance_options k = GM_KERNEL_DISTANCE_OPTIONS_INIT;
     gm_precision_recall_options p = GM_PRECISION_RECALL_OPTIONS_INIT;
     gm_nearest_options n = GM_NEAREST_OPTIONS_INIT;
-    gm_mmd_options m = GM_MMD_OPTIONS_INIT;
+    gm_diversity_options d = GM_DIVERSITY_OPTIONS_INIT;
+    gm_mmd_evaluate_options m = GM_MMD_EVALUATE_OPTIONS_INIT;
     gm_status s;
-    k.on_subset = p.on_row = n.on_row = on_rows;
+    k.on_progress = p.on_progress = n.on_progress = d.on_progress = m.on_progress = on_progress;
     k.seed = j->windows.seed;
     if (k.subset > fewest) k.subset = fewest;
     n.threshold = j->close;
@@ -260,7 +256,7 @@ static gm_status compare(struct evaluation *j, const gm_features *own,
     found->have[EVALUATION_USUAL] = 1;
     note(j, "diversity");
     s = take(j, found, EVALUATION_DIVERSITY,
-             gm_diversity(&r[EVALUATION_DIVERSITY], j->context, own, &test, on_rows, NULL));
+             gm_diversity(&r[EVALUATION_DIVERSITY], j->context, own, &test, &d));
     if (s) return s;
     note(j, "two-sample test");
     m.seed = j->windows.seed;
@@ -278,7 +274,7 @@ gm_status evaluation_samples(struct evaluation *j, const float *samples, int64_t
         found->have[EVALUATION_PARZEN] = !s;
     }
     if (!s && j->features) {
-        gm_features own = { NULL, count, 0 };
+        gm_rows own = { NULL, count, 0 };
         float *values = NULL;
         s = make_features(j, samples, count, size, &values, &own.width);
         own.values = values;

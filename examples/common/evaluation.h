@@ -17,7 +17,9 @@
 #include "mnist.h"
 #include "parzen.h"
 
+#include "gm/ais.h"
 #include "gm/evaluate.h"
+#include "gm/sample_quality.h"
 
 /* Numbers, in the order of the report. */
 #define EVALUATION_NLL 0

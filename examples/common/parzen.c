@@ -14,15 +14,9 @@ const double parzen_fine[PARZEN_FINE] = { 0.10, 0.11, 0.12, 0.13, 0.14, 0.15, 0.
                                           0.17, 0.18, 0.19, 0.20, 0.21, 0.22, 0.23,
                                           0.24, 0.25, 0.26, 0.27, 0.28, 0.29 };
 
-struct bar {
-    struct progress progress;
-    int64_t rows;
-};
-
-static int32_t on_row(void *user, int64_t done)
+static int32_t on_progress(void *user, int64_t done, int64_t total)
 {
-    struct bar *bar = user;
-    progress_step(&bar->progress, 1, done, bar->rows, NAN);
+    progress_step(user, 1, done, total, NAN);
     return stop_requested();
 }
 
@@ -44,7 +38,7 @@ static gm_status read_validation(gm_tensor **out, const struct mnist *m, int64_t
     return read_rows(out, m->train, m->train_rows - count, count, size);
 }
 
-static void tell_ends(const gm_result *result, const gm_parzen_options *o)
+static void tell_ends(const gm_result *result, const gm_parzen_fit_options *o)
 {
     const int64_t count = o->sigma_count ? o->sigma_count : GM_PARZEN_SIGMAS;
     const double *means = o->validation_means;
@@ -86,9 +80,9 @@ gm_status parzen_rows(gm_result *result, gm_context *context, const float *sampl
 {
     const int64_t room = p->sigma_count > 0 ? p->sigma_count : GM_PARZEN_SIGMAS;
     const int64_t tested = m->test_rows < p->rows ? m->test_rows : p->rows;
-    gm_parzen_options options = GM_PARZEN_OPTIONS_INIT;
+    gm_parzen_fit_options options = GM_PARZEN_FIT_OPTIONS_INIT;
     gm_tensor *valid = NULL, *test = NULL;
-    struct bar bar;
+    struct progress progress;
     gm_status s;
     double *means = calloc((size_t)room, sizeof *means);
     if (means == NULL)
@@ -100,16 +94,17 @@ gm_status parzen_rows(gm_result *result, gm_context *context, const float *sampl
     if (!p->quiet)
         message("Parzen windows on %lld samples: sigma by %lld digits, then %lld test digits",
                 (long long)count, (long long)checked, (long long)tested);
-    bar.rows = checked + tested;
-    progress_begin(&bar.progress, 1, p->quiet);
+    progress_begin(&progress, 1, p->quiet);
     options.sigmas = p->sigmas;
     options.sigma_count = p->sigma_count;
     options.validation_means = means;
-    options.on_row = on_row;
-    options.user = &bar;
-    s = gm_parzen_fit(result, context, size, samples, count, gm_tensor_read(valid), checked,
-                      gm_tensor_read(test), tested, &options);
-    progress_end(&bar.progress);
+    options.on_progress = on_progress;
+    options.user = &progress;
+    const gm_rows own = { samples, count, size };
+    const gm_rows validation = { gm_tensor_read(valid), checked, size };
+    const gm_rows held_out = { gm_tensor_read(test), tested, size };
+    s = gm_parzen_fit(result, context, &own, &validation, &held_out, &options);
+    progress_end(&progress);
     if (!s && !p->quiet) tell_ends(result, &options);
 out:
     gm_tensor_release(test);

@@ -11,8 +11,8 @@
 
 #include "mnist.h"
 
-#include "gm/evaluate.h"
 #include "gm/model.h"
+#include "gm/parzen.h"
 
 struct parzen {
     int64_t samples; /* of the model */

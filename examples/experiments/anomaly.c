@@ -1,4 +1,4 @@
-/* anomaly.c - can a likelihood tell foreign pictures? (docs/score.md)
+/* anomaly.c - can a likelihood tell foreign pictures? (docs/anomaly.md)
  *
  *     anomaly --held-out 3                        trains on nine digits and scores the tenth
  *     anomaly --other data/fashion-mnist          trains on all digits and scores pictures of
@@ -127,8 +127,8 @@ static gm_status draw_roc(const struct run *r, const struct kind *usual, const s
     int64_t count = 0;
     gm_status s = points && x ? GM_OK : GM_E_NOMEM;
     if (!s)
-        s = gm_roc(points, &count, r->context, usual->log_prob, usual->count, unusual->log_prob,
-                   unusual->count);
+        s = gm_roc(&count, r->context, usual->log_prob, usual->count, unusual->log_prob,
+                   unusual->count, points);
     for (int64_t i = 0; i < count; i++) x[i] = points[i].false_alarms, y[i] = points[i].detected;
     snprintf(label, sizeof label, "log p(x), area %.4f", auc);
     const struct plot_series series[] = {
@@ -258,7 +258,7 @@ static gm_status report(struct density *d, gm_anomaly *score, const struct kind 
         return s;
     if ((s = gm_auc(&both, ctx, usual->both, usual->count, unusual->both, unusual->count)))
         return s;
-    if ((s = gm_anomaly_threshold(score, ALARMS, &threshold))) return s;
+    if ((s = gm_anomaly_threshold(&threshold, score, ALARMS))) return s;
     if (other)
         snprintf(title, sizeof title, "%s (usual) against %s", d->name, other);
     else
@@ -343,7 +343,7 @@ int main(int argc, char **argv)
     status = 0;
     if (d.stopped) s = GM_E_CANCELLED;
     if (!s) s = gm_anomaly_create(&score, f.model, d.valid, &how);
-    if (!s) s = gm_anomaly_save(score, options_out_path(&r.options, "score.safetensors", path));
+    if (!s) s = gm_anomaly_save(score, options_out_path(&r.options, "anomaly.safetensors", path));
     if (!s) s = score_kind(&d, score, &usual, "usual rows");
     if (!s) s = score_kind(&d, score, &unusual, "unusual rows");
     if (!s) s = report(&d, score, &usual, &unusual, other ? other_name : NULL, digit, &status);

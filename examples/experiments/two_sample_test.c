@@ -131,8 +131,8 @@ static void sample_free(struct sample *s)
 static void show_moments(gm_context *ctx, const struct sample *x, const struct sample *y)
 {
     gm_column_moments m[SHOWN];
-    if (x->size > SHOWN ||
-        gm_moments(m, ctx, x->size, x->values, x->rows, y->values, y->rows) != GM_OK)
+    if (x->size > SHOWN || gm_moments(ctx, &(gm_rows){ x->values, x->rows, x->size },
+                                      &(gm_rows){ y->values, y->rows, y->size }, m) != GM_OK)
         return;
     message("column       mean          variance      skewness      kurtosis, of x and of y");
     for (int64_t c = 0; c < x->size; c++)
@@ -186,7 +186,7 @@ static int draw(const char *path, const double *statistics, int64_t count, doubl
     return plot_write(path, &plot);
 }
 
-static int32_t on_tile(void *user, int64_t done, int64_t total)
+static int32_t on_progress(void *user, int64_t done, int64_t total)
 {
     progress_step(user, 1, done, total, NAN);
     return stop_requested();
@@ -248,18 +248,20 @@ int main(int argc, char **argv)
         goto out;
     }
     status = 0;
-    if (bandwidth == 0 && (s = gm_median_bandwidth(&bandwidth, r.context, x.size, x.values, x.rows,
-                                                   y.values, y.rows, (uint64_t)o->seed)))
+    if (bandwidth == 0 &&
+        (s = gm_median_bandwidth(&bandwidth, r.context, &(gm_rows){ x.values, x.rows, x.size },
+                                 &(gm_rows){ y.values, y.rows, y.size }, (uint64_t)o->seed)))
         goto out;
     if ((s = gm_mmd_kernel_create(&kernel, r.context))) goto out;
     if ((s = gm_mmd_kernel_add_gaussian(kernel, 1, bandwidth))) goto out;
     settings.method = linear ? GM_TWO_SAMPLE_LINEAR : GM_TWO_SAMPLE_PERMUTATION;
     settings.seed = (uint64_t)o->seed;
     settings.statistics = statistics;
-    settings.on_tile = on_tile;
+    settings.on_progress = on_progress;
     settings.user = &progress;
     progress_begin(&progress, 1, o->quiet || linear);
-    s = gm_two_sample_test(&found, kernel, x.size, x.values, x.rows, y.values, y.rows, &settings);
+    s = gm_two_sample_test(&found, kernel, &(gm_rows){ x.values, x.rows, x.size },
+                           &(gm_rows){ y.values, y.rows, y.size }, &settings);
     progress_end(&progress);
     if (s == GM_E_CANCELLED) { /* half a kernel matrix says nothing */
         json_begin(&j, NULL, NULL);

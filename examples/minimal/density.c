@@ -48,14 +48,14 @@ int main(int argc, char **argv)
 
     /* A threshold below which 1 usual digit in 100 falls. */
     if ((s = gm_anomaly_create(&score, gm_nade_model(nade), usual, NULL))) goto out;
-    if ((s = gm_anomaly_threshold(score, 0.01, &alarm))) goto out;
+    if ((s = gm_anomaly_threshold(&alarm, score, 0.01))) goto out;
     if ((s = gm_dataset_read_tensor(&upright, test, 0, ASKED, 0))) goto out;
     if (!(turned = malloc(ASKED * (size_t)width * sizeof *turned))) s = GM_E_NOMEM;
     if (s) goto out;
     for (int64_t i = 0; i < ASKED * width; i++)
         turned[i] = gm_tensor_read(upright)[i / width * width + width - 1 - i % width];
-    if ((s = gm_anomaly_rows(score, gm_tensor_read(upright), ASKED, log_p[0], NULL))) goto out;
-    if ((s = gm_anomaly_rows(score, turned, ASKED, log_p[1], NULL))) goto out;
+    if ((s = gm_anomaly_score(score, gm_tensor_read(upright), ASKED, log_p[0], NULL))) goto out;
+    if ((s = gm_anomaly_score(score, turned, ASKED, log_p[1], NULL))) goto out;
     for (int i = 0; i < 2 * ASKED; i++) alarms[i / ASKED] += log_p[i / ASKED][i % ASKED] < alarm;
     if ((s = gm_auc(&auc, ctx, log_p[0], ASKED, log_p[1], ASKED))) goto out;
     printf("alarms: %d of %d upright digits, %d upside down; area under the ROC curve %.3f\n",

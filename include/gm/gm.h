@@ -2,6 +2,8 @@
 #ifndef GM_GM_H
 #define GM_GM_H
 
+#include "gm/ais.h"
+#include "gm/anomaly.h"
 #include "gm/archive.h"
 #include "gm/autoencoder.h"
 #include "gm/autoregressive.h"
@@ -30,14 +32,17 @@
 #include "gm/ops.h"
 #include "gm/optimizer.h"
 #include "gm/params.h"
+#include "gm/parzen.h"
 #include "gm/pixelcnn.h"
 #include "gm/rbm.h"
+#include "gm/result.h"
 #include "gm/rng.h"
+#include "gm/sample_quality.h"
 #include "gm/sbn.h"
 #include "gm/schedule.h"
-#include "gm/score.h"
 #include "gm/tape.h"
 #include "gm/tensor.h"
+#include "gm/two_sample.h"
 #include "gm/vae.h"
 
 #endif

@@ -1,4 +1,5 @@
-/* gm/mmd.h - the maximum mean discrepancy: how far two samples are apart, as a loss and as a test.
+/* gm/mmd.h - the maximum mean discrepancy: how far two samples are apart, as a number and as a
+ * loss. The test is in gm/two_sample.h.
  *
  * A positive definite kernel k is an inner product of features, k(a, b) = <f(a), f(b)>, and the MMD
  * of two distributions is the distance of their mean features (Gretton, Borgwardt, Rasch,
@@ -16,7 +17,7 @@
 #define GM_MMD_H
 
 #include "gm/archive.h"
-#include "gm/evaluate.h"
+#include "gm/result.h"
 #include "gm/tape.h"
 
 #ifdef __cplusplus
@@ -66,26 +67,32 @@ GM_API gm_status gm_mmd_kernel_add_polynomial(gm_mmd_kernel *kernel, double weig
 /* a.b: the MMD is the distance of the two means. */
 GM_API gm_status gm_mmd_kernel_add_linear(gm_mmd_kernel *kernel, double weight);
 
-/* The kernel matrix: out[i y_count + j] = k(x_i, y_j), for x [x_count, row_size] and y [y_count,
- * row_size], row-major. All arrays are the caller's, borrowed for the call; y may be x. Distances
- * are those of the operation below: from single-precision products, exactly 0 for equal rows.
- * GM_E_INVALID: NULL, a kernel without parts, a count or row_size below 1, more values than can be
- * addressed; GM_E_NOMEM (for a workspace of at most 38 MiB, or three rows). */
-GM_API gm_status gm_mmd_kernel_values(gm_mmd_kernel *kernel, int64_t row_size, const float *x,
-                                      int64_t x_count, const float *y, int64_t y_count, float *out);
+/* The kernel matrix: out[i y->count + j] = k(x_i, y_j). Rows and out are the caller's, borrowed for
+ * the call; y may be x. Distances are those of the operation below: from single-precision products,
+ * and from the rows themselves where these are near each other beside their lengths; exactly 0 for
+ * equal rows. GM_E_INVALID: NULL, a kernel without parts, no rows, a width below 1, more values
+ * than can be addressed; GM_E_SHAPE: two widths; GM_E_NOMEM (for a workspace of at most 38 MiB, or
+ * three rows). */
+GM_API gm_status gm_mmd_kernel_values(gm_mmd_kernel *kernel, const gm_rows *x, const gm_rows *y,
+                                      float *out);
+
+/* The same in double, and from the two rows alone: the same bits for the same rows, in either
+ * order, wherever they stand in x and y, so that sums of equal terms can be compared. Several times
+ * slower; allocates nothing. */
+GM_API gm_status gm_mmd_kernel_exact_values(gm_mmd_kernel *kernel, const gm_rows *x,
+                                            const gm_rows *y, double *out);
 
 /* The median heuristic for a bandwidth: the median of |a - b| over all pairs of rows of both
  * samples taken together (Gretton et al. 2012, section 8); of an even number the mean of the middle
  * two. Of more than GM_MEDIAN_ROWS rows a subset of so many is taken, drawn from `seed`. y may be
- * NULL with y_count 0. Choosing a bandwidth on the data that a test then judges leaves a
- * permutation test valid, as the choice does not depend on which row is of which sample.
- * GM_E_INVALID: NULL, a count or row_size below 1, fewer than two rows together, a value that is
- * not finite; all distances are zero, or more than half of them, so that there is no bandwidth (the
- * line says which). GM_E_NOMEM. */
+ * NULL. Choosing a bandwidth on the data that are then tested leaves a permutation test valid, as
+ * the choice does not depend on which row is of which sample. GM_E_INVALID: NULL, no rows, a width
+ * below 1, fewer than two rows together, a value that is not finite; all distances are zero, or
+ * more than half of them, so that there is no bandwidth (the line says which). GM_E_SHAPE: two
+ * widths; GM_E_NOMEM. */
 #define GM_MEDIAN_ROWS 1000
-GM_API gm_status gm_median_bandwidth(double *out, gm_context *context, int64_t row_size,
-                                     const float *x, int64_t x_count, const float *y,
-                                     int64_t y_count, uint64_t seed);
+GM_API gm_status gm_median_bandwidth(double *out, gm_context *context, const gm_rows *x,
+                                     const gm_rows *y, uint64_t seed);
 
 /* A kernel in an archive: texts under prefix (at most 63 characters; NULL: ""), "<prefix>count",
  * "<prefix>0.kind", ...; and a new kernel out of them, which gives the same values bit for bit. The
@@ -127,96 +134,32 @@ GM_API gm_status gm_archive_get_kernel(gm_mmd_kernel **out, gm_archive *archive,
  * result that is not. */
 GM_API gm_var gm_mmd2(gm_tape *tape, gm_var x, gm_var y, gm_mmd_kernel *kernel, int32_t estimator);
 
-/* The same on plain arrays x [x_count, row_size] and y [y_count, row_size], borrowed for the call.
- * out->value is MMD^2, in the unit of the kernel; standard_error that of the linear and the block
- * estimate (from the spread of their independent terms), NaN for the others; samples and rows the
- * rows of x and of y; protocol "mmd2 biased", "mmd2 unbiased", "mmd2 linear" or "mmd2 block".
- * Memory: as the operation's, so a tile's. As gm_mmd2, and GM_E_INVALID: NULL, a count or row_size
- * below 1, more values than can be addressed, a value that is not finite (array, row and column are
- * in the line), out->size unknown. After a failure *out is as before. */
-GM_API gm_status gm_mmd_estimate(gm_result *out, gm_mmd_kernel *kernel, int64_t row_size,
-                                 const float *x, int64_t x_count, const float *y, int64_t y_count,
-                                 int32_t estimator);
-
-/* Two-sample test: could both samples be of one distribution? */
-#define GM_TWO_SAMPLE_PERMUTATION 0 /* unbiased MMD^2 against what it is when rows change sides */
-#define GM_TWO_SAMPLE_LINEAR 1      /* linear-time estimate against N(0, its standard error^2) */
-
-typedef struct gm_two_sample_options {
+typedef struct gm_mmd_estimate_options {
     size_t size;
-    int32_t method;       /* GM_TWO_SAMPLE_*; default PERMUTATION */
-    int32_t reserved;     /* 0 */
-    int64_t permutations; /* 1 to 10^7; default 999. The smallest p-value is 1 / (it + 1) */
-    uint64_t seed;        /* of the permutations; default 0 */
-    uint64_t memory;      /* bytes that the permutations may take; default 2^28. Each takes
-                             (x_count + y_count) / 8 */
-    double *statistics;   /* NULL, or receives MMD^2 of each permutation */
-    /* Called on the calling thread after each tile of the kernel matrix (at most 512 x 512 values),
-     * how many of `total` are done; non-zero stops. NULL: not called; nor is it by LINEAR. */
-    int32_t (*on_tile)(void *user, int64_t done, int64_t total);
+    /* Counts tiles of at most 512 x 512 kernel values; for the linear and the block estimate their
+     * terms (of the linear one after each 1024). */
+    gm_progress_callback *on_progress;
     void *user;
-} gm_two_sample_options;
+} gm_mmd_estimate_options;
 
-#define GM_TWO_SAMPLE_OPTIONS_INIT                                                                 \
+#define GM_MMD_ESTIMATE_OPTIONS_INIT                                                               \
     {                                                                                              \
-        sizeof(gm_two_sample_options), GM_TWO_SAMPLE_PERMUTATION, 0, 999, 0, (uint64_t)1 << 28,    \
-            NULL, NULL, NULL                                                                       \
+        sizeof(gm_mmd_estimate_options), NULL, NULL                                                \
     }
 
-typedef struct gm_two_sample_result {
-    size_t size; /* set by the INIT macro */
-    double mmd2; /* unbiased, or linear-time */
-    double p_value;
-    double standard_error; /* of mmd2 if both distributions are one: the deviation of the permuted
-                              statistics, or that of the linear-time estimate */
-    int64_t x_count, y_count;
-    int64_t permutations; /* 0: linear */
-    uint64_t seed;
-    const char *protocol; /* static text: "mmd permutation test", "mmd linear-time test" */
-} gm_two_sample_result;
-
-#define GM_TWO_SAMPLE_RESULT_INIT                                                                  \
-    {                                                                                              \
-        sizeof(gm_two_sample_result), 0.0, 0.0, 0.0, 0, 0, 0, 0, ""                                \
-    }
-
-/* Small p-values speak against one distribution.
- * Permutation: the rows of both are dealt anew into samples of the same sizes, B times; with b of
- * these at least as far apart as the given ones, p = (b + 1) / (B + 1), which is valid for every
- * sample size (Phipson and Smyth 2010). What differs by rounding alone counts as equal. The kernel
- * matrix is made once, tile by tile, and never kept: each tile serves all permutations by one
- * matrix product. Time: (x_count + y_count)^2 (row_size + B) multiply-adds.
- *
- * Linear: mmd2 / standard_error is N(0, 1) for many rows (Gretton et al. 2012, section 6);
- * one-sided. Time: x_count row_size. It needs far more rows for the same power; x_count = y_count
- * >= 4.
- *
- * x [x_count, row_size], y [y_count, row_size], borrowed for the call. options NULL: all defaults.
- * GM_E_INVALID: as gm_mmd_estimate; options out of range; more permutations than fit
- * options->memory (the line tells how many do). GM_E_SHAPE: fewer than two rows of either; for the
- * linear test different counts or fewer than four rows. GM_E_NUMERIC: the kernel overflows on these
- * data (polynomials do). GM_E_CANCELLED: on_tile said so. GM_E_NOMEM. After a failure *out is as
- * before, and statistics holds anything. */
-GM_API gm_status gm_two_sample_test(gm_two_sample_result *out, gm_mmd_kernel *kernel,
-                                    int64_t row_size, const float *x, int64_t x_count,
-                                    const float *y, int64_t y_count,
-                                    const gm_two_sample_options *options);
-
-/* Moments of one column in both samples, [0] of x and [1] of y. Matching them one after the other
- * is what the MMD does at once: two distributions (of bounded support) are equal when all their
- * moments are. */
-typedef struct gm_column_moments {
-    double mean[2];
-    double variance[2]; /* central moment m2 = sum (x - mean)^2 / n */
-    double skewness[2]; /* m3 / m2^(3/2); 0 for symmetric ones; NaN where m2 is 0 */
-    double kurtosis[2]; /* m4 / m2^2; 3 for Gaussians; NaN where m2 is 0 */
-} gm_column_moments;
-
-/* Of every column of x [x_count, row_size] and y [y_count, row_size] into out, row_size structs. In
- * double, in two passes. y may be NULL with y_count 0: then its part is NaN.
- * GM_E_INVALID: NULL, a count or row_size below 1, more values than can be addressed. */
-GM_API gm_status gm_moments(gm_column_moments *out, gm_context *context, int64_t row_size,
-                            const float *x, int64_t x_count, const float *y, int64_t y_count);
+/* The same on plain rows, borrowed for the call. out->value is MMD^2, in the unit of the kernel;
+ * standard_error that of the linear and the block estimate (from the spread of their independent
+ * terms), NaN for the others; samples and rows the counts of x and of y; protocol "mmd2 biased",
+ * "mmd2 unbiased", "mmd2 linear" or "mmd2 block". The terms of the linear and the block estimate
+ * are computed in double; those that are 0 or equal but for rounding are taken to be so, and so are
+ * their mean and its error: equal numbers of equal rows give 0 and not nearly 0. Memory: a tile,
+ * whatever the counts. options NULL: all defaults. As gm_mmd2, and GM_E_INVALID: NULL, no rows, a
+ * width below 1, more values than can be addressed, a value that is not finite (array, row and
+ * column are in the line), out->size unknown; GM_E_SHAPE: two widths; GM_E_CANCELLED. After a
+ * failure *out is as before. */
+GM_API gm_status gm_mmd_estimate(gm_result *out, gm_mmd_kernel *kernel, const gm_rows *x,
+                                 const gm_rows *y, int32_t estimator,
+                                 const gm_mmd_estimate_options *options);
 
 #ifdef __cplusplus
 }

@@ -61,6 +61,14 @@ GM_API const float *gm_tensor_read(const gm_tensor *tensor); /* the same data, f
 /* Sets every element. */
 GM_API void gm_tensor_fill(gm_tensor *tensor, float value);
 
+/* Rows of the host's: a sample, a data set, features. values [count, width] in row-major order,
+ * borrowed by whoever is given them; plain data that never grows. */
+typedef struct gm_rows {
+    const float *values;
+    int64_t count;
+    int64_t width;
+} gm_rows;
+
 #ifdef __cplusplus
 }
 #endif

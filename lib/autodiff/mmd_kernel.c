@@ -209,6 +209,7 @@ gm_mmd gm_mmd_kernel_job(const gm_mmd_kernel *kernel, int64_t d)
     gm_mmd e = { .team = kernel->ctx->team,
                  .k = kernel->ctx->kernels,
                  .parts = kernel->parts,
+                 .exact = kernel->exact,
                  .distances = kernel->distances,
                  .products = kernel->products,
                  .d = d };

@@ -5,36 +5,72 @@
 #include "gm/rng.h"
 
 static gm_status check_rows(gm_context *ctx, const char *what, const char *name,
-                            const float *values, int64_t count, int64_t d)
+                            const gm_rows *rows)
 {
-    if (!values) return gm_fail(ctx, GM_E_INVALID, "%s: %s is NULL", what, name);
-    if (count < 1 || d < 1 || d > INT64_MAX / 64 / count)
-        return gm_fail(
-            ctx, GM_E_INVALID,
-            "%s: %s is [%lld, %lld], expected at least one row of one value, and no more "
-            "than can be addressed",
-            what, name, (long long)count, (long long)d);
+    if (!rows || !rows->values) return gm_fail(ctx, GM_E_INVALID, "%s: %s is NULL", what, name);
+    if (rows->count < 1 || rows->width < 1 || rows->width > INT64_MAX / 64 / rows->count)
+        return gm_fail(ctx, GM_E_INVALID,
+                       "%s: %s is [%lld, %lld], at least one row of one value is expected, and no "
+                       "more than can be addressed",
+                       what, name, (long long)rows->count, (long long)rows->width);
     return GM_OK;
 }
 
-gm_status gm_mmd_kernel_values(gm_mmd_kernel *kernel, int64_t row_size, const float *x,
-                               int64_t x_count, const float *y, int64_t y_count, float *out)
+static gm_status check_pair(gm_context *ctx, const char *what, const gm_rows *x, const gm_rows *y)
 {
-    static const char what[] = "kernel_values";
-    gm_context *ctx = gm_mmd_kernel_context(kernel);
     gm_status status;
-    if (!kernel) return GM_E_INVALID;
-    GM_TRY(check_rows(ctx, what, "x", x, x_count, row_size));
-    GM_TRY(check_rows(ctx, what, "y", y, y_count, row_size));
-    GM_TRY(check_rows(ctx, what, "out", out, x_count, y_count));
+    GM_TRY(check_rows(ctx, what, "x", x));
+    GM_TRY(check_rows(ctx, what, "y", y));
+    if (x->width != y->width)
+        GM_TRY(gm_fail(ctx, GM_E_SHAPE,
+                       "%s: x has rows of %lld values, y of %lld; one width is expected", what,
+                       (long long)x->width, (long long)y->width));
+out:
+    return status;
+}
+
+static gm_status check_matrix(gm_mmd_kernel *kernel, const char *what, const gm_rows *x,
+                              const gm_rows *y, const void *out)
+{
+    gm_context *ctx = kernel->ctx;
+    gm_status status;
+    GM_TRY(check_pair(ctx, what, x, y));
+    if (!out) GM_TRY(gm_fail(ctx, GM_E_INVALID, "%s: out is NULL", what));
+    if (x->count > INT64_MAX / 64 / y->count)
+        GM_TRY(gm_fail(ctx, GM_E_INVALID, "%s: out is [%lld, %lld], more than can be addressed",
+                       what, (long long)x->count, (long long)y->count));
     if (!gm_mmd_kernel_count(kernel))
         GM_TRY(gm_fail(ctx, GM_E_INVALID, "%s: the kernel is without parts", what));
-    size_t size = gm_mmd_work_size(row_size);
-    gm_mmd e = gm_mmd_kernel_job(kernel, row_size);
+out:
+    return status;
+}
+
+gm_status gm_mmd_kernel_values(gm_mmd_kernel *kernel, const gm_rows *x, const gm_rows *y,
+                               float *out)
+{
+    static const char what[] = "mmd_kernel_values";
+    gm_status status;
+    if (!kernel) return GM_E_INVALID;
+    gm_context *ctx = kernel->ctx;
+    GM_TRY(check_matrix(kernel, what, x, y, out));
+    size_t size = gm_mmd_work_size(x->width);
+    gm_mmd e = gm_mmd_kernel_job(kernel, x->width);
     e.work = gm_memory_get(&ctx->memory, size);
     if (!e.work) GM_TRY(gm_fail_memory(ctx, what));
-    gm_mmd_values(&e, x, x_count, y, y_count, out);
+    gm_mmd_values(&e, x->values, x->count, y->values, y->count, out);
     gm_memory_put(&ctx->memory, e.work, size);
+out:
+    return status;
+}
+
+gm_status gm_mmd_kernel_exact_values(gm_mmd_kernel *kernel, const gm_rows *x, const gm_rows *y,
+                                     double *out)
+{
+    gm_status status;
+    if (!kernel) return GM_E_INVALID;
+    GM_TRY(check_matrix(kernel, "mmd_kernel_exact_values", x, y, out));
+    gm_mmd e = gm_mmd_kernel_job(kernel, x->width);
+    gm_mmd_exact_values(&e, x->values, x->count, y->values, y->count, out);
 out:
     return status;
 }
@@ -114,8 +150,8 @@ static gm_status median_give(gm_context *ctx, double *out, float *d2, int64_t pa
     return GM_OK;
 }
 
-gm_status gm_median_bandwidth(double *out, gm_context *ctx, int64_t row_size, const float *x,
-                              int64_t x_count, const float *y, int64_t y_count, uint64_t seed)
+gm_status gm_median_bandwidth(double *out, gm_context *ctx, const gm_rows *x, const gm_rows *y,
+                              uint64_t seed)
 {
     static const char what[] = "median_bandwidth";
     gm_status status;
@@ -126,12 +162,13 @@ gm_status gm_median_bandwidth(double *out, gm_context *ctx, int64_t row_size, co
     int64_t all = 0, n = 0, pairs = 0;
     if (!ctx) return GM_E_INVALID;
     if (!out) GM_TRY(gm_fail(ctx, GM_E_INVALID, "%s: out is NULL", what));
-    GM_TRY(check_rows(ctx, what, "x", x, x_count, row_size));
-    if (y || y_count) GM_TRY(check_rows(ctx, what, "y", y, y_count, row_size));
-    all = x_count + y_count;
+    if (y) GM_TRY(check_pair(ctx, what, x, y));
+    GM_TRY(check_rows(ctx, what, "x", x));
+    int64_t d = x->width;
+    all = x->count + (y ? y->count : 0);
     if (all < 2)
-        GM_TRY(
-            gm_fail(ctx, GM_E_INVALID, "%s: one row has no distances, expected at least 2", what));
+        GM_TRY(gm_fail(ctx, GM_E_INVALID, "%s: one row has no distances, at least 2 are expected",
+                       what));
     n = all < GM_MEDIAN_ROWS ? all : GM_MEDIAN_ROWS;
     pairs = n * (n - 1) / 2;
     order = gm_memory_get(&ctx->memory, (size_t)all * sizeof *order);
@@ -142,8 +179,9 @@ gm_status gm_median_bandwidth(double *out, gm_context *ctx, int64_t row_size, co
     for (int64_t i = 0; i < all; i++) order[i] = i;
     if (all > n) GM_TRY(gm_rng_permutation(rng, order, all));
     for (int64_t i = 0; i < n; i++)
-        row[i] = order[i] < x_count ? x + order[i] * row_size : y + (order[i] - x_count) * row_size;
-    median_job job = { ctx->kernels, row, n, row_size, d2 };
+        row[i] =
+            order[i] < x->count ? x->values + order[i] * d : y->values + (order[i] - x->count) * d;
+    median_job job = { ctx->kernels, row, n, d, d2 };
     gm_team_range(ctx->team, n, 16, median_range, &job);
     GM_TRY(median_give(ctx, out, d2, pairs));
 out:

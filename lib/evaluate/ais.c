@@ -9,8 +9,9 @@
  * it moves by a transition that leaves f_t as it is. Backwards it starts at p(z | x), and takes the
  * same steps in the opposite order with the opposite sign. The transitions themselves are in hmc.c.
  */
-#include "gm/generator.h"
-#include "models/family.h"
+#include "gm/ais.h"
+#include "evaluate/hmc.h"
+#include "evaluate/result.h"
 
 #define AT_ONCE 512 /* chains that run together at most, for all rows of a group */
 #define PILOT 4     /* chains a row that tune the steps */
@@ -23,7 +24,7 @@ typedef struct ais {
     gm_ais_options o;
     const float *rows, *codes, *labels; /* codes NULL: forwards */
     int64_t count, group;               /* rows, and how many of them run together */
-    int64_t done, total;                /* transitions, for on_step */
+    int64_t done, total;                /* transitions, for on_progress */
     gm_hmc hmc;
     double *betas;  /* [T + 1] */
     double *steps;  /* [T + 1, group]: leapfrog steps, as the pilot found them */
@@ -129,7 +130,7 @@ static gm_status move(ais *a, int64_t t, double *accepted)
     gm_status status;
     GM_TRY(gm_hmc_move(&a->hmc, a->betas[t], a->o.leapfrog, a->steps + t * a->group, accepted));
     a->done++;
-    if (a->o.on_step && a->o.on_step(a->o.user, a->done, a->total))
+    if (a->o.on_progress && a->o.on_progress(a->o.user, a->done, a->total))
         GM_TRY(gm_model_fail(a->ctx, GM_E_CANCELLED,
                              "ais: stopped by the host after %lld of %lld transitions",
                              (long long)a->done, (long long)a->total));

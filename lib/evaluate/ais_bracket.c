@@ -1,8 +1,8 @@
 /* ais_bracket.c - bidirectional Monte Carlo on simulated data (Grosse, Ghahramani and Adams 2015):
  * z from the prior and x from p(x | z) is the same as x from p(x) and z from p(z | x), so a
  * simulated x comes with an exact draw of its posterior. */
-#include "gm/generator.h"
-#include "models/family.h"
+#include "evaluate/result.h"
+#include "gm/ais.h"
 
 /* count pairs of z and x, from the generator's own random stream. */
 static gm_status simulate(gm_generator *g, int64_t count, gm_tensor *z, gm_tensor *x)

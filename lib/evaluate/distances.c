@@ -6,16 +6,17 @@
  *
  * so one linear layer with the rows y as weights and -|y|^2 / 2 as biases gives a tile. In single
  * precision the difference of large products loses digits, and most of them where rows are near
- * each other: such distances are computed again in double.
+ * each other beside their lengths: such distances are computed again in double.
  */
 #include <string.h>
 
+#include "evaluate/distances.h"
 #include "gm/ops.h"
-#include "models/family.h"
 
 #define TILE_VALUES ((int64_t)1 << 22) /* of a tile's rows, unless one row has more */
 #define LARGEST 1e18                   /* distances from the mean; their squares must be floats */
-#define NEAR 1e-3 /* of the squared lengths: below this, products have too few digits left */
+#define NEAR 0x1p-6  /* of the squared lengths: below this, products have too few digits left */
+#define UNIT 0x1p-24 /* of rounding to float */
 
 gm_status gm_distances_open(gm_distances *d, gm_context *ctx, const char *what, const gm_table *a,
                             const gm_table *b)
@@ -86,6 +87,7 @@ gm_status gm_distances_columns(gm_distances *d, int64_t begin, int64_t count, co
 {
     int64_t x_shape[2] = { d->count, d->a.width }, y_shape[2] = { count, d->a.width };
     gm_status status;
+    d->column = begin;
     GM_TRY(centre_rows(d, &d->b, begin, count, d->y, NULL, d->bias));
     gm_tape_reset(d->tape);
     gm_var e = gm_linear(d->tape, gm_input_array(d->tape, 2, x_shape, d->x),
@@ -97,19 +99,41 @@ out:
     return status;
 }
 
+/* In four sums, which do not wait for each other. */
 double gm_distances_exact(const gm_distances *d, int64_t i, int64_t j)
 {
-    const float *a = d->a.values + i * d->a.width, *b = d->b.values + j * d->b.width;
-    double sum = 0;
-    for (int64_t c = 0; c < d->a.width; c++) {
+    int64_t width = d->a.width, full = width - width % 4;
+    const float *a = d->a.values + i * width, *b = d->b.values + j * width;
+    double sum[4] = { 0 };
+    for (int64_t c = 0; c < full; c += 4)
+        for (int k = 0; k < 4; k++) {
+            double v = (double)a[c + k] - (double)b[c + k];
+            sum[k] += v * v;
+        }
+    for (int64_t c = full; c < width; c++) {
         double v = (double)a[c] - (double)b[c];
-        sum += v * v;
+        sum[c - full] += v * v;
     }
-    return sum;
+    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+double gm_distances_rough(const gm_distances *d, int64_t i, float product)
+{
+    return 2 * (d->half[i] - (double)product);
+}
+
+/* |x|^2 / 2 + |y|^2 / 2 is at least |x| |y|, which bounds what centring and multiplying have
+ * rounded; the error of a sum of products grows with the root of their number (Higham 2002,
+ * section 2.8). */
+double gm_distances_doubt(const gm_distances *d, int64_t i, int64_t j)
+{
+    double lengths = d->half[i] - (double)d->bias[j];
+    return UNIT * (16 + 4 * sqrt((double)d->a.width)) * lengths;
 }
 
 double gm_distances_squared(const gm_distances *d, int64_t i, int64_t j, float product)
 {
-    double squared = 2 * (d->half[i] - (double)product);
-    return squared > NEAR * d->half[i] ? squared : gm_distances_exact(d, d->first + i, j);
+    double squared = gm_distances_rough(d, i, product);
+    double lengths = 2 * (d->half[i] - (double)d->bias[j]);
+    return squared > NEAR * lengths ? squared : gm_distances_exact(d, d->first + i, d->column + j);
 }

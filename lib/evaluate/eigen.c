@@ -9,7 +9,7 @@
 #include <float.h>
 #include <string.h>
 
-#include "models/family.h"
+#include "evaluate/eigen.h"
 
 #define MOST_STEPS 60 /* QR steps for an eigenvalue; two are usual */
 

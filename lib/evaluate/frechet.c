@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "models/family.h"
+#include "evaluate/eigen.h"
+#include "evaluate/result.h"
+#include "gm/sample_quality.h"
 
 #define BLOCK 4 /* rows at a time: the covariance passes through the cache less often */
 
@@ -76,8 +78,8 @@ static gm_status check(gm_context *ctx, const gm_table *tables, double ridge)
     return GM_OK;
 }
 
-gm_status gm_frechet_distance(gm_result *out, gm_context *ctx, const gm_features *samples,
-                              const gm_features *data, double ridge)
+gm_status gm_frechet_distance(gm_result *out, gm_context *ctx, const gm_rows *samples,
+                              const gm_rows *data, double ridge)
 {
     if (!ctx) return GM_E_INVALID;
     gm_table tables[2];
@@ -87,7 +89,7 @@ gm_status gm_frechet_distance(gm_result *out, gm_context *ctx, const gm_features
     size_t bytes = 0;
     gm_status status;
     GM_TRY(gm_result_check(ctx, "frechet", out));
-    GM_TRY(gm_features_check(ctx, "frechet", samples, data, tables));
+    GM_TRY(gm_table_pair(ctx, "frechet", samples, data, tables));
     GM_TRY(check(ctx, tables, ridge));
     int64_t d = tables[0].width;
     if (d <= 1 << 24) bytes = (size_t)(3 * d * d + (2 + 3 + BLOCK) * d) * sizeof *block;

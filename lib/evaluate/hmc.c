@@ -4,8 +4,8 @@
  * temperature. */
 #include <string.h>
 
+#include "evaluate/hmc.h"
 #include "gm/ops.h"
-#include "models/family.h"
 
 #define JITTER 0.2 /* of a step: an orbit of constant length may come back to where it was */
 

@@ -2,8 +2,9 @@
  * 2018). */
 #include <string.h>
 
+#include "evaluate/result.h"
 #include "gm/ops.h"
-#include "models/family.h"
+#include "gm/sample_quality.h"
 
 #define TILE 1024 /* rows of a tile of products */
 
@@ -99,6 +100,8 @@ static gm_status run(kid *k, gm_result *out)
 {
     gm_result r = GM_RESULT_INIT;
     double m = (double)k->o.subset, own[2], cross;
+    gm_counter counter = { k->ctx, "kernel_distance", "subsets", k->o.on_progress, k->o.user,
+                           0,      k->o.subsets };
     gm_status status = GM_OK;
     for (int64_t i = 0; i < k->o.subsets; i++) {
         draw(k, 0);
@@ -112,10 +115,7 @@ static gm_status run(kid *k, gm_result *out)
                 gm_model_fail(k->ctx, GM_E_NUMERIC,
                               "kernel_distance: subset %lld gives %g; the features are too large",
                               (long long)i, k->values[i]));
-        if (k->o.on_subset && k->o.on_subset(k->o.user, i + 1))
-            GM_TRY(gm_model_fail(k->ctx, GM_E_CANCELLED,
-                                 "kernel_distance: stopped by the host after %lld subsets",
-                                 (long long)(i + 1)));
+        GM_TRY(gm_counter_add(&counter, 1));
     }
     gm_result_mean(&r, k->values, k->o.subsets);
     r.samples = k->tables[0].rows;
@@ -144,15 +144,15 @@ static gm_status check_options(const kid *k)
     return GM_OK;
 }
 
-gm_status gm_kernel_distance(gm_result *out, gm_context *ctx, const gm_features *samples,
-                             const gm_features *data, const gm_kernel_distance_options *options)
+gm_status gm_kernel_distance(gm_result *out, gm_context *ctx, const gm_rows *samples,
+                             const gm_rows *data, const gm_kernel_distance_options *options)
 {
     if (!ctx) return GM_E_INVALID;
     kid k = { .ctx = ctx, .o = GM_KERNEL_DISTANCE_OPTIONS_INIT };
     gm_status status;
     GM_TRY(gm_result_check(ctx, "kernel_distance", out));
     GM_TRY(gm_options_read(ctx, "kernel_distance", &k.o, sizeof k.o, options));
-    GM_TRY(gm_features_check(ctx, "kernel_distance", samples, data, k.tables));
+    GM_TRY(gm_table_pair(ctx, "kernel_distance", samples, data, k.tables));
     GM_TRY(check_options(&k));
     GM_TRY(kid_open(&k));
     GM_TRY(run(&k, out));

@@ -2,7 +2,8 @@
  * Laine, Lehtinen and Aila 2019), and how near samples come to the data. */
 #include <string.h>
 
-#include "models/family.h"
+#include "evaluate/distances.h"
+#include "gm/sample_quality.h"
 
 /* The k nearest so far of one row, nearest first: squared distance and which. */
 static void insert(double *squared, int64_t *index, int64_t k, double value, int64_t which)
@@ -16,7 +17,8 @@ static void insert(double *squared, int64_t *index, int64_t k, double value, int
     index[at] = which;
 }
 
-/* Rows at hand against all of b, into near and which, [rows at hand, k]. */
+/* Rows at hand against all of b, into near and which, [rows at hand, k]. Products tell which rows
+ * cannot be among the nearest; the others are measured exactly. */
 static gm_status search(gm_distances *d, int64_t k, int same, double *near, int64_t *which)
 {
     gm_status status = GM_OK;
@@ -29,20 +31,19 @@ static gm_status search(gm_distances *d, int64_t k, int same, double *near, int6
             double *own = near + i * k;
             for (int64_t j = 0; j < n; j++) {
                 if (same && begin + j == d->first + i) continue;
-                double squared = gm_distances_squared(d, i, begin + j, product[i * n + j]);
+                double rough = gm_distances_rough(d, i, product[i * n + j]);
+                if (rough - gm_distances_doubt(d, i, j) >= own[k - 1]) continue;
+                double squared = gm_distances_exact(d, d->first + i, begin + j);
                 if (squared < own[k - 1]) insert(own, which + i * k, k, squared, begin + j);
             }
         }
     }
-    /* Which they are is known from products; how far they are is computed again. */
-    for (int64_t i = 0; i < d->count * k; i++)
-        near[i] = gm_distances_exact(d, d->first + i / k, which[i]);
 out:
     return status;
 }
 
 gm_status gm_neighbours(gm_distances *d, int64_t k, int same, double *squared, int64_t *index,
-                        int32_t (*on_row)(void *user, int64_t done), void *user, int64_t *done)
+                        gm_counter *counter)
 {
     gm_context *ctx = d->ctx;
     size_t bytes = (size_t)(d->tile * k) * (sizeof(double) + sizeof(int64_t));
@@ -57,16 +58,10 @@ gm_status gm_neighbours(gm_distances *d, int64_t k, int same, double *squared, i
         GM_TRY(gm_distances_rows(d, begin, n));
         GM_TRY(search(d, k, same, near, which));
         for (int64_t i = 0; i < n; i++) {
-            int64_t far = i * k;
-            for (int64_t j = i * k; j < (i + 1) * k; j++)
-                if (near[j] > near[far]) far = j;
-            squared[begin + i] = near[far];
-            if (index) index[begin + i] = which[far];
+            squared[begin + i] = near[(i + 1) * k - 1];
+            if (index) index[begin + i] = which[(i + 1) * k - 1];
         }
-        *done += n;
-        if (on_row && on_row(user, *done))
-            GM_TRY(gm_model_fail(ctx, GM_E_CANCELLED, "%s: stopped by the host after %lld rows",
-                                 d->what, (long long)*done));
+        GM_TRY(gm_counter_add(counter, n));
     }
 out:
     gm_context_free(ctx, near, bytes);
@@ -77,7 +72,7 @@ typedef struct manifolds {
     gm_context *ctx;
     gm_table samples, data;
     gm_precision_recall_options o;
-    int64_t done;
+    gm_counter counter;
     double *sample_radius, *data_radius; /* squared */
     unsigned char *sample_inside, *data_inside;
     void *block;
@@ -89,7 +84,7 @@ static gm_status radii(manifolds *m, const gm_table *set, double *out)
     gm_distances d = { 0 };
     gm_status status;
     GM_TRY(gm_distances_open(&d, m->ctx, "precision_recall", set, set));
-    GM_TRY(gm_neighbours(&d, m->o.k, 1, out, NULL, m->o.on_row, m->o.user, &m->done));
+    GM_TRY(gm_neighbours(&d, m->o.k, 1, out, NULL, &m->counter));
 out:
     gm_distances_close(&d);
     return status;
@@ -98,9 +93,9 @@ out:
 /* Is |a - b|^2 at most `limit`? Near the limit a product does not tell. */
 static int within(const gm_distances *d, int64_t i, int64_t j, double squared, double limit)
 {
-    double doubt = 1e-5 * (d->half[i] + limit);
+    double doubt = gm_distances_doubt(d, i, j);
     if (squared < limit - doubt) return 1;
-    return squared <= limit + doubt && gm_distances_exact(d, d->first + i, j) <= limit;
+    return squared <= limit + doubt && gm_distances_exact(d, d->first + i, d->column + j) <= limit;
 }
 
 /* Which samples lie in a ball of the data, and which data rows in one of a sample. */
@@ -119,18 +114,14 @@ static gm_status cover(manifolds *m)
             for (int64_t i = 0; i < rows; i++)
                 for (int64_t j = 0; j < n; j++) {
                     int64_t s = first + i, t = begin + j;
-                    double squared = 2 * (d.half[i] - (double)product[i * n + j]);
-                    if (!m->sample_inside[s] && within(&d, i, t, squared, m->data_radius[t]))
+                    double squared = gm_distances_rough(&d, i, product[i * n + j]);
+                    if (!m->sample_inside[s] && within(&d, i, j, squared, m->data_radius[t]))
                         m->sample_inside[s] = 1;
-                    if (!m->data_inside[t] && within(&d, i, t, squared, m->sample_radius[s]))
+                    if (!m->data_inside[t] && within(&d, i, j, squared, m->sample_radius[s]))
                         m->data_inside[t] = 1;
                 }
         }
-        m->done += rows;
-        if (m->o.on_row && m->o.on_row(m->o.user, m->done))
-            GM_TRY(gm_model_fail(m->ctx, GM_E_CANCELLED,
-                                 "precision_recall: stopped by the host after %lld rows",
-                                 (long long)m->done));
+        GM_TRY(gm_counter_add(&m->counter, rows));
     }
 out:
     gm_distances_close(&d);
@@ -153,29 +144,29 @@ static void give(const manifolds *m, const char *protocol, const unsigned char *
     gm_result_give(out, &r);
 }
 
-static gm_status check(manifolds *m, const gm_features *samples, const gm_features *data,
+static gm_status check(manifolds *m, const gm_rows *samples, const gm_rows *data,
                        const gm_precision_recall_options *options)
 {
     gm_table tables[2];
     gm_status status;
     GM_TRY(gm_options_read(m->ctx, "precision_recall", &m->o, sizeof m->o, options));
-    GM_TRY(gm_features_check(m->ctx, "precision_recall", samples, data, tables));
+    GM_TRY(gm_table_pair(m->ctx, "precision_recall", samples, data, tables));
     m->samples = tables[0];
     m->data = tables[1];
-    int64_t fewest = samples->rows < data->rows ? samples->rows : data->rows;
+    int64_t fewest = samples->count < data->count ? samples->count : data->count;
     if (m->o.k < 1 || m->o.k >= fewest)
         GM_TRY(
             gm_model_fail(m->ctx, GM_E_INVALID,
                           "precision_recall: k is %lld; with %lld samples and %lld data rows, 1 to "
                           "%lld is wanted",
-                          (long long)m->o.k, (long long)samples->rows, (long long)data->rows,
+                          (long long)m->o.k, (long long)samples->count, (long long)data->count,
                           (long long)(fewest - 1)));
 out:
     return status;
 }
 
 gm_status gm_precision_recall(gm_result *precision, gm_result *recall, gm_context *ctx,
-                              const gm_features *samples, const gm_features *data,
+                              const gm_rows *samples, const gm_rows *data,
                               const gm_precision_recall_options *options)
 {
     if (!ctx) return GM_E_INVALID;
@@ -185,6 +176,8 @@ gm_status gm_precision_recall(gm_result *precision, gm_result *recall, gm_contex
     if (recall) GM_TRY(gm_result_check(ctx, "precision_recall", recall));
     GM_TRY(check(&m, samples, data, options));
     int64_t n = m.samples.rows + m.data.rows;
+    m.counter = (gm_counter){ ctx, "precision_recall", "rows", m.o.on_progress, m.o.user,
+                              0,   n + m.samples.rows };
     m.block_size = (size_t)n * (sizeof(double) + 1);
     m.block = gm_context_allocate(ctx, m.block_size);
     if (!m.block)

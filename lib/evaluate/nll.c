@@ -1,5 +1,6 @@
 /* nll.c - the mean of -log p(x) over a dataset, by whatever log p the family has. */
-#include "models/family.h"
+#include "evaluate/result.h"
+#include "gm/evaluate.h"
 
 typedef struct nll {
     gm_model *model;
@@ -84,6 +85,7 @@ static gm_status run(nll *e, gm_result *out)
     const gm_likelihood *found = &e->likelihood;
     gm_result r = GM_RESULT_INIT;
     double mean = 0, squares = 0, variance = 0, n = (double)e->count;
+    gm_counter counter = { e->model->ctx, "nll", "rows", e->o.on_progress, e->o.user, 0, e->count };
     gm_status status = GM_OK;
     for (int64_t done = 0; done < e->count;) {
         int64_t m = e->count - done < e->o.batch ? e->count - done : e->o.batch;
@@ -96,9 +98,7 @@ static gm_status run(nll *e, gm_result *out)
             if (e->o.log_prob) e->o.log_prob[done + i] = e->out[i];
         }
         done += m;
-        if (e->o.on_row && e->o.on_row(e->o.user, done))
-            GM_TRY(gm_model_fail(e->model->ctx, GM_E_CANCELLED,
-                                 "nll: stopped by the host after %lld rows", (long long)done));
+        GM_TRY(gm_counter_add(&counter, m));
     }
     r.value = mean;
     r.standard_error = e->count > 1 ? sqrt(squares / (n - 1) / n) : (double)NAN;

@@ -2,19 +2,23 @@
  * 2014).
  *
  * Distances come from distances.c: a tile of exponents is x . s - |s|^2 / 2 up to a term of the
- * row. In single precision the difference of large products loses digits; that matters most for the
- * nearest sample, which dominates the sum. Its distance is therefore computed again in double, and
- * only what the others are further away is taken from the product.
+ * row. In single precision the difference of large products loses digits. That matters for the
+ * nearest sample, which dominates the sum, and where windows are narrow beside the lengths of rows
+ * for all samples that are nearly as near. These are measured again in double; of the others it is
+ * known that they are too far to count, or the product tells well enough by how much they are
+ * further away.
  */
 #include <math.h>
 
-#include "gm/evaluate.h"
+#include "evaluate/distances.h"
 #include "gm/ops.h"
-#include "models/family.h"
+#include "gm/parzen.h"
 
 #define MOST_SIGMAS 10000
 #define SMALLEST 1e-18 /* sigma; 1 / sigma^2 must be a float */
 #define LARGEST 1e18
+#define TOLERANCE 1e-4 /* of an exponent, that products may have rounded */
+#define REACH 24.0     /* exponents that much below the largest do not count beside a sum */
 #define LOG_SQRT_2PI 0.91893853320467274178
 
 typedef struct parzen {
@@ -22,13 +26,12 @@ typedef struct parzen {
     int64_t d, n, tile;
     const double *sigmas;
     int64_t sigma_count;
-    int32_t (*on_row)(void *user, int64_t done);
-    void *user;
-    int64_t done;
+    gm_counter counter;
     gm_distances distances; /* from the rows at hand to the samples */
     gm_tape *sums;
     void *block;
     size_t block_size;
+    double *squared; /* [tile]: from a row to the samples of this tile */
     double *nearest; /* [tile]: squared distance to the nearest sample of this tile */
     double *log_sum; /* [tile, sigmas]: log sum exp over the tiles of samples so far */
     double *moments; /* [sigmas, 2]: mean, and sum of squares about it, over the rows so far */
@@ -48,12 +51,13 @@ static gm_status parzen_open(parzen *p, const gm_table *samples)
     p->n = samples->rows;
     GM_TRY(gm_distances_open(&p->distances, p->ctx, "parzen", samples, samples));
     int64_t tile = p->tile = p->distances.tile;
-    int64_t doubles = tile + tile * p->sigma_count + 2 * p->sigma_count;
+    int64_t doubles = 2 * tile + tile * p->sigma_count + 2 * p->sigma_count;
     p->block_size = (size_t)doubles * sizeof(double) + (size_t)(tile * tile) * sizeof(float);
     p->block = gm_context_allocate(p->ctx, p->block_size);
     if (!p->block)
         return gm_model_fail(p->ctx, GM_E_NOMEM, "parzen: no memory for %zu bytes", p->block_size);
-    p->nearest = p->block;
+    p->squared = p->block;
+    p->nearest = p->squared + tile;
     p->log_sum = p->nearest + tile;
     p->moments = p->log_sum + tile * p->sigma_count;
     p->beyond = (float *)(p->moments + 2 * p->sigma_count);
@@ -70,6 +74,42 @@ static void parzen_close(parzen *p)
     gm_distances_close(&p->distances);
 }
 
+/* How much further than the nearest a sample may be, as a squared distance, to be measured exactly:
+ * where the doubt in a product is too much for a window, that window's reach. */
+static double reach(const parzen *p, double doubt)
+{
+    double widest = 0;
+    for (int64_t c = 0; c < p->sigma_count; c++) {
+        double square = p->sigmas[c] * p->sigmas[c];
+        if (doubt > 2 * TOLERANCE * square && square > widest) widest = square;
+    }
+    return 2 * widest * (REACH + log((double)p->n));
+}
+
+/* One row: how far the nearest of k samples is, and how much further the others are. */
+static void measure_row(parzen *p, int64_t i, int64_t k, const float *product, float *beyond)
+{
+    const gm_distances *d = &p->distances;
+    int64_t at = 0, longest = 0;
+    for (int64_t j = 1; j < k; j++) {
+        if (product[j] > product[at]) at = j;
+        if (d->bias[j] < d->bias[longest]) longest = j;
+    }
+    double doubt = gm_distances_doubt(d, i, longest), nearest = INFINITY;
+    double rough = gm_distances_rough(d, i, product[at]);
+    /* Typical errors are a sixteenth of the bound. */
+    double limit = rough + 2 * doubt + reach(p, doubt / 16);
+    for (int64_t j = 0; j < k; j++) {
+        p->squared[j] = gm_distances_rough(d, i, product[j]);
+        if (p->squared[j] > limit) continue;
+        p->squared[j] = gm_distances_exact(d, d->first + i, d->column + j);
+        if (p->squared[j] < nearest) nearest = p->squared[j];
+    }
+    for (int64_t j = 0; j < k; j++)
+        beyond[j] = p->squared[j] > nearest ? (float)(0.5 * (nearest - p->squared[j])) : 0;
+    p->nearest[i] = nearest;
+}
+
 /* From the rows at hand to the samples first .. first + k - 1: nearest and beyond. */
 static gm_status measure(parzen *p, int64_t first, int64_t k)
 {
@@ -77,16 +117,7 @@ static gm_status measure(parzen *p, int64_t first, int64_t k)
     const float *product;
     gm_status status;
     GM_TRY(gm_distances_columns(d, first, k, &product));
-    for (int64_t i = 0; i < d->count; i++) {
-        const float *e = product + i * k;
-        float *beyond = p->beyond + i * k;
-        int64_t at = 0;
-        for (int64_t j = 1; j < k; j++)
-            if (e[j] > e[at]) at = j;
-        float most = e[at];
-        for (int64_t j = 0; j < k; j++) beyond[j] = e[j] - most;
-        p->nearest[i] = gm_distances_exact(d, d->first + i, first + at);
-    }
+    for (int64_t i = 0; i < d->count; i++) measure_row(p, i, k, product + i * k, p->beyond + i * k);
 out:
     return status;
 }
@@ -150,11 +181,7 @@ static gm_status score(parzen *p, const gm_table *t, double *log_prob)
             GM_TRY(add_tile(p, count, k));
         }
         add_rows(p, begin, count, log_prob);
-        p->done += count;
-        if (p->on_row && p->on_row(p->user, p->done))
-            GM_TRY(gm_model_fail(p->ctx, GM_E_CANCELLED,
-                                 "parzen: stopped by the host after %lld rows",
-                                 (long long)p->done));
+        GM_TRY(gm_counter_add(&p->counter, count));
     }
 out:
     return status;
@@ -174,20 +201,23 @@ static void give(const parzen *p, const gm_table *t, gm_result *out)
     gm_result_give(out, &r);
 }
 
-gm_status gm_parzen(gm_result *out, gm_context *ctx, int64_t row_size, const float *samples,
-                    int64_t sample_count, const float *rows, int64_t row_count, double sigma,
-                    double *log_prob, int32_t (*on_row)(void *user, int64_t done), void *user)
+gm_status gm_parzen(gm_result *out, gm_context *ctx, const gm_rows *samples, const gm_rows *rows,
+                    double sigma, const gm_parzen_options *options, double *log_prob)
 {
-    const gm_table tables[2] = { { "samples", samples, sample_count, row_size },
-                                 { "rows", rows, row_count, row_size } };
-    parzen p = { .ctx = ctx, .sigmas = &sigma, .sigma_count = 1, .on_row = on_row, .user = user };
+    gm_table tables[2];
+    gm_parzen_options o = GM_PARZEN_OPTIONS_INIT;
+    parzen p = { .ctx = ctx, .sigmas = &sigma, .sigma_count = 1 };
     gm_status status;
     if (!ctx) return GM_E_INVALID;
     GM_TRY(gm_result_check(ctx, "parzen", out));
+    GM_TRY(gm_options_read(ctx, "parzen", &o, sizeof o, options));
     if (!sigma_fits(sigma))
-        GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "parzen: sigma is %g, expected %g to %g", sigma,
+        GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "parzen: sigma is %g, %g to %g is expected", sigma,
                              SMALLEST, LARGEST));
+    GM_TRY(gm_table_of(&tables[0], ctx, "parzen", "samples", samples));
+    GM_TRY(gm_table_of(&tables[1], ctx, "parzen", "rows", rows));
     GM_TRY(gm_table_check(ctx, "parzen", tables, 2));
+    p.counter = (gm_counter){ ctx, "parzen", "rows", o.on_progress, o.user, 0, rows->count };
     GM_TRY(parzen_open(&p, &tables[0]));
     GM_TRY(score(&p, &tables[1], log_prob));
     give(&p, &tables[1], out);
@@ -196,7 +226,7 @@ out:
     return status;
 }
 
-static gm_status check_sigmas(gm_context *ctx, const gm_parzen_options *o)
+static gm_status check_sigmas(gm_context *ctx, const gm_parzen_fit_options *o)
 {
     if (!o->sigmas != !o->sigma_count || o->sigma_count < 0 || o->sigma_count > MOST_SIGMAS)
         return gm_model_fail(ctx, GM_E_INVALID,
@@ -210,28 +240,30 @@ static gm_status check_sigmas(gm_context *ctx, const gm_parzen_options *o)
     return GM_OK;
 }
 
-gm_status gm_parzen_fit(gm_result *out, gm_context *ctx, int64_t row_size, const float *samples,
-                        int64_t sample_count, const float *validation, int64_t validation_count,
-                        const float *test, int64_t test_count, const gm_parzen_options *options)
+gm_status gm_parzen_fit(gm_result *out, gm_context *ctx, const gm_rows *samples,
+                        const gm_rows *validation, const gm_rows *test,
+                        const gm_parzen_fit_options *options)
 {
-    const gm_table tables[3] = { { "samples", samples, sample_count, row_size },
-                                 { "validation", validation, validation_count, row_size },
-                                 { "test", test, test_count, row_size } };
-    gm_parzen_options o = GM_PARZEN_OPTIONS_INIT;
-    double ladder[GM_PARZEN_SIGMAS];
+    gm_table tables[3];
+    gm_parzen_fit_options o = GM_PARZEN_FIT_OPTIONS_INIT;
+    double series[GM_PARZEN_SIGMAS];
     parzen p = { .ctx = ctx };
     gm_status status;
     if (!ctx) return GM_E_INVALID;
     GM_TRY(gm_result_check(ctx, "parzen", out));
     GM_TRY(gm_options_read(ctx, "parzen", &o, sizeof o, options));
     GM_TRY(check_sigmas(ctx, &o));
+    GM_TRY(gm_table_of(&tables[0], ctx, "parzen", "samples", samples));
+    GM_TRY(gm_table_of(&tables[1], ctx, "parzen", "validation", validation));
+    GM_TRY(gm_table_of(&tables[2], ctx, "parzen", "test", test));
     GM_TRY(gm_table_check(ctx, "parzen", tables, 3));
     for (int i = 0; i < GM_PARZEN_SIGMAS; i++)
-        ladder[i] = pow(10, -1 + (double)i / (GM_PARZEN_SIGMAS - 1));
-    p.sigmas = o.sigmas ? o.sigmas : ladder;
+        series[i] = pow(10, -1 + (double)i / (GM_PARZEN_SIGMAS - 1));
+    p.sigmas = o.sigmas ? o.sigmas : series;
     p.sigma_count = o.sigmas ? o.sigma_count : GM_PARZEN_SIGMAS;
-    p.on_row = o.on_row;
-    p.user = o.user;
+    p.counter = (gm_counter){
+        ctx, "parzen", "rows", o.on_progress, o.user, 0, validation->count + test->count
+    };
     GM_TRY(parzen_open(&p, &tables[0]));
     GM_TRY(score(&p, &tables[1], NULL));
     int64_t best = 0;

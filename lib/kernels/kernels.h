@@ -219,6 +219,10 @@ typedef struct gm_kernels {
     void (*dropout)(float *y, const float *x, float drop, uint64_t key, uint64_t stream,
                     uint64_t block, int64_t n, int add);
 
+    /* |x - y|^2 and x.y, in double: symmetric, the same bits for every instruction set. */
+    double (*pair_sqdist)(const float *x, const float *y, int64_t n);
+    double (*pair_dot)(const float *x, const float *y, int64_t n);
+
     /* d2_i = a + b_i - 2 p_i, not below 0: the squared distance of two points from their norms and
      * product. Not 0 when some d2_i is below near (a + b_i), where few digits are left of it. */
     int64_t (*pair_distances)(float *d2, const float *p, float a, const float *b, float near,

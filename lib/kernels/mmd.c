@@ -78,6 +78,7 @@ typedef struct pass {
     int64_t out_ld;
     int add;                      /* to out */
     const float *held_a, *held_b; /* whose centred rows s.a and s.b hold now */
+    const float *from_b;          /* the rows of b as they were given */
 } pass;
 
 typedef struct centre_job {
@@ -129,6 +130,7 @@ static void load(pass *p, const float *from, int64_t count, int second)
     if (!p->by_product && *held != from)
         gm_team_range(p->e->team, count, grain_rows(p->e->d), load_range, &job);
     *held = from;
+    p->from_b = from;
     if (second) {
         p->b = p->by_product ? from : s->b;
         p->of_b = s->of_b;
@@ -142,7 +144,8 @@ static void load(pass *p, const float *from, int64_t count, int second)
     }
 }
 
-/* Squared distances of row i to columns from .. from + n - 1, out of the products. */
+/* Squared distances of row i to columns from .. from + n - 1, out of the products. What is near is
+ * measured on the rows as they were given: centring has rounded it. */
 static void distances(const pass *p, float *d2, const float *products, int64_t i, int64_t from,
                       int64_t n)
 {
@@ -151,7 +154,7 @@ static void distances(const pass *p, float *d2, const float *products, int64_t i
     if (!e->k->pair_distances(d2, products, own, p->of_b + from, NEAR, n)) return;
     for (int64_t j = 0; j < n; j++)
         if (d2[j] < NEAR * (own + p->of_b[from + j]))
-            e->k->sqdist_rows(&d2[j], p->a + i * e->d, p->b + (from + j) * e->d, 1, e->d);
+            e->k->sqdist_rows(&d2[j], p->held_a + i * e->d, p->from_b + (from + j) * e->d, 1, e->d);
 }
 
 /* A row's products become slopes, or nothing; its values may go to out. Returns their sum. */

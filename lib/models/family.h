@@ -7,7 +7,6 @@
 
 #include "gm/archive.h"
 #include "gm/autoregressive.h"
-#include "gm/evaluate.h"
 #include "gm/extend.h"
 #include "gm/layer.h"
 #include "gm/model.h"
@@ -214,105 +213,5 @@ extern const gm_family gm_family_pixelcnn;
 extern const gm_family *const gm_families[];
 /* By its name; NULL: none of that name. */
 const gm_family *gm_family_find(const char *name);
-
-/* --- Evaluation. */
-
-/* What an evaluation begins and ends with: GM_E_INVALID if out is NULL or of unknown size (`what`
- * is in the line); and as much of the result as the caller's struct has room for. */
-gm_status gm_result_check(gm_context *ctx, const char *what, const gm_result *out);
-void gm_result_give(gm_result *out, const gm_result *result);
-/* The mean and its standard error, sd / sqrt(n); NaN for one value. */
-void gm_result_mean(gm_result *result, const double *values, int64_t n);
-
-/* Rows that an evaluation was given, by the name that its messages use. Are all of one width, not
- * NULL, not empty, finite? GM_E_INVALID (array, row and column are in the line), GM_E_SHAPE: two
- * widths. */
-typedef struct gm_table {
-    const char *name;
-    const float *values;
-    int64_t rows, width;
-} gm_table;
-gm_status gm_table_check(gm_context *ctx, const char *what, const gm_table *tables, int count);
-/* Features as two checked tables, "samples" and "data". */
-gm_status gm_features_check(gm_context *ctx, const char *what, const gm_features *samples,
-                            const gm_features *data, gm_table tables[2]);
-
-#define GM_DISTANCES_TILE 1024
-
-/* Squared distances between rows of a and rows of b, a tile at a time, by matrix products
- * (distances.c). Memory: tiles, of a size that depends on the width alone. */
-typedef struct gm_distances {
-    gm_context *ctx;
-    const char *what;
-    gm_table a, b;
-    int64_t tile; /* rows at a time at most, of either; GM_DISTANCES_TILE or fewer */
-    int64_t first, count;
-    double *centre; /* [width]: the mean of b; what follows is less it */
-    double *half;   /* [tile]: |x|^2 / 2 */
-    float *x, *y;   /* [tile, width] */
-    float *bias;    /* [tile]: -|y|^2 / 2 */
-    gm_tape *tape;
-    void *block;
-    size_t block_size;
-} gm_distances;
-
-/* Takes checked tables. After a failure gm_distances_close is still due, as for a zeroed struct. */
-gm_status gm_distances_open(gm_distances *d, gm_context *ctx, const char *what, const gm_table *a,
-                            const gm_table *b);
-void gm_distances_close(gm_distances *d);
-/* Rows begin ... of a are the ones to measure. GM_E_NUMERIC: too far from the mean for floats. */
-gm_status gm_distances_rows(gm_distances *d, int64_t begin, int64_t count);
-/* From them to rows begin ... of b: x . y - |y|^2 / 2, [rows at hand, count], until the next call.
- */
-gm_status gm_distances_columns(gm_distances *d, int64_t begin, int64_t count,
-                               const float **product);
-/* |row i of a - row j of b|^2 of the tables, in double. */
-double gm_distances_exact(const gm_distances *d, int64_t i, int64_t j);
-/* The same from a product, where that has digits enough; else exactly. i counts in the rows at
- * hand, j in all of b. */
-double gm_distances_squared(const gm_distances *d, int64_t i, int64_t j, float product);
-
-/* For each row of a the squared distance to its k-th nearest of b, and which that is (NULL: not
- * wanted); same: a and b are one set, and no row is its own neighbour. on_row as in gm_parzen. */
-gm_status gm_neighbours(gm_distances *d, int64_t k, int same, double *squared, int64_t *index,
-                        int32_t (*on_row)(void *user, int64_t done), void *user, int64_t *done);
-
-/* Tr (A B)^(1/2) of two covariances [n, n], which may be singular and are overwritten (eigen.c).
- * scratch: n n + 3 n. GM_E_NUMERIC, without a line. */
-gm_status gm_trace_sqrt_product(double *a, double *b, int64_t n, double *scratch, double *out);
-
-/* Chains that move through N(u; 0, I) p(x | s u)^b, z = s u, for `rows` rows x and `chains` chains
- * each, row by row (hmc.c). */
-struct gm_generator;
-typedef struct gm_hmc {
-    gm_context *ctx;
-    struct gm_generator *g;
-    int64_t latent;
-    double scale; /* s */
-    const float *x, *labels;
-    int64_t rows, chains;
-    double *nll; /* -log p(x | z) of each chain */
-    double *new_nll, *energy;
-    float *u, *slope; /* where each chain is, and the gradient of nll there */
-    float *new_u, *new_slope, *momentum, *step;
-    gm_tape *tape;
-    gm_rng *rng;
-    void *block;
-    size_t block_size;
-} gm_hmc;
-
-#define GM_HMC_SHORTEST 1e-7 /* leapfrog steps that tuning may come to */
-#define GM_HMC_LONGEST 1.6   /* of a standard normal, beyond 2 the orbit explodes */
-
-/* Room for `most` chains. After a failure gm_hmc_close is still due, as for a zeroed struct. */
-gm_status gm_hmc_open(gm_hmc *h, struct gm_generator *g, int64_t most, uint64_t seed);
-void gm_hmc_close(gm_hmc *h);
-/* Chains at the prior, or all chains of a row at its code. x and labels (NULL: none) are borrowed.
- */
-gm_status gm_hmc_start(gm_hmc *h, const float *x, const float *labels, int64_t rows, int64_t chains,
-                       const float *codes);
-/* One transition of every chain: so many leapfrog steps, of about steps[row]. accepted: for each
- * row the mean chance. */
-gm_status gm_hmc_move(gm_hmc *h, double b, int32_t leapfrog, const double *steps, double *accepted);
 
 #endif

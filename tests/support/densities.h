@@ -231,7 +231,8 @@ static inline double density_p_value(gm_context *ctx, gm_model *model)
     support_ok(ctx, gm_mmd_kernel_create(&kernel, ctx));
     support_ok(ctx, gm_mmd_kernel_add_gaussian(kernel, 1, 1.5));
     support_ok(ctx,
-               gm_two_sample_test(&result, kernel, BITS, gm_tensor_read(drawn), N, fresh, N, NULL));
+               gm_two_sample_test(&result, kernel, support_rows(gm_tensor_read(drawn), N, BITS),
+                                  support_rows(fresh, N, BITS), NULL));
     gm_mmd_kernel_release(kernel);
     gm_tensor_release(drawn);
     free(fresh);

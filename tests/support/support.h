@@ -12,6 +12,10 @@
 #include <unistd.h>
 
 #include "gm/context.h"
+#include "gm/tensor.h"
+
+/* Rows [count, width] as functions take them. */
+#define support_rows(values, count, width) (&(gm_rows){ (values), (count), (width) })
 
 /* A context with this seed and number of threads. */
 static inline gm_context *support_context(uint64_t seed, int32_t threads)

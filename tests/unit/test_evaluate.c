@@ -1,386 +1,295 @@
-/* test_evaluate.c - gm/evaluate.h: Parzen windows against sums in double, the choice of sigma,
- * refusals. */
+/* test_evaluate.c - gm/evaluate.h: -log p(x) over a dataset, by an exact family and by an
+ * estimate. */
 #include "allocator.h"
 #include "gm/evaluate.h"
-#include "gm/rng.h"
-#include "support.h"
+#include "models/family.h"
+#include "nets.h"
 
-#define LOG_SQRT_2PI 0.91893853320467274178
-
-/* log p of one row, by the formula. */
-static double direct(int64_t d, const float *samples, int64_t n, const float *x, double sigma)
+/* A family whose log p is exact: minus the sum of a row, less the label; NaN for a row that begins
+ * with -1. */
+static gm_status sum_log_prob(gm_model *model, const gm_batch *batch,
+                              const gm_log_prob_options *how, double *out, double *error)
 {
-    double most = -INFINITY, sum = 0;
-    for (int pass = 0; pass < 2; pass++)
-        for (int64_t i = 0; i < n; i++) {
-            double squares = 0;
-            for (int64_t j = 0; j < d; j++) {
-                double v = (double)x[j] - (double)samples[i * d + j];
-                squares += v * v;
-            }
-            double e = -squares / (2 * sigma * sigma);
-            if (pass)
-                sum += exp(e - most);
-            else if (e > most)
-                most = e;
-        }
-    return most + log(sum) - log((double)n) - (double)d * (log(sigma) + LOG_SQRT_2PI);
+    (void)how;
+    (void)error;
+    for (int64_t i = 0; i < batch->count; i++) {
+        const float *row = batch->rows + i * model->row_size;
+        out[i] = batch->labels ? -(double)batch->labels[i] : 0;
+        for (int64_t j = 0; j < model->row_size; j++) out[i] -= (double)row[j];
+        if (row[0] == -1) out[i] = (double)NAN;
+    }
+    return GM_OK;
 }
 
-static float *normal(gm_context *ctx, uint64_t seed, int64_t count, double mean, double deviation)
+static void sum_destroy(gm_model *model)
 {
-    float *out = malloc((size_t)count * sizeof *out);
-    gm_rng *rng = NULL;
-    ck_assert_ptr_nonnull(out);
-    support_ok(ctx, gm_rng_create(&rng, ctx, seed));
-    support_ok(ctx, gm_rng_normal(rng, out, count, mean, deviation));
-    gm_rng_release(rng);
-    return out;
+    gm_context *ctx = model->ctx;
+    gm_model_close(model);
+    gm_context_free(ctx, model, sizeof *model);
 }
 
-static double moments(const double *values, int64_t n, double *error)
+static const gm_family sum_family = { .name = "sum",
+                                      .log_prob = sum_log_prob,
+                                      .likelihood = gm_model_exact_likelihood,
+                                      .destroy = sum_destroy };
+/* The same as an estimate without samples, whose common term has an error. */
+static gm_status annealed_likelihood(gm_model *model, int64_t samples, gm_likelihood *out)
 {
-    double mean = 0, squares = 0;
-    for (int64_t i = 0; i < n; i++) mean += values[i] / (double)n;
-    for (int64_t i = 0; i < n; i++) squares += (values[i] - mean) * (values[i] - mean);
-    *error = sqrt(squares / (double)(n - 1)) / sqrt((double)n);
-    return mean;
+    (void)model;
+    (void)samples;
+    out->kind = GM_LIKELIHOOD_ANNEALED;
+    out->common_error = 0.25;
+    return GM_OK;
 }
 
-/* Sizes around a tile and below one; data far from the origin, where a plain |x|^2 + |s|^2 - 2 x.s
- * has no digits left; sigmas from one where the nearest sample is all to one where all are alike.
- */
-START_TEST(equals_the_direct_sum)
-{
-    static const int64_t sizes[][3] = { { 1, 1, 1 },    { 3, 7, 5 },     { 2, 1024, 9 },
-                                        { 5, 1025, 3 }, { 4, 33, 1025 }, { 17, 2100, 40 } };
-    static const double sigmas[] = { 0.01, 0.2, 1, 30 };
-    gm_context *ctx = support_context(1, 2);
-    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
-        for (int far = 0; far < 2; far++) {
-            int64_t d = sizes[k][0], n = sizes[k][1], m = sizes[k][2];
-            float *samples = normal(ctx, 2 + k, n * d, far ? 1000 : 0.25, 0.5);
-            float *rows = normal(ctx, 50 + k, m * d, far ? 1000 : 0.25, 0.6);
-            double *log_prob = malloc((size_t)m * sizeof *log_prob);
-            ck_assert_ptr_nonnull(log_prob);
-            memcpy(rows, samples + (n - 1) * d,
-                   (size_t)d * sizeof *rows); /* a row that is a sample */
-            for (int s = 0; s < 4; s++) {
-                gm_result r = GM_RESULT_INIT;
-                support_ok(ctx, gm_parzen(&r, ctx, d, samples, n, rows, m, sigmas[s], log_prob,
-                                          NULL, NULL));
-                for (int64_t i = 0; i < m; i++) {
-                    double want = direct(d, samples, n, rows + i * d, sigmas[s]);
-                    double narrow = 2e-7 * (double)d * pow(1.5 / sigmas[s], 2); /* as promised */
-                    double allowed = sigmas[s] < 0.1 ? narrow : 1e-5 * (1 + fabs(want));
-                    ck_assert_msg(fabs(log_prob[i] - want) <= allowed,
-                                  "%lld values, %lld samples, sigma %g, row %lld: %.9g, not %.9g",
-                                  (long long)d, (long long)n, sigmas[s], (long long)i, log_prob[i],
-                                  want);
-                }
-                double error, mean = m > 1 ? moments(log_prob, m, &error) : log_prob[0];
-                ck_assert_double_eq_tol(r.value, mean, 1e-9 * (1 + fabs(mean)));
-                if (m > 1)
-                    ck_assert_double_eq_tol(r.standard_error, error, 1e-9 * (1 + error));
-                else
-                    ck_assert(isnan(r.standard_error));
-                ck_assert(r.samples == n && r.rows == m && r.seed == 0 && r.sigma == sigmas[s]);
-                ck_assert_str_eq(r.protocol, "parzen");
-                ck_assert_uint_eq(r.size, sizeof r);
-            }
-            free(log_prob);
-            free(rows);
-            free(samples);
-        }
-    gm_context_release(ctx);
-}
-END_TEST
+static const gm_family annealed_family = { .name = "annealed",
+                                           .log_prob = sum_log_prob,
+                                           .likelihood = annealed_likelihood,
+                                           .destroy = sum_destroy };
 
-START_TEST(one_sample_is_a_gaussian)
+static gm_model *sum_model(gm_context *ctx, const gm_family *family, int64_t row_size,
+                           int64_t classes)
+{
+    gm_model *model = gm_model_allocate(ctx, sizeof *model);
+    ck_assert_ptr_nonnull(model);
+    support_ok(ctx, gm_model_open(model, family, ctx));
+    model->row_size = row_size;
+    model->classes = classes;
+    return model;
+}
+
+static gm_dataset *dataset(gm_context *ctx, int64_t rows, int64_t width, const float *values)
+{
+    int64_t shape[2] = { rows, width };
+    gm_dataset *data = NULL;
+    support_ok(ctx, gm_dataset_from_memory(&data, ctx, 2, shape, values));
+    return data;
+}
+
+START_TEST(exact_values)
 {
     gm_context *ctx = support_context(1, 1);
-    const float sample[2] = { 3, -1 }, rows[4] = { 3, -1, 3.5f, 1 };
-    double log_prob[2];
+    gm_model *model = sum_model(ctx, &sum_family, 2, 0),
+             *annealed = sum_model(ctx, &annealed_family, 2, 0);
+    static const float values[10] = { 1, 2, 3, 4, 5, 6, 7, 8, 10, 14 };
+    static const int64_t batches[3] = { 1, 2, 100 };
+    gm_dataset *data = dataset(ctx, 5, 2, values);
+    double log_prob[5];
+    for (int i = 0; i < 3; i++) {
+        gm_nll_options o = GM_NLL_OPTIONS_INIT;
+        gm_result r = GM_RESULT_INIT;
+        o.batch = batches[i];
+        o.log_prob = log_prob;
+        support_ok(ctx, gm_evaluate_nll(&r, model, data, &o));
+        ck_assert_double_eq_tol(r.value, 12, 1e-14); /* 3 7 11 15 24 */
+        ck_assert_double_eq_tol(r.standard_error, sqrt((81 + 25 + 1 + 9 + 144) / 4.0 / 5), 1e-13);
+        ck_assert(log_prob[0] == -3 && log_prob[4] == -24);
+        ck_assert(r.rows == 5 && r.samples == 0 && r.k == 0 && r.seed == 0 &&
+                  r.sampling_error == 0);
+        ck_assert_str_eq(r.protocol, "exact");
+        o.limit = 1;
+        support_ok(ctx, gm_evaluate_nll(&r, model, data, &o));
+        ck_assert(r.value == 3 && r.rows == 1 && isnan(r.standard_error));
+        o.limit = 50;
+        support_ok(ctx, gm_evaluate_nll(&r, annealed, data, &o));
+        ck_assert(r.rows == 5 && r.k == 0 && r.seed == 0 && r.sampling_error == 0.25);
+        ck_assert_str_eq(r.protocol, "annealed");
+    }
+    gm_dataset_release(data);
+    gm_model_release(annealed);
+    gm_model_release(model);
+    gm_context_release(ctx);
+}
+END_TEST
+
+START_TEST(labels_of_the_dataset)
+{
+    gm_context *ctx = support_context(1, 1);
+    gm_model *model = sum_model(ctx, &sum_family, 1, 3);
+    static const float values[3] = { 1, 1, 1 }, classes[3] = { 0, 1, 2 };
+    gm_dataset *data = dataset(ctx, 3, 1, values), *labels = dataset(ctx, 3, 1, classes);
+    gm_nll_options o = GM_NLL_OPTIONS_INIT;
     gm_result r = GM_RESULT_INIT;
-    support_ok(ctx, gm_parzen(&r, ctx, 2, sample, 1, rows, 2, 0.5, log_prob, NULL, NULL));
-    double peak = -2 * (log(0.5) + LOG_SQRT_2PI);
-    ck_assert_double_eq_tol(log_prob[0], peak, 1e-14);
-    ck_assert_double_eq_tol(log_prob[1], peak - 4.25 / 0.5, 1e-14);
-    ck_assert_double_eq_tol(r.value, peak - 4.25, 1e-14);
-    ck_assert_double_eq_tol(r.standard_error, 4.25,
-                            1e-14); /* sd of two values 8.5 apart, over sqrt 2 */
-    /* Far out, where every exponential is 0 in double, and with windows so narrow that 1e36 is in
-     * the sum. */
-    support_ok(ctx, gm_parzen(&r, ctx, 2, sample, 1, rows + 2, 1, 1e-3, log_prob, NULL, NULL));
-    ck_assert_double_eq_tol(log_prob[0], -4.25 / 2e-6 - 2 * (log(1e-3) + LOG_SQRT_2PI), 1e-6);
-    support_ok(ctx, gm_parzen(&r, ctx, 2, rows, 2, rows, 1, 1e-18, log_prob, NULL, NULL));
-    ck_assert_double_eq_tol(log_prob[0], -log(2) - 2 * (log(1e-18) + LOG_SQRT_2PI), 1e-9);
-    support_ok(ctx, gm_parzen(&r, ctx, 2, rows, 2, rows, 1, 1e18, log_prob, NULL, NULL));
-    ck_assert_double_eq_tol(log_prob[0], -2 * (log(1e18) + LOG_SQRT_2PI),
-                            1e-6); /* a float's log 2 */
-    /* A struct of an older caller gets its part. */
-    gm_result old = GM_RESULT_INIT;
-    old.size = offsetof(gm_result, samples);
-    old.samples = -5;
-    support_ok(ctx, gm_parzen(&old, ctx, 2, sample, 1, rows, 2, 0.5, NULL, NULL, NULL));
-    ck_assert(old.size == offsetof(gm_result, samples) && old.samples == -5);
-    ck_assert_double_eq_tol(old.value, peak - 4.25, 1e-14);
+    o.batch = 2;
+    support_fails(ctx, gm_evaluate_nll(&r, model, data, &o), GM_E_STATE, "nll");
+    support_ok(ctx, gm_dataset_attach_labels(data, labels));
+    support_ok(ctx, gm_evaluate_nll(&r, model, data, &o));
+    ck_assert_double_eq_tol(r.value, 2, 1e-15);
+    gm_dataset_release(labels);
+    gm_dataset_release(data);
+    gm_model_release(model);
     gm_context_release(ctx);
 }
 END_TEST
 
-/* Samples and rows of the same normal: the best sigma lies within the list, and is the one that
- * scoring each of them alone shows. */
-START_TEST(sigma_is_chosen_on_validation_rows)
+/* A VAE: many draws agree with gm_vae_log_prob from other draws, and with gm_model_log_prob from
+ * the same; what the model draws afterwards is as if nobody had looked. */
+START_TEST(importance_estimate)
 {
-    static const double sigmas[6] = { 2, 0.02, 0.1, 0.3, 0.31, 0.7 };
-    gm_context *ctx = support_context(1, 2);
-    float *samples = normal(ctx, 1, 300 * 2, 0, 1), *valid = normal(ctx, 2, 200 * 2, 0, 1);
-    float *test = normal(ctx, 3, 100 * 2, 0, 1);
-    double means[6] = { 0 };
-    int best = 0;
-    gm_parzen_options o = GM_PARZEN_OPTIONS_INIT;
-    gm_result r = GM_RESULT_INIT, alone = GM_RESULT_INIT;
-    o.sigmas = sigmas;
-    o.sigma_count = 6;
-    o.validation_means = means;
-    support_ok(ctx, gm_parzen_fit(&r, ctx, 2, samples, 300, valid, 200, test, 100, &o));
-    for (int i = 0; i < 6; i++) {
-        support_ok(
-            ctx, gm_parzen(&alone, ctx, 2, samples, 300, valid, 200, sigmas[i], NULL, NULL, NULL));
-        ck_assert(alone.value == means[i]);
-        if (means[i] > means[best]) best = i;
-    }
-    ck_assert(best == 3 || best == 4);
-    ck_assert(r.sigma == sigmas[best]);
-    support_ok(ctx, gm_parzen(&alone, ctx, 2, samples, 300, test, 100, r.sigma, NULL, NULL, NULL));
-    ck_assert_mem_eq(&alone.value, &r.value, sizeof r.value);
-    ck_assert(alone.standard_error == r.standard_error && r.rows == 100 && r.samples == 300);
-    /* Validation rows decide, not test rows: a test set on the samples themselves wants the
-     * smallest. */
-    support_ok(ctx, gm_parzen_fit(&r, ctx, 2, samples, 300, valid, 200, samples, 300, &o));
-    ck_assert(r.sigma == sigmas[best]);
-    support_ok(ctx, gm_parzen_fit(&r, ctx, 2, samples, 300, samples, 300, test, 100, &o));
-    ck_assert(r.sigma == 0.02);
-    /* The default list, and the first of equals. */
-    double ladder[GM_PARZEN_SIGMAS];
-    gm_parzen_options plain = GM_PARZEN_OPTIONS_INIT;
-    plain.validation_means = ladder;
-    support_ok(ctx, gm_parzen_fit(&r, ctx, 2, samples, 300, valid, 200, test, 100, &plain));
-    for (int i = 0; i < GM_PARZEN_SIGMAS; i++) {
-        double sigma = pow(10, -1 + i / 9.0);
-        support_ok(ctx,
-                   gm_parzen(&alone, ctx, 2, samples, 300, valid, 200, sigma, NULL, NULL, NULL));
-        ck_assert(alone.value == ladder[i]);
-        ck_assert(ladder[i] <= ladder[0] || r.sigma != 0.1);
-    }
-    gm_result again = GM_RESULT_INIT;
-    support_ok(ctx, gm_parzen_fit(&again, ctx, 2, samples, 300, valid, 200, test, 100, NULL));
-    ck_assert_mem_eq(&again, &r, sizeof r);
-    free(test);
-    free(valid);
-    free(samples);
-    gm_context_release(ctx);
-}
-END_TEST
-
-START_TEST(same_bytes_for_any_threads)
-{
-    enum { D = 60, N = 1500, M = 1100 };
-    double first[M], values[M];
-    gm_result one = GM_RESULT_INIT;
+    enum { ROWS = 40, SIZE = 6 };
+    gm_generator_options head = GM_GENERATOR_OPTIONS_INIT;
+    double one[ROWS], values[ROWS];
+    gm_result first = GM_RESULT_INIT;
     for (int32_t threads = 1; threads <= 3; threads++) {
         gm_context *ctx = support_context(1, threads);
-        float *samples = normal(ctx, 1, N * D, 0.5, 0.3), *rows = normal(ctx, 2, M * D, 0.5, 0.3);
-        gm_result r = GM_RESULT_INIT;
-        support_ok(ctx, gm_parzen(&r, ctx, D, samples, N, rows, M, 0.3, values, NULL, NULL));
-        if (threads == 1) memcpy(first, values, sizeof first), one = r;
-        ck_assert_mem_eq(first, values, sizeof first);
-        ck_assert_mem_eq(&one, &r, sizeof r);
-        free(rows);
-        free(samples);
+        gm_vae *vae = nets_vae(ctx, SIZE, 8, 2, head, NULL);
+        gm_model *model = gm_vae_model(vae);
+        gm_dataset *data = nets_bits(ctx, ROWS, SIZE);
+        gm_tensor *before = NULL, *after = NULL, *rows = NULL;
+        gm_result r = GM_RESULT_INIT, many = GM_RESULT_INIT, plain = GM_RESULT_INIT;
+        gm_nll_options o = GM_NLL_OPTIONS_INIT;
+        gm_model_seed(model, 5);
+        support_ok(ctx, gm_model_sample(&before, model, 3));
+        gm_model_seed(model, 5);
+        o.batch = 16;
+        o.samples = 3;
+        o.log_prob = values;
+        support_ok(ctx, gm_evaluate_nll(&r, model, data, &o));
+        support_ok(ctx, gm_model_sample(&after, model, 3));
+        ck_assert_mem_eq(gm_tensor_read(before), gm_tensor_read(after), 3 * SIZE * sizeof(float));
+        ck_assert(r.k == 3 && r.seed == 1 && r.rows == ROWS && r.sampling_error > 0);
+        ck_assert_str_eq(r.protocol, "importance");
+        if (threads == 1) memcpy(one, values, sizeof one), first = r;
+        ck_assert_mem_eq(one, values, sizeof one);
+        ck_assert_mem_eq(&first, &r, sizeof r);
+        if (threads > 1) goto next; /* the rest is not about threads */
+
+        o.samples = 2000;
+        support_ok(ctx, gm_evaluate_nll(&many, model, data, &o));
+        ck_assert(many.sampling_error < r.sampling_error && many.k == 2000);
+        double direct[ROWS], error[ROWS], mean = 0, variance = 0;
+        support_ok(ctx, gm_dataset_read_tensor(&rows, data, 0, ROWS, 0));
+        gm_model_seed(model, 99);
+        support_ok(ctx, gm_vae_log_prob(vae, gm_tensor_read(rows), ROWS,
+                                        &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options),
+                                                                .samples = 3000 },
+                                        direct, error));
+        for (int i = 0; i < ROWS; i++) {
+            mean -= direct[i] / ROWS;
+            variance += error[i] * error[i];
+        }
+        ck_assert_double_eq_tol(many.value, mean,
+                                5 * hypot(many.sampling_error, sqrt(variance) / ROWS));
+        o.samples = 0; /* the family's own number; gm_model_log_prob of the same stream agrees */
+        o.batch = ROWS;
+        o.seed = 42;
+        support_ok(ctx, gm_evaluate_nll(&plain, model, data, &o));
+        ck_assert(plain.k == 100 && plain.seed == 42);
+        gm_model_seed(model, 42);
+        support_ok(ctx, gm_model_log_prob(model, gm_tensor_read(rows), ROWS, direct));
+        ck_assert_mem_eq(direct, values, sizeof values);
+    next:
+        gm_tensor_release(rows);
+        gm_tensor_release(after);
+        gm_tensor_release(before);
+        gm_dataset_release(data);
+        gm_vae_release(vae);
         gm_context_release(ctx);
     }
 }
 END_TEST
 
-/* Many tiles take what one tile takes, and all of it comes back. */
-START_TEST(memory_is_a_tile)
+static int32_t stop_after_two(void *user, int64_t done, int64_t total)
 {
-    enum { D = 3, MOST = 5000 };
-    uint64_t peaks[2];
-    static const int64_t counts[2] = { 1024, MOST };
-    for (int i = 0; i < 2; i++) {
-        gm_context *ctx = support_context(1, 2);
-        float *samples = normal(ctx, 1, MOST * D, 0, 1), *rows = normal(ctx, 2, MOST * D, 0, 1);
-        gm_memory_counters before, after;
-        gm_result r = GM_RESULT_INIT;
-        gm_context_memory(ctx, &before);
-        support_ok(ctx, gm_parzen_fit(&r, ctx, D, samples, counts[i], rows, counts[i], rows,
-                                      counts[i], NULL));
-        gm_context_memory(ctx, &after);
-        ck_assert_uint_eq(after.bytes, before.bytes);
-        peaks[i] = after.peak_bytes;
-        free(rows);
-        free(samples);
-        gm_context_release(ctx);
-    }
-    ck_assert_uint_eq(peaks[0], peaks[1]);
-    ck_assert_uint_lt(peaks[1], 64 << 20);
+    ck_assert_int_le(done, total);
+    ck_assert_int_gt(done, *(int64_t *)user);
+    *(int64_t *)user = done;
+    return done >= 2;
 }
-END_TEST
-
-typedef struct watch {
-    int64_t calls, last, stop_at;
-} watch;
-
-static int32_t on_row(void *user, int64_t done)
-{
-    watch *w = user;
-    ck_assert_int_gt(done, w->last);
-    w->calls++;
-    w->last = done;
-    return done >= w->stop_at;
-}
-
-START_TEST(progress_and_cancelling)
-{
-    enum { M = 2500 };
-    gm_context *ctx = support_context(1, 1);
-    float *rows = normal(ctx, 1, M, 0, 1);
-    watch w = { 0, 0, INT64_MAX };
-    gm_result r = GM_RESULT_INIT;
-    gm_parzen_options o = GM_PARZEN_OPTIONS_INIT;
-    support_ok(ctx, gm_parzen(&r, ctx, 1, rows, 10, rows, M, 0.3, NULL, on_row, &w));
-    ck_assert(w.calls > 1 && w.last == M);
-    w = (watch){ 0, 0, INT64_MAX };
-    o.on_row = on_row;
-    o.user = &w;
-    support_ok(ctx, gm_parzen_fit(&r, ctx, 1, rows, 10, rows, M, rows, M - 1, &o));
-    ck_assert_int_eq(w.last, 2 * M - 1);
-    w = (watch){ 0, 0, 1 };
-    r = (gm_result)GM_RESULT_INIT;
-    r.value = 7;
-    support_fails(ctx, gm_parzen_fit(&r, ctx, 1, rows, 10, rows, M, rows, M, &o), GM_E_CANCELLED,
-                  "parzen: stopped by the host after 1024 rows");
-    ck_assert(w.calls == 1 && r.value == 7);
-    free(rows);
-    gm_context_release(ctx);
-}
-END_TEST
 
 #define REFUSED(call, text) support_fails(ctx, call, GM_E_INVALID, text)
 
 START_TEST(refusals)
 {
-    gm_context *ctx = support_context(1, 1);
-    float good[6] = { 0, 1, 2, 3, 4, 5 }, bad[6] = { 0, 1, 2, 3, (float)NAN, 5 };
-    double scores[3];
-    static const double none[3] = { 0, -1, 1e-19 },
-                        wild[3] = { (double)INFINITY, (double)NAN, 1e19 };
+    gm_context *ctx = support_context(1, 1), *other = support_context(1, 1);
+    gm_model *model = sum_model(ctx, &sum_family, 2, 0);
+    static const float values[8] = { 1, 2, 3, 4, 5, 6, -1, 8 };
+    gm_dataset *data = dataset(ctx, 4, 2, values), *wide = dataset(ctx, 2, 4, values);
+    gm_dataset *foreign = dataset(other, 4, 2, values);
+    gm_generator *g = nets_generator(ctx, 2, 0, 2, (gm_generator_options)GM_GENERATOR_OPTIONS_INIT);
+    gm_nll_options o = GM_NLL_OPTIONS_INIT;
     gm_result r = GM_RESULT_INIT;
+    int64_t done = 0;
     r.value = 7;
-    ck_assert_int_eq(gm_parzen(&r, NULL, 2, good, 3, good, 3, 1, NULL, NULL, NULL), GM_E_INVALID);
-    ck_assert_int_eq(gm_parzen_fit(&r, NULL, 2, good, 3, good, 3, good, 3, NULL), GM_E_INVALID);
-    REFUSED(gm_parzen(NULL, ctx, 2, good, 3, good, 3, 1, NULL, NULL, NULL), "out is NULL");
-    REFUSED(gm_parzen_fit(NULL, ctx, 2, good, 3, good, 3, good, 3, NULL), "out is NULL");
-    REFUSED(gm_parzen(&r, ctx, 2, NULL, 3, good, 3, 1, NULL, NULL, NULL), "samples is NULL");
-    REFUSED(gm_parzen(&r, ctx, 2, good, 3, NULL, 3, 1, NULL, NULL, NULL), "rows is NULL");
-    REFUSED(gm_parzen_fit(&r, ctx, 2, good, 3, NULL, 3, good, 3, NULL), "validation is NULL");
-    REFUSED(gm_parzen_fit(&r, ctx, 2, good, 3, good, 3, NULL, 3, NULL), "test is NULL");
-    REFUSED(gm_parzen(&r, ctx, 2, good, 0, good, 3, 1, NULL, NULL, NULL), "samples is [0, 2]");
-    REFUSED(gm_parzen(&r, ctx, 2, good, 3, good, -1, 1, NULL, NULL, NULL), "rows is [-1, 2]");
-    REFUSED(gm_parzen(&r, ctx, 0, good, 3, good, 3, 1, NULL, NULL, NULL), "samples is [3, 0]");
-    REFUSED(gm_parzen_fit(&r, ctx, 2, good, 3, good, 0, good, 3, NULL), "validation is [0, 2]");
-    REFUSED(gm_parzen(&r, ctx, INT64_MAX, good, 3, good, 3, 1, NULL, NULL, NULL), "addressed");
-    REFUSED(gm_parzen(&r, ctx, 2, good, 3, bad, 3, 1, scores, NULL, NULL),
-            "rows: row 2, column 0 is nan");
-    bad[4] = -(float)INFINITY;
-    REFUSED(gm_parzen(&r, ctx, 3, bad, 2, good, 2, 1, scores, NULL, NULL),
-            "samples: row 1, column 1 is -inf");
-    REFUSED(gm_parzen_fit(&r, ctx, 2, good, 3, good, 3, bad, 3, NULL),
-            "test: row 2, column 0 is -inf");
-    for (int i = 0; i < 3; i++) {
-        REFUSED(gm_parzen(&r, ctx, 2, good, 3, good, 3, none[i], NULL, NULL, NULL),
-                "1e-18 to 1e+18");
-        REFUSED(gm_parzen(&r, ctx, 2, good, 3, good, 3, wild[i], NULL, NULL, NULL),
-                "1e-18 to 1e+18");
-    }
-    gm_parzen_options o = GM_PARZEN_OPTIONS_INIT;
-    double list[3] = { 1, 0.5, (double)NAN };
-    o.sigmas = list;
-    REFUSED(gm_parzen_fit(&r, ctx, 2, good, 3, good, 3, good, 3, &o), "sigma_count 0");
-    o.sigma_count = 3;
-    REFUSED(gm_parzen_fit(&r, ctx, 2, good, 3, good, 3, good, 3, &o), "sigma 2 is nan");
-    list[2] = 0;
-    REFUSED(gm_parzen_fit(&r, ctx, 2, good, 3, good, 3, good, 3, &o), "sigma 2 is 0");
-    o.sigma_count = -1;
-    REFUSED(gm_parzen_fit(&r, ctx, 2, good, 3, good, 3, good, 3, &o), "sigma_count -1");
-    o.sigmas = NULL;
-    o.sigma_count = 3;
-    REFUSED(gm_parzen_fit(&r, ctx, 2, good, 3, good, 3, good, 3, &o), "sigmas is NULL");
-    gm_result wrong = GM_RESULT_INIT;
-    wrong.size = 3;
-    REFUSED(gm_parzen(&wrong, ctx, 2, good, 3, good, 3, 1, NULL, NULL, NULL), "out->size is 3");
-    wrong.size = 4096;
-    REFUSED(gm_parzen(&wrong, ctx, 2, good, 3, good, 3, 1, NULL, NULL, NULL), "out->size is 4096");
-    good[3] = (float)1e19;
-    support_fails(ctx, gm_parzen(&r, ctx, 2, bad, 1, good, 3, 1, NULL, NULL, NULL), GM_E_NUMERIC,
-                  "rows: row 1 is 1e+19 from the mean");
-    support_fails(ctx, gm_parzen(&r, ctx, 2, good, 3, good, 3, 1, NULL, NULL, NULL), GM_E_NUMERIC,
-                  "row 0 is 3.33333e+18 from the mean");
-    ck_assert(r.value == 7 && r.size == sizeof r);
+    ck_assert_int_eq(gm_evaluate_nll(&r, NULL, data, NULL), GM_E_INVALID);
+    REFUSED(gm_evaluate_nll(NULL, model, data, NULL), "nll: out is NULL");
+    REFUSED(gm_evaluate_nll(&r, model, NULL, NULL), "dataset is NULL");
+    REFUSED(gm_evaluate_nll(&r, model, foreign, NULL), "another context");
+    support_fails(ctx, gm_evaluate_nll(&r, model, wide, NULL), GM_E_SHAPE, "rows have 4 values");
+    support_fails(ctx, gm_evaluate_nll(&r, gm_generator_model(g), data, NULL), GM_E_UNSUPPORTED,
+                  "the family generator has no log_prob");
+    o.batch = 0;
+    REFUSED(gm_evaluate_nll(&r, model, data, &o), "batch is 0");
+    o.batch = 1;
+    o.limit = -1;
+    REFUSED(gm_evaluate_nll(&r, model, data, &o), "limit -1");
+    o.limit = 0;
+    o.samples = -1;
+    REFUSED(gm_evaluate_nll(&r, model, data, &o), "samples -1");
+    o.samples = 5;
+    support_fails(ctx, gm_evaluate_nll(&r, model, data, &o), GM_E_UNSUPPORTED, "samples is 5");
+    o.samples = 0;
+    support_fails(ctx, gm_evaluate_nll(&r, model, data, &o), GM_E_NUMERIC, "log p of row 3 is nan");
+    o.on_progress = stop_after_two;
+    o.user = &done;
+    support_fails(ctx, gm_evaluate_nll(&r, model, data, &o), GM_E_CANCELLED, "after 2 of ");
+    ck_assert(r.value == 7 && done == 2);
+    gm_generator_release(g);
+    gm_dataset_release(foreign);
+    gm_dataset_release(wide);
+    gm_dataset_release(data);
+    gm_model_release(model);
+    gm_context_release(other);
     gm_context_release(ctx);
 }
 END_TEST
 
-/* Every allocation fails once: the status, nothing lost, and the same context goes on to the right
- * number. */
 START_TEST(without_memory)
 {
-    const float samples[4] = { 0, 1, 2, 3 }, rows[2] = { 0.5f, 2.5f };
     int64_t failures = 0;
-    for (int fit = 0; fit < 2; fit++)
-        for (int64_t n = 0;; n++) {
-            watched w;
-            gm_allocator a = watched_begin(&w, -1);
-            gm_context_options o = GM_CONTEXT_OPTIONS_INIT;
-            gm_context *ctx = NULL;
-            gm_result r = GM_RESULT_INIT;
-            o.allocator = &a;
-            ck_assert_int_eq(gm_context_create(&ctx, GM_HEADER_VERSION, &o), GM_OK);
-            w.fail_at = w.calls + n;
-            gm_status s = fit ? gm_parzen_fit(&r, ctx, 1, samples, 4, rows, 2, rows, 2, NULL)
-                              : gm_parzen(&r, ctx, 1, samples, 4, rows, 2, 0.5, NULL, NULL, NULL);
-            int failed = w.calls > w.fail_at;
-            if (failed) {
-                failures++;
-                ck_assert_int_eq(s, GM_E_NOMEM);
-                ck_assert(gm_context_error(ctx)[0] && r.rows == 0);
-                support_ok(ctx, gm_parzen(&r, ctx, 1, samples, 4, rows, 2, 0.5, NULL, NULL, NULL));
-            } else {
-                ck_assert_int_eq(s, GM_OK);
-            }
-            ck_assert_int_eq(r.rows, 2);
-            gm_context_release(ctx);
-            ck_assert(watched_clean(&w));
-            if (!failed) break;
+    for (int64_t n = 0;; n++) {
+        watched w;
+        gm_allocator a = watched_begin(&w, -1);
+        gm_context_options options = GM_CONTEXT_OPTIONS_INIT;
+        gm_context *ctx = NULL;
+        gm_result r = GM_RESULT_INIT;
+        gm_nll_options o = GM_NLL_OPTIONS_INIT;
+        options.allocator = &a;
+        o.samples = 2;
+        ck_assert_int_eq(gm_context_create(&ctx, GM_HEADER_VERSION, &options), GM_OK);
+        gm_vae *vae = nets_vae(ctx, 6, 0, 2, (gm_generator_options)GM_GENERATOR_OPTIONS_INIT, NULL);
+        gm_dataset *data = nets_bits(ctx, 3, 6);
+        w.fail_at = w.calls + n;
+        gm_status s = gm_evaluate_nll(&r, gm_vae_model(vae), data, &o);
+        int failed = w.calls > w.fail_at;
+        if (failed) {
+            failures++;
+            ck_assert_int_eq(s, GM_E_NOMEM);
+            ck_assert(gm_context_error(ctx)[0] && r.rows == 0);
+            support_ok(ctx, gm_evaluate_nll(&r, gm_vae_model(vae), data, &o));
+        } else {
+            ck_assert_int_eq(s, GM_OK);
         }
-    ck_assert_int_gt(failures, 6);
+        gm_dataset_release(data);
+        gm_vae_release(vae);
+        gm_context_release(ctx);
+        ck_assert(watched_clean(&w));
+        if (!failed) break;
+    }
+    ck_assert_int_gt(failures, 1);
 }
 END_TEST
 
+Suite *gm_suite(void);
+
 Suite *gm_suite(void)
 {
-    Suite *s = suite_create("evaluate");
-    TCase *t = tcase_create("parzen");
+    Suite *s = suite_create("evaluate: nll");
+    TCase *t = tcase_create("nll");
     tcase_set_timeout(t, 120);
-    tcase_add_test(t, equals_the_direct_sum);
-    tcase_add_test(t, one_sample_is_a_gaussian);
-    tcase_add_test(t, sigma_is_chosen_on_validation_rows);
-    tcase_add_test(t, same_bytes_for_any_threads);
-    tcase_add_test(t, memory_is_a_tile);
-    tcase_add_test(t, progress_and_cancelling);
+    tcase_add_test(t, exact_values);
+    tcase_add_test(t, labels_of_the_dataset);
+    tcase_add_test(t, importance_estimate);
     tcase_add_test(t, refusals);
     tcase_add_test(t, without_memory);
     suite_add_tcase(s, t);

@@ -1,9 +1,9 @@
-/* test_evaluate_features.c - gm/evaluate.h: kernel and Frechet distance, precision and recall,
+/* test_sample_quality.c - gm/evaluate.h: kernel and Frechet distance, precision and recall,
  * nearest rows, diversity. */
 #include "allocator.h"
-#include "gm/evaluate.h"
-#include "gm/mmd.h"
 #include "gm/rng.h"
+#include "gm/sample_quality.h"
+#include "gm/two_sample.h"
 #include "support.h"
 
 static float *normal(gm_context *ctx, uint64_t seed, int64_t count, double mean, double deviation)
@@ -49,7 +49,7 @@ START_TEST(kernel_distance_is_the_double_loop)
                 cross += kernel(a + i * d, b + j * d, d);
             }
         double m = (double)n, scale = cross / (m * m), want = own / (m * (m - 1)) - 2 * scale;
-        gm_features fa = { a, n, d }, fb = { b, n, d };
+        gm_rows fa = { a, n, d }, fb = { b, n, d };
         gm_kernel_distance_options o = GM_KERNEL_DISTANCE_OPTIONS_INIT;
         gm_result r = GM_RESULT_INIT;
         o.subsets = 2;
@@ -75,7 +75,7 @@ START_TEST(kernel_distance_over_subsets)
     gm_context *ctx = support_context(1, 1);
     float *a = normal(ctx, 1, N * D, 0, 1), *b = normal(ctx, 2, N * D, 0, 1);
     float *c = normal(ctx, 3, N * D, 0.5, 1);
-    gm_features fa = { a, N, D }, fb = { b, N, D }, fc = { c, N, D };
+    gm_rows fa = { a, N, D }, fb = { b, N, D }, fc = { c, N, D };
     gm_kernel_distance_options o = GM_KERNEL_DISTANCE_OPTIONS_INIT;
     gm_result same = GM_RESULT_INIT, other = GM_RESULT_INIT, again = GM_RESULT_INIT;
     o.subset = 50;
@@ -103,7 +103,7 @@ END_TEST
 static double frechet(gm_context *ctx, const float *a, int64_t n, const float *b, int64_t m,
                       int64_t d, double ridge)
 {
-    gm_features fa = { a, n, d }, fb = { b, m, d };
+    gm_rows fa = { a, n, d }, fb = { b, m, d };
     gm_result r = GM_RESULT_INIT;
     support_ok(ctx, gm_frechet_distance(&r, ctx, &fa, &fb, ridge));
     ck_assert(r.samples == n && r.rows == m && isnan(r.standard_error) && r.seed == 0);
@@ -211,7 +211,7 @@ START_TEST(precision_and_recall_by_hand)
 {
     gm_context *ctx = support_context(1, 1);
     const float data[4] = { 0, 1, 2, 3 }, samples[3] = { -1.5f, 2.5f, 10 };
-    gm_features fs = { samples, 3, 1 }, fd = { data, 4, 1 };
+    gm_rows fs = { samples, 3, 1 }, fd = { data, 4, 1 };
     gm_precision_recall_options o = GM_PRECISION_RECALL_OPTIONS_INIT;
     gm_result p = GM_RESULT_INIT, r = GM_RESULT_INIT;
     o.k = 1;
@@ -224,13 +224,13 @@ START_TEST(precision_and_recall_by_hand)
     ck_assert_str_eq(r.protocol, "recall");
     /* On the edge counts as inside: 4 is 1 from 3; 4.0001 is not. */
     const float edge[3] = { 4, 4.0001f, -1 };
-    gm_features fe = { edge, 3, 1 };
+    gm_rows fe = { edge, 3, 1 };
     support_ok(ctx, gm_precision_recall(&p, NULL, ctx, &fe, &fd, &o));
     ck_assert_double_eq_tol(p.value, 2.0 / 3, 1e-15);
     /* Samples in one spot are precise and cover hardly anything; of equal points every ball is a
      * point. */
     const float spot[4] = { 1, 1, 1, 1 };
-    gm_features fo = { spot, 4, 1 };
+    gm_rows fo = { spot, 4, 1 };
     o.k = 3;
     support_ok(ctx, gm_precision_recall(&p, &r, ctx, &fo, &fd, &o));
     ck_assert(p.value == 1 && r.value == 0.25);
@@ -268,7 +268,7 @@ START_TEST(pairs_by_brute_force)
         double *ra = malloc(N * sizeof *ra), *rb = malloc(M * sizeof *rb),
                *distance = malloc(N * sizeof *ra);
         int64_t *index = malloc(N * sizeof *index), inside = 0, covered = 0, found = 0;
-        gm_features fa = { a, N, D }, fb = { b, M, D };
+        gm_rows fa = { a, N, D }, fb = { b, M, D };
         gm_result p = GM_RESULT_INIT, r = GM_RESULT_INIT;
         ck_assert(ra && rb && distance && index);
         memcpy(a + 7 * D, b + 399 * D, D * sizeof *a); /* a duplicate, and one that is nearly one */
@@ -337,19 +337,19 @@ START_TEST(diversity_is_a_ratio)
     for (int64_t i = 0; i < M; i++)
         for (int64_t j = 0; j < M; j++) mean[1] += sqrt(squared(b + i * D, b + j * D, D));
     double want = mean[0] / (N * (N - 1.0)) / (mean[1] / (M * (M - 1.0)));
-    gm_features fa = { a, N, D }, fb = { b, M, D };
+    gm_rows fa = { a, N, D }, fb = { b, M, D };
     gm_result r = GM_RESULT_INIT;
-    support_ok(ctx, gm_diversity(&r, ctx, &fa, &fb, NULL, NULL));
+    support_ok(ctx, gm_diversity(&r, ctx, &fa, &fb, NULL));
     ck_assert_double_eq_tol(r.value, want, 1e-5);
     ck_assert(fabs(r.value - 0.5) < 4 * r.standard_error && r.standard_error < 0.1);
     ck_assert(r.samples == N && r.rows == M);
     ck_assert_str_eq(r.protocol, "diversity");
-    support_ok(ctx, gm_diversity(&r, ctx, &fb, &fb, NULL, NULL));
+    support_ok(ctx, gm_diversity(&r, ctx, &fb, &fb, NULL));
     ck_assert(r.value == 1);
     /* A collapse. */
     const float spot[9] = { 1, 2, 3, 1, 2, 3, 1, 2, 3 };
-    gm_features fs = { spot, 3, D };
-    support_ok(ctx, gm_diversity(&r, ctx, &fs, &fb, NULL, NULL));
+    gm_rows fs = { spot, 3, D };
+    support_ok(ctx, gm_diversity(&r, ctx, &fs, &fb, NULL));
     ck_assert(r.value == 0 && r.standard_error == 0);
     free(b);
     free(a);
@@ -365,8 +365,8 @@ START_TEST(mmd_is_the_two_sample_test)
     gm_context *ctx = support_context(1, 2);
     float *a = normal(ctx, 1, N * D, 0, 1), *b = normal(ctx, 2, M * D, 0, 1);
     float *c = normal(ctx, 3, M * D, 0.8, 1);
-    const gm_features fa = { a, N, D }, fb = { b, M, D }, fc = { c, M, D };
-    gm_mmd_options o = GM_MMD_OPTIONS_INIT;
+    const gm_rows fa = { a, N, D }, fb = { b, M, D }, fc = { c, M, D };
+    gm_mmd_evaluate_options o = GM_MMD_EVALUATE_OPTIONS_INIT;
     gm_result same = GM_RESULT_INIT, other = GM_RESULT_INIT;
     gm_two_sample_options t = GM_TWO_SAMPLE_OPTIONS_INIT;
     gm_two_sample_result want = GM_TWO_SAMPLE_RESULT_INIT;
@@ -378,12 +378,14 @@ START_TEST(mmd_is_the_two_sample_test)
     support_ok(ctx, gm_mmd_evaluate(&other, ctx, &fa, &fc, &o));
     ck_assert_msg(same.p_value > 0.05, "p %g", same.p_value);
     ck_assert_double_eq_tol(other.p_value, 1.0 / 200, 1e-15);
-    support_ok(ctx, gm_median_bandwidth(&bandwidth, ctx, D, a, 100, b, 100, 1));
+    support_ok(ctx, gm_median_bandwidth(&bandwidth, ctx, support_rows(a, 100, D),
+                                        support_rows(b, 100, D), 1));
     support_ok(ctx, gm_mmd_kernel_create(&kernel, ctx));
     support_ok(ctx, gm_mmd_kernel_add_gaussian(kernel, 1, bandwidth));
     t.permutations = 199;
     t.seed = 1;
-    support_ok(ctx, gm_two_sample_test(&want, kernel, D, a, 100, b, 100, &t));
+    support_ok(ctx, gm_two_sample_test(&want, kernel, support_rows(a, 100, D),
+                                       support_rows(b, 100, D), &t));
     ck_assert(same.value == want.mmd2 && same.p_value == want.p_value);
     ck_assert(same.sigma == bandwidth && same.standard_error == want.standard_error);
     ck_assert(same.samples == 100 && same.rows == 100 && same.k == 199 && same.seed == 1);
@@ -401,7 +403,7 @@ typedef struct all {
 } all;
 
 /* Every function on the same sets. Returns the first failure. */
-static gm_status run_all(gm_context *ctx, const gm_features *a, const gm_features *b, all *out)
+static gm_status run_all(gm_context *ctx, const gm_rows *a, const gm_rows *b, all *out)
 {
     gm_kernel_distance_options o = GM_KERNEL_DISTANCE_OPTIONS_INIT;
     const gm_result init = GM_RESULT_INIT;
@@ -409,14 +411,14 @@ static gm_status run_all(gm_context *ctx, const gm_features *a, const gm_feature
     o.subset = 3;
     o.subsets = 2;
     *out = (all){ init, init, init, init, init, init, init, init };
-    gm_mmd_options m = GM_MMD_OPTIONS_INIT;
+    gm_mmd_evaluate_options m = GM_MMD_EVALUATE_OPTIONS_INIT;
     m.limit = 200;
     m.permutations = 20;
     if ((s = gm_kernel_distance(&out->kid, ctx, a, b, &o))) return s;
     if ((s = gm_frechet_distance(&out->frechet, ctx, a, b, 0))) return s;
     if ((s = gm_precision_recall(&out->precision, &out->recall, ctx, a, b, NULL))) return s;
     if ((s = gm_nearest_data(&out->nearest, &out->duplicates, ctx, a, b, NULL))) return s;
-    if ((s = gm_diversity(&out->diversity, ctx, a, b, NULL, NULL))) return s;
+    if ((s = gm_diversity(&out->diversity, ctx, a, b, NULL))) return s;
     return gm_mmd_evaluate(&out->mmd, ctx, a, b, &m); /* last: it takes most memory */
 }
 
@@ -427,7 +429,7 @@ START_TEST(same_bytes_for_any_threads)
     for (int32_t threads = 1; threads <= 3; threads++) {
         gm_context *ctx = support_context(1, threads);
         float *a = normal(ctx, 1, N * D, 0, 1), *b = normal(ctx, 2, N * D, 0, 1);
-        gm_features fa = { a, N, D }, fb = { b, N, D };
+        gm_rows fa = { a, N, D }, fb = { b, N, D };
         support_ok(ctx, run_all(ctx, &fa, &fb, &now));
         if (threads == 1) first = now;
         ck_assert_mem_eq(&first, &now, sizeof now);
@@ -447,7 +449,7 @@ START_TEST(memory_is_bounded)
         int64_t n = i ? MOST : 1024;
         gm_context *ctx = support_context(1, 1);
         float *a = normal(ctx, 1, MOST * D, 0, 1);
-        gm_features f = { a, n, D };
+        gm_rows f = { a, n, D };
         gm_memory_counters before, after;
         all out;
         gm_context_memory(ctx, &before);
@@ -462,11 +464,80 @@ START_TEST(memory_is_bounded)
 }
 END_TEST
 
-static int32_t stop_at_once(void *user, int64_t done)
+static int32_t stop_at_once(void *user, int64_t done, int64_t total)
 {
+    ck_assert_int_le(done, total);
     *(int64_t *)user = done;
     return 1;
 }
+
+/* Clusters far apart: nearest rows, their distances, duplicates and precision are those of loops.
+ */
+START_TEST(distant_clusters)
+{
+    enum { N = 200, MOST = 16 };
+    gm_context *ctx = support_context(1, 2);
+    float *a = normal(ctx, 1, N * MOST, 0, 1), *b = normal(ctx, 2, N * MOST, 0, 1);
+    static float x[N * MOST], y[N * MOST];
+    static double exact[N][N], own[N], distance[N];
+    int64_t index[N];
+    for (int64_t d = 1; d <= MOST; d *= 4)
+        for (double apart = 10; apart < 2e6; apart *= 10) {
+            gm_rows fx = { x, N, d }, fy = { y, N, d };
+            gm_nearest_options o = GM_NEAREST_OPTIONS_INIT;
+            gm_result near = GM_RESULT_INIT, same = GM_RESULT_INIT, precision = GM_RESULT_INIT;
+            int inside = 0;
+            for (int64_t i = 0; i < N * d; i++) {
+                x[i] = (float)((double)a[i] + (i / d % 2 ? apart : 0));
+                y[i] = (float)((double)b[i] + (i / d % 2 ? apart : 0));
+            }
+            for (int i = 0; i < N; i++) {
+                double best[3] = { INFINITY, INFINITY, INFINITY };
+                for (int j = 0; j < N; j++) {
+                    double between = 0, within = 0;
+                    for (int64_t c = 0; c < d; c++) {
+                        double e = (double)x[i * d + c] - (double)y[j * d + c];
+                        double f = (double)y[i * d + c] - (double)y[j * d + c];
+                        between += e * e;
+                        within += f * f;
+                    }
+                    exact[i][j] = between;
+                    if (i == j) continue;
+                    for (int q = 0; q < 3; q++)
+                        if (within < best[q]) {
+                            double kept = best[q];
+                            best[q] = within;
+                            within = kept;
+                        }
+                }
+                own[i] = best[2];
+            }
+            for (int i = 0; i < N; i++) {
+                int found = 0;
+                for (int j = 0; j < N; j++) found |= exact[i][j] <= own[j];
+                inside += found;
+            }
+            o.distance = distance;
+            o.index = index;
+            support_ok(ctx, gm_nearest_data(&near, &same, ctx, &fx, &fy, &o));
+            for (int i = 0; i < N; i++) {
+                double best = INFINITY;
+                for (int j = 0; j < N; j++) best = fmin(best, exact[i][j]);
+                ck_assert_msg(exact[i][index[i]] <= best * (1 + 1e-12),
+                              "%g apart, %lld columns: row %d is %g away, not %g", apart,
+                              (long long)d, i, sqrt(exact[i][index[i]]), sqrt(best));
+                ck_assert_double_eq_tol(distance[i], sqrt(best), 1e-12 * (1 + sqrt(best)));
+            }
+            support_ok(ctx, gm_precision_recall(&precision, NULL, ctx, &fx, &fy, NULL));
+            ck_assert_double_eq_tol(precision.value, (double)inside / N, 1e-12);
+            support_ok(ctx, gm_nearest_data(&near, &same, ctx, &fx, &fx, NULL));
+            ck_assert(near.value == 0 && same.value == 1);
+        }
+    free(a);
+    free(b);
+    gm_context_release(ctx);
+}
+END_TEST
 
 #define REFUSED(call, text) support_fails(ctx, call, GM_E_INVALID, text)
 
@@ -474,9 +545,9 @@ START_TEST(refusals)
 {
     gm_context *ctx = support_context(1, 1);
     float good[12] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 }, bad[12] = { 0 };
-    const gm_features a = { good, 6, 2 }, wide = { good, 4, 3 }, none = { good, 0, 2 };
-    const gm_features null = { NULL, 6, 2 }, nan = { bad, 6, 2 }, one = { good, 1, 2 };
-    const gm_features equal = { bad, 2, 2 };
+    const gm_rows a = { good, 6, 2 }, wide = { good, 4, 3 }, none = { good, 0, 2 };
+    const gm_rows null = { NULL, 6, 2 }, nan = { bad, 6, 2 }, one = { good, 1, 2 };
+    const gm_rows equal = { bad, 2, 2 };
     gm_result r = GM_RESULT_INIT, s = GM_RESULT_INIT;
     int64_t done = 0;
     all out;
@@ -488,16 +559,16 @@ START_TEST(refusals)
     REFUSED(gm_mmd_evaluate(NULL, ctx, &a, &a, NULL), "mmd: out is NULL");
     ck_assert_int_eq(gm_precision_recall(&r, &s, NULL, &a, &a, NULL), GM_E_INVALID);
     ck_assert_int_eq(gm_nearest_data(&r, &s, NULL, &a, &a, NULL), GM_E_INVALID);
-    ck_assert_int_eq(gm_diversity(&r, NULL, &a, &a, NULL, NULL), GM_E_INVALID);
+    ck_assert_int_eq(gm_diversity(&r, NULL, &a, &a, NULL), GM_E_INVALID);
     REFUSED(gm_kernel_distance(NULL, ctx, &a, &a, NULL), "kernel_distance: out is NULL");
     REFUSED(gm_frechet_distance(NULL, ctx, &a, &a, 0), "frechet: out is NULL");
     REFUSED(gm_precision_recall(NULL, NULL, ctx, &a, &a, NULL), "precision_recall: out is NULL");
     REFUSED(gm_nearest_data(NULL, NULL, ctx, &a, &a, NULL), "nearest: out is NULL");
-    REFUSED(gm_diversity(NULL, ctx, &a, &a, NULL, NULL), "diversity: out is NULL");
+    REFUSED(gm_diversity(NULL, ctx, &a, &a, NULL), "diversity: out is NULL");
 
     /* What all share, by each of them. */
     const struct {
-        const gm_features *samples, *data;
+        const gm_rows *samples, *data;
         gm_status status;
         const char *text;
     } wrong[] = {
@@ -509,7 +580,7 @@ START_TEST(refusals)
         { &a, &nan, GM_E_INVALID, "data: row 2, column 1 is nan" },
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        const gm_features *p = wrong[i].samples, *q = wrong[i].data;
+        const gm_rows *p = wrong[i].samples, *q = wrong[i].data;
         support_fails(ctx, gm_kernel_distance(&r, ctx, p, q, NULL), wrong[i].status, wrong[i].text);
         support_fails(ctx, gm_mmd_evaluate(&r, ctx, p, q, NULL), wrong[i].status, wrong[i].text);
         support_fails(ctx, gm_frechet_distance(&r, ctx, p, q, 0), wrong[i].status, wrong[i].text);
@@ -517,7 +588,7 @@ START_TEST(refusals)
                       wrong[i].text);
         support_fails(ctx, gm_nearest_data(&r, &s, ctx, p, q, NULL), wrong[i].status,
                       wrong[i].text);
-        support_fails(ctx, gm_diversity(&r, ctx, p, q, NULL, NULL), wrong[i].status, wrong[i].text);
+        support_fails(ctx, gm_diversity(&r, ctx, p, q, NULL), wrong[i].status, wrong[i].text);
     }
 
     gm_kernel_distance_options k = GM_KERNEL_DISTANCE_OPTIONS_INIT;
@@ -530,12 +601,13 @@ START_TEST(refusals)
     k.subsets = 0;
     REFUSED(gm_kernel_distance(&r, ctx, &a, &a, &k), "subsets is 0");
     k.subsets = 3;
-    k.on_subset = stop_at_once;
+    k.on_progress = stop_at_once;
     k.user = &done;
-    support_fails(ctx, gm_kernel_distance(&r, ctx, &a, &a, &k), GM_E_CANCELLED, "after 1 subsets");
+    support_fails(ctx, gm_kernel_distance(&r, ctx, &a, &a, &k), GM_E_CANCELLED,
+                  "after 1 of 3 subsets");
 
     REFUSED(gm_frechet_distance(&r, ctx, &one, &a, 0), "samples has 1 row");
-    gm_mmd_options m = GM_MMD_OPTIONS_INIT;
+    gm_mmd_evaluate_options m = GM_MMD_EVALUATE_OPTIONS_INIT;
     support_fails(ctx, gm_mmd_evaluate(&r, ctx, &one, &a, &m), GM_E_SHAPE, "1");
     m.limit = -1;
     REFUSED(gm_mmd_evaluate(&r, ctx, &a, &a, &m), "limit is -1");
@@ -558,10 +630,9 @@ START_TEST(refusals)
     p.k = 0;
     REFUSED(gm_precision_recall(&r, &s, ctx, &a, &a, &p), "k is 0");
     p.k = 1;
-    p.on_row = stop_at_once;
+    p.on_progress = stop_at_once;
     p.user = &done;
-    support_fails(ctx, gm_precision_recall(&r, &s, ctx, &a, &a, &p), GM_E_CANCELLED,
-                  "after 6 rows");
+    support_fails(ctx, gm_precision_recall(&r, &s, ctx, &a, &a, &p), GM_E_CANCELLED, "after 6 of ");
 
     gm_nearest_options n = GM_NEAREST_OPTIONS_INIT;
     n.threshold = (double)NAN;
@@ -569,21 +640,23 @@ START_TEST(refusals)
     n.threshold = -1;
     REFUSED(gm_nearest_data(&r, &s, ctx, &a, &a, &n), "threshold is -1");
     n.threshold = 0;
-    n.on_row = stop_at_once;
+    n.on_progress = stop_at_once;
     n.user = &done;
-    support_fails(ctx, gm_nearest_data(&r, &s, ctx, &a, &a, &n), GM_E_CANCELLED, "after 6 rows");
+    support_fails(ctx, gm_nearest_data(&r, &s, ctx, &a, &a, &n), GM_E_CANCELLED, "after 6 of ");
 
     bad[5] = 0;
-    REFUSED(gm_diversity(&r, ctx, &a, &one, NULL, NULL), "data has 1 row");
-    REFUSED(gm_diversity(&r, ctx, &a, &equal, NULL, NULL), "all data rows are equal");
-    support_fails(ctx, gm_diversity(&r, ctx, &a, &a, stop_at_once, &done), GM_E_CANCELLED,
-                  "after 6 rows");
+    REFUSED(gm_diversity(&r, ctx, &a, &one, NULL), "data has 1 row");
+    REFUSED(gm_diversity(&r, ctx, &a, &equal, NULL), "all data rows are equal");
+    gm_diversity_options d = GM_DIVERSITY_OPTIONS_INIT;
+    d.on_progress = stop_at_once;
+    d.user = &done;
+    support_fails(ctx, gm_diversity(&r, ctx, &a, &a, &d), GM_E_CANCELLED, "after 6 of ");
     REFUSED(gm_mmd_evaluate(&r, ctx, &equal, &equal, NULL), "zero");
     bad[0] = (float)1e20;
     support_fails(ctx, gm_nearest_data(&r, NULL, ctx, &a, &equal, NULL), GM_E_NUMERIC,
                   "from the mean of the data");
     bad[0] = (float)1e30;
-    k.on_subset = NULL;
+    k.on_progress = NULL;
     support_fails(ctx, gm_kernel_distance(&r, ctx, &equal, &equal, &k), GM_E_NUMERIC, "too large");
     ck_assert(r.value == 7 && s.rows == 0);
     support_ok(ctx, run_all(ctx, &a, &a, &out));
@@ -594,7 +667,7 @@ END_TEST
 START_TEST(without_memory)
 {
     static const float values[10] = { 0, 1, 2, 3, 5, 8, 13, 21, 34, 55 };
-    const gm_features f = { values, 5, 2 };
+    const gm_rows f = { values, 5, 2 };
     int64_t failures = 0;
     for (int64_t n = 0;; n++) {
         watched w;
@@ -641,6 +714,7 @@ Suite *gm_suite(void)
     tcase_add_test(t, mmd_is_the_two_sample_test);
     tcase_add_test(t, same_bytes_for_any_threads);
     tcase_add_test(t, memory_is_bounded);
+    tcase_add_test(t, distant_clusters);
     tcase_add_test(t, refusals);
     tcase_add_test(t, without_memory);
     suite_add_tcase(s, t);

@@ -1,4 +1,4 @@
-/* test_score.c - calibrated scores, with a family whose log-likelihood is written in the row; ROC
+/* test_anomaly.c - calibrated scores, with a family whose log-likelihood is written in the row; ROC
  * curves by hand. */
 #include "gm/gm.h"
 #include "models/family.h"
@@ -104,21 +104,21 @@ START_TEST(quantiles_by_hand)
     double log_prob[6], quantile[6], alone[6];
     gm_context *ctx = support_context(1, 2);
     gm_model *model = model_of(ctx, &plain_family, WIDTH);
-    gm_anomaly *one = score_of(model, first, 8, GM_TAIL_LOW),
-               *both = score_of(model, first, 8, GM_TAIL_BOTH);
-    ck_assert(gm_anomaly_count(one) == 8 && gm_anomaly_tail(one) == GM_TAIL_LOW);
-    ck_assert(gm_anomaly_tail(both) == GM_TAIL_BOTH && gm_anomaly_model(one) == model);
+    gm_anomaly *one = score_of(model, first, 8, GM_ANOMALY_TAIL_LOW),
+               *both = score_of(model, first, 8, GM_ANOMALY_TAIL_BOTH);
+    ck_assert(gm_anomaly_count(one) == 8 && gm_anomaly_tail(one) == GM_ANOMALY_TAIL_LOW);
+    ck_assert(gm_anomaly_tail(both) == GM_ANOMALY_TAIL_BOTH && gm_anomaly_model(one) == model);
     ck_assert_mem_eq(gm_anomaly_sorted(one), sorted, sizeof sorted);
-    support_ok(ctx, gm_anomaly_rows(one, rows, 6, log_prob, quantile));
+    support_ok(ctx, gm_anomaly_score(one, rows, 6, log_prob, quantile));
     for (int i = 0; i < 6; i++) {
         ck_assert(log_prob[i] == (double)rows[WIDTH * i] && quantile[i] == low[i]);
         ck_assert(gm_anomaly_quantile(one, log_prob[i]) == low[i]);
     }
-    support_ok(ctx, gm_anomaly_rows(one, rows, 6, NULL, alone));
+    support_ok(ctx, gm_anomaly_score(one, rows, 6, NULL, alone));
     ck_assert_mem_eq(alone, quantile, sizeof alone);
-    support_ok(ctx, gm_anomaly_rows(one, rows, 6, alone, NULL));
+    support_ok(ctx, gm_anomaly_score(one, rows, 6, alone, NULL));
     ck_assert_mem_eq(alone, log_prob, sizeof alone);
-    support_ok(ctx, gm_anomaly_rows(both, rows, 6, NULL, quantile));
+    support_ok(ctx, gm_anomaly_score(both, rows, 6, NULL, quantile));
     for (int i = 0; i < 6; i++) ck_assert(quantile[i] == 2 * fmin(low[i], 1 - low[i]));
     ck_assert(isnan(gm_anomaly_quantile(one, (double)NAN)) && isnan(gm_anomaly_quantile(NULL, 0)));
     ck_assert(gm_anomaly_quantile(one, (double)INFINITY) == 1 &&
@@ -143,20 +143,20 @@ START_TEST(constant_scores)
     static const float same[5] = { 7, 7, 7, 7, 7 }, wild[4] = { -2e30f, 1, -2e30f, 2 };
     gm_context *ctx = support_context(1, 1);
     gm_model *model = model_of(ctx, &plain_family, WIDTH);
-    gm_anomaly *score = score_of(model, same, 5, GM_TAIL_LOW);
+    gm_anomaly *score = score_of(model, same, 5, GM_ANOMALY_TAIL_LOW);
     double at;
     ck_assert(gm_anomaly_quantile(score, 7) == 0.5 && gm_anomaly_quantile(score, 6) == 0);
     ck_assert(gm_anomaly_quantile(score, 8) == 1);
-    support_ok(ctx, gm_anomaly_threshold(score, 0.5, &at));
-    ck_assert(at == 7);
+    support_ok(ctx, gm_anomaly_threshold(&at, score, 0.5));
+    ck_assert(at == 7 - 7 * GM_ANOMALY_ROUNDING);
     gm_anomaly_release(score);
-    score = score_of(model, same, 1, GM_TAIL_BOTH);
+    score = score_of(model, same, 1, GM_ANOMALY_TAIL_BOTH);
     ck_assert(gm_anomaly_quantile(score, 7) == 1 && gm_anomaly_quantile(score, 6) == 0);
     gm_anomaly_release(score);
-    score = score_of(model, wild, 4, GM_TAIL_LOW);
+    score = score_of(model, wild, 4, GM_ANOMALY_TAIL_LOW);
     ck_assert(gm_anomaly_quantile(score, -(double)INFINITY) == 0.25 &&
               gm_anomaly_quantile(score, 1) == 2.5 / 4);
-    support_ok(ctx, gm_anomaly_threshold(score, 0.25, &at));
+    support_ok(ctx, gm_anomaly_threshold(&at, score, 0.25));
     ck_assert(at == -(double)INFINITY);
     gm_anomaly_release(score);
     gm_model_release(model);
@@ -194,8 +194,9 @@ START_TEST(many_rows)
     for (int i = 0; i <= 100; i++) {
         double at;
         int64_t below = 0, more = 0;
-        support_ok(ctx, gm_anomaly_threshold(scores[0], i / 100.0, &at));
-        for (int j = 0; j < N; j++) below += v[j] < at, more += v[j] <= at;
+        support_ok(ctx, gm_anomaly_threshold(&at, scores[0], i / 100.0));
+        for (int j = 0; j < N; j++)
+            below += v[j] < at, more += v[j] <= at + 2 * GM_ANOMALY_ROUNDING * fmax(fabs(at), 1);
         ck_assert(below <= i / 100.0 * N + 1e-9 && (more > i / 100.0 * N || i == 100));
     }
     gm_anomaly_release(scores[1]);
@@ -236,7 +237,7 @@ START_TEST(labels_of_the_dataset)
     support_ok(ctx, gm_model_set_labels(model, &mine, 1));
     support_ok(ctx, gm_anomaly_create(&score, model, data, NULL));
     ck_assert_mem_eq(gm_anomaly_sorted(score), sorted, sizeof sorted);
-    support_ok(ctx, gm_anomaly_rows(score, row, 1, NULL, &q));
+    support_ok(ctx, gm_anomaly_score(score, row, 1, NULL, &q));
     ck_assert(q == 2.5 / 4);
     gm_anomaly_release(score);
     gm_dataset_release(kinds);
@@ -246,8 +247,9 @@ START_TEST(labels_of_the_dataset)
 }
 END_TEST
 
-static int32_t stop_at(void *user, int64_t done)
+static int32_t stop_at(void *user, int64_t done, int64_t total)
 {
+    ck_assert_int_eq(total, 9);
     int64_t *calls = user;
     ++*calls;
     return done >= 6;
@@ -286,20 +288,21 @@ START_TEST(refusals)
     support_fails(ctx, gm_anomaly_create(&score, model, data, &o), GM_E_INVALID, "limit is -1");
     o.limit = 0, o.tail = 2;
     support_fails(ctx, gm_anomaly_create(&score, model, data, &o), GM_E_INVALID, "tail is 2");
-    o.tail = 0, o.on_row = stop_at, o.user = &calls;
-    support_fails(ctx, gm_anomaly_create(&score, model, data, &o), GM_E_CANCELLED, "after 6 rows");
+    o.tail = 0, o.on_progress = stop_at, o.user = &calls;
+    support_fails(ctx, gm_anomaly_create(&score, model, data, &o), GM_E_CANCELLED,
+                  "after 6 of 9 rows");
     ck_assert(!score && calls == 3);
     support_ok(ctx, gm_anomaly_create(&score, model, data, NULL));
-    ck_assert_int_eq(gm_anomaly_rows(NULL, row, 1, &out, &q), GM_E_INVALID);
-    support_fails(ctx, gm_anomaly_rows(score, row, 1, NULL, NULL), GM_E_INVALID, "are NULL");
-    support_fails(ctx, gm_anomaly_rows(score, NULL, 1, &out, &q), GM_E_INVALID,
+    ck_assert_int_eq(gm_anomaly_score(NULL, row, 1, &out, &q), GM_E_INVALID);
+    support_fails(ctx, gm_anomaly_score(score, row, 1, NULL, NULL), GM_E_INVALID, "are NULL");
+    support_fails(ctx, gm_anomaly_score(score, NULL, 1, &out, &q), GM_E_INVALID,
                   "rows or out is NULL");
-    support_fails(ctx, gm_anomaly_rows(score, row, 0, &out, &q), GM_E_INVALID, "count is 0");
-    support_fails(ctx, gm_anomaly_rows(score, row, 1, &out, &q), GM_E_NUMERIC, "row 0 is nan");
-    ck_assert_int_eq(gm_anomaly_threshold(NULL, 0.5, &out), GM_E_INVALID);
-    support_fails(ctx, gm_anomaly_threshold(score, 0.5, NULL), GM_E_INVALID, "out is NULL");
-    support_fails(ctx, gm_anomaly_threshold(score, -0.1, &out), GM_E_INVALID, "rate is -0.1");
-    support_fails(ctx, gm_anomaly_threshold(score, (double)NAN, &out), GM_E_INVALID, "rate is nan");
+    support_fails(ctx, gm_anomaly_score(score, row, 0, &out, &q), GM_E_INVALID, "count is 0");
+    support_fails(ctx, gm_anomaly_score(score, row, 1, &out, &q), GM_E_NUMERIC, "row 0 is nan");
+    ck_assert_int_eq(gm_anomaly_threshold(&out, NULL, 0.5), GM_E_INVALID);
+    support_fails(ctx, gm_anomaly_threshold(NULL, score, 0.5), GM_E_INVALID, "out is NULL");
+    support_fails(ctx, gm_anomaly_threshold(&out, score, -0.1), GM_E_INVALID, "rate is -0.1");
+    support_fails(ctx, gm_anomaly_threshold(&out, score, (double)NAN), GM_E_INVALID, "rate is nan");
     gm_anomaly_release(score);
     gm_dataset_release(up_data);
     gm_dataset_release(nan_data);
@@ -318,10 +321,10 @@ static void write_file(gm_context *ctx, const char *path, int64_t format, const 
 {
     gm_archive *a = NULL;
     support_ok(ctx, gm_archive_create(&a, ctx));
-    support_ok(ctx, gm_archive_set_int(a, "gm.score.format", format));
-    support_ok(ctx, gm_archive_set_text(a, "gm.score.family", family));
-    support_ok(ctx, gm_archive_set_int(a, "gm.score.row_size", row_size));
-    support_ok(ctx, gm_archive_set_int(a, "gm.score.tail", tail));
+    support_ok(ctx, gm_archive_set_int(a, "gm.anomaly.format", format));
+    support_ok(ctx, gm_archive_set_text(a, "gm.anomaly.family", family));
+    support_ok(ctx, gm_archive_set_int(a, "gm.anomaly.row_size", row_size));
+    support_ok(ctx, gm_archive_set_int(a, "gm.anomaly.tail", tail));
     support_ok(ctx, gm_archive_put_bytes(a, "log_probs", bytes, size));
     support_ok(ctx, gm_archive_write(a, path));
     gm_archive_release(a);
@@ -338,14 +341,14 @@ START_TEST(files)
     gm_model *model = model_of(ctx, &plain_family, WIDTH),
              *other = model_of(ctx, &other_family, WIDTH);
     gm_model *wide = model_of(ctx, &plain_family, 5), *mute = model_of(ctx, &mute_family, WIDTH);
-    gm_anomaly *score = score_of(model, first, 5, GM_TAIL_BOTH), *back = NULL;
+    gm_anomaly *score = score_of(model, first, 5, GM_ANOMALY_TAIL_BOTH), *back = NULL;
     gm_archive *a = NULL;
     support_folder_make(folder);
-    snprintf(path, sizeof path, "%s/score.safetensors", folder);
+    snprintf(path, sizeof path, "%s/anomaly.safetensors", folder);
     snprintf(model_path, sizeof model_path, "%s/else.safetensors", folder);
     support_ok(ctx, gm_anomaly_save(score, path));
     support_ok(ctx, gm_anomaly_load(&back, model, path));
-    ck_assert(gm_anomaly_count(back) == 5 && gm_anomaly_tail(back) == GM_TAIL_BOTH);
+    ck_assert(gm_anomaly_count(back) == 5 && gm_anomaly_tail(back) == GM_ANOMALY_TAIL_BOTH);
     ck_assert_mem_eq(gm_anomaly_sorted(back), gm_anomaly_sorted(score), 5 * sizeof(double));
     gm_anomaly_release(back);
     write_file(ctx, path, 1, "plain", WIDTH, 0, one_two, 16);
@@ -428,7 +431,7 @@ START_TEST(auc_by_hand)
     for (int i = 0; i < 3; i++) sv += (vy[i] - a) * (vy[i] - a) / 2;
     ck_assert_double_eq_tol(r.standard_error, sqrt(su / 4 + sv / 3), 1e-15);
     ck_assert(r.rows == 7 && !strcmp(r.protocol, "auc") && r.samples == 0);
-    support_ok(ctx, gm_roc(p, &count, ctx, usual, 4, unusual, 3));
+    support_ok(ctx, gm_roc(&count, ctx, usual, 4, unusual, 3, p));
     const gm_roc_point want[7] = { { -(double)INFINITY, 0, 0 },
                                    { 0, 0, 1.0 / 3 },
                                    { 1, 0.25, 1.0 / 3 },
@@ -460,11 +463,11 @@ START_TEST(auc_at_the_ends)
     ck_assert(r.value == 0 && r.standard_error == 0);
     support_ok(ctx, gm_auc(&r, ctx, same, 4, same, 4));
     ck_assert(r.value == 0.5 && r.standard_error == 0);
-    support_ok(ctx, gm_roc(p, &count, ctx, same, 4, same, 4));
+    support_ok(ctx, gm_roc(&count, ctx, same, 4, same, 4, p));
     ck_assert(count == 2 && p[1].threshold == 2 && p[1].false_alarms == 1 && p[1].detected == 1);
     support_ok(ctx, gm_auc(&r, ctx, same, 1, low, 2));
     ck_assert(r.value == 1 && isnan(r.standard_error));
-    support_ok(ctx, gm_roc(p, &count, ctx, high, 3, low, 2));
+    support_ok(ctx, gm_roc(&count, ctx, high, 3, low, 2, p));
     ck_assert(count == 6 && p[1].threshold == -(double)INFINITY && p[1].detected == 0.5 &&
               p[5].false_alarms == 1);
     gm_context_release(ctx);
@@ -493,7 +496,7 @@ START_TEST(auc_equals_all_pairs)
         support_ok(ctx, gm_auc(&r, ctx, a, N, b, M));
         ck_assert_double_eq_tol(r.value, pairs(a, N, b, M), 1e-13);
         ck_assert(r.value > 0.55 && r.standard_error > 0.01 && r.standard_error < 0.05);
-        support_ok(ctx, gm_roc(p, &count, ctx, a, N, b, M));
+        support_ok(ctx, gm_roc(&count, ctx, a, N, b, M, p));
         ck_assert_double_eq_tol(area_below(p, count), r.value, 1e-13);
         ck_assert(p[count - 1].detected == 1 && p[count - 1].false_alarms == 1);
         ck_assert(coarse ? count < 20 : count > 300);
@@ -514,18 +517,143 @@ START_TEST(refused_scores)
     r.value = 7;
     wrong.size = 3;
     ck_assert_int_eq(gm_auc(&r, NULL, good, 2, good, 2), GM_E_INVALID);
-    ck_assert_int_eq(gm_roc(p, &count, NULL, good, 2, good, 2), GM_E_INVALID);
+    ck_assert_int_eq(gm_roc(&count, NULL, good, 2, good, 2, p), GM_E_INVALID);
     support_fails(ctx, gm_auc(NULL, ctx, good, 2, good, 2), GM_E_INVALID, "auc: out is NULL");
     support_fails(ctx, gm_auc(&wrong, ctx, good, 2, good, 2), GM_E_INVALID, "size is 3");
     support_fails(ctx, gm_auc(&r, ctx, NULL, 2, good, 2), GM_E_INVALID, "usual is NULL");
     support_fails(ctx, gm_auc(&r, ctx, good, 2, good, 0), GM_E_INVALID, "unusual is an array of 0");
     support_fails(ctx, gm_auc(&r, ctx, good, 2, bad, 3), GM_E_INVALID, "unusual: value 2 is nan");
-    support_fails(ctx, gm_roc(p, &count, ctx, bad, 3, good, 2), GM_E_INVALID,
+    support_fails(ctx, gm_roc(&count, ctx, bad, 3, good, 2, p), GM_E_INVALID,
                   "roc: usual: value 2 is nan");
     ck_assert(count == 0 && r.value == 7);
-    support_fails(ctx, gm_roc(NULL, &count, ctx, good, 2, good, 2), GM_E_INVALID,
+    support_fails(ctx, gm_roc(&count, ctx, good, 2, good, 2, NULL), GM_E_INVALID,
                   "points or count");
-    support_fails(ctx, gm_roc(p, NULL, ctx, good, 2, good, 2), GM_E_INVALID, "points or count");
+    support_fails(ctx, gm_roc(NULL, ctx, good, 2, good, 2, p), GM_E_INVALID, "points or count");
+    gm_context_release(ctx);
+}
+END_TEST
+
+/* --- Rounding: a row's last bits may depend on the rows beside it. */
+
+enum { EQUAL_ROWS = 600, EQUAL_BITS = 12 };
+
+static gm_model *density(gm_context *ctx, int which)
+{
+    gm_linear_ar *linear = NULL;
+    gm_neural_ar *neural = NULL;
+    gm_made *made = NULL;
+    gm_nade *nade = NULL;
+    gm_pixelcnn *pixels = NULL;
+    gm_rbm *rbm = NULL;
+    gm_nade_options o = GM_NADE_OPTIONS_INIT;
+    o.hidden = 100;
+    o.order_agnostic = which == 3;
+    switch (which) {
+    case 0:
+        support_ok(ctx, gm_linear_ar_create(&linear, ctx, EQUAL_BITS, NULL));
+        return gm_linear_ar_model(linear);
+    case 1:
+        support_ok(ctx, gm_neural_ar_create(&neural, ctx, EQUAL_BITS, NULL));
+        return gm_neural_ar_model(neural);
+    case 2:
+        support_ok(ctx, gm_made_create(&made, ctx, EQUAL_BITS, NULL));
+        return gm_made_model(made);
+    case 3:
+    case 4:
+        support_ok(ctx, gm_nade_create(&nade, ctx, EQUAL_BITS, &o));
+        return gm_nade_model(nade);
+    case 5:
+        support_ok(ctx, gm_pixelcnn_create(&pixels, ctx, 3, 4, NULL));
+        return gm_pixelcnn_model(pixels);
+    default:
+        support_ok(ctx, gm_rbm_create(&rbm, ctx, EQUAL_BITS, 10, NULL));
+        return gm_rbm_model(rbm);
+    }
+}
+
+/* The commonest row of all, scored in batches of 1, 2, 33 and 500, is as usual as it was in the
+ * calibration: linear_ar, neural_ar, made, order-agnostic nade; and nade, pixelcnn and rbm, whose
+ * bits do not depend on the batch at all. */
+START_TEST(rounding_is_no_difference)
+{
+    static const int64_t batches[4] = { 1, 2, 33, 500 };
+    float *x = malloc(EQUAL_ROWS * EQUAL_BITS * sizeof *x);
+    double *log_prob = malloc(EQUAL_ROWS * sizeof *log_prob), first = 0;
+    double *quantile = malloc(EQUAL_ROWS * sizeof *quantile);
+    const int64_t shape[2] = { EQUAL_ROWS, EQUAL_BITS };
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        gm_context *ctx = support_context(seed, 1);
+        gm_model *model = density(ctx, _i);
+        gm_dataset *data = NULL;
+        gm_anomaly *anomaly = NULL;
+        gm_anomaly_options o = GM_ANOMALY_OPTIONS_INIT;
+        gm_fit_options f = GM_FIT_OPTIONS_INIT;
+        double alarm;
+        for (int i = 0; i < EQUAL_ROWS * EQUAL_BITS; i++)
+            x[i] = i % EQUAL_BITS % 3 == 0 || (i / EQUAL_BITS % 150 == 7 && i % 5 == 0);
+        support_ok(ctx, gm_dataset_from_memory(&data, ctx, 2, shape, x));
+        f.epochs = 3;
+        f.batch = 50;
+        support_ok(ctx, gm_model_fit(model, data, &f));
+        for (int b = 0; b < 4; b++) {
+            o.batch = batches[b];
+            o.tail = GM_ANOMALY_TAIL_BOTH;
+            support_ok(ctx, gm_anomaly_create(&anomaly, model, data, &o));
+            support_ok(ctx, gm_anomaly_threshold(&alarm, anomaly, 0.01));
+            for (int q = 0; q < 4; q++) {
+                int64_t n = batches[q];
+                support_ok(ctx, gm_anomaly_score(anomaly, x, n, log_prob, quantile));
+                if (!b && !q) first = log_prob[0];
+                ck_assert(fabs(log_prob[0] - first) <=
+                          (_i < 4 ? GM_ANOMALY_ROUNDING * fmax(1, fabs(first)) : 0));
+                ck_assert_msg(
+                    quantile[0] > 0.9 && log_prob[0] >= alarm,
+                    "family %d, calibrated by %lld, scored by %lld: quantile %g, log p %.17g, "
+                    "alarm below %.17g",
+                    _i, (long long)batches[b], (long long)n, quantile[0], log_prob[0], alarm);
+            }
+            gm_anomaly_release(anomaly);
+        }
+        gm_dataset_release(data);
+        gm_model_release(model);
+        gm_context_release(ctx);
+    }
+    free(x);
+    free(log_prob);
+    free(quantile);
+}
+END_TEST
+
+/* The bound itself: what is nearer counts by half, what is further does not; ROC curves join the
+ * near. */
+START_TEST(the_bound)
+{
+    const double r = GM_ANOMALY_ROUNDING;
+    const double usual[4] = { -80, -80 * (1 + 0.9 * r), -80 * (1 - 0.9 * r), -3 };
+    const double unusual[3] = { -80 * (1 + 0.5 * r), -90, -80 };
+    static const float first[4] = { -80, -80, -80, -3 };
+    gm_context *ctx = support_context(1, 1);
+    gm_model *model = model_of(ctx, &plain_family, WIDTH);
+    gm_anomaly *anomaly = score_of(model, first, 4, GM_ANOMALY_TAIL_LOW);
+    gm_result area = GM_RESULT_INIT;
+    gm_roc_point p[8];
+    int64_t count;
+    double at;
+    for (double sign = -1; sign < 2; sign += 2) {
+        ck_assert(gm_anomaly_quantile(anomaly, -80 * (1 + sign * 0.9 * r)) == 1.5 / 4);
+        ck_assert(gm_anomaly_quantile(anomaly, -80 * (1 + sign * 1.1 * r)) ==
+                  (sign > 0 ? 0 : 3.0 / 4));
+    }
+    support_ok(ctx, gm_anomaly_threshold(&at, anomaly, 0.1));
+    ck_assert(-80 * (1 + 0.9 * r) >= at && -80 * (1 + 1.1 * r) < at);
+    support_ok(ctx, gm_roc(&count, ctx, usual, 4, unusual, 3, p));
+    ck_assert_int_eq(count,
+                     5); /* -inf, -90, one run about -80 that ends where it is too long, -3 */
+    ck_assert(p[1].detected == 1.0 / 3 && p[2].false_alarms == 0.5 && p[2].detected == 1);
+    support_ok(ctx, gm_auc(&area, ctx, usual, 4, unusual, 3));
+    ck_assert_double_eq_tol(area.value, area_below(p, count), 1e-15);
+    gm_anomaly_release(anomaly);
+    gm_model_release(model);
     gm_context_release(ctx);
 }
 END_TEST
@@ -544,18 +672,18 @@ static gm_status whole_life(sweep *s)
     gm_anomaly *score = NULL, *back = NULL;
     gm_result r = GM_RESULT_INIT;
     gm_roc_point p[9];
-    snprintf(path, sizeof path, "%s/score.safetensors", s->folder);
+    snprintf(path, sizeof path, "%s/anomaly.safetensors", s->folder);
     MAKE(s, model, plain_create(&model, s->ctx, &plain_family, WIDTH));
     MAKE(s, data, gm_dataset_from_memory(&data, s->ctx, 2, shape, values));
     MAKE(s, score, gm_anomaly_create(&score, model, data, NULL));
-    DO(s, gm_anomaly_rows(score, values, 4, NULL, q));
-    DO(s, gm_anomaly_threshold(score, 0.5, &at));
-    ck_assert(q[0] == 3.5 / 4 && at == 2);
+    DO(s, gm_anomaly_score(score, values, 4, NULL, q));
+    DO(s, gm_anomaly_threshold(&at, score, 0.5));
+    ck_assert(q[0] == 3.5 / 4 && at == 2 - 2 * GM_ANOMALY_ROUNDING);
     DO(s, gm_anomaly_save(score, path));
     MAKE(s, back, gm_anomaly_load(&back, model, path));
     ck_assert_mem_eq(gm_anomaly_sorted(back), gm_anomaly_sorted(score), 4 * sizeof(double));
     DO(s, gm_auc(&r, s->ctx, q, 4, q, 4));
-    DO(s, gm_roc(p, &count, s->ctx, q, 4, q, 4));
+    DO(s, gm_roc(&count, s->ctx, q, 4, q, 4, p));
     ck_assert(r.value == 0.5 && count == 4);
 out:
     gm_anomaly_release(back);
@@ -576,7 +704,7 @@ END_TEST
 
 Suite *gm_suite(void)
 {
-    Suite *s = suite_create("score");
+    Suite *s = suite_create("anomaly");
     TCase *t = tcase_create("score");
     tcase_add_test(t, quantiles_by_hand);
     tcase_add_test(t, constant_scores);
@@ -588,6 +716,8 @@ Suite *gm_suite(void)
     tcase_add_test(t, auc_at_the_ends);
     tcase_add_test(t, auc_equals_all_pairs);
     tcase_add_test(t, refused_scores);
+    tcase_add_loop_test(t, rounding_is_no_difference, 0, 7);
+    tcase_add_test(t, the_bound);
     tcase_add_test(t, without_memory);
     suite_add_tcase(s, t);
     return s;

@@ -1,7 +1,7 @@
-/* test_evaluate_ais.c - gm/evaluate.h: annealed importance sampling against exact values, refusals.
+/* test_ais.c - gm/evaluate.h: annealed importance sampling against exact values, refusals.
  */
 #include "allocator.h"
-#include "gm/evaluate.h"
+#include "gm/ais.h"
 #include "nets.h"
 
 #define LOG_2PI 1.83787706640934548356
@@ -297,7 +297,7 @@ START_TEST(cancelling_and_refusals)
     gm_result r = GM_RESULT_INIT, s = GM_RESULT_INIT;
     gm_ais_options o = GM_AIS_OPTIONS_INIT;
     o.temperatures = 3;
-    o.on_step = on_step;
+    o.on_progress = on_step;
     o.user = &w;
     support_ok(ctx, gm_ais(&r, g, x, 2, &o));
     ck_assert(w.done == w.total && w.calls == w.total);
@@ -305,7 +305,7 @@ START_TEST(cancelling_and_refusals)
     r.value = 7;
     support_fails(ctx, gm_ais(&r, g, x, 2, &o), GM_E_CANCELLED, "stopped by the host after 34 of");
     ck_assert(r.value == 7 && w.calls == 34);
-    o.on_step = NULL;
+    o.on_progress = NULL;
 
     ck_assert_int_eq(gm_ais(&r, NULL, x, 2, &o), GM_E_INVALID);
     ck_assert_int_eq(gm_ais_bracket(&r, &s, NULL, 2, &o), GM_E_INVALID);

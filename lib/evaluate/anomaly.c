@@ -1,0 +1,342 @@
+/* anomaly.c - log-likelihoods and their quantiles among those of usual rows. */
+#include "gm/anomaly.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "evaluate/ranks.h"
+#include "evaluate/result.h"
+
+#define FORMAT 1
+
+struct gm_anomaly {
+    gm_model *model; /* retained */
+    int64_t owners;
+    int64_t count;
+    int32_t tail;
+    double *sorted; /* [count] */
+};
+
+/* A struct with room for count values. */
+static gm_status allocate(gm_anomaly **out, gm_model *model, int64_t count, int32_t tail)
+{
+    gm_context *ctx = model->ctx;
+    gm_anomaly *anomaly = gm_context_allocate(ctx, sizeof *anomaly);
+    double *sorted = anomaly ? gm_context_allocate(ctx, gm_ranks_bytes(count)) : NULL;
+    if (!sorted) {
+        gm_context_free(ctx, anomaly, sizeof *anomaly);
+        return gm_model_fail(ctx, GM_E_NOMEM, "anomaly: no memory for %lld log-likelihoods",
+                             (long long)count);
+    }
+    gm_model_retain(model);
+    *anomaly = (gm_anomaly){ model, 1, count, tail, sorted };
+    *out = anomaly;
+    return GM_OK;
+}
+
+static gm_status check(const gm_model *model, gm_dataset *data, const gm_anomaly_options *o)
+{
+    gm_context *ctx = model->ctx;
+    if (!gm_model_supports(model, GM_VERB_LOG_PROB))
+        return gm_model_fail(ctx, GM_E_UNSUPPORTED, "anomaly: the family %s has no log_prob",
+                             model->family->name);
+    if (o->limit < 0 || o->batch < 1)
+        return gm_model_fail(
+            ctx, GM_E_INVALID,
+            "anomaly: limit is %lld (expected at least 0), batch %lld (at least 1)",
+            (long long)o->limit, (long long)o->batch);
+    if (o->tail != GM_ANOMALY_TAIL_LOW && o->tail != GM_ANOMALY_TAIL_BOTH)
+        return gm_model_fail(ctx, GM_E_INVALID,
+                             "anomaly: tail is %d, 0 (low) or 1 (both) is wanted", (int)o->tail);
+    if (gm_dataset_row_size(data) != model->row_size)
+        return gm_model_fail(ctx, GM_E_SHAPE,
+                             "anomaly: rows of the dataset have %lld values, the model's have %lld",
+                             (long long)gm_dataset_row_size(data), (long long)model->row_size);
+    return GM_OK;
+}
+
+/* What one batch takes, in one block: row numbers, values, labels. */
+typedef struct rows {
+    int64_t room;
+    size_t bytes;
+    int64_t *index;
+    float *values, *labels;
+} rows;
+
+static gm_status rows_open(rows *r, const gm_model *model, int64_t room)
+{
+    if (room > INT64_MAX / 64 / (model->row_size + 4))
+        return gm_model_fail(model->ctx, GM_E_INVALID,
+                             "anomaly: a batch of %lld rows of %lld values is more than can be "
+                             "addressed",
+                             (long long)room, (long long)model->row_size);
+    r->room = room;
+    r->bytes = (size_t)room * sizeof *r->index +
+               (size_t)(room * (model->row_size + 1)) * sizeof *r->values;
+    r->index = gm_context_allocate(model->ctx, r->bytes);
+    if (!r->index)
+        return gm_model_fail(model->ctx, GM_E_NOMEM, "anomaly: no memory for a batch of %lld rows",
+                             (long long)room);
+    r->values = (float *)(r->index + room);
+    r->labels = r->values + room * model->row_size;
+    return GM_OK;
+}
+
+static gm_status add_batch(rows *r, gm_model *model, gm_dataset *data, int64_t begin, int64_t count,
+                           double *out)
+{
+    gm_status status;
+    for (int64_t i = 0; i < count; i++) r->index[i] = begin + i;
+    GM_TRY(gm_dataset_read(data, r->index, count, 0, r->values));
+    if (model->classes) GM_TRY(gm_model_read_labels(model, data, r->index, count, r->labels));
+    const gm_batch batch = { .rows = r->values,
+                             .labels = model->classes ? r->labels : NULL,
+                             .count = count };
+    GM_TRY(gm_model_score_batch(model, &batch, NULL, NULL, out, NULL));
+    for (int64_t i = 0; i < count; i++)
+        if (isnan(out[i]) || out[i] == (double)INFINITY)
+            GM_TRY(gm_model_fail(model->ctx, GM_E_NUMERIC,
+                                 "anomaly: the log-likelihood of row %lld is %g",
+                                 (long long)(begin + i), out[i]));
+out:
+    return status;
+}
+
+static gm_status add_all(gm_anomaly *anomaly, rows *r, gm_dataset *data,
+                         const gm_anomaly_options *o)
+{
+    gm_counter counter = { anomaly->model->ctx, "anomaly", "rows", o->on_progress, o->user, 0,
+                           anomaly->count };
+    gm_status status = GM_OK;
+    for (int64_t at = 0, n; at < anomaly->count; at += n) {
+        n = anomaly->count - at < r->room ? anomaly->count - at : r->room;
+        GM_TRY(add_batch(r, anomaly->model, data, at, n, anomaly->sorted + at));
+        GM_TRY(gm_counter_add(&counter, n));
+    }
+out:
+    return status;
+}
+
+gm_status gm_anomaly_create(gm_anomaly **out, gm_model *model, gm_dataset *data,
+                            const gm_anomaly_options *options)
+{
+    if (out) *out = NULL;
+    if (!model) return GM_E_INVALID;
+    if (!out || !data)
+        return gm_model_fail(model->ctx, GM_E_INVALID, "anomaly: dataset or out is NULL");
+    gm_anomaly_options o = GM_ANOMALY_OPTIONS_INIT;
+    gm_anomaly *anomaly = NULL;
+    rows r = { 0 };
+    gm_status status;
+    GM_TRY(gm_options_read(model->ctx, "anomaly", &o, sizeof o, options));
+    GM_TRY(check(model, data, &o));
+    GM_TRY(gm_model_check_labels(model, data, "anomaly"));
+    int64_t count = gm_dataset_rows(data);
+    if (o.limit && o.limit < count) count = o.limit;
+    GM_TRY(rows_open(&r, model, o.batch < count ? o.batch : count));
+    GM_TRY(allocate(&anomaly, model, count, o.tail));
+    GM_TRY(add_all(anomaly, &r, data, &o));
+    gm_ranks_sort(anomaly->sorted, count);
+    *out = anomaly;
+    anomaly = NULL;
+out:
+    gm_anomaly_release(anomaly);
+    gm_context_free(model->ctx, r.index, r.bytes);
+    return status;
+}
+
+void gm_anomaly_retain(gm_anomaly *anomaly)
+{
+    if (anomaly) anomaly->owners++;
+}
+
+void gm_anomaly_release(gm_anomaly *anomaly)
+{
+    if (!anomaly || --anomaly->owners) return;
+    gm_model *model = anomaly->model;
+    gm_context_free(model->ctx, anomaly->sorted, gm_ranks_bytes(anomaly->count));
+    gm_context_free(model->ctx, anomaly, sizeof *anomaly);
+    gm_model_release(model); /* last: it may hold the last of the context */
+}
+
+gm_model *gm_anomaly_model(const gm_anomaly *anomaly)
+{
+    return anomaly ? anomaly->model : NULL;
+}
+
+int64_t gm_anomaly_count(const gm_anomaly *anomaly)
+{
+    return anomaly ? anomaly->count : 0;
+}
+
+int32_t gm_anomaly_tail(const gm_anomaly *anomaly)
+{
+    return anomaly ? anomaly->tail : GM_ANOMALY_TAIL_LOW;
+}
+
+const double *gm_anomaly_sorted(const gm_anomaly *anomaly)
+{
+    return anomaly ? anomaly->sorted : NULL;
+}
+
+double gm_anomaly_quantile(const gm_anomaly *anomaly, double log_prob)
+{
+    if (!anomaly || isnan(log_prob)) return (double)NAN;
+    const double q = gm_ranks_part_below(anomaly->sorted, anomaly->count, log_prob,
+                                         gm_ranks_tolerance(log_prob, 1));
+    if (anomaly->tail == GM_ANOMALY_TAIL_LOW) return q;
+    return 2 * (q < 1 - q ? q : 1 - q);
+}
+
+gm_status gm_anomaly_score(gm_anomaly *anomaly, const float *values, int64_t count,
+                           double *log_prob, double *quantile)
+{
+    if (!anomaly) return GM_E_INVALID;
+    gm_context *ctx = anomaly->model->ctx;
+    if (!log_prob && !quantile)
+        return gm_model_fail(ctx, GM_E_INVALID, "anomaly: log_prob and quantile are NULL");
+    double *to = log_prob ? log_prob : quantile;
+    gm_status status;
+    GM_TRY(gm_model_log_prob(anomaly->model, values, count, to));
+    for (int64_t i = 0; i < count; i++) {
+        if (isnan(to[i]))
+            GM_TRY(gm_model_fail(ctx, GM_E_NUMERIC, "anomaly: the log-likelihood of row %lld is %g",
+                                 (long long)i, to[i]));
+        if (quantile) quantile[i] = gm_anomaly_quantile(anomaly, to[i]);
+    }
+out:
+    return status;
+}
+
+gm_status gm_anomaly_threshold(double *out, const gm_anomaly *anomaly, double rate)
+{
+    if (!anomaly) return GM_E_INVALID;
+    gm_context *ctx = anomaly->model->ctx;
+    if (!out) return gm_model_fail(ctx, GM_E_INVALID, "anomaly: threshold: out is NULL");
+    if (!(rate >= 0 && rate <= 1))
+        return gm_model_fail(ctx, GM_E_INVALID, "anomaly: rate is %g, 0 to 1 is expected", rate);
+    /* Not more than floor(rate n) values are below the one at that place. A product like 0.1 * 30
+     * must not fall short. */
+    int64_t place = (int64_t)(rate * (double)anomaly->count * (1 + 1e-15));
+    double at = place < anomaly->count ? anomaly->sorted[place] : (double)INFINITY;
+    /* A row that is equal to that one but for rounding is not below. */
+    *out = at - gm_ranks_tolerance(at, 1);
+    return GM_OK;
+}
+
+/* --- Files. Doubles as bytes, the lowest first. */
+
+static void to_bytes(uint8_t *bytes, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    for (int i = 0; i < 8; i++) bytes[i] = (uint8_t)(bits >> (8 * i));
+}
+
+static double from_bytes(const uint8_t *bytes)
+{
+    uint64_t bits = 0;
+    double value;
+    for (int i = 0; i < 8; i++) bits |= (uint64_t)bytes[i] << (8 * i);
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+gm_status gm_anomaly_save(gm_anomaly *anomaly, const char *path)
+{
+    if (!anomaly) return GM_E_INVALID;
+    gm_model *model = anomaly->model;
+    if (!path) return gm_model_fail(model->ctx, GM_E_INVALID, "anomaly: save: path is NULL");
+    const size_t size = gm_ranks_bytes(anomaly->count);
+    gm_archive *archive = NULL;
+    gm_status status;
+    uint8_t *bytes = gm_context_allocate(model->ctx, size);
+    if (!bytes)
+        return gm_model_fail(model->ctx, GM_E_NOMEM, "anomaly: save: no memory for %zu bytes",
+                             size);
+    for (int64_t i = 0; i < anomaly->count; i++) to_bytes(bytes + 8 * i, anomaly->sorted[i]);
+    GM_TRY(gm_archive_create(&archive, model->ctx));
+    GM_TRY(gm_archive_set_int(archive, "gm.anomaly.format", FORMAT));
+    GM_TRY(gm_archive_set_text(archive, "gm.anomaly.family", model->family->name));
+    GM_TRY(gm_archive_set_int(archive, "gm.anomaly.row_size", model->row_size));
+    GM_TRY(gm_archive_set_int(archive, "gm.anomaly.tail", anomaly->tail));
+    GM_TRY(gm_archive_put_bytes(archive, "log_probs", bytes, size));
+    GM_TRY(gm_archive_write(archive, path));
+out:
+    gm_archive_release(archive);
+    gm_context_free(model->ctx, bytes, size);
+    return status;
+}
+
+/* Is the file one for this model? */
+static gm_status check_file(const gm_model *model, gm_archive *archive, const char *path)
+{
+    const char *family;
+    int64_t format, row_size;
+    gm_context *ctx = model->ctx;
+    gm_status status;
+    if (!gm_archive_has(archive, "gm.anomaly.format"))
+        return gm_model_fail(ctx, GM_E_FORMAT, "anomaly: %s holds no calibration", path);
+    GM_TRY(gm_archive_get_int(archive, "gm.anomaly.format", &format));
+    if (format != FORMAT)
+        GM_TRY(gm_model_fail(ctx, GM_E_VERSION,
+                             "anomaly: %s is of format %lld, this library reads %d", path,
+                             (long long)format, FORMAT));
+    GM_TRY(gm_archive_get_text(archive, "gm.anomaly.family", &family));
+    GM_TRY(gm_archive_get_int(archive, "gm.anomaly.row_size", &row_size));
+    if (strcmp(family, model->family->name) != 0 || row_size != model->row_size)
+        GM_TRY(gm_model_fail(
+            ctx, GM_E_SHAPE,
+            "anomaly: %s was made with a %.64s of rows of %lld values, this model is "
+            "a %s of %lld",
+            path, family, (long long)row_size, model->family->name, (long long)model->row_size));
+out:
+    return status;
+}
+
+static gm_status fill(gm_anomaly *anomaly, const uint8_t *bytes, const char *path)
+{
+    for (int64_t i = 0; i < anomaly->count; i++) {
+        const double v = from_bytes(bytes + 8 * i);
+        if (isnan(v) || v == (double)INFINITY || (i && v < anomaly->sorted[i - 1]))
+            return gm_model_fail(anomaly->model->ctx, GM_E_FORMAT,
+                                 "anomaly: %s: log-likelihood %lld is %g, expected %s", path,
+                                 (long long)i, v, i ? "one not below the last" : "a number");
+        anomaly->sorted[i] = v;
+    }
+    return GM_OK;
+}
+
+gm_status gm_anomaly_load(gm_anomaly **out, gm_model *model, const char *path)
+{
+    if (out) *out = NULL;
+    if (!model) return GM_E_INVALID;
+    gm_context *ctx = model->ctx;
+    if (!out || !path)
+        return gm_model_fail(ctx, GM_E_INVALID, "anomaly: load: path or out is NULL");
+    gm_archive *archive = NULL;
+    gm_anomaly *anomaly = NULL;
+    const void *bytes;
+    size_t size;
+    int64_t tail;
+    gm_status status;
+    if (!gm_model_supports(model, GM_VERB_LOG_PROB))
+        return gm_model_fail(ctx, GM_E_UNSUPPORTED, "anomaly: the family %s has no log_prob",
+                             model->family->name);
+    GM_TRY(gm_archive_open(&archive, ctx, path));
+    GM_TRY(check_file(model, archive, path));
+    GM_TRY(gm_archive_get_int(archive, "gm.anomaly.tail", &tail));
+    GM_TRY(gm_archive_get_bytes(archive, "log_probs", &bytes, &size));
+    if (!size || size % 8 || (tail != GM_ANOMALY_TAIL_LOW && tail != GM_ANOMALY_TAIL_BOTH))
+        GM_TRY(gm_model_fail(ctx, GM_E_FORMAT,
+                             "anomaly: %s: %zu bytes of log-likelihoods, tail %lld", path, size,
+                             (long long)tail));
+    GM_TRY(allocate(&anomaly, model, (int64_t)(size / 8), (int32_t)tail));
+    GM_TRY(fill(anomaly, bytes, path));
+    *out = anomaly;
+    anomaly = NULL;
+out:
+    gm_anomaly_release(anomaly);
+    gm_archive_release(archive);
+    return status;
+}
