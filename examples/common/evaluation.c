@@ -215,8 +215,7 @@ gm_status evaluation_likelihood(struct evaluation *j, gm_model *model,
     return s;
 }
 
-static gm_status compare(struct evaluation *j, const gm_rows *own,
-                         struct evaluation_result *found)
+static gm_status compare(struct evaluation *j, const gm_rows *own, struct evaluation_result *found)
 {
     const gm_rows test = { j->test, j->test_rows, j->width };
     const gm_rows train = { j->train, j->train_rows, j->width };

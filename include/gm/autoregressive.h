@@ -80,8 +80,8 @@ typedef struct gm_impute_options {
     size_t size;
     int64_t draws; /* proposals for each row; default 64, at least 1 */
     int32_t mean;  /* 0 (default): unknown values become those of one proposal; 1: their weighted
-                      mean over all proposals  (posterior probability of 1 for bits; refused for class
-                      numbers) */
+                      mean over all proposals  (posterior probability of 1 for bits; refused for
+                      class  numbers) */
     double *ess;   /* NULL, or receives the effective sample size of each row */
 } gm_impute_options;
 

@@ -112,10 +112,6 @@ GM_API const char *gm_context_error(const gm_context *context);
 GM_API int32_t gm_context_threads(const gm_context *context);
 GM_API uint64_t gm_context_seed(const gm_context *context);
 
-/* What a long call tells the host while it runs: so much of `total` is done, in a unit that the
- * options' documentation names. On the calling thread; non-zero stops the call (GM_E_CANCELLED). */
-typedef int32_t gm_progress_callback(void *user, int64_t done, int64_t total);
-
 /* What runs here, for bug reports and tuning. */
 typedef struct gm_context_description {
     size_t size;           /* set to sizeof by the INIT macro */

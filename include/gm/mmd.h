@@ -130,7 +130,7 @@ GM_API gm_status gm_archive_get_kernel(gm_mmd_kernel **out, gm_archive *archive,
  *
  * These stick to the tape: GM_E_INVALID: kernel NULL, of another context or without parts;
  * estimator unknown. GM_E_SHAPE: rank below 2, different widths, fewer rows than the estimator
- * wants, n != m where they must be equal. GM_E_STALE; GM_E_NOMEM. Values that are not finite give a
+ * needs, n != m where they must be equal. GM_E_STALE; GM_E_NOMEM. Values that are not finite give a
  * result that is not. */
 GM_API gm_var gm_mmd2(gm_tape *tape, gm_var x, gm_var y, gm_mmd_kernel *kernel, int32_t estimator);
 

@@ -132,7 +132,7 @@ static gm_status median_give(gm_context *ctx, double *out, float *d2, int64_t pa
     for (int64_t i = 0; i < pairs; i++) {
         if (!isfinite(d2[i]))
             return gm_fail(ctx, GM_E_INVALID,
-                           "median_bandwidth: a squared distance is %g, expected finite values",
+                           "median_bandwidth: a squared distance is %g, finite values are expected",
                            (double)d2[i]);
         zeros += d2[i] == 0;
         d2[i] = sqrtf(d2[i]);

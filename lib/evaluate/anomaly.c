@@ -43,11 +43,11 @@ static gm_status check(const gm_model *model, gm_dataset *data, const gm_anomaly
     if (o->limit < 0 || o->batch < 1)
         return gm_model_fail(
             ctx, GM_E_INVALID,
-            "anomaly: limit is %lld (expected at least 0), batch %lld (at least 1)",
+            "anomaly: limit is %lld (at least 0 is expected), batch %lld (at least 1)",
             (long long)o->limit, (long long)o->batch);
     if (o->tail != GM_ANOMALY_TAIL_LOW && o->tail != GM_ANOMALY_TAIL_BOTH)
         return gm_model_fail(ctx, GM_E_INVALID,
-                             "anomaly: tail is %d, 0 (low) or 1 (both) is wanted", (int)o->tail);
+                             "anomaly: tail is %d, 0 (low) or 1 (both) is expected", (int)o->tail);
     if (gm_dataset_row_size(data) != model->row_size)
         return gm_model_fail(ctx, GM_E_SHAPE,
                              "anomaly: rows of the dataset have %lld values, the model's have %lld",
@@ -300,7 +300,7 @@ static gm_status fill(gm_anomaly *anomaly, const uint8_t *bytes, const char *pat
         const double v = from_bytes(bytes + 8 * i);
         if (isnan(v) || v == (double)INFINITY || (i && v < anomaly->sorted[i - 1]))
             return gm_model_fail(anomaly->model->ctx, GM_E_FORMAT,
-                                 "anomaly: %s: log-likelihood %lld is %g, expected %s", path,
+                                 "anomaly: %s: log-likelihood %lld is %g, %s is expected", path,
                                  (long long)i, v, i ? "one not below the last" : "a number");
         anomaly->sorted[i] = v;
     }

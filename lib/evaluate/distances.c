@@ -8,6 +8,7 @@
  * precision the difference of large products loses digits, and most of them where rows are near
  * each other beside their lengths: such distances are computed again in double.
  */
+#include <math.h>
 #include <string.h>
 
 #include "evaluate/distances.h"
@@ -67,7 +68,7 @@ static gm_status centre_rows(const gm_distances *d, const gm_table *t, int64_t b
         if (!(squares <= LARGEST * LARGEST))
             return gm_model_fail(d->ctx, GM_E_NUMERIC,
                                  "%s: %s: row %lld is %g from the mean of the %s, at most %g is "
-                                 "wanted",
+                                 "expected",
                                  d->what, t->name, (long long)(begin + i), sqrt(squares), d->b.name,
                                  LARGEST);
         if (half) half[i] = 0.5 * squares;

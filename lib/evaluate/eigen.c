@@ -7,6 +7,7 @@
  * Loan 2013, 8.3). Loops run along rows, so that they are vectors without sums in another order.
  */
 #include <float.h>
+#include <math.h>
 #include <string.h>
 
 #include "evaluate/eigen.h"

@@ -1,6 +1,7 @@
 /* frechet.c - the Frechet distance of two Gaussians fitted to features (Dowson and Landau 1982;
  * Heusel, Ramsauer, Unterthiner, Nessler and Hochreiter 2017). In double throughout: roots of small
  * eigenvalues show the rounding of covariances. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -60,11 +61,12 @@ static gm_status check(gm_context *ctx, const gm_table *tables, double ridge)
 {
     char line[256];
     if (!(ridge >= 0) || isinf(ridge))
-        return gm_model_fail(ctx, GM_E_INVALID, "frechet: ridge is %g, expected at least 0", ridge);
+        return gm_model_fail(ctx, GM_E_INVALID, "frechet: ridge is %g, at least 0 is expected",
+                             ridge);
     for (int i = 0; i < 2; i++)
         if (tables[i].rows < 2)
             return gm_model_fail(ctx, GM_E_INVALID,
-                                 "frechet: %s has 1 row; a covariance wants at least 2",
+                                 "frechet: %s has 1 row; a covariance needs at least 2",
                                  tables[i].name);
     for (int i = 0; i < 2; i++)
         if (tables[i].rows <= tables[i].width && ridge == 0) {

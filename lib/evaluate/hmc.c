@@ -1,7 +1,8 @@
 /* hmc.c - Hamiltonian transitions of many chains at once, for densities N(u; 0, I) p(x | s u)^b
  * (Duane, Kennedy, Pendleton and Roweth 1987; Neal 2011). The network's gradient with respect to u
- * does not hang on b, so what one transition ends with the next begins with, at whatever
+ * does not depend on b, so what one transition ends with the next begins with, at whatever
  * temperature. */
+#include <math.h>
 #include <string.h>
 
 #include "evaluate/hmc.h"
@@ -20,7 +21,7 @@ static gm_status check_generator(gm_context *ctx, const gm_generator *g)
         return gm_model_fail(
             ctx, GM_E_UNSUPPORTED,
             "ais: the generator's prior is uniform; chains move in all of the space, "
-            "so a normal one is wanted");
+            "so a normal one is expected");
     return GM_OK;
 }
 

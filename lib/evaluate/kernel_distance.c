@@ -1,6 +1,6 @@
 /* kernel_distance.c - the kernel distance on features (Binkowski, Sutherland, Arbel and Gretton
  * 2018). */
-#include <string.h>
+#include <math.h>
 
 #include "evaluate/result.h"
 #include "gm/ops.h"
@@ -16,29 +16,48 @@ typedef struct kid {
     gm_rng *rng;
     double *values;    /* [subsets] */
     int64_t *order[2]; /* all rows of each set, in the order that drawing has made */
-    float *rows[2];    /* [subset, width] */
+    float *rows[2];    /* [subset, width]: less the centre */
+    double *along[2];  /* [subset]: the centre times each of them */
+    double *centre;    /* [width]: the mean of the data */
+    double square;     /* |centre|^2 */
     void *block;
     size_t block_size;
 } kid;
+
+static void find_centre(kid *k)
+{
+    const gm_table *t = &k->tables[1];
+    for (int64_t j = 0; j < t->width; j++) k->centre[j] = 0;
+    for (int64_t i = 0; i < t->rows; i++)
+        for (int64_t j = 0; j < t->width; j++)
+            k->centre[j] += (double)t->values[i * t->width + j] / (double)t->rows;
+    k->square = 0;
+    for (int64_t j = 0; j < t->width; j++) k->square += k->centre[j] * k->centre[j];
+}
 
 static gm_status kid_open(kid *k)
 {
     gm_status status;
     int64_t width = k->tables[0].width, m = k->o.subset;
     int64_t a = k->tables[0].rows, b = k->tables[1].rows;
-    k->block_size = (size_t)(a + b) * sizeof(int64_t) + (size_t)k->o.subsets * sizeof(double) +
+    k->block_size = (size_t)(a + b) * sizeof(int64_t) +
+                    (size_t)(k->o.subsets + 2 * m + width) * sizeof(double) +
                     (size_t)(2 * m * width) * sizeof(float);
     k->block = gm_context_allocate(k->ctx, k->block_size);
     if (!k->block)
         return gm_model_fail(k->ctx, GM_E_NOMEM, "kernel_distance: no memory for %zu bytes",
                              k->block_size);
     k->values = k->block;
-    k->order[0] = (int64_t *)(k->values + k->o.subsets);
+    k->along[0] = k->values + k->o.subsets;
+    k->along[1] = k->along[0] + m;
+    k->centre = k->along[1] + m;
+    k->order[0] = (int64_t *)(k->centre + width);
     k->order[1] = k->order[0] + a;
     k->rows[0] = (float *)(k->order[1] + b);
     k->rows[1] = k->rows[0] + m * width;
     for (int s = 0; s < 2; s++)
         for (int64_t i = 0; i < k->tables[s].rows; i++) k->order[s][i] = i;
+    find_centre(k);
     GM_TRY(gm_tape_create(&k->tape, k->ctx, NULL));
     GM_TRY(gm_rng_create(&k->rng, k->ctx, k->o.seed));
     gm_tape_set_mode(k->tape, GM_TAPE_CONSTANT);
@@ -62,8 +81,15 @@ static void draw(kid *k, int s)
         int64_t j = i + gm_rng_below(k->rng, t->rows - i), row = order[j];
         order[j] = order[i];
         order[i] = row;
-        memcpy(k->rows[s] + i * t->width, t->values + row * t->width,
-               (size_t)t->width * sizeof(float));
+        const float *from = t->values + row * t->width;
+        float *to = k->rows[s] + i * t->width;
+        double along = 0;
+        for (int64_t c = 0; c < t->width; c++) {
+            double v = (double)from[c] - k->centre[c];
+            along += v * k->centre[c];
+            to[c] = (float)v;
+        }
+        k->along[s][i] = along;
     }
 }
 
@@ -84,9 +110,10 @@ static gm_status add_up(kid *k, int s, int t, double *sum)
             GM_TRY(gm_tape_status(k->tape));
             const float *dot = gm_value(k->tape, p);
             for (int64_t x = 0; x < a[0]; x++) {
-                double row = 0;
+                double row = 0, own = k->square + k->along[s][i + x];
                 for (int64_t y = 0; y < b[0]; y++) {
-                    double v = (double)dot[x * b[0] + y] / (double)width + 1;
+                    double whole = (double)dot[x * b[0] + y] + own + k->along[t][j + y];
+                    double v = whole / (double)width + 1;
                     if (s != t || i + x != j + y) row += v * v * v;
                 }
                 *sum += row;
@@ -133,7 +160,7 @@ static gm_status check_options(const kid *k)
     if (k->o.subsets < 1 || k->o.subsets > INT64_MAX / 1024 || k->o.subset < 2)
         return gm_model_fail(
             k->ctx, GM_E_INVALID,
-            "kernel_distance: subsets is %lld (expected at least 1), subset %lld (at "
+            "kernel_distance: subsets is %lld (at least 1 is expected), subset %lld (at "
             "least 2)",
             (long long)k->o.subsets, (long long)k->o.subset);
     for (int s = 0; s < 2; s++)

@@ -1,5 +1,6 @@
 /* mmd_estimate.c - the maximum mean discrepancy of plain arrays (gm/mmd.h). */
 #include <float.h>
+#include <math.h>
 #include <string.h>
 
 #include "evaluate/result.h"

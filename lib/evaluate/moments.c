@@ -1,4 +1,6 @@
 /* moments.c - moments of the columns of two samples (gm/two_sample.h). */
+#include <math.h>
+
 #include "evaluate/result.h"
 #include "gm/two_sample.h"
 

@@ -1,5 +1,6 @@
 /* neighbours.c - the k nearest, and what follows: precision and recall (Kynkaanniemi, Karras,
  * Laine, Lehtinen and Aila 2019), and how near samples come to the data. */
+#include <math.h>
 #include <string.h>
 
 #include "evaluate/distances.h"
@@ -158,7 +159,7 @@ static gm_status check(manifolds *m, const gm_rows *samples, const gm_rows *data
         GM_TRY(
             gm_model_fail(m->ctx, GM_E_INVALID,
                           "precision_recall: k is %lld; with %lld samples and %lld data rows, 1 to "
-                          "%lld is wanted",
+                          "%lld is expected",
                           (long long)m->o.k, (long long)samples->count, (long long)data->count,
                           (long long)(fewest - 1)));
 out:

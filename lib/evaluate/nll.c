@@ -1,4 +1,6 @@
 /* nll.c - the mean of -log p(x) over a dataset, by whatever log p the family has. */
+#include <math.h>
+
 #include "evaluate/result.h"
 #include "gm/evaluate.h"
 
@@ -20,13 +22,14 @@ static gm_status check(const nll *e)
     gm_model *model = e->model;
     const gm_nll_options *o = &e->o;
     if (!gm_model_supports(model, GM_VERB_LOG_PROB))
-        return gm_model_fail(model->ctx, GM_E_UNSUPPORTED,
-                             "nll: the family %s has no log_prob; it can be judged by its samples",
-                             model->family->name);
+        return gm_model_fail(
+            model->ctx, GM_E_UNSUPPORTED,
+            "nll: the family %s has no log_prob; its samples can be compared with data",
+            model->family->name);
     if (o->batch < 1 || o->limit < 0 || o->samples < 0)
         return gm_model_fail(
             model->ctx, GM_E_INVALID,
-            "nll: batch is %lld (expected at least 1), limit %lld and samples %lld "
+            "nll: batch is %lld (at least 1 is expected), limit %lld and samples %lld "
             "(at least 0)",
             (long long)o->batch, (long long)o->limit, (long long)o->samples);
     if (gm_dataset_row_size(e->data) != model->row_size)

@@ -165,7 +165,7 @@ static void add_rows(parzen *p, int64_t before, int64_t count, double *log_prob)
     }
 }
 
-/* Scores all rows of t with every sigma, into p->moments. log_prob wants a single sigma. */
+/* Scores all rows of t with every sigma, into p->moments. log_prob is filled for a single sigma. */
 static gm_status score(parzen *p, const gm_table *t, double *log_prob)
 {
     gm_status status = GM_OK;
@@ -231,12 +231,13 @@ static gm_status check_sigmas(gm_context *ctx, const gm_parzen_fit_options *o)
     if (!o->sigmas != !o->sigma_count || o->sigma_count < 0 || o->sigma_count > MOST_SIGMAS)
         return gm_model_fail(ctx, GM_E_INVALID,
                              "parzen: sigmas is %s and sigma_count %lld; 1 to %d of them, or NULL "
-                             "and 0, are wanted",
+                             "and 0, are expected",
                              o->sigmas ? "given" : "NULL", (long long)o->sigma_count, MOST_SIGMAS);
     for (int64_t i = 0; i < o->sigma_count; i++)
         if (!sigma_fits(o->sigmas[i]))
-            return gm_model_fail(ctx, GM_E_INVALID, "parzen: sigma %lld is %g, expected %g to %g",
-                                 (long long)i, o->sigmas[i], SMALLEST, LARGEST);
+            return gm_model_fail(ctx, GM_E_INVALID,
+                                 "parzen: sigma %lld is %g, %g to %g is expected", (long long)i,
+                                 o->sigmas[i], SMALLEST, LARGEST);
     return GM_OK;
 }
 

@@ -1,4 +1,5 @@
 /* result.c - what all evaluations give back, and what they are given. */
+#include <math.h>
 #include <string.h>
 
 #include "evaluate/result.h"

@@ -45,7 +45,7 @@ typedef struct test {
     double middle;        /* counted from here */
     double slack;         /* quanta by which equal statistics may differ */
     int64_t *q, *of_rows; /* Q of each order; K 1 */
-    int64_t *permuted;    /* [n + m] */
+    int64_t *order;       /* [n + m] */
     double *k;            /* [TILE, TILE] */
     float *part[2];       /* [TILE, TILE]: low and high parts of k */
     float *a, *b;         /* [GROUP, TILE] */
@@ -76,13 +76,14 @@ static gm_status check_options(gm_context *ctx, const gm_two_sample_options *o)
 {
     if ((o->method != GM_TWO_SAMPLE_PERMUTATION && o->method != GM_TWO_SAMPLE_LINEAR) ||
         o->reserved)
-        return gm_model_fail(ctx, GM_E_INVALID,
-                             "two_sample_test: method is %d, expected GM_TWO_SAMPLE_*; reserved is "
-                             "%d, expected 0",
-                             (int)o->method, (int)o->reserved);
+        return gm_model_fail(
+            ctx, GM_E_INVALID,
+            "two_sample_test: method is %d, GM_TWO_SAMPLE_* is expected; reserved is "
+            "%d, 0 is expected",
+            (int)o->method, (int)o->reserved);
     if (o->permutations < 1 || o->permutations > MOST)
         return gm_model_fail(ctx, GM_E_INVALID,
-                             "two_sample_test: permutations is %lld, expected 1 to %d",
+                             "two_sample_test: permutations is %lld, 1 to %d is expected",
                              (long long)o->permutations, MOST);
     return GM_OK;
 }
@@ -110,8 +111,8 @@ static gm_status test_open(test *t, const gm_two_sample_options *o)
                              t->size);
     t->q = t->block;
     t->of_rows = t->q + t->orders;
-    t->permuted = t->of_rows + all;
-    t->k = (double *)(t->permuted + all);
+    t->order = t->of_rows + all;
+    t->k = (double *)(t->order + all);
     t->part[0] = (float *)(t->k + TILE * TILE);
     t->part[1] = t->part[0] + TILE * TILE;
     t->a = t->part[1] + TILE * TILE;
@@ -123,14 +124,14 @@ static gm_status test_open(test *t, const gm_two_sample_options *o)
 }
 
 /* Who is in the first sample, for the given order and each permutation. */
-static gm_status deal_out(test *t, gm_rng *rng)
+static gm_status draw_orders(test *t, gm_rng *rng)
 {
     gm_status status = GM_OK;
     for (int64_t p = 0; p < t->orders; p++) {
         unsigned char *bits = t->bits + p * t->line;
-        if (p) GM_TRY(gm_rng_permutation(rng, t->permuted, t->n + t->m));
+        if (p) GM_TRY(gm_rng_permutation(rng, t->order, t->n + t->m));
         for (int64_t i = 0; i < t->n; i++) {
-            int64_t row = p ? t->permuted[i] : i;
+            int64_t row = p ? t->order[i] : i;
             bits[row / 8] = (unsigned char)(bits[row / 8] | 1u << (row % 8));
         }
     }
@@ -279,7 +280,7 @@ static gm_status by_permutation(test *t, const gm_two_sample_options *o, gm_two_
     GM_TRY(gm_rng_create(&rng, t->ctx, o->seed));
     GM_TRY(gm_tape_create(&t->tape, t->ctx, rng));
     gm_tape_set_mode(t->tape, GM_TAPE_CONSTANT);
-    GM_TRY(deal_out(t, rng));
+    GM_TRY(draw_orders(t, rng));
     for (int64_t i = 0; i < tiles; i++)
         for (int64_t j = i; j < tiles; j++) {
             piece p = piece_at(t, i), q = piece_at(t, j);
@@ -317,7 +318,7 @@ static gm_status by_linear(const test *t, const gm_two_sample_options *o, gm_two
     gm_status status;
     if (t->n != t->m || t->n < 4)
         GM_TRY(gm_model_fail(t->ctx, GM_E_SHAPE,
-                             "two_sample_test: x has %lld rows, y %lld; the linear test wants as "
+                             "two_sample_test: x has %lld rows, y %lld; the linear test needs as "
                              "many of both, at least 4",
                              (long long)t->n, (long long)t->m));
     estimate.on_progress = o->on_progress;

@@ -2,7 +2,6 @@
 #ifndef GM_MODELS_FAMILY_H
 #define GM_MODELS_FAMILY_H
 
-#include <math.h>
 #include <stddef.h>
 
 #include "gm/archive.h"
@@ -109,54 +108,7 @@ __attribute__((format(printf, 3, 4)))
 #endif
 gm_status
 gm_model_fail(gm_context *ctx, gm_status status, const char *format, ...);
-/* An int32 option of a file; what does not fit becomes -1, which no option allows. GM_E_FORMAT: no
- * such key, or no number. */
-gm_status gm_model_get_small(gm_archive *archive, const char *key, int32_t *out);
-
-/* Numbers of a struct in an archive, one table for writing and reading: a whole number, or a real
- * one, under prefix and the member's name. What is read into 32 bits and does not fit becomes -1,
- * for `create` to refuse. GM_E_FORMAT: an entry is missing or no such number. */
-typedef struct gm_model_field {
-    const char *name;
-    size_t offset;
-    int32_t kind;
-} gm_model_field;
-#define GM_FIELD_SMALL 0
-#define GM_FIELD_WHOLE 1
-#define GM_FIELD_BITS 2
-#define GM_FIELD_REAL 3
-#define GM_FIELD(type, member)                                                                     \
-    {                                                                                              \
-#member, offsetof(type, member),                                                           \
-            _Generic(((type *)0)->member, int32_t                                                  \
-                     : GM_FIELD_SMALL, int64_t                                                     \
-                     : GM_FIELD_WHOLE, uint64_t                                                    \
-                     : GM_FIELD_BITS, double                                                       \
-                     : GM_FIELD_REAL)                                                              \
-    }
-gm_status gm_model_put_fields(gm_archive *archive, const char *prefix, const gm_model_field *fields,
-                              size_t count, const void *from);
-gm_status gm_model_get_fields(gm_archive *archive, const char *prefix, const gm_model_field *fields,
-                              size_t count, void *into);
-/* The same for a table that is an array. */
-#define GM_PUT_FIELDS(archive, prefix, fields, from)                                               \
-    gm_model_put_fields(archive, prefix, fields, sizeof(fields) / sizeof *(fields), from)
-#define GM_GET_FIELDS(archive, prefix, fields, into)                                               \
-    gm_model_get_fields(archive, prefix, fields, sizeof(fields) / sizeof *(fields), into)
 void gm_metrics_add(gm_metrics *metrics, const char *name, double value);
-
-/* A running log-sum-exp of log weights and of their squares, relative to the largest so far. */
-typedef struct gm_log_mean {
-    double max, sum, squares;
-} gm_log_mean;
-#define GM_LOG_MEAN_INIT                                                                           \
-    {                                                                                              \
-        -INFINITY, 0.0, 0.0                                                                        \
-    }
-void gm_log_mean_add(gm_log_mean *s, double log_weight);
-/* log of the mean of k weights; its deviation by the delta method, sd(w) / (mean(w) sqrt k), unless
- * error is NULL. */
-double gm_log_mean_get(const gm_log_mean *s, int64_t k, double *error);
 
 /* Forgets the recording and sets the tape's mode. */
 void gm_model_record(gm_model *model, int32_t mode);

@@ -1,4 +1,5 @@
 /* likelihood.c - log p of rows, and what kind of number it is. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 

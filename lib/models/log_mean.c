@@ -1,6 +1,9 @@
 /* log_mean.c - the log of a mean of weights that are given as logs, as importance sampling and
  * annealed importance sampling want it. */
+#include <math.h>
+
 #include "models/family.h"
+#include "models/log_mean.h"
 
 void gm_log_mean_add(gm_log_mean *s, double log_weight)
 {

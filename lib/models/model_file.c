@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "models/family.h"
+#include "models/fields.h"
 
 #define FORMAT 1
 

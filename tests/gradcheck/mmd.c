@@ -21,7 +21,7 @@ static gm_var mmd(gm_tape *t, gm_var x, gm_var y, int sort, int32_t estimator)
     BUILD(name##_y, mmd(t, gm_stop_gradient(t, v[0]), v[1], sort, estimator))
 
 ESTIMATOR(biased_gaussian, NAIVE_GAUSSIAN, GM_MMD_BIASED)
-ESTIMATOR(biased_ladder, NAIVE_LADDER, GM_MMD_BIASED)
+ESTIMATOR(biased_ladder, NAIVE_SERIES, GM_MMD_BIASED)
 ESTIMATOR(unbiased_laplacian, NAIVE_LAPLACIAN, GM_MMD_UNBIASED)
 ESTIMATOR(biased_quadratic, NAIVE_QUADRATIC, GM_MMD_BIASED)
 ESTIMATOR(biased_polynomial, NAIVE_POLYNOMIAL, GM_MMD_BIASED)
@@ -33,7 +33,7 @@ ESTIMATOR(linear_all, NAIVE_ALL, GM_MMD_LINEAR)
 ESTIMATOR(block_all, NAIVE_ALL, GM_MMD_BLOCK)
 ESTIMATOR(block_3, NAIVE_ALL, GM_MMD_BLOCKS_OF(3))
 BUILD(itself, mmd(t, v[0], gm_square(t, v[0]), NAIVE_ALL, GM_MMD_BIASED))
-BUILD(root, gm_sqrt(t, mmd(t, v[0], v[1], NAIVE_LADDER, GM_MMD_BIASED)))
+BUILD(root, gm_sqrt(t, mmd(t, v[0], v[1], NAIVE_SERIES, GM_MMD_BIASED)))
 
 #define X                                                                                          \
     {                                                                                              \
@@ -71,8 +71,16 @@ static const grad_case cases[] = {
     BOTH(block_3, "block of 3, all", X, Y7),
     BOTH(root, "root", X, Y),
     { "mmd2", "of a sample and its squares", build_itself, 1, { X } },
-    { "mmd2", "images", build_biased_all, 2, { { 4, { 3, 2, 2, 2 }, ANY }, { 3, { 4, 2, 4 }, ANY } } },
-    { "mmd2", "blocks", build_biased_all, 2, { { 2, { 300, 2 }, ANY }, { 2, { 270, 2 }, ANY } } },
+    { "mmd2",
+      "images",
+      build_biased_all,
+      2,
+      { { 4, { 3, 2, 2, 2 }, ANY }, { 3, { 4, 2, 4 }, ANY } } },
+    { "mmd2",
+      "blocks",
+      build_biased_all,
+      2,
+      { { 2, { 300, 2 }, ANY }, { 2, { 270, 2 }, ANY } } },
 };
 /* clang-format on */
 

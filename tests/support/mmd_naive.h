@@ -9,7 +9,7 @@
 
 enum {
     NAIVE_GAUSSIAN,
-    NAIVE_LADDER, /* the variances of the GMMN authors */
+    NAIVE_SERIES, /* the variances of the GMMN authors */
     NAIVE_LAPLACIAN,
     NAIVE_QUADRATIC,
     NAIVE_POLYNOMIAL,
@@ -29,7 +29,7 @@ static inline gm_mmd_kernel *naive_kernel(gm_context *ctx, int sort)
     if (all || sort == NAIVE_LINEAR) support_ok(ctx, gm_mmd_kernel_add_linear(k, 0.5));
     if (all || sort == NAIVE_LAPLACIAN) support_ok(ctx, gm_mmd_kernel_add_laplacian(k, 2, 1.5));
     if (all || sort == NAIVE_GAUSSIAN) support_ok(ctx, gm_mmd_kernel_add_gaussian(k, 0.75, 1.25));
-    if (all || sort == NAIVE_LADDER)
+    if (all || sort == NAIVE_SERIES)
         for (int i = 0; i < 6; i++)
             support_ok(ctx, gm_mmd_kernel_add_gaussian(k, 1, sqrt(naive_variances[i])));
     if (all || sort == NAIVE_QUADRATIC)
@@ -51,7 +51,7 @@ static inline double naive_value(const float *a, const float *b, int64_t d, int 
     if (all || sort == NAIVE_LINEAR) v += 0.5 * p;
     if (all || sort == NAIVE_LAPLACIAN) v += 2 * exp(-sqrt(d2) / 1.5);
     if (all || sort == NAIVE_GAUSSIAN) v += 0.75 * exp(-d2 / (2 * 1.25 * 1.25));
-    if (all || sort == NAIVE_LADDER)
+    if (all || sort == NAIVE_SERIES)
         for (int i = 0; i < 6; i++) v += exp(-d2 / (2 * naive_variances[i]));
     if (all || sort == NAIVE_QUADRATIC) v += 1.5 * pow(1 + d2 / (2 * 0.5 * 2 * 2), -0.5);
     if (all || sort == NAIVE_POLYNOMIAL) v += 0.25 * pow(0.5 * p + 1, 3);

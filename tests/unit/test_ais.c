@@ -1,4 +1,4 @@
-/* test_ais.c - gm/evaluate.h: annealed importance sampling against exact values, refusals.
+/* test_ais.c - gm/ais.h: annealed importance sampling against exact values, refusals.
  */
 #include "allocator.h"
 #include "gm/ais.h"

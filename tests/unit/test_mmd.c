@@ -347,7 +347,7 @@ static float *all_bits(int32_t threads, int sort, int32_t estimator, int64_t n, 
 START_TEST(same_bytes_for_any_threads)
 {
     int64_t n = _i < 2 ? 1100 : 600, m = _i < 2 ? 300 : 600, d = 37;
-    for (int sort = NAIVE_LADDER; sort <= NAIVE_ALL; sort += NAIVE_ALL - NAIVE_LADDER) {
+    for (int sort = NAIVE_SERIES; sort <= NAIVE_ALL; sort += NAIVE_ALL - NAIVE_SERIES) {
         float *one = all_bits(1, sort, _i, n, m, d);
         for (int32_t threads = 2; threads < 5; threads++) {
             float *more = all_bits(threads, sort, _i, n, m, d);
@@ -393,7 +393,7 @@ START_TEST(memory_is_a_tile)
     uint64_t peak[2];
     for (int many = 0; many < 2; many++) {
         gm_context *ctx = support_context(1, 2);
-        gm_mmd_kernel *k = naive_kernel(ctx, NAIVE_LADDER);
+        gm_mmd_kernel *k = naive_kernel(ctx, NAIVE_SERIES);
         gm_memory_counters c;
         gm_result r = GM_RESULT_INIT;
         support_ok(ctx, gm_mmd_estimate(&r, k, support_rows(x, many ? 6000 : 10, D),
@@ -410,9 +410,9 @@ START_TEST(memory_is_a_tile)
 }
 END_TEST
 
-/* exp(-d^2 / (2 s)) with the authors' s is a Gaussian of bandwidth sqrt(s); a ladder is its parts.
+/* exp(-d^2 / (2 s)) with the authors' s is a Gaussian of bandwidth sqrt(s); a sigmas is its parts.
  */
-START_TEST(ladders)
+START_TEST(scales)
 {
     const float a[2] = { 0, 0 }, b[2] = { 1.5f, -2 };
     float one = 0, other = 0;
@@ -520,10 +520,9 @@ START_TEST(kernels_refuse)
         support_fails(ctx, gm_mmd_kernel_add_linear(k, v), GM_E_INVALID, "weight is");
     }
     support_fails(ctx, gm_mmd_kernel_add_gaussian(k, 1, -2), GM_E_INVALID,
-                  "kernel: bandwidth is -2, expected 1e-18 to 1e+18");
-    support_fails(ctx, gm_mmd_kernel_add_gaussians(k, 1, 1, 10, 20), GM_E_INVALID,
-                  "end of the ladder");
-    support_fails(ctx, gm_mmd_kernel_add_gaussians(k, 1, 1, 2, 0), GM_E_INVALID, "a ladder of 0");
+                  "kernel: bandwidth is -2, 1e-18 to 1e+18 is expected");
+    support_fails(ctx, gm_mmd_kernel_add_gaussians(k, 1, 1, 10, 20), GM_E_INVALID, "1e+19");
+    support_fails(ctx, gm_mmd_kernel_add_gaussians(k, 1, 1, 2, 0), GM_E_INVALID, "count is 0");
     support_fails(ctx, gm_mmd_kernel_add_polynomial(k, 1, 1, -1, 2), GM_E_INVALID,
                   "constant is -1");
     support_fails(ctx, gm_mmd_kernel_add_polynomial(k, 1, 1, 0, 0), GM_E_INVALID, "degree is 0");
@@ -551,8 +550,8 @@ START_TEST(estimators_refuse)
     static const float broken[4] = { 1, 2, INFINITY, 4 };
     const int64_t two[1] = { 2 };
     gm_context *ctx = support_context(1, 1), *other = support_context(2, 1);
-    gm_mmd_kernel *k = naive_kernel(ctx, NAIVE_LADDER),
-                  *foreign = naive_kernel(other, NAIVE_LADDER);
+    gm_mmd_kernel *k = naive_kernel(ctx, NAIVE_SERIES),
+                  *foreign = naive_kernel(other, NAIVE_SERIES);
     gm_mmd_kernel *empty = NULL;
     gm_tape *t = NULL;
     gm_result r = GM_RESULT_INIT;
@@ -560,7 +559,7 @@ START_TEST(estimators_refuse)
     support_ok(ctx, gm_mmd_kernel_create(&empty, ctx));
     support_ok(ctx, gm_tape_create(&t, ctx, NULL));
     refused(t, mmd(t, x, 1, x, 6, 2, k, GM_MMD_UNBIASED), GM_E_SHAPE,
-            "mmd2: x has 1 rows, y 6; this estimator wants at least 2");
+            "mmd2: x has 1 rows, y 6; this estimator needs at least 2");
     refused(t, mmd(t, x, 6, x, 1, 2, k, GM_MMD_UNBIASED), GM_E_SHAPE, "y 1; this");
     refused(t, mmd(t, x, 6, x, 5, 2, k, GM_MMD_LINEAR), GM_E_SHAPE, "as many of both");
     refused(t, mmd(t, x, 6, x, 5, 2, k, GM_MMD_BLOCK), GM_E_SHAPE, "as many of both");
@@ -583,7 +582,7 @@ START_TEST(estimators_refuse)
     support_fails(
         ctx,
         gm_mmd_estimate(&r, k, support_rows(x, 1, 2), support_rows(x, 6, 2), GM_MMD_UNBIASED, NULL),
-        GM_E_SHAPE, "x has 1 rows, y 6; this estimator wants at least 2");
+        GM_E_SHAPE, "x has 1 rows, y 6; this estimator needs at least 2");
     support_fails(
         ctx,
         gm_mmd_estimate(&r, k, support_rows(x, 6, 2), support_rows(x, 5, 2), GM_MMD_LINEAR, NULL),
@@ -679,7 +678,7 @@ Suite *gm_suite(void)
     tcase_add_loop_test(t, same_bytes_for_any_threads, GM_MMD_BIASED, GM_MMD_BLOCK + 1);
     tcase_add_test(t, a_second_step_allocates_nothing);
     tcase_add_test(t, memory_is_a_tile);
-    tcase_add_test(t, ladders);
+    tcase_add_test(t, scales);
     tcase_add_test(t, median_bandwidth);
     tcase_add_test(t, kernels_refuse);
     tcase_add_test(t, estimators_refuse);

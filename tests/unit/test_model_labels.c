@@ -1,9 +1,9 @@
 /* test_model_labels.c - conditional models of every family: whatever takes a dataset takes its
  * labels, and those that the host set neither stand in for them nor are lost. */
 #include "gans.h"
+#include "gm/anomaly.h"
 #include "gm/evaluate.h"
 #include "gm/pixelcnn.h"
-#include "gm/score.h"
 
 #define N 40
 #define SIZE 12

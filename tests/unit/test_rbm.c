@@ -315,8 +315,7 @@ START_TEST(log_z_of_large_machines)
     gm_dataset *data;
     float rows[21] = { 0 };
     double z = 5, lp, f;
-    support_fails(ctx, gm_rbm_log_z(rbm, &z), GM_E_UNSUPPORTED,
-                  "2^21 states is");
+    support_fails(ctx, gm_rbm_log_z(rbm, &z), GM_E_UNSUPPORTED, "2^21 states is");
     ck_assert_double_eq(z, 5);
     support_fails(ctx, gm_model_log_prob(gm_rbm_model(rbm), rows, 1, &lp), GM_E_STATE,
                   "gm_rbm_set_log_z");

@@ -13,6 +13,7 @@
 #include "models/autoregressive/conditionals.h"
 #include "models/autoregressive/linear_ar_solve.h"
 #include "models/family.h"
+#include "models/fields.h"
 
 struct gm_linear_ar {
     gm_model model; /* first */

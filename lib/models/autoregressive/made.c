@@ -10,6 +10,7 @@
 #include "models/autoregressive/conditionals.h"
 #include "models/autoregressive/made_net.h"
 #include "models/family.h"
+#include "models/fields.h"
 
 #define FRESH_ORDERS 16
 

@@ -3,6 +3,7 @@
 #include "models/autoregressive/column_order.h"
 #include "models/autoregressive/nade_net.h"
 #include "models/family.h"
+#include "models/fields.h"
 
 static const gm_model_field stored[] = {
     GM_FIELD(gm_nade_options, kind),           GM_FIELD(gm_nade_options, activation),

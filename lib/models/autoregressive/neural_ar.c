@@ -12,6 +12,7 @@
 #include "models/autoregressive/column_order.h"
 #include "models/autoregressive/conditionals.h"
 #include "models/family.h"
+#include "models/fields.h"
 
 #define LOG_DEVIATION 10.0 /* limit of a real value's log deviation */
 #define LEAK 0.01

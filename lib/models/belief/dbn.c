@@ -9,6 +9,7 @@
 #include "models/belief/dbn_rows.h"
 #include "models/belief/rbm_part.h"
 #include "models/family.h"
+#include "models/fields.h"
 
 struct gm_dbn {
     gm_model model;   /* first */

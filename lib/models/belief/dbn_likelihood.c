@@ -8,6 +8,7 @@
 #include "models/belief/dbn_rows.h"
 #include "models/belief/rbm_part.h"
 #include "models/family.h"
+#include "models/log_mean.h"
 
 #define DRAWS_AT_ONCE 2048
 

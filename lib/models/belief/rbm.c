@@ -9,6 +9,7 @@
 #include "models/belief/bits.h"
 #include "models/belief/rbm_part.h"
 #include "models/family.h"
+#include "models/fields.h"
 
 struct gm_rbm {
     gm_model model; /* first */

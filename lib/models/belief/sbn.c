@@ -11,6 +11,7 @@
 #include "models/belief/bits.h"
 #include "models/belief/sbn_net.h"
 #include "models/family.h"
+#include "models/fields.h"
 
 #define MAX_LAYERS GM_SBN_MAX_LAYERS
 

@@ -8,6 +8,7 @@
 #include "models/belief/bits.h"
 #include "models/belief/sbn_net.h"
 #include "models/family.h"
+#include "models/log_mean.h"
 
 #define MAX_LAYERS GM_SBN_MAX_LAYERS
 #define MOST_UNITS GM_SBN_MOST_ENUMERATED

@@ -8,11 +8,13 @@
 #include "gm/layer_file.h"
 #include "gm/ops.h"
 #include "models/family.h"
+#include "models/fields.h"
 #include "models/latent/parts.h"
 
 #define DIVERSITY_MEMORY 0.99 /* of the running mean that the warning looks at */
-#define DIVERSITY_START 300   /* steps before it may warn: a new generator's samples are all alike \
-                               */
+#define DIVERSITY_START                                                                            \
+    300 /* steps before it may warn: a new generator's samples are all alike                       \
+         */
 
 struct gm_gan {
     gm_model model; /* first; its optimizer is the generator's */

@@ -9,6 +9,7 @@
 #include "gm/loss.h"
 #include "gm/ops.h"
 #include "models/family.h"
+#include "models/fields.h"
 #include "models/latent/parts.h"
 
 struct gm_generator {

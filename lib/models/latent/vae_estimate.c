@@ -5,6 +5,7 @@
 #include "gm/vae.h"
 #include "models/family.h"
 #include "models/latent/parts.h"
+#include "models/log_mean.h"
 
 #define ESTIMATE_ROWS 64
 #define ESTIMATE_DRAWS 1024
