@@ -173,17 +173,17 @@ START_TEST(sigma_is_chosen_on_validation_rows)
                                   support_rows(samples, 300, 2), support_rows(test, 100, 2), &o));
     ck_assert(r.sigma == 0.02);
     /* The default list, and the first of equals. */
-    double sigmas[GM_PARZEN_SIGMAS];
+    double by_sigma[GM_PARZEN_SIGMAS];
     gm_parzen_fit_options plain = GM_PARZEN_FIT_OPTIONS_INIT;
-    plain.validation_means = sigmas;
+    plain.validation_means = by_sigma;
     support_ok(ctx, gm_parzen_fit(&r, ctx, support_rows(samples, 300, 2),
                                   support_rows(valid, 200, 2), support_rows(test, 100, 2), &plain));
     for (int i = 0; i < GM_PARZEN_SIGMAS; i++) {
         double sigma = pow(10, -1 + i / 9.0);
         support_ok(ctx, gm_parzen(&alone, ctx, support_rows(samples, 300, 2),
                                   support_rows(valid, 200, 2), sigma, NULL, NULL));
-        ck_assert(alone.value == sigmas[i]);
-        ck_assert(sigmas[i] <= sigmas[0] || r.sigma != 0.1);
+        ck_assert(alone.value == by_sigma[i]);
+        ck_assert(by_sigma[i] <= by_sigma[0] || r.sigma != 0.1);
     }
     gm_result again = GM_RESULT_INIT;
     support_ok(ctx, gm_parzen_fit(&again, ctx, support_rows(samples, 300, 2),
