@@ -9,9 +9,9 @@
  * ruler
  *
  * The ruler is what a perfect model would get: with all of MNIST a Parzen log-likelihood of 241
- * nats. See docs/evaluation.md on what each number means and how far it can be trusted. PATH is the
- * model.safetensors that the program classifier saves. Trains nothing and writes no file. After
- * Ctrl-C the result has the numbers that were finished, and "stopped".
+ * nats. See docs/modules/evaluation.md on what each number means and how far it can be trusted.
+ * PATH is the model.safetensors that the program classifier saves. Trains nothing and writes no
+ * file. After Ctrl-C the result has the numbers that were finished, and "stopped".
  */
 #define _POSIX_C_SOURCE 200809L
 

@@ -17,8 +17,8 @@
  * foreign data larger likelihoods than their own (Nalisnick, Matsukawa, Teh, Gorur and
  * Lakshminarayanan 2019; Choi, Jang and Alemi 2018), smooth or dark pictures for example.
  * GM_ANOMALY_TAIL_BOTH also takes unusually large values for unusual (a test of typicality, on one
- * row; Nalisnick, Matsukawa, Teh and Lakshminarayanan 2019). docs/anomaly.md shows what can and
- * cannot be had.
+ * row; Nalisnick, Matsukawa, Teh and Lakshminarayanan 2019). docs/modules/anomaly.md shows what can
+ * and cannot be had.
  *
  * Any model with the verb log_prob will do (GM_VERB_LOG_PROB); where that is an estimate, so is the
  * score.
@@ -104,9 +104,9 @@ GM_API double gm_anomaly_quantile(const gm_anomaly *anomaly, double log_prob);
  * rate outside [0, 1]. */
 GM_API gm_status gm_anomaly_threshold(double *out, const gm_anomaly *anomaly, double rate);
 
-/* The calibration as a safetensors file (docs/files.md), without the model, which has a file of its
- * own; and back, for a model of the same family and row size. Nothing in the file is trusted.
- * GM_E_IO; GM_E_FORMAT: not such a file, or values that are NaN, +infinity or not sorted;
+/* The calibration as a safetensors file (docs/modules/files.md), without the model, which has a
+ * file of its own; and back, for a model of the same family and row size. Nothing in the file is
+ * trusted. GM_E_IO; GM_E_FORMAT: not such a file, or values that are NaN, +infinity or not sorted;
  * GM_E_VERSION; GM_E_SHAPE: made with a model of another family or row size. */
 GM_API gm_status gm_anomaly_save(gm_anomaly *anomaly, const char *path);
 GM_API gm_status gm_anomaly_load(gm_anomaly **out, gm_model *model, const char *path);

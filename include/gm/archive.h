@@ -12,9 +12,9 @@
  *
  * Reading trusts nothing: sizes, offsets, names, nesting, duplicate keys, overlaps and holes are
  * checked, and no memory is taken on the word of the file beyond a multiple of its real size
- * (docs/files.md). The JSON header is parsed by jansson, whose memory comes from malloc and not
- * from the context's allocator: its hook is process-wide and so not the library's to set. All else
- * comes from the context.
+ * (docs/modules/files.md). The JSON header is parsed by jansson, whose memory comes from malloc and
+ * not from the context's allocator: its hook is process-wide and so not the library's to set. All
+ * else comes from the context.
  *
  * Numbers in texts are written and read the same in every locale.
  *

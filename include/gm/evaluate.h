@@ -11,8 +11,8 @@
  * are from each other
  *
  * No number says it all: a model can have a good likelihood and poor samples, or the other way
- * round (Theis, van den Oord and Bethge 2016). docs/evaluation.md has the definitions with their
- * papers, and how each of them fails. gm/result.h has what they share.
+ * round (Theis, van den Oord and Bethge 2016). docs/modules/evaluation.md has the definitions with
+ * their papers, and how each of them fails. gm/result.h has what they share.
  */
 #ifndef GM_EVALUATE_H
 #define GM_EVALUATE_H

@@ -15,8 +15,8 @@
  * not with batch normalisation in the critic. R1 (Mescheder et al. 2018) is gamma / 2 times the
  * mean of the squared norm, with x the data themselves.
  *
- * Operations with a recorded gradient are listed in docs/ops.md; all others, a host's own among
- * them, fail with GM_E_UNSUPPORTED when they lie between x and y. gm_stop_gradient and host
+ * Operations with a recorded gradient are listed in docs/modules/ops.md; all others, a host's own
+ * among them, fail with GM_E_UNSUPPORTED when they lie between x and y. gm_stop_gradient and host
  * operations without a backward callback are constants, as for gm_backward. Where a function has a
  * kink (relu, abs, clamp, sqrt at 0) the derivative is that of gm_backward, and its own derivative
  * there is 0: a norm as above has derivatives 0, not NaN, where g is 0.
