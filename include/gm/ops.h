@@ -54,6 +54,24 @@ GM_API gm_var gm_add(gm_tape *tape, gm_var a, gm_var b);
 GM_API gm_var gm_sub(gm_tape *tape, gm_var a, gm_var b);
 GM_API gm_var gm_mul(gm_tape *tape, gm_var a, gm_var b);
 GM_API gm_var gm_div(gm_tape *tape, gm_var a, gm_var b);
+/* NaN where either is. The gradient goes to the operand that is the result, half to each where they
+ * are equal, and whole to both where one is NaN (as in PyTorch). */
+GM_API gm_var gm_minimum(gm_tape *tape, gm_var a, gm_var b);
+GM_API gm_var gm_maximum(gm_tape *tape, gm_var a, gm_var b);
+
+/* 1 where a > b (a >= b, a < b, a <= b, a == b), else 0, also where one is NaN; broadcast as above.
+ * Constants for gm_backward. GM_E_SHAPE as above. */
+GM_API gm_var gm_greater(gm_tape *tape, gm_var a, gm_var b);
+GM_API gm_var gm_greater_equal(gm_tape *tape, gm_var a, gm_var b);
+GM_API gm_var gm_less(gm_tape *tape, gm_var a, gm_var b);
+GM_API gm_var gm_less_equal(gm_tape *tape, gm_var a, gm_var b);
+GM_API gm_var gm_equal(gm_tape *tape, gm_var a, gm_var b);
+
+/* a where condition is not 0 (NaN is not), b elsewhere; all three broadcast. A gradient goes only
+ * to what was taken, 0 to the other, even if that is NaN or infinite; the condition's is 0. To
+ * differentiate through a function that is infinite or NaN where it is not taken, choose its
+ * argument, too: the gradient 0 times an infinite slope is NaN. GM_E_SHAPE as above. */
+GM_API gm_var gm_where(gm_tape *tape, gm_var condition, gm_var a, gm_var b);
 
 /* Functions of each element; the result has the input's shape. */
 GM_API gm_var gm_neg(gm_tape *tape, gm_var a);

@@ -35,7 +35,20 @@ enum {
     GM_UNARY_COUNT
 };
 
-enum { GM_BINARY_ADD = 0, GM_BINARY_SUB, GM_BINARY_MUL, GM_BINARY_DIV, GM_BINARY_COUNT };
+enum {
+    GM_BINARY_ADD = 0,
+    GM_BINARY_SUB,
+    GM_BINARY_MUL,
+    GM_BINARY_DIV,
+    GM_BINARY_MINIMUM, /* NaN if either is; the gradient of a tie is halved */
+    GM_BINARY_MAXIMUM,
+    GM_BINARY_GREATER, /* from here on 1 or 0, 0 for NaN, and no gradient */
+    GM_BINARY_GREATER_EQUAL,
+    GM_BINARY_LESS,
+    GM_BINARY_LESS_EQUAL,
+    GM_BINARY_EQUAL,
+    GM_BINARY_COUNT
+};
 
 /* A vector of the widest instruction set. */
 #define GM_GATHER_LANES 16

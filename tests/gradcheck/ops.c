@@ -31,6 +31,8 @@ BINARY(add)
 BINARY(sub)
 BINARY(mul)
 BINARY(div)
+BINARY(minimum)
+BINARY(maximum)
 BINARY(gather)
 BINARY(gaussian_draw)
 BINARY(bce_with_logits)
@@ -39,6 +41,7 @@ BINARY(squared_error)
 BINARY(mse)
 BINARY(gaussian_kl)
 TERNARY(gaussian_nll)
+TERNARY(where)
 
 BUILD(scale, gm_scale(t, v[0], -1.75))
 BUILD(shift, gm_shift(t, v[0], 0.3))
@@ -46,6 +49,10 @@ BUILD(leaky_relu, gm_leaky_relu(t, v[0], 0.1))
 BUILD(elu, gm_elu(t, v[0], 0.7))
 /* Kinks at 0 and 0.5: the cases avoid them. */
 BUILD(clamp, gm_clamp(t, gm_shift(t, v[0], 0.5), 0.5, 1.0))
+/* Ties, where each operand has half of the slope: to both sides at once. */
+BUILD(maximum_self, gm_maximum(t, v[0], v[0]))
+BUILD(minimum_self, gm_minimum(t, v[0], v[0]))
+BUILD(where_less, gm_where(t, gm_less(t, v[0], v[1]), gm_square(t, v[1]), v[0]))
 BUILD(mul_self, gm_mul(t, v[0], v[0]))
 BUILD(div_self, gm_div(t, v[0], v[0]))
 BUILD(sub_self, gm_sub(t, v[0], v[0]))
@@ -282,6 +289,33 @@ static const grad_case cases[] = {
       { { 2, { 260, 33 }, -0.4, 0.4, 0, 0 },
         { 2, { 140, 33 }, -0.4, 0.4, 0, 0 },
         { 1, { 140 }, ANY } } },
+
+    { "minimum", "same", build_minimum, 2, { { 2, { 3, 5 }, ANY }, { 2, { 3, 5 }, ANY } } },
+    { "minimum", "outer", build_minimum, 2, { { 2, { 4, 1 }, ANY }, { 2, { 1, 3 }, ANY } } },
+    { "minimum", "itself", build_minimum_self, 1, { { 2, { 4, 5 }, ANY } } },
+    { "maximum", "row", build_maximum, 2, { { 2, { 3, 5 }, ANY }, { 1, { 5 }, ANY } } },
+    { "maximum", "scalar", build_maximum, 2, { { 0, { 0 }, ANY }, { 2, { 130, 257 }, ANY } } },
+    { "maximum", "itself", build_maximum_self, 1, { { 2, { 4, 5 }, ANY } } },
+    { "where",
+      "same",
+      build_where,
+      3,
+      { { 2, { 3, 5 }, WHOLE(2) }, { 2, { 3, 5 }, ANY }, { 2, { 3, 5 }, ANY } } },
+    { "where",
+      "broadcast",
+      build_where,
+      3,
+      { { 3, { 2, 3, 1 }, WHOLE(2) }, { 2, { 1, 5 }, ANY }, { 0, { 0 }, ANY } } },
+    { "where",
+      "large",
+      build_where,
+      3,
+      { { 2, { 130, 257 }, WHOLE(2) }, { 1, { 257 }, ANY }, { 2, { 130, 1 }, ANY } } },
+    { "where",
+      "by a comparison",
+      build_where_less,
+      2,
+      { { 2, { 3, 5 }, ANY }, { 2, { 3, 5 }, ANY } } },
 
     { "reshape", "", build_reshape, 1, { { 2, { 6, 5 }, ANY } } },
     { "transpose", "", build_transpose, 1, { { 2, { 3, 5 }, ANY } } },

@@ -80,6 +80,11 @@ BUILD(mul_self, gm_mul(t, gm_exp(t, v[0]), v[0]))
 BUILD(div, gm_div(t, v[0], v[1]))
 BUILD(div_self, gm_div(t, gm_exp(t, v[0]), v[0]))
 
+SQUARED(minimum, gm_minimum(t, v[0], v[1]))
+SQUARED(maximum, gm_maximum(t, v[0], v[1]))
+SQUARED(maximum_self, gm_maximum(t, v[0], v[0]))
+SQUARED(where, gm_where(t, v[0], v[1], v[2]))
+
 BUILD(softmax, gm_softmax(t, v[0]))
 BUILD(log_softmax, gm_log_softmax(t, v[0]))
 BUILD(logsumexp, gm_logsumexp(t, v[0]))
@@ -310,6 +315,15 @@ static const second_case cases[] = {
       3,
       { { 4, { 2, 2, 2, 3 }, ANY }, { 1, { 2 }, ANY }, { 1, { 2 }, ANY } } },
     { "instance_norm", "bare", build_instance_norm_bare, 1, { { 4, { 1, 2, 3, 2 }, ANY } } },
+
+    { "minimum", "", build_minimum, 2, { { 2, { 3, 5 }, ANY }, { 2, { 3, 1 }, ANY } } },
+    { "maximum", "", build_maximum, 2, { { 2, { 3, 5 }, ANY }, { 1, { 5 }, ANY } } },
+    { "maximum", "itself", build_maximum_self, 1, { { 2, { 3, 2 }, ANY } } },
+    { "where",
+      "",
+      build_where,
+      3,
+      { { 2, { 3, 5 }, WHOLE(2) }, { 1, { 5 }, ANY }, { 2, { 3, 1 }, ANY } } },
 
     { "reshape", "", build_reshape, 1, { { 2, { 6, 2 }, ANY } } },
     { "transpose", "", build_transpose, 2, { { 2, { 3, 5 }, ANY }, { 2, { 5, 3 }, ANY } } },

@@ -181,6 +181,20 @@ static double binary_of(int32_t kind, double s, double t)
         return s - t;
     case GM_BINARY_MUL:
         return s * t;
+    case GM_BINARY_MINIMUM:
+        return s < t ? s : t;
+    case GM_BINARY_MAXIMUM:
+        return s > t ? s : t;
+    case GM_BINARY_GREATER:
+        return s > t;
+    case GM_BINARY_GREATER_EQUAL:
+        return s >= t;
+    case GM_BINARY_LESS:
+        return s < t;
+    case GM_BINARY_LESS_EQUAL:
+        return s <= t;
+    case GM_BINARY_EQUAL:
+        return s == t;
     default:
         return s / t;
     }
@@ -195,6 +209,10 @@ static double binary_slope(int32_t kind, int which, double s, double t)
         return which ? -1 : 1;
     case GM_BINARY_MUL:
         return which ? s : t;
+    case GM_BINARY_MINIMUM:
+        return s == t ? 0.5 : (s < t) != which;
+    case GM_BINARY_MAXIMUM:
+        return s == t ? 0.5 : (s > t) != which;
     default:
         return which ? -s / (t * t) : 1 / t;
     }
@@ -206,9 +224,10 @@ START_TEST(test_binary)
     begin();
     if (!k) return;
     for (int64_t i = 0; i < ROOM; i++) q[i] = q[i] < 0 ? q[i] - 0.5f : q[i] + 0.5f;
-    for (int set = 0; set < 4 * 4 * LENGTHS; set++) {
-        int32_t kind = set % 4;
-        int64_t sp = set / 4 % 2, sq = set / 8 % 2, n = lengths[set / 16];
+    for (int64_t i = 0; i < ROOM; i += 5) q[i] = p[i]; /* ties */
+    for (int set = 0; set < GM_BINARY_COUNT * 4 * LENGTHS; set++) {
+        int32_t kind = set % GM_BINARY_COUNT, rest = set / GM_BINARY_COUNT;
+        int64_t sp = rest % 2, sq = rest / 2 % 2, n = lengths[rest / 4];
         for (int64_t i = 0; i < n; i++)
             want[i] = binary_of(kind, (double)p[i * sp], (double)q[i * sq]);
         prepare(n, 0);
@@ -224,7 +243,7 @@ START_TEST(test_binary)
             k->binary(kind, y, p, sp, y, 1, n);
             compare("binary onto q", kind, n, 0, 1e-6);
         }
-        for (int which = 0; which < 2; which++) {
+        for (int which = 0; which < 2 && kind < GM_BINARY_GREATER; which++) {
             for (int add = 0; add < 2; add++) {
                 int64_t stride = which ? sq : sp, m = stride ? n : 1;
                 double total = 0, size = 0;

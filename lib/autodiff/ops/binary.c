@@ -1,5 +1,5 @@
-/* binary.c - arithmetic with broadcasting (NumPy's rule: aligned at the last axes, size 1 is
- * repeated). */
+/* binary.c - arithmetic and comparisons with broadcasting (NumPy's rule: aligned at the last axes,
+ * size 1 is repeated). */
 #include "autodiff/gradient.h"
 
 static int32_t kind_of(const gm_call *c)
@@ -8,26 +8,7 @@ static int32_t kind_of(const gm_call *c)
     return *kind;
 }
 
-static gm_status binary_infer(gm_call *c)
-{
-    const gm_node *a = c->in[0], *b = c->in[1];
-    int32_t rank = a->rank > b->rank ? a->rank : b->rank;
-    c->out->rank = rank;
-    for (int32_t i = 1; i <= rank; i++) {
-        int64_t p = i <= a->rank ? a->shape[a->rank - i] : 1;
-        int64_t q = i <= b->rank ? b->shape[b->rank - i] : 1;
-        if (p != q && p != 1 && q != 1) {
-            char ta[GM_SHAPE_TEXT], tb[GM_SHAPE_TEXT];
-            return gm_fail(c->ctx, GM_E_SHAPE, "%s: %s and %s do not broadcast", c->op->name,
-                           gm_shape_text(ta, a->rank, a->shape),
-                           gm_shape_text(tb, b->rank, b->shape));
-        }
-        c->out->shape[rank - i] = p == 1 ? q : p;
-    }
-    return GM_OK;
-}
-
-/* Arrays of the grid: 0 the first operand, 1 the second, 2 the output or its gradient. */
+/* Arrays of the walk: 0 the first operand, 1 the second, 2 the output or its gradient. */
 typedef struct binary_job {
     const gm_kernels *k;
     int32_t kind;
@@ -95,6 +76,16 @@ static void binary_backward(gm_call *c)
     }
 }
 
+/* Which part of dy a minimum or a maximum gives to its operand `own`: all where it is the result, a
+ * half where both are equal, 0 elsewhere; as the kernel, all where there is a NaN. */
+static gm_var share(gm_tape *t, int32_t kind, gm_var own, gm_var other)
+{
+    gm_var low = kind == GM_BINARY_MAXIMUM ? own : other;
+    gm_var high = kind == GM_BINARY_MAXIMUM ? other : own;
+    gm_var twice = gm_add(t, gm_less(t, low, high), gm_less_equal(t, low, high));
+    return gm_shift(t, gm_scale(t, twice, -0.5), 1);
+}
+
 static void binary_gradient(gm_chain *c)
 {
     gm_tape *t = c->tape;
@@ -109,6 +100,11 @@ static void binary_gradient(gm_chain *c)
         dp = gm_div(t, dy, q);
         if (c->wanted[1]) dq = gm_neg(t, gm_mul(t, dp, c->out));
         break;
+    case GM_BINARY_MINIMUM:
+    case GM_BINARY_MAXIMUM:
+        if (c->wanted[0]) dp = gm_mul(t, dy, share(t, *kind, p, q));
+        if (c->wanted[1]) dq = gm_mul(t, dy, share(t, *kind, q, p));
+        break;
     default:
         break;
     }
@@ -119,40 +115,47 @@ static void binary_gradient(gm_chain *c)
     }
 }
 
-const gm_op gm_op_add = {
-    "add", 2, binary_infer, binary_forward, binary_backward, binary_gradient
-};
-const gm_op gm_op_sub = {
-    "sub", 2, binary_infer, binary_forward, binary_backward, binary_gradient
-};
-const gm_op gm_op_mul = {
-    "mul", 2, binary_infer, binary_forward, binary_backward, binary_gradient
-};
-const gm_op gm_op_div = {
-    "div", 2, binary_infer, binary_forward, binary_backward, binary_gradient
-};
+#define BINARY_OP(word)                                                                            \
+    const gm_op gm_op_##word = {                                                                   \
+        #word, 2, gm_infer_broadcast, binary_forward, binary_backward, binary_gradient             \
+    }
+
+BINARY_OP(add);
+BINARY_OP(sub);
+BINARY_OP(mul);
+BINARY_OP(div);
+BINARY_OP(minimum);
+BINARY_OP(maximum);
+
+/* Constant wherever they have a derivative. */
+#define COMPARISON_OP(word)                                                                        \
+    const gm_op gm_op_##word = { #word, 2, gm_infer_broadcast, binary_forward, NULL, NULL }
+
+COMPARISON_OP(greater);
+COMPARISON_OP(greater_equal);
+COMPARISON_OP(less);
+COMPARISON_OP(less_equal);
+COMPARISON_OP(equal);
 
 static gm_var binary(gm_tape *tape, const gm_op *op, gm_var a, gm_var b, int32_t kind)
 {
     return gm_record2(tape, op, a, b, &kind, sizeof kind);
 }
 
-gm_var gm_add(gm_tape *tape, gm_var a, gm_var b)
-{
-    return binary(tape, &gm_op_add, a, b, GM_BINARY_ADD);
-}
+#define BINARY_FUNCTION(WORD, word)                                                                \
+    gm_var gm_##word(gm_tape *tape, gm_var a, gm_var b)                                            \
+    {                                                                                              \
+        return binary(tape, &gm_op_##word, a, b, GM_BINARY_##WORD);                                \
+    }
 
-gm_var gm_sub(gm_tape *tape, gm_var a, gm_var b)
-{
-    return binary(tape, &gm_op_sub, a, b, GM_BINARY_SUB);
-}
-
-gm_var gm_mul(gm_tape *tape, gm_var a, gm_var b)
-{
-    return binary(tape, &gm_op_mul, a, b, GM_BINARY_MUL);
-}
-
-gm_var gm_div(gm_tape *tape, gm_var a, gm_var b)
-{
-    return binary(tape, &gm_op_div, a, b, GM_BINARY_DIV);
-}
+BINARY_FUNCTION(ADD, add)
+BINARY_FUNCTION(SUB, sub)
+BINARY_FUNCTION(MUL, mul)
+BINARY_FUNCTION(DIV, div)
+BINARY_FUNCTION(MINIMUM, minimum)
+BINARY_FUNCTION(MAXIMUM, maximum)
+BINARY_FUNCTION(GREATER, greater)
+BINARY_FUNCTION(GREATER_EQUAL, greater_equal)
+BINARY_FUNCTION(LESS, less)
+BINARY_FUNCTION(LESS_EQUAL, less_equal)
+BINARY_FUNCTION(EQUAL, equal)

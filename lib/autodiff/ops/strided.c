@@ -52,11 +52,6 @@ void gm_strided_merge(gm_strided *g)
     g->axes = kept;
 }
 
-int64_t gm_grid_count(const gm_strided *g)
-{
-    return gm_sizes_product(g->size, g->axes);
-}
-
 /* The axes outside the innermost one, split into those along which the target moves and those it is
  * repeated on. */
 typedef struct walk_job {
@@ -187,6 +182,37 @@ void gm_infer_same(gm_call *c)
 {
     c->out->rank = c->in[0]->rank;
     memcpy(c->out->shape, c->in[0]->shape, sizeof c->out->shape);
+}
+
+static gm_status fail_broadcast(gm_call *c)
+{
+    char a[GM_SHAPE_TEXT], b[GM_SHAPE_TEXT], third[GM_SHAPE_TEXT] = "";
+    const gm_node *p = c->in[0], *q = c->in[1], *r = c->inputs > 2 ? c->in[2] : NULL;
+    gm_shape_text(a, p->rank, p->shape);
+    gm_shape_text(b, q->rank, q->shape);
+    if (r) gm_shape_text(third, r->rank, r->shape);
+    return gm_fail(c->ctx, GM_E_SHAPE, "%s: %s%s%s and %s do not broadcast", c->op->name, a,
+                   r ? ", " : "", r ? b : "", r ? third : b);
+}
+
+gm_status gm_infer_broadcast(gm_call *c)
+{
+    gm_node *out = c->out;
+    out->rank = 0;
+    for (int32_t k = 0; k < c->inputs; k++)
+        if (c->in[k]->rank > out->rank) out->rank = c->in[k]->rank;
+    for (int32_t i = 1; i <= out->rank; i++) {
+        int64_t size = 1;
+        for (int32_t k = 0; k < c->inputs; k++) {
+            const gm_node *a = c->in[k];
+            int64_t own = i <= a->rank ? a->shape[a->rank - i] : 1;
+            if (own == 1 || own == size) continue;
+            if (size != 1) return fail_broadcast(c);
+            size = own;
+        }
+        out->shape[out->rank - i] = size;
+    }
+    return GM_OK;
 }
 
 gm_status gm_fail_shapes(gm_call *c, const char *a, const gm_node *na, const char *b,
