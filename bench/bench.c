@@ -137,7 +137,7 @@ static const char *find_script(char path[4096])
 static void print_machine(gm_context *context, long processors)
 {
     gm_context_description d = GM_CONTEXT_DESCRIPTION_INIT;
-    if (gm_context_describe(context, &d) != GM_OK) return;
+    if (gm_context_describe(&d, context) != GM_OK) return;
     printf("libgm %s with %s (%s kernels, %d thread%s), %s; %ld processors\n", gm_version_text(),
            d.blas, d.blas_kernels[0] != '\0' ? d.blas_kernels : "unknown", (int)d.blas_threads,
            d.blas_threads == 1 ? "" : "s", d.instruction_set, processors);

@@ -271,7 +271,7 @@ static gm_status open_data(struct work *w, const char *folder)
     w->is_random = 1;
     noise = malloc(noise_size * sizeof *noise);
     if (noise == NULL) return GM_E_NOMEM;
-    if ((s = gm_rng_uniform(w->order_rng, noise, (int64_t)noise_size, low, 1))) goto out;
+    if ((s = gm_rng_uniform(w->order_rng, (int64_t)noise_size, low, 1, noise))) goto out;
     s = gm_dataset_from_memory(&w->data, w->context, 2, shape, noise);
 out:
     free(noise);
@@ -297,7 +297,7 @@ gm_status work_begin(struct work *w, const struct row *row, int32_t threads, con
     w->order = malloc((size_t)w->count * sizeof *w->order);
     w->rows = malloc((size_t)(row->batch * BENCH_PIXELS) * sizeof *w->rows);
     if (w->order == NULL || w->rows == NULL) return GM_E_NOMEM;
-    return gm_rng_permutation(w->order_rng, w->order, w->count);
+    return gm_rng_permutation(w->order_rng, w->count, w->order);
 }
 
 void work_end(struct work *w)
@@ -323,7 +323,7 @@ gm_status work_block(struct work *w, double seconds, double *rate)
         if (w->at + batch > w->count) {
             w->at = 0;
             w->pass++;
-            if ((s = gm_rng_permutation(w->order_rng, w->order, w->count))) return s;
+            if ((s = gm_rng_permutation(w->order_rng, w->count, w->order))) return s;
         }
         if ((s = gm_dataset_read(w->data, w->order + w->at, batch, w->pass, w->rows))) return s;
         for (int64_t i = 0; w->row->bits && i < batch * BENCH_PIXELS; i++)

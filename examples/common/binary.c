@@ -81,9 +81,9 @@ out:
     return s;
 }
 
-static int32_t on_step(void *user, int64_t done, int64_t of)
+static int32_t on_progress(void *user, int64_t done, int64_t total)
 {
-    progress_step(user, 1, done, of, NAN);
+    progress_step(user, 1, done, total, NAN);
     return stop_requested();
 }
 
@@ -103,7 +103,7 @@ gm_status binary_log_z(const struct density *d, gm_rbm *rbm, const float *means,
     o.beta_count = steps ? steps + 1 : 0;
     o.means = means;
     o.seed = (uint64_t)options->seed;
-    o.on_step = on_step;
+    o.on_progress = on_progress;
     o.user = &p;
     out->ais = none;
     out->exact = NAN;
@@ -113,7 +113,7 @@ gm_status binary_log_z(const struct density *d, gm_rbm *rbm, const float *means,
     progress_end(&p);
     free(betas);
     if (s) return s;
-    if (gm_rbm_hidden(rbm) <= 20 || gm_rbm_visible(rbm) <= 20) s = gm_rbm_log_z(rbm, &out->exact);
+    if (gm_rbm_hidden(rbm) <= 20 || gm_rbm_visible(rbm) <= 20) s = gm_rbm_log_z(&out->exact, rbm);
     if (isnan(out->exact))
         gm_rbm_set_log_z(rbm, out->ais.log_z, out->ais.standard_error);
     else

@@ -53,14 +53,14 @@ static const char *read_sizes(gm_archive *archive, int64_t *row_size, int64_t *c
 {
     const char *kind = NULL;
     int64_t format = 0;
-    if (gm_archive_get_text(archive, "kind", &kind) || strcmp(kind, "classifier") != 0)
+    if (gm_archive_get_text(&kind, archive, "kind") || strcmp(kind, "classifier") != 0)
         return "nothing in it says so";
-    if (gm_archive_get_int(archive, "classifier.format", &format) || format != FORMAT)
+    if (gm_archive_get_int(&format, archive, "classifier.format") || format != FORMAT)
         return "another version of the program saved it";
-    if (gm_archive_get_int(archive, "classifier.row_size", row_size) || *row_size < 1 ||
+    if (gm_archive_get_int(row_size, archive, "classifier.row_size") || *row_size < 1 ||
         *row_size > MOST_ROW)
         return "classifier.row_size is missing or out of range";
-    if (gm_archive_get_int(archive, "classifier.classes", classes) || *classes < 1 ||
+    if (gm_archive_get_int(classes, archive, "classifier.classes") || *classes < 1 ||
         *classes > CLASSIFY_MOST)
         return "classifier.classes is missing or out of range";
     return NULL;
@@ -145,7 +145,7 @@ gm_status classify_log_probs(struct classifier *c, const float *rows, int64_t co
         gm_tape_reset(c->tape);
         const gm_var x = gm_input_array(c->tape, 2, shape, rows + begin * c->row_size);
         const gm_var p = gm_log_softmax(c->tape, gm_apply(c->tape, c->net, x));
-        const gm_status s = gm_read(c->tape, p, out + begin * c->classes, n * c->classes);
+        const gm_status s = gm_read(c->tape, p, n * c->classes, out + begin * c->classes);
         if (s) return s;
     }
     return GM_OK;
@@ -195,7 +195,7 @@ gm_status classify_features(struct classifier *c, const float *rows, int64_t cou
         if (values == NULL)
             s = gm_context_fail(context, GM_E_NOMEM, "no memory for features");
         else
-            s = gm_read(c->tape, x, values + begin * *width, n * *width);
+            s = gm_read(c->tape, x, n * *width, values + begin * *width);
     }
     if (s)
         free(values);

@@ -29,7 +29,7 @@ gm_status loop_state_save(const struct loop_state *state, const struct run *r, i
     for (int i = 0; i < LOOP_STATE_MOST && state->rngs[i]; i++) {
         gm_rng_state bytes;
         memset(&bytes, 0, sizeof bytes);
-        gm_rng_save(state->rngs[i], &bytes);
+        gm_rng_save(&bytes, state->rngs[i]);
         snprintf(name, sizeof name, "rng.%d", i);
         if ((s = gm_archive_put_bytes(archive, name, &bytes, sizeof bytes))) goto out;
     }
@@ -43,7 +43,7 @@ static gm_status read_state(const struct loop_state *state, gm_archive *archive,
 {
     char name[32];
     gm_status s;
-    if ((s = gm_archive_get_int(archive, "epochs", epochs))) return s;
+    if ((s = gm_archive_get_int(epochs, archive, "epochs"))) return s;
     if ((s = gm_archive_get_params(archive, "params.", state->params))) return s;
     for (int i = 0; i < LOOP_STATE_MOST && state->optimizers[i]; i++) {
         snprintf(name, sizeof name, "optimizer.%d.", i);
@@ -54,7 +54,7 @@ static gm_status read_state(const struct loop_state *state, gm_archive *archive,
         size_t size = 0;
         gm_rng_state read;
         snprintf(name, sizeof name, "rng.%d", i);
-        if ((s = gm_archive_get_bytes(archive, name, &bytes, &size))) return s;
+        if ((s = gm_archive_get_bytes(&bytes, &size, archive, name))) return s;
         if (size != sizeof read)
             return gm_context_fail(gm_archive_context(archive), GM_E_FORMAT,
                                    "the checkpoint's random stream has another size");
@@ -74,7 +74,7 @@ int loop_state_resume(const struct loop_state *state, const struct run *r, int64
     if (!path) return OPTIONS_GO_ON;
     if ((status = run_find_file(path, "--resume")) != OPTIONS_GO_ON) return status;
     if ((*s = gm_archive_open(&archive, r->context, path))) return 1;
-    if (!gm_archive_has(archive, "program") || gm_archive_get_text(archive, "program", &program) ||
+    if (!gm_archive_has(archive, "program") || gm_archive_get_text(&program, archive, "program") ||
         strcmp(program, state->program)) {
         message("--resume '%s' is no checkpoint of %s", path, state->program);
         status = 2;

@@ -45,7 +45,7 @@ int run_open(struct run *r)
     settings.blas_threads = 1; /* the library's own workers call BLAS side by side */
     const gm_status s = gm_context_create(&r->context, GM_HEADER_VERSION, &settings);
     if (run_failed(r, s)) return 1;
-    if (!r->options.quiet && gm_context_describe(r->context, &what) == GM_OK &&
+    if (!r->options.quiet && gm_context_describe(&what, r->context) == GM_OK &&
         what.hint[0] != '\0') {
         message("hint: %s", what.hint);
     }

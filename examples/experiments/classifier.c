@@ -103,7 +103,7 @@ static gm_status train_epoch(struct learner *l, struct mnist *data, int64_t epoc
     double sum = 0, since = 0;
     int64_t seen = 0;
     gm_status s;
-    if ((s = gm_rng_permutation(l->rng, l->order, data->train_rows))) return s;
+    if ((s = gm_rng_permutation(l->rng, data->train_rows, l->order))) return s;
     for (int64_t begin = 0; begin < data->train_rows; begin += l->batch) {
         const int64_t left = data->train_rows - begin;
         const int64_t count = left < l->batch ? left : l->batch;

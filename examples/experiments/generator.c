@@ -81,8 +81,8 @@ static gm_status build(struct work *w, gm_context *context, int64_t hidden, doub
 
     /* Codes start well inside the ball. */
     if ((s = gm_embedding_create(&w->codes, context, w->train_rows, w->latent))) return s;
-    if ((s = gm_rng_normal(w->rng, code_values(w), w->train_rows * w->latent, 0,
-                           0.5 / sqrt((double)w->latent))))
+    if ((s = gm_rng_normal(w->rng, w->train_rows * w->latent, 0, 0.5 / sqrt((double)w->latent),
+                           code_values(w))))
         return s;
 
     /* Adagrad for the codes: a row that is not in the mini-batch has no gradient and stays where it
@@ -105,7 +105,7 @@ static gm_status train_epoch(struct work *w, gm_dataset *data, int64_t epoch, do
 {
     double sum = 0;
     gm_status s;
-    if ((s = gm_rng_permutation(w->rng, w->order, w->train_rows))) return s;
+    if ((s = gm_rng_permutation(w->rng, w->train_rows, w->order))) return s;
     for (int64_t begin = 0; begin < w->train_rows; begin += w->batch) {
         const int64_t left = w->train_rows - begin;
         const int64_t count = left < w->batch ? left : w->batch;

@@ -54,13 +54,13 @@ static gm_status complete(gm_model *model, float *rows, const uint8_t *known, in
                           int64_t draws, int *exact, double *ess)
 {
     gm_status s =
-        *exact ? gm_autoregressive_sample_given(model, rows, known, count, NULL) : GM_E_UNSUPPORTED;
+        *exact ? gm_autoregressive_sample_given(model, known, count, rows, NULL) : GM_E_UNSUPPORTED;
     if (s != GM_E_UNSUPPORTED) return s;
     gm_impute_options o = GM_IMPUTE_OPTIONS_INIT;
     *exact = 0;
     o.draws = draws;
     o.ess = ess;
-    return gm_autoregressive_impute(model, rows, known, count, &o);
+    return gm_autoregressive_impute(model, known, count, &o, rows);
 }
 
 /* The first test rows; with labels, the first of each label that there is. */

@@ -20,7 +20,7 @@ static gm_status draw_order(int64_t *order, const struct density *d)
 {
     gm_rng *rng = NULL;
     gm_status s = gm_rng_create(&rng, d->run->context, (uint64_t)d->run->options.seed);
-    if (!s) s = gm_rng_permutation(rng, order, d->width);
+    if (!s) s = gm_rng_permutation(rng, d->width, order);
     gm_rng_release(rng);
     return s;
 }
@@ -87,7 +87,7 @@ int main(int argc, char **argv)
     status = 0;
     if (ridge >= 0 && !r.options.resume && (s = gm_linear_ar_solve(ar, d.train, ridge))) goto out;
     if ((s = density_train(&d, model, &status))) goto out;
-    if ((s = gm_linear_ar_gradient_norm(ar, d.train, &gradient))) goto out;
+    if ((s = gm_linear_ar_gradient_norm(&gradient, ar, d.train))) goto out;
     if ((s = density_report(&d, model, &json, "linear_ar"))) goto out;
     json_number(&json, "rate", rate);
     json_number(&json, "last_rate", last);

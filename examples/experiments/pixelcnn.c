@@ -71,7 +71,7 @@ static int take_weights(gm_pixelcnn *net, const struct settings *set, const stru
         goto out;
     }
     values = malloc((size_t)count * sizeof *values);
-    *s = values ? gm_params_read(from, values, count) : GM_E_NOMEM;
+    *s = values ? gm_params_read(from, count, values) : GM_E_NOMEM;
     if (!*s) *s = gm_params_write(to, values, count);
     if (!*s) status = OPTIONS_GO_ON;
 out:

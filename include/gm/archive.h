@@ -65,9 +65,9 @@ GM_API gm_status gm_archive_set_real(gm_archive *archive, const char *key, doubl
 /* *out is borrowed: valid until the key is set again or the archive goes. *out is NULL, or 0, after
  * a failure. GM_E_FORMAT: no such key, or a text that is not a number (an int64_t for _int); the
  * key is in the line. */
-GM_API gm_status gm_archive_get_text(gm_archive *archive, const char *key, const char **out);
-GM_API gm_status gm_archive_get_int(gm_archive *archive, const char *key, int64_t *out);
-GM_API gm_status gm_archive_get_real(gm_archive *archive, const char *key, double *out);
+GM_API gm_status gm_archive_get_text(const char **out, gm_archive *archive, const char *key);
+GM_API gm_status gm_archive_get_int(int64_t *out, gm_archive *archive, const char *key);
+GM_API gm_status gm_archive_get_real(double *out, gm_archive *archive, const char *key);
 /* 1 if a text of that key is there, else 0. */
 GM_API int32_t gm_archive_has(const gm_archive *archive, const char *key);
 GM_API int64_t gm_archive_text_count(const gm_archive *archive);
@@ -90,15 +90,15 @@ GM_API gm_status gm_archive_put_bytes(gm_archive *archive, const char *name, con
  * GM_MAX_RANK sizes) and data receive what the archive has; each may be NULL. *data is borrowed and
  * valid while the archive is. GM_E_FORMAT: no such tensor; GM_E_UNSUPPORTED: another type, which
  * the line names. */
-GM_API gm_status gm_archive_get(gm_archive *archive, const char *name, int32_t *rank,
-                                int64_t shape[GM_MAX_RANK], const float **data);
+GM_API gm_status gm_archive_get(int32_t *rank, const float **data, gm_archive *archive,
+                                const char *name, int64_t shape[GM_MAX_RANK]);
 /* Copies a tensor that must have this shape into out. GM_E_SHAPE: another shape (both are in the
  * line); else as gm_archive_get. On failure out is untouched. */
 GM_API gm_status gm_archive_get_into(gm_archive *archive, const char *name, int32_t rank,
-                                     const int64_t *shape, float *out);
+                                     const int64_t *shape, float *values);
 /* Looks at a tensor of type U8; borrowed. Statuses as gm_archive_get. */
-GM_API gm_status gm_archive_get_bytes(gm_archive *archive, const char *name, const void **bytes,
-                                      size_t *size);
+GM_API gm_status gm_archive_get_bytes(const void **bytes, size_t *size, gm_archive *archive,
+                                      const char *name);
 
 /* 1 if a tensor of that name is there, of whatever type, else 0. */
 GM_API int32_t gm_archive_has_tensor(const gm_archive *archive, const char *name);

@@ -41,19 +41,19 @@ GM_API int32_t gm_autoregressive_any_order(const gm_model *model);
 /* The order: out[k] is the column that comes at place k; row size numbers. For an order-agnostic
  * model, or one with several orders, the one that sampling takes next. GM_E_INVALID: NULL;
  * GM_E_UNSUPPORTED. */
-GM_API gm_status gm_autoregressive_order(gm_model *model, int64_t *out);
+GM_API gm_status gm_autoregressive_order(gm_model *model, int64_t *order);
 
 /* log p(x_i | the columns before it) in nats for each row and column, [count, row size] in the
  * columns' own places; a row's sum is its log_prob (models that average over several orders: of the
  * first order alone). GM_E_INVALID: NULL, count < 1, a value that the model cannot have (row,
  * column and value in the line); GM_E_NOMEM; GM_E_UNSUPPORTED. */
 GM_API gm_status gm_autoregressive_log_probs(gm_model *model, const float *rows, int64_t count,
-                                             double *out);
+                                             double *log_probs);
 
 /* The conditional of each column given the values before it in the row: [count, row size, width],
  * as listed above. Statuses as gm_autoregressive_log_probs. */
 GM_API gm_status gm_autoregressive_conditionals(gm_model *model, const float *rows, int64_t count,
-                                                float *out);
+                                                float *values);
 
 /* Completes rows in place. known [count, row size]: not 0 where the row's value is given; those
  * stay, the others are drawn from p(unknown | known) and what stood there is ignored. Exact.
@@ -62,14 +62,15 @@ GM_API gm_status gm_autoregressive_conditionals(gm_model *model, const float *ro
  * gm_autoregressive_impute does that approximately); GM_E_INVALID: NULL (but log_known), count < 1,
  * a given value that the model cannot have; GM_E_NUMERIC: a given value has probability zero (row
  * and column in the line); GM_E_NOMEM. After a failure rows are as before. */
-GM_API gm_status gm_autoregressive_sample_given(gm_model *model, float *rows, const uint8_t *known,
-                                                int64_t count, double *log_known);
+GM_API gm_status gm_autoregressive_sample_given(gm_model *model, const uint8_t *known,
+                                                int64_t count, float *rows, double *log_known);
 
 /* log p(known) of each row: the others are summed out. Exact, or GM_E_UNSUPPORTED as above. rows
  * are only read, and nothing is drawn. Other statuses as gm_autoregressive_sample_given;
  * probability zero gives -infinity instead. */
 GM_API gm_status gm_autoregressive_log_marginal(gm_model *model, const float *rows,
-                                                const uint8_t *known, int64_t count, double *out);
+                                                const uint8_t *known, int64_t count,
+                                                double *log_prob);
 
 /* Imputation of any pattern. Where sample_given is exact this is the same, `draws` times. Otherwise
  * sampling importance resampling (Rubin 1987): each proposal walks the order, keeps given values
@@ -93,8 +94,8 @@ typedef struct gm_impute_options {
 /* options NULL: all defaults. GM_E_INVALID: NULL, count < 1, draws < 1, mean for class numbers, a
  * given value that the model cannot have; GM_E_NUMERIC: no proposal has a weight above zero;
  * GM_E_UNSUPPORTED; GM_E_NOMEM. After a failure rows are as before. */
-GM_API gm_status gm_autoregressive_impute(gm_model *model, float *rows, const uint8_t *known,
-                                          int64_t count, const gm_impute_options *options);
+GM_API gm_status gm_autoregressive_impute(gm_model *model, const uint8_t *known, int64_t count,
+                                          const gm_impute_options *options, float *rows);
 
 #ifdef __cplusplus
 }

@@ -129,7 +129,7 @@ typedef struct gm_context_description {
     }
 
 /* Fills *out. GM_E_INVALID: context or out NULL, out->size unknown. */
-GM_API gm_status gm_context_describe(gm_context *context, gm_context_description *out);
+GM_API gm_status gm_context_describe(gm_context_description *out, gm_context *context);
 
 /* What passed through the allocator since creation. */
 typedef struct gm_memory_counters {
@@ -140,7 +140,7 @@ typedef struct gm_memory_counters {
 } gm_memory_counters;
 
 /* Fills *out; zeros if context is NULL. */
-GM_API void gm_context_memory(const gm_context *context, gm_memory_counters *out);
+GM_API void gm_context_memory(gm_memory_counters *out, const gm_context *context);
 
 #ifdef __cplusplus
 }

@@ -134,7 +134,7 @@ GM_API int64_t gm_dataset_classes(const gm_dataset *dataset);
 /* Labels of the given rows. GM_E_STATE: there are none; GM_E_INVALID: a row out of range. Allocates
  * nothing. */
 GM_API gm_status gm_dataset_read_labels(gm_dataset *dataset, const int64_t *rows, int64_t count,
-                                        int64_t *out);
+                                        int64_t *labels);
 
 /* --- Sizes. NULL gives 0 or NULL. */
 
@@ -155,7 +155,7 @@ GM_API gm_context *gm_dataset_context(const gm_dataset *dataset); /* borrowed */
  * count negative, a value that a view cannot take; GM_E_NUMERIC: a value is not finite; what a
  * callback returned. After a failure out holds anything. */
 GM_API gm_status gm_dataset_read(gm_dataset *dataset, const int64_t *rows, int64_t count,
-                                 int64_t pass, float *out);
+                                 int64_t pass, float *values);
 
 /* Rows [begin, begin + count) as a new tensor [count, row shape ...]. count 0 gives an empty one.
  * GM_E_INVALID: out of range; what gm_dataset_read returns. */
@@ -164,7 +164,7 @@ GM_API gm_status gm_dataset_read_tensor(gm_tensor **out, gm_dataset *dataset, in
 
 /* The mean over all rows, pass 0, added up in double: gm_dataset_row_size floats. Good for an
  * output layer's first bias. What gm_dataset_read returns. */
-GM_API gm_status gm_dataset_mean(gm_dataset *dataset, float *out);
+GM_API gm_status gm_dataset_mean(gm_dataset *dataset, float *mean);
 
 GM_API void gm_dataset_retain(gm_dataset *dataset);
 GM_API void gm_dataset_release(gm_dataset *dataset); /* accepts NULL */

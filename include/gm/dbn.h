@@ -92,14 +92,14 @@ GM_API gm_status gm_dbn_grow(gm_dbn *dbn, const gm_rbm_options *options);
  * from 0 and 1; Hinton 2012), which is good for a machine that does not begin as a copy. Both draw
  * from the model's generator if q draws. GM_E_INVALID: NULL, values outside [0, 1]; GM_E_SHAPE:
  * rows of another size; what the dataset returned; GM_E_NOMEM. */
-GM_API gm_status gm_dbn_mean(gm_dbn *dbn, gm_dataset *data, float *out);
+GM_API gm_status gm_dbn_mean(gm_dbn *dbn, gm_dataset *data, float *mean);
 GM_API gm_status gm_dbn_init_biases(gm_dbn *dbn, gm_dataset *data);
 
 /* Upwards without draws: probabilities of each layer's units given those of the one below, up to
  * `layer` (1 to gm_dbn_stage); [n, its size] into out. GM_E_INVALID: NULL, n < 1, no such layer, a
  * value outside [0, 1] (row, column, value); GM_E_NOMEM. */
-GM_API gm_status gm_dbn_features(gm_dbn *dbn, const float *rows, int64_t n, int32_t layer,
-                                 float *out);
+GM_API gm_status gm_dbn_features(gm_dbn *dbn, const float *rows, int64_t count, int32_t layer,
+                                 float *features);
 
 /* The bound above for each row of bits, in nats: the mean over samples h ~ q(h | x), and if not
  * NULL its standard error over the samples (NaN for one sample; 0 with one machine, whose log p(x)

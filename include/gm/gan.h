@@ -121,7 +121,8 @@ GM_API gm_optimizer *gm_gan_discriminator_optimizer(const gm_gan *gan);
  * in evaluation mode, into out[count]. A conditional GAN takes the labels of gm_model_set_labels.
  * GM_E_INVALID: NULL, count < 1; GM_E_STATE and GM_E_SHAPE: labels; GM_E_NOMEM. No heap allocation
  * after the first call with that count. */
-GM_API gm_status gm_gan_discriminate(gm_gan *gan, const float *rows, int64_t count, double *out);
+GM_API gm_status gm_gan_discriminate(gm_gan *gan, const float *rows, int64_t count,
+                                     double *probabilities);
 
 /* The parts of the game, for loops of a host's own. On a tape, from D's values [n] for data and for
  * samples: what D minimises (with one-sided label smoothing), and what G minimises; rank 0.

@@ -44,7 +44,8 @@ GM_API gm_var gm_gradient(gm_tape *tape, gm_var y, gm_var x);
  * out may be x). A variable of x may depend on another; each gets the whole gradient along every
  * path. Returns the tape's status; after a failure all of out are invalid. As gm_gradient, and
  * GM_E_INVALID: x or out NULL, count below 1 (sticks), tape NULL. */
-GM_API gm_status gm_gradients(gm_tape *tape, gm_var y, const gm_var *x, int32_t count, gm_var *out);
+GM_API gm_status gm_gradients(gm_tape *tape, gm_var y, const gm_var *x, int32_t count,
+                              gm_var *gradients);
 
 #ifdef __cplusplus
 }

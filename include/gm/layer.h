@@ -91,8 +91,8 @@ typedef struct gm_linear_options {
 /* y = x weight^T + bias: x [..., in], weight [out, in], bias [out], y [..., out]. in and out at
  * least 1. options: read during the call; NULL: the defaults. GM_E_INVALID also: an unknown
  * initialiser, bias not 0 or 1; GM_E_SHAPE: an initialiser that needs a matrix, for the bias. */
-GM_API gm_status gm_linear_create(gm_layer **out_layer, gm_context *context, int64_t in,
-                                  int64_t out, const gm_linear_options *options);
+GM_API gm_status gm_linear_create(gm_layer **out_layer, gm_context *context, int64_t in_features,
+                                  int64_t out_features, const gm_linear_options *options);
 
 /* An elementwise function, GM_ACTIVATION_* but not NONE. slope: of LEAKY_RELU below 0, the alpha of
  * ELU, at least 0; ignored by the others. */
@@ -137,7 +137,8 @@ GM_API gm_status gm_sequence_add(gm_layer *sequence, gm_layer *part);
 /* Shortcuts: make a layer with default options, add it, and release it. Their results need no
  * check, since the sequence keeps the first error: every later addition and gm_apply report it with
  * its text. Statuses: of the constructor and of gm_sequence_add. */
-GM_API gm_status gm_sequence_add_linear(gm_layer *sequence, int64_t in, int64_t out);
+GM_API gm_status gm_sequence_add_linear(gm_layer *sequence, int64_t in_features,
+                                        int64_t out_features);
 GM_API gm_status gm_sequence_add_relu(gm_layer *sequence);
 GM_API gm_status gm_sequence_add_leaky_relu(gm_layer *sequence, double slope);
 GM_API gm_status gm_sequence_add_elu(gm_layer *sequence, double alpha);

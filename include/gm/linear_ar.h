@@ -78,7 +78,7 @@ GM_API gm_status gm_linear_ar_solve(gm_linear_ar *ar, gm_dataset *data, double r
 /* Norm of the gradient of mean loss and penalty over the whole dataset (pass 0): 0 at the optimum.
  * Overwrites the parameters' gradients. GM_E_INVALID: NULL, values that the model cannot have;
  * GM_E_SHAPE: rows of another size; GM_E_NOMEM; what reading returned. */
-GM_API gm_status gm_linear_ar_gradient_norm(gm_linear_ar *ar, gm_dataset *data, double *out);
+GM_API gm_status gm_linear_ar_gradient_norm(double *out, gm_linear_ar *ar, gm_dataset *data);
 
 #ifdef __cplusplus
 }

@@ -8,10 +8,10 @@
  *     degree(o) >  degree(i)    into the outputs      (eq. 13; `strict`)
  * Products of such masks keep the property through any number of layers.
  *
- *     gm_mask_input_degrees(in, ctx, NULL, 10);                                    natural order,
- * 10 columns gm_mask_hidden_degrees(hidden, ctx, 32, 10, GM_DEGREES_SPREAD, 1, NULL);
- *     gm_mask_from_degrees(first, ctx, hidden, 32, in, 10, 0);
- *     gm_mask_from_degrees(last, ctx, in, 10, hidden, 32, 1);
+ *     gm_mask_input_degrees(ctx, NULL, 10, in);                                    natural order,
+ * 10 columns gm_mask_hidden_degrees(ctx, 32, 10, GM_DEGREES_SPREAD, 1, NULL, hidden);
+ *     gm_mask_from_degrees(ctx, hidden, 32, in, 10, 0, first);
+ *     gm_mask_from_degrees(ctx, in, 10, hidden, 32, 1, last);
  *     gm_masked_linear_create(&a, ctx, 10, 32, first, NULL);
  *     gm_masked_linear_create(&b, ctx, 32, 10, last, NULL);
  *
@@ -44,36 +44,36 @@ GM_API gm_status gm_mask_check_order(gm_context *context, const int64_t *order, 
 
 /* degrees [columns]: the column at place k has degree k + 1. order NULL: the natural one.
  * GM_E_INVALID also: order is no permutation. */
-GM_API gm_status gm_mask_input_degrees(int64_t *degrees, gm_context *context, const int64_t *order,
-                                       int64_t columns);
+GM_API gm_status gm_mask_input_degrees(gm_context *context, const int64_t *order, int64_t columns,
+                                       int64_t *degrees);
 
 /* degrees [units] of a hidden layer, by GM_DEGREES_*. least: the least degree; for a second hidden
  * layer the least one of the layer before, so that no unit is cut off (Germain et al.,
  * section 4.1). rng: for RANDOM, retained by nobody; NULL: a stream of the context; ignored by the
  * others. With columns = 1 there is nothing to see and all degrees are 1. GM_E_INVALID also: an
  * unknown kind, least not from 0 to max(1, columns - 1). */
-GM_API gm_status gm_mask_hidden_degrees(int64_t *degrees, gm_context *context, int64_t units,
-                                        int64_t columns, int32_t kind, int64_t least, gm_rng *rng);
+GM_API gm_status gm_mask_hidden_degrees(gm_context *context, int64_t units, int64_t columns,
+                                        int32_t kind, int64_t least, gm_rng *rng, int64_t *degrees);
 
 /* Each of `count` degrees `times` times in a row, into out [count times]: of outputs with `times`
  * numbers for each column (classes, a mean and a deviation), of one-hot inputs, of a hidden group
  * for each column. */
-GM_API gm_status gm_mask_repeat_degrees(int64_t *out, gm_context *context, const int64_t *degrees,
-                                        int64_t count, int64_t times);
+GM_API gm_status gm_mask_repeat_degrees(gm_context *context, const int64_t *degrees, int64_t count,
+                                        int64_t times, int64_t *repeated);
 
 /* mask [out, in]: 1 where degree(o) >= degree(i), or > if strict is not 0. Degrees that cut units
  * off are allowed, but one line of the context's log says so: a unit of degree d is cut off if it
  * sees nothing though d >= 1 (strict: though d > 1). */
-GM_API gm_status gm_mask_from_degrees(float *mask, gm_context *context, const int64_t *out_degrees,
-                                      int64_t out, const int64_t *in_degrees, int64_t in,
-                                      int32_t strict);
+GM_API gm_status gm_mask_from_degrees(gm_context *context, const int64_t *out_degrees,
+                                      int64_t out_count, const int64_t *in_degrees,
+                                      int64_t in_count, int32_t strict, float *mask);
 
 /* mask [columns out_units, columns in_units] between groups of units, one group for each column, in
  * the order of the columns (the neural autoregressive network of Bengio and Bengio 2000): group i
  * of the outputs sees the groups 0 ... i of the inputs if own is not 0, else 0 ... i - 1. Hidden
  * group h_i sees x_1 ... x_i: own = 1; output i sees h_1 ... h_(i-1): own = 0. */
-GM_API gm_status gm_mask_groups(float *mask, gm_context *context, int64_t columns,
-                                int64_t out_units, int64_t in_units, int32_t own);
+GM_API gm_status gm_mask_groups(gm_context *context, int64_t columns, int64_t out_units,
+                                int64_t in_units, int32_t own, float *mask);
 
 /* Masks of convolutions with odd kernels whose centre looks at the output's own pixel (padding =
  * dilation (kernel - 1) / 2). */
@@ -129,9 +129,9 @@ GM_API gm_var gm_masked_linear(gm_tape *tape, gm_var x, gm_var weight, gm_var bi
 /* gm_linear_create with a mask [out, in]; type "masked_linear". GM_E_INVALID also: an element of
  * mask that is neither 0 nor 1 (row, column and value in the line). The default initialiser does
  * not know the mask: fan_in is `in`. */
-GM_API gm_status gm_masked_linear_create(gm_layer **out_layer, gm_context *context, int64_t in,
-                                         int64_t out, const float *mask,
-                                         const gm_linear_options *options);
+GM_API gm_status gm_masked_linear_create(gm_layer **out_layer, gm_context *context,
+                                         int64_t in_features, int64_t out_features,
+                                         const float *mask, const gm_linear_options *options);
 
 /* gm_conv2d_create with a mask of the weight's shape, [out, in / groups, kernel_h, kernel_w]; type
  * "masked_conv2d". (The options' groups cut the convolution apart; those of gm_mask_conv are the
@@ -142,8 +142,8 @@ GM_API gm_status gm_masked_conv2d_create(gm_layer **out, gm_context *context,
 
 /* Shortcuts as in gm/layer.h. The conv's mask is gm_mask_conv's, its padding (kernel - 1) / 2, so
  * that images keep their size. */
-GM_API gm_status gm_sequence_add_masked_linear(gm_layer *sequence, int64_t in, int64_t out,
-                                               const float *mask);
+GM_API gm_status gm_sequence_add_masked_linear(gm_layer *sequence, int64_t in_features,
+                                               int64_t out_features, const float *mask);
 GM_API gm_status gm_sequence_add_masked_conv2d(gm_layer *sequence, int32_t type, int64_t in,
                                                int64_t out_channels, int64_t kernel,
                                                int64_t groups);

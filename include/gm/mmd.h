@@ -74,13 +74,13 @@ GM_API gm_status gm_mmd_kernel_add_linear(gm_mmd_kernel *kernel, double weight);
  * than can be addressed; GM_E_SHAPE: two widths; GM_E_NOMEM (for a workspace of at most 38 MiB, or
  * three rows). */
 GM_API gm_status gm_mmd_kernel_values(gm_mmd_kernel *kernel, const gm_rows *x, const gm_rows *y,
-                                      float *out);
+                                      float *values);
 
 /* The same in double, and from the two rows alone: the same bits for the same rows, in either
  * order, wherever they stand in x and y, so that sums of equal terms can be compared. Several times
  * slower; allocates nothing. */
 GM_API gm_status gm_mmd_kernel_exact_values(gm_mmd_kernel *kernel, const gm_rows *x,
-                                            const gm_rows *y, double *out);
+                                            const gm_rows *y, double *values);
 
 /* The median heuristic for a bandwidth: the median of |a - b| over all pairs of rows of both
  * samples taken together (Gretton et al. 2012, section 8); of an even number the mean of the middle

@@ -73,7 +73,7 @@ GM_API double gm_params_gradient_norm(const gm_params *params);
 GM_API void gm_params_zero_gradients(gm_params *params);
 /* Copies all values out of, or into, one array of gm_params_elements floats. GM_E_SHAPE: another
  * count. */
-GM_API gm_status gm_params_read(const gm_params *params, float *out, int64_t count);
+GM_API gm_status gm_params_read(const gm_params *params, int64_t count, float *values);
 GM_API gm_status gm_params_write(gm_params *params, const float *values, int64_t count);
 
 #ifdef __cplusplus

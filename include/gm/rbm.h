@@ -67,12 +67,14 @@ GM_API gm_status gm_rbm_init_biases(gm_rbm *rbm, gm_dataset *data);
 
 /* F of each row, into out[n]; probabilities p(h_j = 1 | v) [n, hidden]. GM_E_INVALID: NULL, n < 1,
  * a value outside [0, 1] (row, column, value); GM_E_NOMEM. */
-GM_API gm_status gm_rbm_free_energy(gm_rbm *rbm, const float *rows, int64_t n, double *out);
-GM_API gm_status gm_rbm_hidden_probabilities(gm_rbm *rbm, const float *rows, int64_t n, float *out);
+GM_API gm_status gm_rbm_free_energy(gm_rbm *rbm, const float *rows, int64_t count,
+                                    double *energies);
+GM_API gm_status gm_rbm_hidden_probabilities(gm_rbm *rbm, const float *rows, int64_t count,
+                                             float *probabilities);
 /* `steps` steps of block Gibbs sampling from rows [n, visible], in place: h ~ p(h | v), v ~ p(v |
  * h). means, if not NULL: p(v = 1 | h) of the last step. Draws from the model's generator. Statuses
  * as gm_rbm_free_energy; GM_E_INVALID also: steps < 1. */
-GM_API gm_status gm_rbm_gibbs(gm_rbm *rbm, float *rows, int64_t n, int64_t steps, float *means);
+GM_API gm_status gm_rbm_gibbs(gm_rbm *rbm, int64_t count, int64_t steps, float *rows, float *means);
 
 /* On a tape: logits of the hidden units [n, hidden] given the visible ones [n, visible], logits of
  * the visible ones given the hidden ones, and F of each row, [n]. */
@@ -82,7 +84,7 @@ GM_API gm_var gm_rbm_apply_free_energy(gm_tape *tape, gm_rbm *rbm, gm_var visibl
 
 /* log Z by summing over all states of the smaller side. GM_E_UNSUPPORTED: both sides have more than
  * 20 units (the line tells what it would cost); GM_E_INVALID: NULL. */
-GM_API gm_status gm_rbm_log_z(gm_rbm *rbm, double *out);
+GM_API gm_status gm_rbm_log_z(double *out, gm_rbm *rbm);
 
 /* Annealed importance sampling (Neal 2001; Salakhutdinov and Murray 2008): from independent units,
  * with visible biases at the logits of `means`, to the machine, along betas from 0 to 1. */
@@ -94,7 +96,7 @@ typedef struct gm_rbm_ais_options {
     int64_t beta_count;  /* of betas, at least 2; 0 with NULL */
     const float *means;  /* [visible] of the data; NULL: 1/2 each */
     uint64_t seed;
-    int32_t (*on_step)(void *user, int64_t done, int64_t of); /* non-zero stops; may be NULL */
+    gm_progress_callback *on_progress; /* counts steps along betas */
     void *user;
 } gm_rbm_ais_options;
 

@@ -34,21 +34,22 @@ GM_API gm_status gm_rng_split(gm_rng **out, gm_rng *parent);
 /* Starts anew from a seed. */
 GM_API void gm_rng_seed(gm_rng *rng, uint64_t seed);
 
-GM_API void gm_rng_save(const gm_rng *rng, gm_rng_state *out);
+GM_API void gm_rng_save(gm_rng_state *out, const gm_rng *rng);
 GM_API void gm_rng_restore(gm_rng *rng, const gm_rng_state *state);
 
 /* Each fills n values (n >= 0) and advances by ceil(n / 4) blocks: what a call gives does not
  * depend on how the host cut earlier calls into threads. GM_E_INVALID: NULL, n negative, a
  * parameter out of range. */
-GM_API gm_status gm_rng_words(gm_rng *rng, uint32_t *out, int64_t n);
-GM_API gm_status gm_rng_uniform(gm_rng *rng, float *out, int64_t n, double low,
-                                double high); /* [low, high) */
-GM_API gm_status gm_rng_normal(gm_rng *rng, float *out, int64_t n, double mean, double deviation);
+GM_API gm_status gm_rng_words(gm_rng *rng, int64_t count, uint32_t *words);
+GM_API gm_status gm_rng_uniform(gm_rng *rng, int64_t count, double low, double high,
+                                float *values); /* [low, high) */
+GM_API gm_status gm_rng_normal(gm_rng *rng, int64_t count, double mean, double deviation,
+                               float *values);
 /* 1 with probability p[i], else 0; p may be out. Probabilities outside [0, 1] are GM_E_INVALID, out
  * untouched. */
-GM_API gm_status gm_rng_bernoulli(gm_rng *rng, float *out, const float *p, int64_t n);
+GM_API gm_status gm_rng_bernoulli(gm_rng *rng, const float *p, int64_t count, float *values);
 /* A permutation of 0 .. n-1, uniform (Fisher and Yates; Lemire's unbiased bounded numbers). */
-GM_API gm_status gm_rng_permutation(gm_rng *rng, int64_t *out, int64_t n);
+GM_API gm_status gm_rng_permutation(gm_rng *rng, int64_t count, int64_t *permutation);
 /* One number. */
 GM_API double gm_rng_double(gm_rng *rng); /* [0, 1), 53 bits */
 GM_API int64_t gm_rng_below(gm_rng *rng,

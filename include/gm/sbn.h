@@ -143,17 +143,17 @@ GM_API gm_status gm_sbn_dense(gm_sbn *sbn, float *weight, float *bias);
  * Draws from the model's generator. GM_E_INVALID: NULL sbn, n < 1, no such layer, values NULL with
  * a layer or not bits (row, column, value); GM_E_SHAPE: width is not that layer's size; GM_E_NOMEM.
  */
-GM_API gm_status gm_sbn_sample(gm_sbn *sbn, int64_t n, int32_t clamp, const float *values,
+GM_API gm_status gm_sbn_sample(gm_sbn *sbn, int64_t count, int32_t clamp, const float *values,
                                int64_t width, float *hidden, float *visible);
 
 /* log p(x, h), in nats, of each pair of rows. GM_E_INVALID: NULL, n < 1, values that are not bits;
  * GM_E_NOMEM. */
-GM_API gm_status gm_sbn_log_joint(gm_sbn *sbn, const float *rows, const float *hidden, int64_t n,
-                                  double *out);
+GM_API gm_status gm_sbn_log_joint(gm_sbn *sbn, const float *rows, const float *hidden,
+                                  int64_t count, double *log_joint);
 
 /* h ~ q(h | x) and, if not NULL, log q(h | x) [n] and the probabilities with which each unit was
  * drawn [n, hidden units]. GM_E_UNSUPPORTED: no recognition network; else as gm_sbn_log_joint. */
-GM_API gm_status gm_sbn_recognise(gm_sbn *sbn, const float *rows, int64_t n, float *hidden,
+GM_API gm_status gm_sbn_recognise(gm_sbn *sbn, const float *rows, int64_t count, float *hidden,
                                   float *probabilities, double *log_q);
 
 /* Importance estimate of log p(x) with samples of q for each row, log-mean-exp in double, and if
@@ -167,7 +167,7 @@ GM_API gm_status gm_sbn_log_prob(gm_sbn *sbn, const float *rows, int64_t count,
 /* By enumeration of all 2^H states of the hidden units, H <= 20: log p(x) of each row, and if not
  * NULL the posterior's means p(h_j = 1 | x) [n, hidden units]. GM_E_UNSUPPORTED: more than 20
  * hidden units (the line says how many states that is); else as gm_sbn_log_joint. */
-GM_API gm_status gm_sbn_enumerate(gm_sbn *sbn, const float *rows, int64_t n, double *log_prob,
+GM_API gm_status gm_sbn_enumerate(gm_sbn *sbn, const float *rows, int64_t count, double *log_prob,
                                   double *posterior);
 
 /* Where the chains of gm_sbn_gibbs begin. */
@@ -182,15 +182,20 @@ typedef struct gm_sbn_gibbs_options {
     int64_t burn_in;  /* sweeps that are thrown away; default 200, at least 0 */
     int64_t samples;  /* states of each chain that count; default 1000, at least 4 */
     int64_t thin;     /* sweeps from one of them to the next; default 1, at least 1 */
-    int32_t start;    /* GM_SBN_START_*; default RECOGNITION */
+    int32_t start;    /* GM_SBN_INIT_*; default RECOGNITION */
     int32_t reserved; /* 0 */
-    uint64_t seed;    /* of the chains, whose draws then leave the model's generator as it is; 0
+    uint64_t seed;    /* of the chains, whose draws then leave the model's rng as it is; 0
                          (default): they come from it */
+    double *r_hat;    /* NULL, or receives split R-hat of each unit, [count, hidden units] */
+    double *ess;      /* NULL, or receives its effective sample size, [count, hidden units] */
+    gm_progress_callback *on_progress; /* counts chains that have made all their sweeps */
+    void *user;
 } gm_sbn_gibbs_options;
 
 #define GM_SBN_GIBBS_OPTIONS_INIT                                                                  \
     {                                                                                              \
-        sizeof(gm_sbn_gibbs_options), 4, 200, 1000, 1, GM_SBN_INIT_RECOGNITION, 0, 0               \
+        sizeof(gm_sbn_gibbs_options), 4, 200, 1000, 1, GM_SBN_INIT_RECOGNITION, 0, 0, NULL, NULL,  \
+            NULL, NULL                                                                             \
     }
 
 typedef struct gm_sbn_gibbs_result {
@@ -229,9 +234,9 @@ typedef struct gm_sbn_gibbs_result {
  * with its value), rows or states that are not bits (row, column, value), states NULL with
  * START_STATES; GM_E_UNSUPPORTED: more than 2048 chains with tanh units; GM_E_NUMERIC: a weight is
  * not finite; GM_E_NOMEM. *out is as before after a failure. */
-GM_API gm_status gm_sbn_gibbs(gm_sbn_gibbs_result *out, gm_sbn *sbn, const float *rows, int64_t n,
-                              const gm_sbn_gibbs_options *options, double *means, double *r_hat,
-                              double *ess, float *states);
+GM_API gm_status gm_sbn_gibbs(gm_sbn_gibbs_result *out, gm_sbn *sbn, const float *rows,
+                              int64_t count, const gm_sbn_gibbs_options *options, double *means,
+                              float *states);
 
 typedef struct gm_sbn_mean_field_options {
     size_t size;
@@ -242,12 +247,13 @@ typedef struct gm_sbn_mean_field_options {
     /* After each single update of a xi or a mean, with the bound (which takes time); non-zero
      * stops. May be NULL. */
     int32_t (*on_update)(void *user, int64_t row, int64_t updates, double bound);
-    void *user;
+    gm_progress_callback *on_progress; /* counts rows */
+    void *user;                        /* of both */
 } gm_sbn_mean_field_options;
 
 #define GM_SBN_MEAN_FIELD_OPTIONS_INIT                                                             \
     {                                                                                              \
-        sizeof(gm_sbn_mean_field_options), 100, 1e-6, 0, 0, NULL, NULL                             \
+        sizeof(gm_sbn_mean_field_options), 100, 1e-6, 0, 0, NULL, NULL, NULL                       \
     }
 
 /* Mean field (Saul, Jaakkola and Jordan 1996): the factorial q(h) with means mu that comes near p(h
@@ -265,7 +271,7 @@ typedef struct gm_sbn_mean_field_options {
  * decides. options NULL: all defaults. GM_E_UNSUPPORTED: the net has tanh units; GM_E_INVALID:
  * NULL, n < 1, an option out of range, rows that are not bits, means outside [0, 1] (row, column,
  * value); GM_E_NUMERIC: a weight is not finite, or beyond 400; GM_E_CANCELLED; GM_E_NOMEM. */
-GM_API gm_status gm_sbn_mean_field(gm_sbn *sbn, const float *rows, int64_t n,
+GM_API gm_status gm_sbn_mean_field(gm_sbn *sbn, const float *rows, int64_t count,
                                    const gm_sbn_mean_field_options *options, double *means,
                                    double *bound, int64_t *iterations);
 

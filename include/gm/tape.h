@@ -94,7 +94,7 @@ GM_API int64_t gm_count(const gm_tape *tape, gm_var v);
 GM_API double gm_scalar(const gm_tape *tape, gm_var v);
 /* Copies the value into out, which must have as many elements (GM_E_SHAPE). GM_E_STALE, or the
  * sticking status. */
-GM_API gm_status gm_read(gm_tape *tape, gm_var v, float *out, int64_t count);
+GM_API gm_status gm_read(gm_tape *tape, gm_var v, int64_t count, float *values);
 
 /* Gradients of `loss` (one element) with respect to every parameter in `wrt`, into the parameters'
  * gradients (gm_param_gradient): each is overwritten, zeros where the loss does not depend on it.

@@ -89,7 +89,7 @@ typedef struct gm_column_moments {
  * then its part is NaN. GM_E_INVALID: NULL, no rows, a width below 1, more values than can be
  * addressed; GM_E_SHAPE: two widths. */
 GM_API gm_status gm_moments(gm_context *context, const gm_rows *x, const gm_rows *y,
-                            gm_column_moments *out);
+                            gm_column_moments *moments);
 
 #ifdef __cplusplus
 }

@@ -83,14 +83,14 @@ static gm_status run(sweep *s, const gm_var *x, int32_t count)
     return tape->status;
 }
 
-gm_status gm_gradients(gm_tape *tape, gm_var y, const gm_var *x, int32_t count, gm_var *out)
+gm_status gm_gradients(gm_tape *tape, gm_var y, const gm_var *x, int32_t count, gm_var *gradients)
 {
     gm_status status;
     GM_TRY(tape ? tape->status : GM_E_INVALID);
-    if (!x || !out || count < 1)
+    if (!x || !gradients || count < 1)
         GM_TRY(gm_fail(tape->ctx, GM_E_INVALID,
                        "gradient: %d variables at %s, out is %s, expected 1 or more", (int)count,
-                       x ? "a list" : "NULL", out ? "given" : "NULL"));
+                       x ? "a list" : "NULL", gradients ? "given" : "NULL"));
     const gm_node *top = gm_tape_node(tape, y);
     if (!top) GM_TRY(tape->status);
     sweep s = { .tape = tape, .low = INT64_MAX, .high = y.index };
@@ -108,14 +108,14 @@ gm_status gm_gradients(gm_tape *tape, gm_var y, const gm_var *x, int32_t count, 
         gm_var v = x[k];
         const gm_node *node = tape->nodes[v.index];
         int found = (int64_t)v.index <= s.high && s.gradient[v.index - s.low].recording;
-        out[k] =
+        gradients[k] =
             found ? s.gradient[v.index - s.low] : gm_constant(tape, node->rank, node->shape, 0);
     }
     GM_TRY(tape->status);
     return GM_OK;
 out:
     gm_tape_stick(tape, status);
-    for (int32_t k = 0; out && k < count; k++) out[k] = GM_NO_VAR;
+    for (int32_t k = 0; gradients && k < count; k++) gradients[k] = GM_NO_VAR;
     return status;
 }
 

@@ -57,13 +57,13 @@ static gm_status orthogonal(gm_param *p, double gain, gm_rng *rng)
     float *q = gm_memory_get(&ctx->memory, bytes);
     if (!q) return gm_fail_memory(ctx, p->name);
     gm_status status;
-    GM_TRY(gm_rng_normal(rng, q, p->count, 0, 1));
+    GM_TRY(gm_rng_normal(rng, p->count, 0, 1, q));
     for (int64_t i = 0; i < vectors; i++)
         for (int tries = 0; !orthonormalise(ctx->kernels, q, i, length); tries++) {
             if (tries == TRIES)
                 GM_TRY(gm_fail(ctx, GM_E_NUMERIC,
                                "param_init: %s: no orthogonal matrix in %d draws", p->name, TRIES));
-            GM_TRY(gm_rng_normal(rng, q + i * length, length, 0, 1));
+            GM_TRY(gm_rng_normal(rng, length, 0, 1, q + i * length));
         }
     for (int64_t r = 0; r < rows; r++)
         for (int64_t c = 0; c < cols; c++)
@@ -118,24 +118,24 @@ gm_status gm_param_init(gm_param *param, int32_t kind, double a, double b, gm_rn
     fans f = fans_of(param);
     switch (kind) {
     case GM_INIT_DEFAULT:
-        return gm_rng_uniform(rng, v, n, -1 / sqrt(f.in), 1 / sqrt(f.in));
+        return gm_rng_uniform(rng, n, -1 / sqrt(f.in), 1 / sqrt(f.in), v);
     case GM_INIT_CONSTANT:
         ctx->kernels->fill(v, (float)a, n);
         return GM_OK;
     case GM_INIT_UNIFORM:
-        return gm_rng_uniform(rng, v, n, a, b);
+        return gm_rng_uniform(rng, n, a, b, v);
     case GM_INIT_NORMAL:
-        return gm_rng_normal(rng, v, n, a, b);
+        return gm_rng_normal(rng, n, a, b, v);
     case GM_INIT_GLOROT_UNIFORM:
         a *= sqrt(6 / (f.in + f.out));
-        return gm_rng_uniform(rng, v, n, -a, a);
+        return gm_rng_uniform(rng, n, -a, a, v);
     case GM_INIT_GLOROT_NORMAL:
-        return gm_rng_normal(rng, v, n, 0, a * sqrt(2 / (f.in + f.out)));
+        return gm_rng_normal(rng, n, 0, a * sqrt(2 / (f.in + f.out)), v);
     case GM_INIT_HE_UNIFORM:
         a *= sqrt(3 / f.in);
-        return gm_rng_uniform(rng, v, n, -a, a);
+        return gm_rng_uniform(rng, n, -a, a, v);
     case GM_INIT_HE_NORMAL:
-        return gm_rng_normal(rng, v, n, 0, a / sqrt(f.in));
+        return gm_rng_normal(rng, n, 0, a / sqrt(f.in), v);
     default:
         return orthogonal(param, a, rng);
     }

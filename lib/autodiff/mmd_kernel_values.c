@@ -35,7 +35,7 @@ static gm_status check_matrix(gm_mmd_kernel *kernel, const char *what, const gm_
     gm_context *ctx = kernel->ctx;
     gm_status status;
     GM_TRY(check_pair(ctx, what, x, y));
-    if (!out) GM_TRY(gm_fail(ctx, GM_E_INVALID, "%s: out is NULL", what));
+    if (!out) GM_TRY(gm_fail(ctx, GM_E_INVALID, "%s: values is NULL", what));
     if (x->count > INT64_MAX / 64 / y->count)
         GM_TRY(gm_fail(ctx, GM_E_INVALID, "%s: out is [%lld, %lld], more than can be addressed",
                        what, (long long)x->count, (long long)y->count));
@@ -46,31 +46,31 @@ out:
 }
 
 gm_status gm_mmd_kernel_values(gm_mmd_kernel *kernel, const gm_rows *x, const gm_rows *y,
-                               float *out)
+                               float *values)
 {
     static const char what[] = "mmd_kernel_values";
     gm_status status;
     if (!kernel) return GM_E_INVALID;
     gm_context *ctx = kernel->ctx;
-    GM_TRY(check_matrix(kernel, what, x, y, out));
+    GM_TRY(check_matrix(kernel, what, x, y, values));
     size_t size = gm_mmd_work_size(x->width);
     gm_mmd e = gm_mmd_kernel_job(kernel, x->width);
     e.work = gm_memory_get(&ctx->memory, size);
     if (!e.work) GM_TRY(gm_fail_memory(ctx, what));
-    gm_mmd_values(&e, x->values, x->count, y->values, y->count, out);
+    gm_mmd_values(&e, x->values, x->count, y->values, y->count, values);
     gm_memory_put(&ctx->memory, e.work, size);
 out:
     return status;
 }
 
 gm_status gm_mmd_kernel_exact_values(gm_mmd_kernel *kernel, const gm_rows *x, const gm_rows *y,
-                                     double *out)
+                                     double *values)
 {
     gm_status status;
     if (!kernel) return GM_E_INVALID;
-    GM_TRY(check_matrix(kernel, "mmd_kernel_exact_values", x, y, out));
+    GM_TRY(check_matrix(kernel, "mmd_kernel_exact_values", x, y, values));
     gm_mmd e = gm_mmd_kernel_job(kernel, x->width);
-    gm_mmd_exact_values(&e, x->values, x->count, y->values, y->count, out);
+    gm_mmd_exact_values(&e, x->values, x->count, y->values, y->count, values);
 out:
     return status;
 }
@@ -177,7 +177,7 @@ gm_status gm_median_bandwidth(double *out, gm_context *ctx, const gm_rows *x, co
     if (!order || !row || !d2) GM_TRY(gm_fail_memory(ctx, what));
     GM_TRY(gm_rng_create(&rng, ctx, seed));
     for (int64_t i = 0; i < all; i++) order[i] = i;
-    if (all > n) GM_TRY(gm_rng_permutation(rng, order, all));
+    if (all > n) GM_TRY(gm_rng_permutation(rng, all, order));
     for (int64_t i = 0; i < n; i++)
         row[i] =
             order[i] < x->count ? x->values + order[i] * d : y->values + (order[i] - x->count) * d;

@@ -267,13 +267,13 @@ static gm_status check_copy(const gm_params *params, const char *what, const voi
     return GM_OK;
 }
 
-gm_status gm_params_read(const gm_params *params, float *out, int64_t count)
+gm_status gm_params_read(const gm_params *params, int64_t count, float *values)
 {
-    gm_status status = check_copy(params, "params_read", out, count);
+    gm_status status = check_copy(params, "params_read", values, count);
     for (int64_t i = 0; !status && i < params->count; i++) {
         const gm_param *p = params->entries[i].param;
-        if (p->count) memcpy(out, p->value, (size_t)p->count * sizeof(float));
-        if (p->count) out += p->count;
+        if (p->count) memcpy(values, p->value, (size_t)p->count * sizeof(float));
+        if (p->count) values += p->count;
     }
     return status;
 }

@@ -345,7 +345,7 @@ gm_var gm_randn(gm_tape *tape, int32_t rank, const int64_t *shape)
 {
     gm_node *node = leaf(tape, "randn", rank, shape, 1);
     if (!node) return none;
-    (void)gm_rng_normal(tape->rng, node->value, node->count, 0, 1);
+    (void)gm_rng_normal(tape->rng, node->count, 0, 1, node->value);
     return push(tape, node);
 }
 
@@ -353,7 +353,7 @@ gm_var gm_rand(gm_tape *tape, int32_t rank, const int64_t *shape)
 {
     gm_node *node = leaf(tape, "rand", rank, shape, 1);
     if (!node) return none;
-    (void)gm_rng_uniform(tape->rng, node->value, node->count, 0, 1);
+    (void)gm_rng_uniform(tape->rng, node->count, 0, 1, node->value);
     return push(tape, node);
 }
 
@@ -404,10 +404,10 @@ double gm_scalar(const gm_tape *tape, gm_var v)
     return node && node->count == 1 ? (double)node->value[0] : (double)NAN;
 }
 
-gm_status gm_read(gm_tape *tape, gm_var v, float *out, int64_t count)
+gm_status gm_read(gm_tape *tape, gm_var v, int64_t count, float *values)
 {
-    if (!tape || !out)
-        return gm_fail(tape ? tape->ctx : NULL, GM_E_INVALID, "read: tape or out is NULL");
+    if (!tape || !values)
+        return gm_fail(tape ? tape->ctx : NULL, GM_E_INVALID, "read: tape or values is NULL");
     if (tape->status) return tape->status;
     const gm_node *node = gm_tape_node(tape, v);
     if (!node) {
@@ -418,6 +418,6 @@ gm_status gm_read(gm_tape *tape, gm_var v, float *out, int64_t count)
     if (node->count != count)
         return gm_fail(tape->ctx, GM_E_SHAPE, "read: the variable has %lld elements, out %lld",
                        (long long)node->count, (long long)count);
-    memcpy(out, node->value, (size_t)count * sizeof(float));
+    memcpy(values, node->value, (size_t)count * sizeof(float));
     return GM_OK;
 }

@@ -104,7 +104,7 @@ uint64_t gm_context_seed(const gm_context *ctx)
     return ctx ? ctx->seed : 0;
 }
 
-gm_status gm_context_describe(gm_context *ctx, gm_context_description *out)
+gm_status gm_context_describe(gm_context_description *out, gm_context *ctx)
 {
     if (!ctx || !out) return gm_fail(ctx, GM_E_INVALID, "describe: context or out is NULL");
     gm_context_description d = GM_CONTEXT_DESCRIPTION_INIT;
@@ -126,7 +126,7 @@ gm_status gm_context_describe(gm_context *ctx, gm_context_description *out)
     return GM_OK;
 }
 
-void gm_context_memory(const gm_context *ctx, gm_memory_counters *out)
+void gm_context_memory(gm_memory_counters *out, const gm_context *ctx)
 {
     if (!out) return;
     memset(out, 0, sizeof *out);

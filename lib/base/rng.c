@@ -73,7 +73,7 @@ void gm_rng_seed(gm_rng *rng, uint64_t seed)
     rng->state = state;
 }
 
-void gm_rng_save(const gm_rng *rng, gm_rng_state *out)
+void gm_rng_save(gm_rng_state *out, const gm_rng *rng)
 {
     if (rng && out) *out = rng->state;
 }
@@ -90,22 +90,23 @@ uint64_t gm_rng_take(gm_rng *rng, int64_t n)
     return block;
 }
 
-static gm_status check(const gm_rng *rng, const void *out, int64_t n, const char *name)
+static gm_status check(const gm_rng *rng, const void *array, int64_t count, const char *name)
 {
     if (!rng) return GM_E_INVALID;
-    if (n < 0)
+    if (count < 0)
         return gm_fail(rng->ctx, GM_E_INVALID, "%s: count is %lld, expected at least 0", name,
-                       (long long)n);
-    if (!out && n) return gm_fail(rng->ctx, GM_E_INVALID, "%s: out is NULL", name);
+                       (long long)count);
+    if (!array && count)
+        return gm_fail(rng->ctx, GM_E_INVALID, "%s: the array to be filled is NULL", name);
     return GM_OK;
 }
 
-gm_status gm_rng_words(gm_rng *rng, uint32_t *out, int64_t n)
+gm_status gm_rng_words(gm_rng *rng, int64_t count, uint32_t *words)
 {
-    gm_status status = check(rng, out, n, "rng_words");
+    gm_status status = check(rng, words, count, "rng_words");
     if (status) return status;
     const gm_rng_state s = rng->state;
-    rng->ctx->kernels->philox_words(out, s.key, s.stream, gm_rng_take(rng, n), n);
+    rng->ctx->kernels->philox_words(words, s.key, s.stream, gm_rng_take(rng, count), count);
     return GM_OK;
 }
 
@@ -157,22 +158,22 @@ static void fill(gm_rng *rng, float *out, const float *p, int normal, double sca
     gm_team_range(rng->ctx->team, n, GM_RNG_GRAIN, fill_range, &job);
 }
 
-gm_status gm_rng_uniform(gm_rng *rng, float *out, int64_t n, double low, double high)
+gm_status gm_rng_uniform(gm_rng *rng, int64_t count, double low, double high, float *values)
 {
-    gm_status status = check(rng, out, n, "rng_uniform");
+    gm_status status = check(rng, values, count, "rng_uniform");
     if (status) return status;
     if (!(low <= high) || !(low >= -FLT_MAX) || !(high <= FLT_MAX) || !(high - low <= FLT_MAX))
         return gm_fail(rng->ctx, GM_E_INVALID, "rng_uniform: [%g, %g) is no interval of floats",
                        low, high);
     float first = (float)low, end = (float)high;
     float below = first < end ? nextafterf(end, first) : first;
-    fill(rng, out, NULL, 0, high - low, low, below, n);
+    fill(rng, values, NULL, 0, high - low, low, below, count);
     return GM_OK;
 }
 
-gm_status gm_rng_normal(gm_rng *rng, float *out, int64_t n, double mean, double deviation)
+gm_status gm_rng_normal(gm_rng *rng, int64_t count, double mean, double deviation, float *values)
 {
-    gm_status status = check(rng, out, n, "rng_normal");
+    gm_status status = check(rng, values, count, "rng_normal");
     if (status) return status;
     if (!(fabs(mean) <= FLT_MAX) || !(deviation >= 0 && deviation <= FLT_MAX))
         return gm_fail(
@@ -180,21 +181,21 @@ gm_status gm_rng_normal(gm_rng *rng, float *out, int64_t n, double mean, double 
             "rng_normal: mean %g, deviation %g; finite floats, the deviation at least 0, "
             "are wanted",
             mean, deviation);
-    fill(rng, out, NULL, 1, deviation, mean, INFINITY, n);
+    fill(rng, values, NULL, 1, deviation, mean, INFINITY, count);
     return GM_OK;
 }
 
-gm_status gm_rng_bernoulli(gm_rng *rng, float *out, const float *p, int64_t n)
+gm_status gm_rng_bernoulli(gm_rng *rng, const float *p, int64_t count, float *values)
 {
-    gm_status status = check(rng, out, n, "rng_bernoulli");
+    gm_status status = check(rng, values, count, "rng_bernoulli");
     if (status) return status;
-    if (!p && n) return gm_fail(rng->ctx, GM_E_INVALID, "rng_bernoulli: p is NULL");
-    int64_t bad = n ? rng->ctx->kernels->find_outside(p, 0, 1, n) : n;
-    if (bad < n)
+    if (!p && count) return gm_fail(rng->ctx, GM_E_INVALID, "rng_bernoulli: p is NULL");
+    int64_t bad = count ? rng->ctx->kernels->find_outside(p, 0, 1, count) : count;
+    if (bad < count)
         return gm_fail(rng->ctx, GM_E_INVALID,
                        "rng_bernoulli: probability %lld is %g, expected 0 to 1", (long long)bad,
                        (double)p[bad]);
-    fill(rng, out, p, 0, 1, 0, INFINITY, n);
+    fill(rng, values, p, 0, 1, 0, INFINITY, count);
     return GM_OK;
 }
 
@@ -235,16 +236,16 @@ double gm_rng_double(gm_rng *rng)
     return rng ? (double)(word64(rng) >> 11) * 0x1p-53 : 0;
 }
 
-gm_status gm_rng_permutation(gm_rng *rng, int64_t *out, int64_t n)
+gm_status gm_rng_permutation(gm_rng *rng, int64_t count, int64_t *permutation)
 {
-    gm_status status = check(rng, out, n, "rng_permutation");
+    gm_status status = check(rng, permutation, count, "rng_permutation");
     if (status) return status;
-    for (int64_t i = 0; i < n; i++) out[i] = i;
-    for (int64_t i = n - 1; i > 0; i--) {
+    for (int64_t i = 0; i < count; i++) permutation[i] = i;
+    for (int64_t i = count - 1; i > 0; i--) {
         int64_t j = gm_rng_below(rng, i + 1);
-        int64_t t = out[i];
-        out[i] = out[j];
-        out[j] = t;
+        int64_t t = permutation[i];
+        permutation[i] = permutation[j];
+        permutation[j] = t;
     }
     return GM_OK;
 }

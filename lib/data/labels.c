@@ -85,18 +85,19 @@ int64_t gm_dataset_classes(const gm_dataset *ds)
     return from ? from->classes : 0;
 }
 
-gm_status gm_dataset_read_labels(gm_dataset *ds, const int64_t *rows, int64_t count, int64_t *out)
+gm_status gm_dataset_read_labels(gm_dataset *ds, const int64_t *rows, int64_t count,
+                                 int64_t *labels)
 {
     if (!ds) return GM_E_INVALID;
-    if (count && (!rows || !out))
-        return gm_fail(ds->ctx, GM_E_INVALID, "dataset_read_labels: rows or out is NULL");
+    if (count && (!rows || !labels))
+        return gm_fail(ds->ctx, GM_E_INVALID, "dataset_read_labels: rows or labels is NULL");
     const gm_dataset *from = labelled(ds);
     if (!from) return gm_fail(ds->ctx, GM_E_STATE, "dataset_read_labels: no labels are attached");
     gm_status status = gm_dataset_check_rows(ds, "dataset_read_labels", rows, count);
     if (status || !count) return status;
-    memmove(out, rows, (size_t)count * sizeof *rows);
+    memmove(labels, rows, (size_t)count * sizeof *rows);
     for (const gm_dataset *d = ds; d != from; d = d->parent)
-        if (d->kind->map) d->kind->map(d, out, count, out);
-    for (int64_t i = 0; i < count; i++) out[i] = from->labels[out[i]];
+        if (d->kind->map) d->kind->map(d, labels, count, labels);
+    for (int64_t i = 0; i < count; i++) labels[i] = from->labels[labels[i]];
     return GM_OK;
 }

@@ -127,17 +127,17 @@ static gm_status read_rows(gm_dataset *ds, const int64_t *rows, int64_t count, i
 }
 
 gm_status gm_dataset_read(gm_dataset *ds, const int64_t *rows, int64_t count, int64_t pass,
-                          float *out)
+                          float *values)
 {
     if (!ds) return GM_E_INVALID;
-    if (count && (!rows || !out))
-        return gm_fail(ds->ctx, GM_E_INVALID, "dataset_read: rows or out is NULL");
+    if (count && (!rows || !values))
+        return gm_fail(ds->ctx, GM_E_INVALID, "dataset_read: rows or values is NULL");
     if (pass < 0)
         return gm_fail(ds->ctx, GM_E_INVALID, "dataset_read: pass is %lld, expected at least 0",
                        (long long)pass);
     gm_status status = gm_dataset_check_rows(ds, "dataset_read", rows, count);
     if (status || !count) return status;
-    return read_rows(ds, rows, count, pass, out);
+    return read_rows(ds, rows, count, pass, values);
 }
 
 gm_status gm_dataset_read_tensor(gm_tensor **out, gm_dataset *ds, int64_t begin, int64_t count,
@@ -170,10 +170,10 @@ out:
     return status;
 }
 
-gm_status gm_dataset_mean(gm_dataset *ds, float *out)
+gm_status gm_dataset_mean(gm_dataset *ds, float *mean)
 {
-    if (!ds || !out)
-        return gm_fail(ds ? ds->ctx : NULL, GM_E_INVALID, "dataset_mean: dataset or out is NULL");
+    if (!ds || !mean)
+        return gm_fail(ds ? ds->ctx : NULL, GM_E_INVALID, "dataset_mean: dataset or mean is NULL");
     const int64_t size = ds->row_size;
     const int64_t most = ds->rows < GM_ROWS ? ds->rows : GM_ROWS;
     const size_t block_bytes = (size_t)(most * size) * sizeof(float);
@@ -191,7 +191,7 @@ gm_status gm_dataset_mean(gm_dataset *ds, float *out)
         for (int64_t i = 0; i < n; i++)
             for (int64_t j = 0; j < size; j++) sum[j] += (double)block[i * size + j];
     }
-    for (int64_t j = 0; j < size; j++) out[j] = (float)(sum[j] / (double)ds->rows);
+    for (int64_t j = 0; j < size; j++) mean[j] = (float)(sum[j] / (double)ds->rows);
 out:
     gm_memory_put(m, block, block_bytes);
     gm_memory_put(m, sum, sum_bytes);

@@ -70,7 +70,7 @@ gm_status gm_dataset_shuffle(gm_dataset **out, gm_dataset *parent, uint64_t seed
     gm_dataset *ds = NULL;
     GM_TRY(gm_rng_create(&rng, parent->ctx, seed));
     GM_TRY(make_subset(&ds, parent, "dataset_shuffle", parent->rows));
-    GM_TRY(gm_rng_permutation(rng, ds->of.subset.rows, ds->rows));
+    GM_TRY(gm_rng_permutation(rng, ds->rows, ds->of.subset.rows));
     *out = ds;
     ds = NULL;
 out:

@@ -45,7 +45,7 @@ gm_status gm_ais_bracket(gm_result *lower, gm_result *upper, gm_generator *g, in
     gm_ais_options o = GM_AIS_OPTIONS_INIT;
     gm_rng_state before;
     gm_status status;
-    gm_rng_save(model->rng, &before);
+    gm_rng_save(&before, model->rng);
     GM_TRY(gm_result_check(ctx, "ais", lower));
     GM_TRY(gm_result_check(ctx, "ais", upper));
     GM_TRY(gm_options_read(ctx, "ais", &o, sizeof o, options));

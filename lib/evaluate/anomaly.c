@@ -277,13 +277,13 @@ static gm_status check_file(const gm_model *model, gm_archive *archive, const ch
     gm_status status;
     if (!gm_archive_has(archive, "gm.anomaly.format"))
         return gm_model_fail(ctx, GM_E_FORMAT, "anomaly: %s holds no calibration", path);
-    GM_TRY(gm_archive_get_int(archive, "gm.anomaly.format", &format));
+    GM_TRY(gm_archive_get_int(&format, archive, "gm.anomaly.format"));
     if (format != FORMAT)
         GM_TRY(gm_model_fail(ctx, GM_E_VERSION,
                              "anomaly: %s is of format %lld, this library reads %d", path,
                              (long long)format, FORMAT));
-    GM_TRY(gm_archive_get_text(archive, "gm.anomaly.family", &family));
-    GM_TRY(gm_archive_get_int(archive, "gm.anomaly.row_size", &row_size));
+    GM_TRY(gm_archive_get_text(&family, archive, "gm.anomaly.family"));
+    GM_TRY(gm_archive_get_int(&row_size, archive, "gm.anomaly.row_size"));
     if (strcmp(family, model->family->name) != 0 || row_size != model->row_size)
         GM_TRY(gm_model_fail(
             ctx, GM_E_SHAPE,
@@ -325,8 +325,8 @@ gm_status gm_anomaly_load(gm_anomaly **out, gm_model *model, const char *path)
                              model->family->name);
     GM_TRY(gm_archive_open(&archive, ctx, path));
     GM_TRY(check_file(model, archive, path));
-    GM_TRY(gm_archive_get_int(archive, "gm.anomaly.tail", &tail));
-    GM_TRY(gm_archive_get_bytes(archive, "log_probs", &bytes, &size));
+    GM_TRY(gm_archive_get_int(&tail, archive, "gm.anomaly.tail"));
+    GM_TRY(gm_archive_get_bytes(&bytes, &size, archive, "log_probs"));
     if (!size || size % 8 || (tail != GM_ANOMALY_TAIL_LOW && tail != GM_ANOMALY_TAIL_BOTH))
         GM_TRY(gm_model_fail(ctx, GM_E_FORMAT,
                              "anomaly: %s: %zu bytes of log-likelihoods, tail %lld", path, size,

@@ -96,7 +96,7 @@ gm_status gm_hmc_start(gm_hmc *h, const float *x, const float *labels, int64_t r
     h->labels = labels;
     h->rows = rows;
     h->chains = chains;
-    if (!codes) GM_TRY(gm_rng_normal(h->rng, h->u, all * h->latent, 0, 1));
+    if (!codes) GM_TRY(gm_rng_normal(h->rng, all * h->latent, 0, 1, h->u));
     for (int64_t i = 0; codes && i < all; i++)
         for (int64_t j = 0; j < h->latent; j++)
             h->u[i * h->latent + j] = (float)((double)codes[i / chains * h->latent + j] / h->scale);
@@ -149,8 +149,8 @@ gm_status gm_hmc_move(gm_hmc *h, double b, int32_t leapfrog, const double *steps
 {
     int64_t all = h->rows * h->chains;
     gm_status status;
-    GM_TRY(gm_rng_normal(h->rng, h->momentum, all * h->latent, 0, 1));
-    GM_TRY(gm_rng_uniform(h->rng, h->step, all, 1 - JITTER, 1 + JITTER));
+    GM_TRY(gm_rng_normal(h->rng, all * h->latent, 0, 1, h->momentum));
+    GM_TRY(gm_rng_uniform(h->rng, all, 1 - JITTER, 1 + JITTER, h->step));
     for (int64_t i = 0; i < all; i++) {
         h->step[i] = (float)((double)h->step[i] * steps[i / h->chains]);
         h->energy[i] = energy(h, b, h->u, h->nll[i], i);

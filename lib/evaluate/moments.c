@@ -21,22 +21,24 @@ static void column_moments(gm_column_moments *out, int which, const gm_table *t,
     out->kurtosis[which] = m2 > 0 ? m4 / (m2 * m2) : (double)NAN;
 }
 
-gm_status gm_moments(gm_context *ctx, const gm_rows *x, const gm_rows *y, gm_column_moments *out)
+gm_status gm_moments(gm_context *ctx, const gm_rows *x, const gm_rows *y,
+                     gm_column_moments *moments)
 {
     const double none = (double)NAN;
     gm_table t[2];
     gm_status status;
     if (!ctx) return GM_E_INVALID;
-    if (!out) GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "moments: out is NULL"));
+    if (!moments) GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "moments: moments is NULL"));
     GM_TRY(gm_table_of(&t[0], ctx, "moments", "x", x));
     if (y) GM_TRY(gm_table_of(&t[1], ctx, "moments", "y", y));
     GM_TRY(gm_table_check_sizes(ctx, "moments", t, y ? 2 : 1));
     for (int64_t c = 0; c < x->width; c++)
         for (int i = 0; i < 2; i++) {
-            out[c].mean[i] = out[c].variance[i] = out[c].skewness[i] = out[c].kurtosis[i] = none;
+            moments[c].mean[i] = moments[c].variance[i] = moments[c].skewness[i] =
+                moments[c].kurtosis[i] = none;
             if (i && !y) continue;
             gm_table column = { "", t[i].values + c, t[i].rows, 1 };
-            column_moments(&out[c], i, &column, x->width);
+            column_moments(&moments[c], i, &column, x->width);
         }
 out:
     return status;

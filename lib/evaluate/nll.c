@@ -122,7 +122,7 @@ gm_status gm_evaluate_nll(gm_result *out, gm_model *model, gm_dataset *data,
     nll e = { .model = model, .data = data, .o = GM_NLL_OPTIONS_INIT };
     gm_rng_state before;
     gm_status status;
-    gm_rng_save(model->rng, &before);
+    gm_rng_save(&before, model->rng);
     GM_TRY(gm_result_check(model->ctx, "nll", out));
     if (!data) GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID, "nll: dataset is NULL"));
     GM_TRY(gm_options_read(model->ctx, "nll", &e.o, sizeof e.o, options));

@@ -129,7 +129,7 @@ static gm_status draw_orders(test *t, gm_rng *rng)
     gm_status status = GM_OK;
     for (int64_t p = 0; p < t->orders; p++) {
         unsigned char *bits = t->bits + p * t->line;
-        if (p) GM_TRY(gm_rng_permutation(rng, t->order, t->n + t->m));
+        if (p) GM_TRY(gm_rng_permutation(rng, t->n + t->m, t->order));
         for (int64_t i = 0; i < t->n; i++) {
             int64_t row = p ? t->order[i] : i;
             bits[row / 8] = (unsigned char)(bits[row / 8] | 1u << (row % 8));

@@ -257,8 +257,8 @@ static gm_status values_of(gm_archive *a, gm_archive_tensor *t, const float **ou
     return GM_OK;
 }
 
-gm_status gm_archive_get(gm_archive *a, const char *name, int32_t *rank, int64_t shape[GM_MAX_RANK],
-                         const float **data)
+gm_status gm_archive_get(int32_t *rank, const float **data, gm_archive *a, const char *name,
+                         int64_t shape[GM_MAX_RANK])
 {
     if (data) *data = NULL;
     if (!a || !name)
@@ -276,30 +276,31 @@ gm_status gm_archive_get(gm_archive *a, const char *name, int32_t *rank, int64_t
 }
 
 gm_status gm_archive_get_into(gm_archive *a, const char *name, int32_t rank, const int64_t *shape,
-                              float *out)
+                              float *values)
 {
     static const char what[] = "archive_get_into";
-    if (!a || !name || !out)
-        return gm_fail(a ? a->ctx : NULL, GM_E_INVALID, "%s: archive, name or out is NULL", what);
+    if (!a || !name || !values)
+        return gm_fail(a ? a->ctx : NULL, GM_E_INVALID, "%s: archive, name or values is NULL",
+                       what);
     gm_archive_tensor *t = NULL;
-    const float *values;
+    const float *from;
     int64_t count;
     gm_status status = gm_shape_count(a->ctx, what, rank, shape, &count);
     if (status) return status;
     status = find(a, name, &t);
     if (status) return status;
-    status = values_of(a, t, &values);
+    status = values_of(a, t, &from);
     if (status) return status;
     if (rank != t->rank || (rank && memcmp(shape, t->shape, (size_t)rank * sizeof *shape))) {
         char have[GM_SHAPE_TEXT], wanted[GM_SHAPE_TEXT];
         return gm_fail(a->ctx, GM_E_SHAPE, "%s: tensor %s is %s, expected %s", a->name, name,
                        gm_shape_text(have, t->rank, t->shape), gm_shape_text(wanted, rank, shape));
     }
-    if (count) memcpy(out, values, (size_t)count * sizeof *out);
+    if (count) memcpy(values, from, (size_t)count * sizeof *values);
     return GM_OK;
 }
 
-gm_status gm_archive_get_bytes(gm_archive *a, const char *name, const void **bytes, size_t *size)
+gm_status gm_archive_get_bytes(const void **bytes, size_t *size, gm_archive *a, const char *name)
 {
     if (bytes) *bytes = NULL;
     if (size) *size = 0;

@@ -81,7 +81,7 @@ gm_status gm_archive_set_real(gm_archive *a, const char *key, double value)
     return gm_archive_set_text(a, key, gm_number_format(text, value));
 }
 
-gm_status gm_archive_get_text(gm_archive *a, const char *key, const char **out)
+gm_status gm_archive_get_text(const char **out, gm_archive *a, const char *key)
 {
     if (out) *out = NULL;
     if (!a || !key || !out)
@@ -93,11 +93,11 @@ gm_status gm_archive_get_text(gm_archive *a, const char *key, const char **out)
     return GM_OK;
 }
 
-gm_status gm_archive_get_int(gm_archive *a, const char *key, int64_t *out)
+gm_status gm_archive_get_int(int64_t *out, gm_archive *a, const char *key)
 {
     const char *text = NULL;
     if (out) *out = 0;
-    gm_status status = gm_archive_get_text(a, key, out ? &text : NULL);
+    gm_status status = gm_archive_get_text(out ? &text : NULL, a, key);
     if (status) return status;
     if (!gm_number_parse_int(text, out))
         return gm_fail(a->ctx, GM_E_FORMAT, "%s: \"%s\" is \"%.64s\", expected a whole number",
@@ -105,11 +105,11 @@ gm_status gm_archive_get_int(gm_archive *a, const char *key, int64_t *out)
     return GM_OK;
 }
 
-gm_status gm_archive_get_real(gm_archive *a, const char *key, double *out)
+gm_status gm_archive_get_real(double *out, gm_archive *a, const char *key)
 {
     const char *text = NULL;
     if (out) *out = 0.0;
-    gm_status status = gm_archive_get_text(a, key, out ? &text : NULL);
+    gm_status status = gm_archive_get_text(out ? &text : NULL, a, key);
     if (status) return status;
     if (!gm_number_parse(text, out))
         return gm_fail(a->ctx, GM_E_FORMAT, "%s: \"%s\" is \"%.64s\", expected a number", a->name,

@@ -48,15 +48,15 @@ static gm_status get_part(gm_mmd_kernel *kernel, gm_archive *archive, const char
     double weight, a, b;
     gm_status status;
     (void)snprintf(key, sizeof key, "%s%lld.kind", prefix, (long long)i);
-    GM_TRY(gm_archive_get_int(archive, key, &kind));
+    GM_TRY(gm_archive_get_int(&kind, archive, key));
     (void)snprintf(key, sizeof key, "%s%lld.degree", prefix, (long long)i);
-    GM_TRY(gm_archive_get_int(archive, key, &degree));
+    GM_TRY(gm_archive_get_int(&degree, archive, key));
     (void)snprintf(key, sizeof key, "%s%lld.weight", prefix, (long long)i);
-    GM_TRY(gm_archive_get_real(archive, key, &weight));
+    GM_TRY(gm_archive_get_real(&weight, archive, key));
     (void)snprintf(key, sizeof key, "%s%lld.a", prefix, (long long)i);
-    GM_TRY(gm_archive_get_real(archive, key, &a));
+    GM_TRY(gm_archive_get_real(&a, archive, key));
     (void)snprintf(key, sizeof key, "%s%lld.b", prefix, (long long)i);
-    GM_TRY(gm_archive_get_real(archive, key, &b));
+    GM_TRY(gm_archive_get_real(&b, archive, key));
     GM_TRY(gm_mmd_kernel_add_part(kernel, kind, weight, a, b, degree));
 out:
     return status;
@@ -74,7 +74,7 @@ gm_status gm_archive_get_kernel(gm_mmd_kernel **out, gm_archive *archive, const 
     if (!out || !archive) return gm_fail(ctx, GM_E_INVALID, "kernel: archive or out is NULL");
     GM_TRY(check(ctx, prefix));
     (void)snprintf(key, sizeof key, "%scount", prefix);
-    GM_TRY(gm_archive_get_int(archive, key, &count));
+    GM_TRY(gm_archive_get_int(&count, archive, key));
     if (count < 0) GM_TRY(gm_fail(ctx, GM_E_FORMAT, "kernel: %s is %lld", key, (long long)count));
     GM_TRY(gm_mmd_kernel_create(&kernel, ctx));
     for (int64_t i = 0; i < count; i++) GM_TRY(get_part(kernel, archive, prefix, i));

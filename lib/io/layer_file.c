@@ -167,7 +167,7 @@ static gm_status compare(const walk *w, const char *path, const gm_layer_array *
     int32_t rank = 0;
     int64_t shape[GM_MAX_RANK];
     gm_status status =
-        gm_archive_get(w->archive, key_of(w, key, path, array->name), &rank, shape, NULL);
+        gm_archive_get(&rank, NULL, w->archive, key_of(w, key, path, array->name), shape);
     if (status) return status;
     if (rank != array->rank || memcmp(shape, array->shape, (size_t)rank * sizeof *shape))
         return gm_fail(w->ctx, GM_E_FORMAT, "layer file: stored %s is %s, its layer wants %s", key,
@@ -197,10 +197,10 @@ static gm_status get_built_in(gm_layer **out, const walk *w, const char *path,
     gm_layer_array arrays[GM_LAYER_ARRAYS];
     memset(&attrs, 0, sizeof attrs);
     for (int i = 0; i < GM_LAYER_INTS && kind->ints[i]; i++)
-        GM_TRY(gm_archive_get_int(w->archive, key_of(w, key, path, kind->ints[i]), &attrs.ints[i]));
+        GM_TRY(gm_archive_get_int(&attrs.ints[i], w->archive, key_of(w, key, path, kind->ints[i])));
     for (int i = 0; i < GM_LAYER_REALS && kind->reals[i]; i++)
         GM_TRY(
-            gm_archive_get_real(w->archive, key_of(w, key, path, kind->reals[i]), &attrs.reals[i]));
+            gm_archive_get_real(&attrs.reals[i], w->archive, key_of(w, key, path, kind->reals[i])));
     GM_TRY(kind->check ? as_format(w->ctx, kind->check(w->ctx, &attrs)) : GM_OK);
     int32_t count = kind->arrays ? kind->arrays(&attrs, arrays) : 0;
     for (int32_t i = 0; i < count; i++) GM_TRY(compare(w, path, &arrays[i]));
@@ -220,7 +220,7 @@ static gm_status get_parts(gm_layer *sequence, walk *w, const char *path, int32_
     char key[KEY], part_path[PATH];
     int64_t count;
     gm_layer *part = NULL;
-    GM_TRY(gm_archive_get_int(w->archive, key_of(w, key, path, "count"), &count));
+    GM_TRY(gm_archive_get_int(&count, w->archive, key_of(w, key, path, "count")));
     if (count < 0 || count > GM_SEQUENCE_PARTS)
         GM_TRY(gm_fail(w->ctx, GM_E_FORMAT, "layer file: stored %s is %lld, expected 0 to %d", key,
                        (long long)count, GM_SEQUENCE_PARTS));
@@ -255,7 +255,7 @@ out:
 static gm_status get_same(gm_layer **out, const walk *w, const char *path, const char *key)
 {
     const char *first = NULL;
-    gm_status status = gm_archive_get_text(w->archive, key, &first);
+    gm_status status = gm_archive_get_text(&first, w->archive, key);
     if (status) return status;
     for (int64_t i = 0; i < w->count; i++)
         if (!strcmp(w->list[i].path, first)) {
@@ -282,7 +282,7 @@ static gm_status get_one(gm_layer **out, walk *w, const char *path, int32_t dept
     *out = NULL;
     if (gm_archive_has(w->archive, key_of(w, key, path, "same")))
         return get_same(out, w, path, key);
-    GM_TRY(gm_archive_get_text(w->archive, key_of(w, key, path, "type"), &type));
+    GM_TRY(gm_archive_get_text(&type, w->archive, key_of(w, key, path, "type")));
     const gm_layer_kind *kind = gm_layer_kind_find(type);
     if (!kind)
         GM_TRY(gm_fail(w->ctx, GM_E_UNSUPPORTED,
@@ -345,8 +345,8 @@ gm_status gm_archive_get_params(gm_archive *archive, const char *prefix, gm_para
         int32_t rank = 0;
         int64_t shape[GM_MAX_RANK];
         const float *data; /* asked for, so that reading below cannot fail any more */
-        status = gm_archive_get(archive, key_of(&w, key, "", params->entries[i].name), &rank, shape,
-                                &data);
+        status = gm_archive_get(&rank, &data, archive, key_of(&w, key, "", params->entries[i].name),
+                                shape);
         if (!status && (rank != p->rank || memcmp(shape, p->shape, (size_t)rank * sizeof *shape)))
             status =
                 gm_fail(w.ctx, GM_E_SHAPE, "get_params: stored %s is %s, the parameter is %s", key,

@@ -49,8 +49,8 @@ static gm_status keep_best(const fit *f)
     const gm_params *params = f->model->params, *state = f->model->state;
     int64_t weights = gm_params_elements(params);
     gm_status status;
-    GM_TRY(gm_params_read(params, f->best, weights));
-    GM_TRY(gm_params_read(state, f->best + weights, gm_params_elements(state)));
+    GM_TRY(gm_params_read(params, weights, f->best));
+    GM_TRY(gm_params_read(state, gm_params_elements(state), f->best + weights));
 out:
     return status;
 }
@@ -168,7 +168,7 @@ static gm_status make_order(fit *f, int64_t pass)
     if (!f->o.shuffle) return GM_OK;
     gm_rng_state state = { f->model->order_seed, 1 + (uint64_t)pass, 0, 0 };
     gm_rng_restore(f->rng, &state);
-    return gm_rng_permutation(f->rng, f->order, f->rows);
+    return gm_rng_permutation(f->rng, f->rows, f->order);
 }
 
 static gm_status run_epoch(fit *f, int64_t epoch)

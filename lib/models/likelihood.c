@@ -135,9 +135,10 @@ gm_status gm_model_log_prob_estimate(gm_likelihood *likelihood, gm_model *model,
     if (!model) return GM_E_INVALID;
     if (!gm_model_supports(model, GM_VERB_LOG_PROB)) return lacks(model, "log_prob");
     if (!rows || !log_prob || count < 1)
-        return gm_model_fail(model->ctx, GM_E_INVALID,
-                             "%s: log_prob: rows or out is NULL, or count is %lld (at least 1)",
-                             model->family->name, (long long)count);
+        return gm_model_fail(
+            model->ctx, GM_E_INVALID,
+            "%s: log_prob: rows or log_prob is NULL, or count is %lld (at least 1)",
+            model->family->name, (long long)count);
     gm_batch batch = { .rows = rows, .count = count };
     if (likelihood) GM_TRY(check_size(model, "log_prob", likelihood));
     GM_TRY(gm_log_prob_options_read(model->ctx, "log_prob", &how, options));

@@ -228,7 +228,7 @@ static gm_status remember_state(gm_model *model)
     if (!model->before)
         return gm_model_fail(model->ctx, GM_E_NOMEM, "%s: no memory for %lld values of state",
                              model->family->name, (long long)count);
-    return gm_params_read(model->state, model->before, count);
+    return gm_params_read(model->state, count, model->before);
 }
 
 /* A step on rows whose labels have been found. */
@@ -297,7 +297,7 @@ gm_status gm_model_evaluate(gm_model *model, gm_dataset *data, int64_t batch, in
     gm_metrics total = { 0 };
     /* Its own random numbers: evaluating does not change what training will draw. */
     gm_rng_state before;
-    gm_rng_save(model->rng, &before);
+    gm_rng_save(&before, model->rng);
     gm_rng_seed(model->rng, model->order_seed ^ 0x6576616c75617465u);
     if (model->classes) labels = gm_context_allocate(model->ctx, label_bytes);
     if (!buffer || !index || (model->classes && !labels))

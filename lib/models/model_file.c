@@ -10,7 +10,7 @@
 gm_status gm_model_get_small(gm_archive *archive, const char *key, int32_t *out)
 {
     int64_t value = 0;
-    const gm_status status = gm_archive_get_int(archive, key, &value);
+    const gm_status status = gm_archive_get_int(&value, archive, key);
     *out = value < 0 || value > INT32_MAX ? -1 : (int32_t)value;
     return status;
 }
@@ -44,11 +44,11 @@ gm_status gm_model_get_fields(gm_archive *archive, const char *prefix, const gm_
         void *at = (char *)into + fields[i].offset;
         (void)snprintf(key, sizeof key, "%s%s", prefix, fields[i].name);
         if (fields[i].kind == GM_FIELD_REAL)
-            GM_TRY(gm_archive_get_real(archive, key, at));
+            GM_TRY(gm_archive_get_real(at, archive, key));
         else if (fields[i].kind == GM_FIELD_SMALL)
             GM_TRY(gm_model_get_small(archive, key, at));
         else
-            GM_TRY(gm_archive_get_int(archive, key, at));
+            GM_TRY(gm_archive_get_int(at, archive, key));
     }
 out:
     return status;
@@ -58,7 +58,7 @@ static gm_status put_rng(gm_archive *archive, const gm_rng *rng)
 {
     gm_rng_state s;
     gm_status status;
-    gm_rng_save(rng, &s);
+    gm_rng_save(&s, rng);
     GM_TRY(gm_archive_set_int(archive, "gm.rng.key", (int64_t)s.key));
     GM_TRY(gm_archive_set_int(archive, "gm.rng.stream", (int64_t)s.stream));
     GM_TRY(gm_archive_set_int(archive, "gm.rng.position", (int64_t)s.position));
@@ -71,10 +71,10 @@ static gm_status get_rng(gm_archive *archive, gm_rng *rng)
 {
     int64_t key, stream, position, splits;
     gm_status status;
-    GM_TRY(gm_archive_get_int(archive, "gm.rng.key", &key));
-    GM_TRY(gm_archive_get_int(archive, "gm.rng.stream", &stream));
-    GM_TRY(gm_archive_get_int(archive, "gm.rng.position", &position));
-    GM_TRY(gm_archive_get_int(archive, "gm.rng.splits", &splits));
+    GM_TRY(gm_archive_get_int(&key, archive, "gm.rng.key"));
+    GM_TRY(gm_archive_get_int(&stream, archive, "gm.rng.stream"));
+    GM_TRY(gm_archive_get_int(&position, archive, "gm.rng.position"));
+    GM_TRY(gm_archive_get_int(&splits, archive, "gm.rng.splits"));
     gm_rng_state s = { (uint64_t)key, (uint64_t)stream, (uint64_t)position, (uint64_t)splits };
     gm_rng_restore(rng, &s);
 out:
@@ -126,11 +126,11 @@ static gm_status find_family(const gm_family **out, gm_context *ctx, gm_archive 
     if (!gm_archive_has(archive, "gm.format"))
         return gm_model_fail(ctx, GM_E_FORMAT,
                              "load: %s holds tensors, but no model of this library's", path);
-    GM_TRY(gm_archive_get_int(archive, "gm.format", &format));
+    GM_TRY(gm_archive_get_int(&format, archive, "gm.format"));
     if (format != FORMAT)
         GM_TRY(gm_model_fail(ctx, GM_E_VERSION, "load: %s is of format %lld, this library reads %d",
                              path, (long long)format, FORMAT));
-    GM_TRY(gm_archive_get_text(archive, "gm.family", &name));
+    GM_TRY(gm_archive_get_text(&name, archive, "gm.family"));
     *out = gm_family_find(name);
     if (!*out)
         GM_TRY(gm_model_fail(ctx, GM_E_UNSUPPORTED,
@@ -154,9 +154,9 @@ gm_status gm_model_load(gm_model **out, gm_context *ctx, const char *path)
     int64_t epochs, steps, seed;
     GM_TRY(gm_archive_open(&archive, ctx, path));
     GM_TRY(find_family(&family, ctx, archive, path));
-    GM_TRY(gm_archive_get_int(archive, "gm.epochs", &epochs));
-    GM_TRY(gm_archive_get_int(archive, "gm.steps", &steps));
-    GM_TRY(gm_archive_get_int(archive, "gm.order_seed", &seed));
+    GM_TRY(gm_archive_get_int(&epochs, archive, "gm.epochs"));
+    GM_TRY(gm_archive_get_int(&steps, archive, "gm.steps"));
+    GM_TRY(gm_archive_get_int(&seed, archive, "gm.order_seed"));
     if (epochs < 0 || steps < 0)
         GM_TRY(gm_model_fail(ctx, GM_E_FORMAT, "load: %s: epochs is %lld, steps is %lld", path,
                              (long long)epochs, (long long)steps));

@@ -83,10 +83,10 @@ out:
     return gm_layer_drop(out_layer, status);
 }
 
-gm_status gm_linear_create(gm_layer **out_layer, gm_context *ctx, int64_t in, int64_t out,
-                           const gm_linear_options *options)
+gm_status gm_linear_create(gm_layer **out_layer, gm_context *ctx, int64_t in_features,
+                           int64_t out_features, const gm_linear_options *options)
 {
-    return gm_linear_make(out_layer, ctx, &gm_kind_linear, in, out, options);
+    return gm_linear_make(out_layer, ctx, &gm_kind_linear, in_features, out_features, options);
 }
 
 static gm_status check_embedding(gm_context *ctx, gm_layer_attrs *a)

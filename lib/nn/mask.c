@@ -43,8 +43,8 @@ out:
     return status;
 }
 
-gm_status gm_mask_input_degrees(int64_t *degrees, gm_context *ctx, const int64_t *order,
-                                int64_t columns)
+gm_status gm_mask_input_degrees(gm_context *ctx, const int64_t *order, int64_t columns,
+                                int64_t *degrees)
 {
     gm_status status = check_sizes(ctx, degrees, sizeof *degrees, 1, &columns);
     if (!status && order) status = gm_mask_check_order(ctx, order, columns);
@@ -52,8 +52,8 @@ gm_status gm_mask_input_degrees(int64_t *degrees, gm_context *ctx, const int64_t
     return status;
 }
 
-gm_status gm_mask_hidden_degrees(int64_t *degrees, gm_context *ctx, int64_t units, int64_t columns,
-                                 int32_t kind, int64_t least, gm_rng *rng)
+gm_status gm_mask_hidden_degrees(gm_context *ctx, int64_t units, int64_t columns, int32_t kind,
+                                 int64_t least, gm_rng *rng, int64_t *degrees)
 {
     const int64_t sizes[2] = { units, columns }, most = columns > 1 ? columns - 1 : 1;
     gm_rng own = { .ctx = ctx, .owners = 1 };
@@ -81,30 +81,31 @@ gm_status gm_mask_hidden_degrees(int64_t *degrees, gm_context *ctx, int64_t unit
     return GM_OK;
 }
 
-gm_status gm_mask_repeat_degrees(int64_t *out, gm_context *ctx, const int64_t *degrees,
-                                 int64_t count, int64_t times)
+gm_status gm_mask_repeat_degrees(gm_context *ctx, const int64_t *degrees, int64_t count,
+                                 int64_t times, int64_t *repeated)
 {
     const int64_t sizes[2] = { count, times };
-    gm_status status = check_sizes(ctx, degrees ? out : NULL, sizeof *out, 2, sizes);
-    for (int64_t i = 0; !status && i < count * times; i++) out[i] = degrees[i / times];
+    gm_status status = check_sizes(ctx, degrees ? repeated : NULL, sizeof *repeated, 2, sizes);
+    for (int64_t i = 0; !status && i < count * times; i++) repeated[i] = degrees[i / times];
     return status;
 }
 
-gm_status gm_mask_from_degrees(float *mask, gm_context *ctx, const int64_t *out_degrees,
-                               int64_t out, const int64_t *in_degrees, int64_t in, int32_t strict)
+gm_status gm_mask_from_degrees(gm_context *ctx, const int64_t *out_degrees, int64_t out_count,
+                               const int64_t *in_degrees, int64_t in_count, int32_t strict,
+                               float *mask)
 {
-    const int64_t sizes[2] = { out, in };
+    const int64_t sizes[2] = { out_count, in_count };
     gm_status status =
         check_sizes(ctx, out_degrees && in_degrees ? mask : NULL, sizeof *mask, 2, sizes);
     if (status) return status;
     int64_t cut = 0, first = 0;
-    for (int64_t o = 0; o < out; o++) {
+    for (int64_t o = 0; o < out_count; o++) {
         /* In whole numbers, strictly above d is at least d + 1. */
         const int64_t reach = strict ? out_degrees[o] - 1 : out_degrees[o];
         int64_t kept = 0;
-        for (int64_t i = 0; i < in; i++) {
+        for (int64_t i = 0; i < in_count; i++) {
             const int keep = in_degrees[i] <= reach;
-            mask[o * in + i] = keep ? 1 : 0;
+            mask[o * in_count + i] = keep ? 1 : 0;
             kept += keep;
         }
         if (!kept && reach >= 1 && !cut++) first = o;
@@ -112,12 +113,12 @@ gm_status gm_mask_from_degrees(float *mask, gm_context *ctx, const int64_t *out_
     if (cut)
         gm_log_line(ctx, GM_LOG_WARNING,
                     "mask: %lld of %lld units are cut off from all they may see, the first is %lld",
-                    (long long)cut, (long long)out, (long long)first);
+                    (long long)cut, (long long)out_count, (long long)first);
     return status;
 }
 
-gm_status gm_mask_groups(float *mask, gm_context *ctx, int64_t columns, int64_t out_units,
-                         int64_t in_units, int32_t own)
+gm_status gm_mask_groups(gm_context *ctx, int64_t columns, int64_t out_units, int64_t in_units,
+                         int32_t own, float *mask)
 {
     const int64_t sizes[4] = { columns, out_units, columns, in_units };
     gm_status status = check_sizes(ctx, mask, sizeof *mask, 4, sizes);

@@ -143,7 +143,7 @@ gm_status gm_mask_check_layer(gm_layer *layer, const int64_t *order, int64_t col
     GM_TRY(gm_tape_create(&tape, p.ctx, rng));
     gm_tape_set_mode(tape, 0);
     for (int64_t d = 0; d < o.draws; d++) {
-        GM_TRY(gm_rng_normal(rng, p.x, columns, 0, 1));
+        GM_TRY(gm_rng_normal(rng, columns, 0, 1, p.x));
         for (int64_t r = 1; r < group; r++)
             memcpy(p.x + r * columns, p.x, (size_t)columns * sizeof *p.x);
         for (int64_t first = 0; first < p.outputs; first += group) {

@@ -111,13 +111,16 @@ static gm_status finish(gm_layer **out, gm_status made, const float *mask)
     return status ? gm_layer_drop(out, status) : GM_OK;
 }
 
-gm_status gm_masked_linear_create(gm_layer **out_layer, gm_context *ctx, int64_t in, int64_t out,
-                                  const float *mask, const gm_linear_options *options)
+gm_status gm_masked_linear_create(gm_layer **out_layer, gm_context *ctx, int64_t in_features,
+                                  int64_t out_features, const float *mask,
+                                  const gm_linear_options *options)
 {
     if (out_layer) *out_layer = NULL;
     if (!mask) return gm_fail(ctx, GM_E_INVALID, "masked_linear: mask is NULL");
-    return finish(out_layer,
-                  gm_linear_make(out_layer, ctx, &gm_kind_masked_linear, in, out, options), mask);
+    return finish(
+        out_layer,
+        gm_linear_make(out_layer, ctx, &gm_kind_masked_linear, in_features, out_features, options),
+        mask);
 }
 
 gm_status gm_masked_conv2d_create(gm_layer **out, gm_context *ctx, const int64_t shape[4],
@@ -140,13 +143,13 @@ gm_status gm_masked_conv2d_create(gm_layer **out, gm_context *ctx, const int64_t
     return finish(out, status, mask);
 }
 
-gm_status gm_sequence_add_masked_linear(gm_layer *sequence, int64_t in, int64_t out,
-                                        const float *mask)
+gm_status gm_sequence_add_masked_linear(gm_layer *sequence, int64_t in_features,
+                                        int64_t out_features, const float *mask)
 {
     gm_layer *part = NULL;
     gm_status status = gm_sequence_ready(sequence);
     if (status) return status;
-    status = gm_masked_linear_create(&part, sequence->ctx, in, out, mask, NULL);
+    status = gm_masked_linear_create(&part, sequence->ctx, in_features, out_features, mask, NULL);
     return gm_sequence_add_made(sequence, part, status);
 }
 

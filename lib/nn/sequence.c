@@ -167,9 +167,9 @@ gm_status gm_sequence_add_made(gm_layer *sequence, gm_layer *part, gm_status mad
         return gm_sequence_add_made(sequence, part, status);                                       \
     } while (0)
 
-gm_status gm_sequence_add_linear(gm_layer *sequence, int64_t in, int64_t out)
+gm_status gm_sequence_add_linear(gm_layer *sequence, int64_t in_features, int64_t out_features)
 {
-    ADD(gm_linear_create(&part, ctx, in, out, NULL));
+    ADD(gm_linear_create(&part, ctx, in_features, out_features, NULL));
 }
 
 gm_status gm_sequence_add_relu(gm_layer *sequence)

@@ -137,7 +137,7 @@ static gm_status read_slots(gm_context *ctx, gm_archive *archive, const char *pr
     int64_t fewest = s->slots;
     gm_constants moving = s->constants;
     moving.momentum = 0.5;
-    status = gm_archive_get_int(archive, key, &s->slots);
+    status = gm_archive_get_int(&s->slots, archive, key);
     if (!status && s->slots != fewest && s->slots != method->slot_count(&moving))
         return gm_fail(ctx, GM_E_FORMAT, "optimizer: stored %s is %lld, expected %lld or %d", key,
                        (long long)s->slots, (long long)fewest, (int)method->slot_count(&moving));
@@ -154,7 +154,7 @@ static gm_status read_settings(gm_context *ctx, gm_archive *archive, const char 
     field fields[FIELDS];
     list_fields(s, fields);
     GM_TRY(make_key(ctx, key, prefix, "kind"));
-    GM_TRY(gm_archive_get_text(archive, key, &kind));
+    GM_TRY(gm_archive_get_text(&kind, archive, key));
     *method = NULL;
     for (const gm_method *const *m = gm_methods; *m; m++)
         if (!strcmp((*m)->name, kind)) *method = *m;
@@ -163,8 +163,8 @@ static gm_status read_settings(gm_context *ctx, gm_archive *archive, const char 
             gm_fail(ctx, GM_E_UNSUPPORTED, "optimizer: stored kind \"%.40s\" is not known", kind));
     for (int i = 0; i < FIELDS; i++) {
         GM_TRY(make_key(ctx, key, prefix, fields[i].name));
-        GM_TRY(fields[i].integer ? gm_archive_get_int(archive, key, fields[i].integer)
-                                 : gm_archive_get_real(archive, key, fields[i].real));
+        GM_TRY(fields[i].integer ? gm_archive_get_int(fields[i].integer, archive, key)
+                                 : gm_archive_get_real(fields[i].real, archive, key));
     }
     if (s->kind_of_schedule < GM_SCHEDULE_CONSTANT || s->kind_of_schedule > GM_SCHEDULE_LINEAR)
         GM_TRY(gm_fail(ctx, GM_E_FORMAT, "optimizer: stored schedule %lld is not known",
@@ -205,7 +205,7 @@ static gm_status load_array(const gm_optimizer *o, gm_archive *archive, const ch
     int64_t shape[GM_MAX_RANK];
     const float *data = NULL;
     gm_status status = array_key(o->ctx, key, prefix, index, name);
-    if (!status) status = gm_archive_get(archive, key, &rank, shape, &data);
+    if (!status) status = gm_archive_get(&rank, &data, archive, key, shape);
     if (status) return status;
     if (rank != p->rank || (rank && memcmp(shape, p->shape, (size_t)rank * sizeof *shape)))
         return gm_fail(o->ctx, GM_E_SHAPE, "optimizer: stored %s is %s, parameter %s is %s", key,
@@ -222,7 +222,7 @@ static gm_status load_since(const gm_optimizer *o, gm_archive *archive, const ch
     *since = 0;
     gm_status status = array_key(o->ctx, key, prefix, index, "since");
     if (status || !gm_archive_has(archive, key)) return status;
-    status = gm_archive_get_int(archive, key, since);
+    status = gm_archive_get_int(since, archive, key);
     if (!status && (*since < 0 || *since > steps))
         return gm_fail(o->ctx, GM_E_FORMAT, "optimizer: stored %s is %lld, expected 0 to %lld", key,
                        (long long)*since, (long long)steps);

@@ -22,20 +22,20 @@ static void walk(gm_archive *a, size_t size)
         int32_t rank;
         int64_t shape[GM_MAX_RANK], count = 1;
         if (!gm_archive_has_tensor(a, name)) abort();
-        if (!gm_archive_get(a, name, &rank, shape, &values)) {
+        if (!gm_archive_get(&rank, &values, a, name, shape)) {
             for (int32_t j = 0; j < rank; j++) count *= shape[j];
             if (count) sink = values[0] + values[count - 1];
         }
-        if (!gm_archive_get_bytes(a, name, &bytes, &n) && n > size) abort();
+        if (!gm_archive_get_bytes(&bytes, &n, a, name) && n > size) abort();
     }
     (void)sink;
     for (int64_t i = 0; i < gm_archive_text_count(a); i++) {
         const char *text;
         int64_t whole;
         double real;
-        if (gm_archive_get_text(a, gm_archive_text_key(a, i), &text)) abort();
-        (void)gm_archive_get_int(a, gm_archive_text_key(a, i), &whole);
-        (void)gm_archive_get_real(a, gm_archive_text_key(a, i), &real);
+        if (gm_archive_get_text(&text, a, gm_archive_text_key(a, i))) abort();
+        (void)gm_archive_get_int(&whole, a, gm_archive_text_key(a, i));
+        (void)gm_archive_get_real(&real, a, gm_archive_text_key(a, i));
     }
 }
 

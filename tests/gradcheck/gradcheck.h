@@ -163,7 +163,7 @@ static inline void run_case(const grad_case *c, int32_t threads, int twice)
     trial r = { .c = c, .twice = twice };
     ck_assert_int_eq(gm_rng_create(&rng, ctx, 5), GM_OK);
     ck_assert_int_eq(gm_tape_create(&r.tape, ctx, NULL), GM_OK);
-    gm_rng_save(gm_tape_rng(r.tape), &r.start);
+    gm_rng_save(&r.start, gm_tape_rng(r.tape));
     for (int i = 0; i < c->count; i++) {
         r.count[i] = size_of(&c->in[i]);
         r.data[i] = malloc((size_t)r.count[i] * sizeof(float));

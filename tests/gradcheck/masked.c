@@ -126,7 +126,7 @@ START_TEST(test_against_masks)
         od[i] = (float)(out_degrees[i] = mixed & 1 ? gm_rng_below(rng, 100) : i * 100 / OUT);
     for (int i = 0; i < IN; i++)
         id[i] = (float)(in_degrees[i] = mixed & 2 ? gm_rng_below(rng, 100) : 1 + i * 99 / IN);
-    support_ok(ctx, gm_mask_from_degrees(mask, ctx, out_degrees, OUT, in_degrees, IN, strict));
+    support_ok(ctx, gm_mask_from_degrees(ctx, out_degrees, OUT, in_degrees, IN, strict, mask));
     gm_var x = gm_randn(t, 2, xs), w = gm_randn(t, 2, ws), b = gm_randn(t, 1, &os);
     x = gm_variable(t, 2, xs, gm_value(t, x));
     w = gm_variable(t, 2, ws, gm_value(t, w));

@@ -110,7 +110,7 @@ START_TEST(gradients_of_the_likelihood)
     const int64_t shape[4][2] = { { D, H }, { H, 0 }, { D, H }, { D, 0 } }, rows[2] = { N, D };
     ck_assert_int_eq(gm_rng_create(&rng, ctx, 7), GM_OK);
     ck_assert_int_eq(gm_tape_create(&tape, ctx, NULL), GM_OK);
-    ck_assert_int_eq(gm_rng_normal(rng, all, ALL, 0, 1), GM_OK);
+    ck_assert_int_eq(gm_rng_normal(rng, ALL, 0, 1, all), GM_OK);
     for (int i = 0; i < N * D; i++) x[i] = (float)(gm_rng_below(rng, 3) == 0);
     for (int k = -1; k < 2 * ALL; k++) {
         const float kept = k < 0 ? 0 : all[k / 2];

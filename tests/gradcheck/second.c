@@ -602,7 +602,7 @@ static void run_case(const second_case *c, int32_t threads)
     trial r = { .c = c };
     ck_assert_int_eq(gm_rng_create(&rng, ctx, 5), GM_OK);
     ck_assert_int_eq(gm_tape_create(&r.tape, ctx, NULL), GM_OK);
-    gm_rng_save(gm_tape_rng(r.tape), &r.start);
+    gm_rng_save(&r.start, gm_tape_rng(r.tape));
     for (int i = 0; i < c->count; i++) {
         r.count[i] = size_of(&c->in[i]);
         r.data[i] = malloc((size_t)r.count[i] * sizeof(float));
@@ -714,7 +714,7 @@ START_TEST(test_penalty)
     add_activation(c.net, ctx, kind);
     gm_sequence_add_linear(c.net, 5, 1);
     ck_assert_int_eq(gm_layer_init(c.net, GM_INIT_DEFAULT, 0, 0, rng), GM_OK);
-    ck_assert_int_eq(gm_rng_normal(rng, c.x, 12, 0, 1), GM_OK);
+    ck_assert_int_eq(gm_rng_normal(rng, 12, 0, 1, c.x), GM_OK);
 
     gm_params *params = gm_layer_params(c.net);
     int64_t n = gm_params_elements(params), at = 0, moved = 0;

@@ -83,9 +83,9 @@ static gm_status a_life(sweep *s, gm_model *model, int whole)
     for (int i = 0; i < ROWS; i++) known[i * VALUES + places[0]] = 1;
     DO(s, gm_autoregressive_log_probs(model, data, ROWS, score));
     DO(s, gm_autoregressive_conditionals(model, data, ROWS, given));
-    DO(s, gm_autoregressive_sample_given(model, rows, known, ROWS, score));
+    DO(s, gm_autoregressive_sample_given(model, known, ROWS, rows, score));
     DO(s, gm_autoregressive_log_marginal(model, rows, known, ROWS, score));
-    DO(s, gm_autoregressive_impute(model, rows, known, ROWS, &o));
+    DO(s, gm_autoregressive_impute(model, known, ROWS, &o, rows));
     DO(s, gm_model_save_checkpoint(model, path));
     MAKE(s, loaded, gm_model_load(&loaded, s->ctx, path));
     DO(s, gm_model_step(loaded, data, ROWS, NULL, 0, NULL));
@@ -103,7 +103,7 @@ static gm_status impossible(sweep *s, gm_model *model)
     uint8_t known[VALUES] = { 0 };
     known[order[0]] = 1;
     gm_param_value(gm_params_find(gm_model_params(model), "bias"))[0] = INFINITY;
-    const gm_status refused = gm_autoregressive_sample_given(model, row, known, 1, NULL);
+    const gm_status refused = gm_autoregressive_sample_given(model, known, 1, row, NULL);
     ck_assert(refused == GM_E_NUMERIC || refused == GM_E_NOMEM);
     if (refused == GM_E_NOMEM && !s->again) status = refused;
     return status;
@@ -135,7 +135,7 @@ static gm_status closed_form(sweep *s)
     ONCE(make_linear(s, &model, GM_CONDITIONAL_GAUSSIAN));
     MAKE(s, rows, gm_dataset_from_memory(&rows, s->ctx, 2, shape, data));
     DO(s, gm_linear_ar_solve(gm_linear_ar_from_model(model), rows, 0.5));
-    DO(s, gm_linear_ar_gradient_norm(gm_linear_ar_from_model(model), rows, &norm));
+    DO(s, gm_linear_ar_gradient_norm(&norm, gm_linear_ar_from_model(model), rows));
     ck_assert(isfinite(norm));
 out:
     gm_dataset_release(rows);
@@ -214,10 +214,10 @@ static gm_status masks(sweep *s)
     gm_layer *net = NULL, *part = NULL;
     int64_t in[VALUES], hidden[5];
     float first[5 * VALUES], last[5 * VALUES];
-    DO(s, gm_mask_input_degrees(in, s->ctx, order, VALUES));
-    DO(s, gm_mask_hidden_degrees(hidden, s->ctx, 5, VALUES, GM_DEGREES_RANDOM, 1, NULL));
-    DO(s, gm_mask_from_degrees(first, s->ctx, hidden, 5, in, VALUES, 0));
-    DO(s, gm_mask_from_degrees(last, s->ctx, in, VALUES, hidden, 5, 1));
+    DO(s, gm_mask_input_degrees(s->ctx, order, VALUES, in));
+    DO(s, gm_mask_hidden_degrees(s->ctx, 5, VALUES, GM_DEGREES_RANDOM, 1, NULL, hidden));
+    DO(s, gm_mask_from_degrees(s->ctx, hidden, 5, in, VALUES, 0, first));
+    DO(s, gm_mask_from_degrees(s->ctx, in, VALUES, hidden, 5, 1, last));
     MAKE(s, net, gm_sequence_create(&net, s->ctx));
     MAKE(s, part, gm_masked_linear_create(&part, s->ctx, VALUES, 5, first, NULL));
     ONCE(gm_sequence_add(net, part));

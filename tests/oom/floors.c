@@ -30,7 +30,7 @@ static gm_status lower_floors(sweep *s)
     MAKE(s, view, gm_tensor_reshape_view(&view, wrapped, 1, twelve));
     MAKE(s, tape, gm_tape_create(&tape, s->ctx, child));
     MAKE(s, other, gm_tape_create(&other, s->ctx, NULL));
-    DO(s, gm_rng_normal(rng, host, 12, 0, 1));
+    DO(s, gm_rng_normal(rng, 12, 0, 1, host));
 out:
     gm_rng_release(rng);
     gm_rng_release(child);
@@ -60,7 +60,7 @@ static gm_status parameters(sweep *s)
     DO(s, gm_params_add(all, NULL, w));
     DO(s, gm_params_add(all, "x.", b));
     DO(s, gm_params_add_all(more, "all.", all));
-    DO(s, gm_params_read(more, values, 16));
+    DO(s, gm_params_read(more, 16, values));
     DO(s, gm_params_write(more, values, 16));
     ck_assert_int_eq(gm_params_count(more), 2);
 out:

@@ -33,9 +33,9 @@ static gm_status step(gm_model *model)
     float before[256], after[256];
     int64_t n = gm_params_elements(gm_model_params(model));
     ck_assert_int_le(n, 256);
-    ck_assert_int_eq(gm_params_read(gm_model_params(model), before, n), GM_OK);
+    ck_assert_int_eq(gm_params_read(gm_model_params(model), n, before), GM_OK);
     gm_status status = gm_model_step(model, data, ROWS, NULL, 0, NULL);
-    ck_assert_int_eq(gm_params_read(gm_model_params(model), after, n), GM_OK);
+    ck_assert_int_eq(gm_params_read(gm_model_params(model), n, after), GM_OK);
     ck_assert_int_eq(!memcmp(before, after, (size_t)n * sizeof *before), status != GM_OK);
     return status;
 }

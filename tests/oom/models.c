@@ -46,9 +46,9 @@ static gm_status archives(sweep *s)
     DO(s, gm_archive_put_bytes(a, "bytes", data, 7));
     DO(s, gm_archive_write(a, path));
     MAKE(s, b, gm_archive_open(&b, s->ctx, path));
-    DO(s, gm_archive_get_text(b, "text", &text));
-    DO(s, gm_archive_get_int(b, "whole", &whole));
-    DO(s, gm_archive_get_real(b, "real", &real));
+    DO(s, gm_archive_get_text(&text, b, "text"));
+    DO(s, gm_archive_get_int(&whole, b, "whole"));
+    DO(s, gm_archive_get_real(&real, b, "real"));
     ck_assert(whole == -5 && real == 0.1);
     float back[12];
     DO(s, gm_archive_get_into(b, "values", 2, shape, back));

@@ -52,7 +52,7 @@ static gm_status a_nets_life(sweep *s, int32_t estimator)
         gm_sbn_gibbs_options g = GM_SBN_GIBBS_OPTIONS_INIT;
         gm_sbn_gibbs_result r = GM_SBN_GIBBS_RESULT_INIT;
         g.samples = 4, g.burn_in = 1, g.chains = 2;
-        DO(s, gm_sbn_gibbs(&r, sbn, rows, ROWS, &g, mean, NULL, NULL, NULL));
+        DO(s, gm_sbn_gibbs(&r, sbn, rows, ROWS, &g, mean, NULL));
         DO(s, gm_sbn_mean_field(sbn, rows, ROWS, NULL, mean, lp, NULL));
     }
     if (estimator == GM_SBN_GIBBS_EM) DO(s, gm_model_fit(gm_sbn_model(sbn), data, &fit));
@@ -100,7 +100,7 @@ static gm_status machine(sweep *s)
     MAKE(s, rbm, gm_rbm_create(&rbm, s->ctx, VISIBLE, 3, &o));
     DO(s, gm_rbm_init_biases(rbm, data));
     for (int i = 0; i < 2; i++) DO(s, gm_model_step(gm_rbm_model(rbm), rows, ROWS, NULL, 0, NULL));
-    DO(s, gm_rbm_gibbs(rbm, states, ROWS, 2, NULL));
+    DO(s, gm_rbm_gibbs(rbm, ROWS, 2, states, NULL));
     DO(s, gm_rbm_hidden_probabilities(rbm, rows, ROWS, chance));
     DO(s, gm_rbm_ais(&r, rbm, &a));
     DO(s, gm_model_log_prob(gm_rbm_model(rbm), rows, ROWS, lp));

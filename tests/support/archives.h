@@ -17,7 +17,7 @@ static inline void setup(void)
 {
     gm_memory_counters m;
     ctx = support_context(1, 1);
-    gm_context_memory(ctx, &m);
+    gm_context_memory(&m, ctx);
     empty_bytes = m.bytes;
     support_folder_make(folder);
     snprintf(file, sizeof file, "%s/model.safetensors", folder);
@@ -26,7 +26,7 @@ static inline void setup(void)
 static inline void teardown(void)
 {
     gm_memory_counters m;
-    gm_context_memory(ctx, &m);
+    gm_context_memory(&m, ctx);
     ck_assert_uint_eq(m.bytes, empty_bytes);
     gm_context_release(ctx);
     support_folder_remove(folder);

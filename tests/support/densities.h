@@ -179,7 +179,7 @@ static inline void density_completes(gm_context *ctx, gm_model *model)
         }
     support_ok(ctx, gm_autoregressive_log_marginal(model, rows, known, 2, marginal));
     ck_assert(rows[order[BITS - 1]] > 6);
-    support_ok(ctx, gm_autoregressive_sample_given(model, rows, known, N, logs));
+    support_ok(ctx, gm_autoregressive_sample_given(model, known, N, rows, logs));
     const double whole = density_marginal(p, rows, known);
     ck_assert_double_eq_tol(exp(marginal[0]), whole, density_tolerance());
     ck_assert_double_eq(marginal[0], marginal[1]);
@@ -292,7 +292,7 @@ static inline void density_imputes(gm_context *ctx, gm_model *model)
     o.draws = 20000;
     o.mean = 1;
     o.ess = ess;
-    support_ok(ctx, gm_autoregressive_impute(model, mean, known, 1, &o));
+    support_ok(ctx, gm_autoregressive_impute(model, known, 1, &o, mean));
     ck_assert(ess[0] > 1 && ess[0] <= 20000);
     for (int c = 0; c < BITS; c++)
         ck_assert_msg(fabs((double)mean[c] - want[c]) <
@@ -300,7 +300,7 @@ static inline void density_imputes(gm_context *ctx, gm_model *model)
                       "bit %d: mean %g, the states' %g", c, (double)mean[c], want[c]);
     o.draws = 40; /* the error of few draws: about 1 / draws */
     o.mean = 0;
-    support_ok(ctx, gm_autoregressive_impute(model, rows, known, N, &o));
+    support_ok(ctx, gm_autoregressive_impute(model, known, N, &o, rows));
     for (int c = 0; c < BITS; c++) {
         double got = 0;
         for (int i = 0; i < N; i++) got += (double)rows[i * BITS + c] / N;

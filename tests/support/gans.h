@@ -77,7 +77,7 @@ static inline float *gans_bytes(const gm_params *params, int64_t *count)
     *count = gm_params_elements(params);
     float *w = malloc((size_t)*count * sizeof *w);
     ck_assert_ptr_nonnull(w);
-    ck_assert_int_eq(gm_params_read(params, w, *count), GM_OK);
+    ck_assert_int_eq(gm_params_read(params, *count, w), GM_OK);
     return w;
 }
 
@@ -131,7 +131,7 @@ static inline float *gans_normal(gm_context *ctx, int64_t rows, int64_t size, co
     float *x = malloc((size_t)(rows * size) * sizeof *x);
     ck_assert_ptr_nonnull(x);
     support_ok(ctx, gm_rng_create(&rng, ctx, 77));
-    support_ok(ctx, gm_rng_normal(rng, x, rows * size, 0, deviation));
+    support_ok(ctx, gm_rng_normal(rng, rows * size, 0, deviation, x));
     for (int64_t i = 0; i < rows * size; i++) x[i] += mean[i % size];
     gm_rng_release(rng);
     return x;

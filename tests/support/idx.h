@@ -23,12 +23,12 @@ static inline void setup(void)
 static inline void teardown(void)
 {
     gm_memory_counters m;
-    gm_context_memory(ctx, &m);
+    gm_context_memory(&m, ctx);
     static uint64_t empty_bytes;
     if (!empty_bytes) {
         gm_context *other = support_context(1, 1);
         gm_memory_counters n;
-        gm_context_memory(other, &n);
+        gm_context_memory(&n, other);
         empty_bytes = n.bytes;
         gm_context_release(other);
     }

@@ -34,9 +34,9 @@ static inline void lifecycle_begin(struct lifecycle *l)
         l->ctx[i] = support_context(51, i % 3 + 1);
         l->model[i] = l->make(l->ctx[i], l->what);
         if (l->settled) l->go(l->ctx[i], l->model[i], l->settled);
-        gm_context_memory(l->ctx[i], &before);
+        gm_context_memory(&before, l->ctx[i]);
         l->go(l->ctx[i], l->model[i], steps - l->settled);
-        gm_context_memory(l->ctx[i], &after);
+        gm_context_memory(&after, l->ctx[i]);
         if (l->settled) ck_assert_uint_eq(before.allocations, after.allocations);
     }
 }

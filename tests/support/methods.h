@@ -236,7 +236,7 @@ static inline float *weights(world *w)
 {
     float *v = malloc((size_t)w->n * sizeof *v);
     ck_assert_ptr_nonnull(v);
-    support_ok(w->ctx, gm_params_read(w->params, v, w->n));
+    support_ok(w->ctx, gm_params_read(w->params, w->n, v));
     return v;
 }
 

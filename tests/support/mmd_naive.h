@@ -102,7 +102,7 @@ static inline void naive_draw(float *to, int64_t count, uint64_t seed, double me
     gm_context *ctx = support_context(seed, 1);
     gm_rng *rng = NULL;
     support_ok(ctx, gm_rng_create(&rng, ctx, seed));
-    support_ok(ctx, gm_rng_normal(rng, to, count, mean, 1));
+    support_ok(ctx, gm_rng_normal(rng, count, mean, 1, to));
     gm_rng_release(rng);
     gm_context_release(ctx);
 }

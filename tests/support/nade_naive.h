@@ -101,7 +101,7 @@ static void naive_case(gm_context *ctx, const naive *s, double same)
     support_ok(ctx, gm_rng_create(&rng, ctx, 9));
     for (int i = 0; i < 6; i++) {
         data[i] = malloc((size_t)count[i] * sizeof(float));
-        support_ok(ctx, gm_rng_normal(rng, data[i], count[i], 0, i == 1 || i == 3 ? 0.3 : 1));
+        support_ok(ctx, gm_rng_normal(rng, count[i], 0, i == 1 || i == 3 ? 0.3 : 1, data[i]));
     }
     for (int64_t i = 0; i < count[0]; i++)
         if (s->k)

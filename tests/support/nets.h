@@ -79,7 +79,7 @@ static inline float *nets_weights(gm_model *model, int64_t *count)
     *count = gm_params_elements(gm_model_params(model));
     float *w = malloc((size_t)*count * sizeof *w);
     ck_assert_ptr_nonnull(w);
-    ck_assert_int_eq(gm_params_read(gm_model_params(model), w, *count), GM_OK);
+    ck_assert_int_eq(gm_params_read(gm_model_params(model), *count, w), GM_OK);
     return w;
 }
 

@@ -14,7 +14,7 @@ static void setup(void)
 {
     gm_memory_counters m;
     ctx = support_context(3, 2);
-    gm_context_memory(ctx, &m);
+    gm_context_memory(&m, ctx);
     held_before = m.bytes;
     support_ok(ctx, gm_tape_create(&t, ctx, NULL));
 }
@@ -23,7 +23,7 @@ static void teardown(void)
 {
     gm_memory_counters m;
     gm_tape_release(t);
-    gm_context_memory(ctx, &m);
+    gm_context_memory(&m, ctx);
     ck_assert_uint_eq(m.bytes, held_before);
     gm_context_release(ctx);
 }

@@ -256,11 +256,11 @@ START_TEST(memory_is_a_group)
         gm_ais_options o = GM_AIS_OPTIONS_INIT;
         o.temperatures = 2;
         o.leapfrog = 1;
-        gm_context_memory(ctx, &before);
+        gm_context_memory(&before, ctx);
         support_ok(ctx, gm_ais(&r, g, x, i ? 200 : 32, &o));
         o.chains = i ? 2000 : 512;
         support_ok(ctx, gm_ais(&r, g, x, 1, &o));
-        gm_context_memory(ctx, &after);
+        gm_context_memory(&after, ctx);
         ck_assert_uint_eq(after.bytes, before.bytes);
         peaks[i] = after.peak_bytes;
         gm_generator_release(g);

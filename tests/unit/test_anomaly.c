@@ -176,7 +176,7 @@ START_TEST(many_rows)
     gm_anomaly *scores[2] = { NULL, NULL };
     gm_anomaly_options o = GM_ANOMALY_OPTIONS_INIT;
     support_ok(ctx, gm_rng_create(&rng, ctx, 5));
-    gm_rng_normal(rng, first, N, 0, 1);
+    gm_rng_normal(rng, N, 0, 1, first);
     for (int i = 0; i < N; i += 10) first[i] = first[(i + 7) % N]; /* ties */
     gm_dataset *data = rows_of(ctx, first, N);
     for (int i = 0; i < 2; i++) {
@@ -296,7 +296,7 @@ START_TEST(refusals)
     ck_assert_int_eq(gm_anomaly_score(NULL, row, 1, &out, &q), GM_E_INVALID);
     support_fails(ctx, gm_anomaly_score(score, row, 1, NULL, NULL), GM_E_INVALID, "are NULL");
     support_fails(ctx, gm_anomaly_score(score, NULL, 1, &out, &q), GM_E_INVALID,
-                  "rows or out is NULL");
+                  "rows or log_prob is NULL");
     support_fails(ctx, gm_anomaly_score(score, row, 0, &out, &q), GM_E_INVALID, "count is 0");
     support_fails(ctx, gm_anomaly_score(score, row, 1, &out, &q), GM_E_NUMERIC, "row 0 is nan");
     ck_assert_int_eq(gm_anomaly_threshold(&out, NULL, 0.5), GM_E_INVALID);
@@ -488,7 +488,7 @@ START_TEST(auc_equals_all_pairs)
     int64_t count;
     support_ok(ctx, gm_rng_create(&rng, ctx, 3));
     for (int coarse = 0; coarse < 3; coarse++) {
-        gm_rng_normal(rng, noise, N + M, 0, 1);
+        gm_rng_normal(rng, N + M, 0, 1, noise);
         for (int i = 0; i < N + M; i++) {
             const double v = (double)noise[i] - (i < N ? 0 : 0.7);
             *(i < N ? &a[i] : &b[i - N]) = coarse ? floor(v * coarse) : v;

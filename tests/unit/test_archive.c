@@ -26,31 +26,31 @@ START_TEST(round_trip)
     int32_t rank;
     int64_t shape[GM_MAX_RANK];
     const float *data;
-    support_ok(ctx, gm_archive_get(a, "decoder.weight", &rank, shape, &data));
+    support_ok(ctx, gm_archive_get(&rank, &data, a, "decoder.weight", shape));
     ck_assert(rank == 2 && shape[0] == 2 && shape[1] == 3);
     ck_assert_mem_eq(data, weight, sizeof weight);
-    support_ok(ctx, gm_archive_get(a, "scalar", &rank, NULL, &data));
+    support_ok(ctx, gm_archive_get(&rank, &data, a, "scalar", NULL));
     ck_assert(rank == 0 && data[0] == 42);
-    support_ok(ctx, gm_archive_get(a, "empty", &rank, shape, NULL));
+    support_ok(ctx, gm_archive_get(&rank, NULL, a, "empty", shape));
     ck_assert(rank == 2 && shape[0] == 0 && shape[1] == 4);
     float out[6];
     support_ok(ctx, gm_archive_get_into(a, "decoder.weight", 2, (const int64_t[]){ 2, 3 }, out));
     ck_assert_mem_eq(out, weight, sizeof weight);
     const void *bytes;
     size_t size;
-    support_ok(ctx, gm_archive_get_bytes(a, "a.state", &bytes, &size));
+    support_ok(ctx, gm_archive_get_bytes(&bytes, &size, a, "a.state"));
     ck_assert_uint_eq(size, 5);
     ck_assert_mem_eq(bytes, "\1\2\3\4\5", 5);
     const char *text;
     int64_t latent;
     double rate;
-    support_ok(ctx, gm_archive_get_text(a, "family", &text));
+    support_ok(ctx, gm_archive_get_text(&text, a, "family"));
     ck_assert_str_eq(text, "vae");
-    support_ok(ctx, gm_archive_get_text(a, "odd", &text));
+    support_ok(ctx, gm_archive_get_text(&text, a, "odd"));
     ck_assert_str_eq(text, "q\" b\\ n\n t\t \x01 \xc3\xa4 \xf0\x9f\x98\x80");
-    support_ok(ctx, gm_archive_get_int(a, "latent", &latent));
+    support_ok(ctx, gm_archive_get_int(&latent, a, "latent"));
     ck_assert_int_eq(latent, 20);
-    support_ok(ctx, gm_archive_get_real(a, "rate", &rate));
+    support_ok(ctx, gm_archive_get_real(&rate, a, "rate"));
     ck_assert(rate == 1e-3);
     ck_assert(gm_archive_has(a, "rate") && !gm_archive_has(a, "rat"));
     ck_assert(gm_archive_has_tensor(a, "bias") && !gm_archive_has_tensor(a, "family"));
@@ -79,7 +79,7 @@ START_TEST(same_content_same_bytes)
     /* The other way round. */
     for (int64_t i = gm_archive_text_count(a) - 1; i >= 0; i--) {
         const char *key = gm_archive_text_key(a, i), *text;
-        support_ok(ctx, gm_archive_get_text(a, key, &text));
+        support_ok(ctx, gm_archive_get_text(&text, a, key));
         support_ok(ctx, gm_archive_set_text(b, key, "first"));
         support_ok(ctx, gm_archive_set_text(b, key, text));
     }
@@ -87,7 +87,7 @@ START_TEST(same_content_same_bytes)
         int32_t rank;
         int64_t shape[GM_MAX_RANK];
         const float *data;
-        support_ok(ctx, gm_archive_get(a, gm_archive_tensor_name(a, i), &rank, shape, &data));
+        support_ok(ctx, gm_archive_get(&rank, &data, a, gm_archive_tensor_name(a, i), shape));
         support_ok(ctx, gm_archive_put(b, gm_archive_tensor_name(a, i), rank, shape, data));
     }
     support_ok(ctx, gm_archive_put_bytes(b, "a.state", "\1\2\3\4\5", 5));
@@ -248,19 +248,19 @@ START_TEST(numbers)
     support_ok(ctx, gm_archive_create(&a, ctx));
     for (size_t i = 0; i < sizeof reals / sizeof *reals; i++) {
         support_ok(ctx, gm_archive_set_real(a, "x", reals[i]));
-        support_ok(ctx, gm_archive_get_real(a, "x", &back));
+        support_ok(ctx, gm_archive_get_real(&back, a, "x"));
         ck_assert(back == reals[i] && signbit(back) == signbit(reals[i]));
     }
     support_ok(ctx, gm_archive_set_real(a, "x", NAN));
-    support_ok(ctx, gm_archive_get_real(a, "x", &back));
+    support_ok(ctx, gm_archive_get_real(&back, a, "x"));
     ck_assert(isnan(back));
     support_ok(ctx, gm_archive_set_real(a, "x", 0.1));
-    support_ok(ctx, gm_archive_get_text(a, "x", &text));
+    support_ok(ctx, gm_archive_get_text(&text, a, "x"));
     ck_assert_str_eq(text, "0.1");
     static const int64_t ints[] = { 0, 1, -1, INT64_MAX, INT64_MIN };
     for (size_t i = 0; i < sizeof ints / sizeof *ints; i++) {
         support_ok(ctx, gm_archive_set_int(a, "x", ints[i]));
-        support_ok(ctx, gm_archive_get_int(a, "x", &whole));
+        support_ok(ctx, gm_archive_get_int(&whole, a, "x"));
         ck_assert_int_eq(whole, ints[i]);
     }
     static const char *const not_ints[] = { "",
@@ -275,14 +275,14 @@ START_TEST(numbers)
                                             "99999999999999999999" };
     for (size_t i = 0; i < sizeof not_ints / sizeof *not_ints; i++) {
         support_ok(ctx, gm_archive_set_text(a, "x", not_ints[i]));
-        support_fails(ctx, gm_archive_get_int(a, "x", &whole), GM_E_FORMAT, "\"x\"");
+        support_fails(ctx, gm_archive_get_int(&whole, a, "x"), GM_E_FORMAT, "\"x\"");
         ck_assert_int_eq(whole, 0);
     }
     static const char *const not_reals[] = { "",      "-",   ".",        "1e",  "1e+",   " 1", "1 ",
                                              "0x1p3", "1,5", "infinity", "NAN", "1.2.3", "--1" };
     for (size_t i = 0; i < sizeof not_reals / sizeof *not_reals; i++) {
         support_ok(ctx, gm_archive_set_text(a, "x", not_reals[i]));
-        support_fails(ctx, gm_archive_get_real(a, "x", &back), GM_E_FORMAT, "\"x\"");
+        support_fails(ctx, gm_archive_get_real(&back, a, "x"), GM_E_FORMAT, "\"x\"");
         ck_assert(back == 0.0);
     }
     static const struct {
@@ -291,7 +291,7 @@ START_TEST(numbers)
     } others[] = { { "12", 12 }, { ".5", 0.5 }, { "5.", 5 }, { "+2", 2 }, { "-1.5E3", -1500 } };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         support_ok(ctx, gm_archive_set_text(a, "x", others[i].text));
-        support_ok(ctx, gm_archive_get_real(a, "x", &back));
+        support_ok(ctx, gm_archive_get_real(&back, a, "x"));
         ck_assert(back == others[i].value);
     }
     gm_archive_release(a);
@@ -370,16 +370,16 @@ START_TEST(bad_arguments)
     support_fails(ctx, gm_archive_put_bytes(a, "new", NULL, 1), GM_E_INVALID, "NULL");
     support_fails(ctx, gm_archive_put_bytes(a, "new", weight, SIZE_MAX), GM_E_INVALID, "stored");
     ck_assert_int_eq(gm_archive_tensor_count(a), 5);
-    support_fails(ctx, gm_archive_get(a, "nothing", NULL, NULL, &data), GM_E_FORMAT,
+    support_fails(ctx, gm_archive_get(NULL, &data, a, "nothing", NULL), GM_E_FORMAT,
                   "no tensor nothing");
     ck_assert_ptr_null(data);
-    support_fails(ctx, gm_archive_get(a, "a.state", NULL, NULL, &data), GM_E_UNSUPPORTED,
+    support_fails(ctx, gm_archive_get(NULL, &data, a, "a.state", NULL), GM_E_UNSUPPORTED,
                   "type U8");
-    support_fails(ctx, gm_archive_get(a, NULL, NULL, NULL, &data), GM_E_INVALID, "NULL");
-    support_fails(ctx, gm_archive_get_bytes(a, "bias", &bytes, &size), GM_E_UNSUPPORTED,
+    support_fails(ctx, gm_archive_get(NULL, &data, a, NULL, NULL), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_archive_get_bytes(&bytes, &size, a, "bias"), GM_E_UNSUPPORTED,
                   "type F32");
-    support_fails(ctx, gm_archive_get_bytes(a, "x", &bytes, &size), GM_E_FORMAT, "no tensor x");
-    support_fails(ctx, gm_archive_get_bytes(a, "x", NULL, &size), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_archive_get_bytes(&bytes, &size, a, "x"), GM_E_FORMAT, "no tensor x");
+    support_fails(ctx, gm_archive_get_bytes(NULL, &size, a, "x"), GM_E_INVALID, "NULL");
     support_fails(ctx, gm_archive_get_into(a, "decoder.weight", 2, wrong, out), GM_E_SHAPE,
                   "decoder.weight is [2, 3], expected [3, 2]");
     support_fails(ctx, gm_archive_get_into(a, "decoder.weight", 1, two, out), GM_E_SHAPE,
@@ -395,13 +395,13 @@ START_TEST(bad_arguments)
     ck_assert_int_eq(gm_archive_set_text(NULL, "x", "y"), GM_E_INVALID);
     ck_assert_int_eq(gm_archive_set_int(NULL, "x", 1), GM_E_INVALID);
     ck_assert_int_eq(gm_archive_set_real(NULL, "x", 1), GM_E_INVALID);
-    support_ok(ctx, gm_archive_get_text(a, "family", &text));
+    support_ok(ctx, gm_archive_get_text(&text, a, "family"));
     ck_assert_str_eq(text, "vae");
-    support_fails(ctx, gm_archive_get_text(a, "nothing", &text), GM_E_FORMAT, "\"nothing\"");
+    support_fails(ctx, gm_archive_get_text(&text, a, "nothing"), GM_E_FORMAT, "\"nothing\"");
     ck_assert_ptr_null(text);
-    support_fails(ctx, gm_archive_get_int(a, "nothing", NULL), GM_E_INVALID, "NULL");
-    support_fails(ctx, gm_archive_get_real(a, "nothing", NULL), GM_E_INVALID, "NULL");
-    support_fails(ctx, gm_archive_get_text(a, NULL, &text), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_archive_get_int(NULL, a, "nothing"), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_archive_get_real(NULL, a, "nothing"), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_archive_get_text(&text, a, NULL), GM_E_INVALID, "NULL");
     support_fails(ctx, gm_archive_create(NULL, ctx), GM_E_INVALID, "NULL");
     ck_assert_int_eq(gm_archive_create(&none, NULL), GM_E_INVALID);
     ck_assert_ptr_null(none);
@@ -545,7 +545,7 @@ static gm_status all_of_it(gm_context *c)
     if ((s = gm_archive_put_bytes(a, "bytes", name, 3))) goto out;
     if ((s = gm_archive_write(a, file))) goto out;
     if ((s = gm_archive_open(&b, c, file))) goto out;
-    if ((s = gm_archive_get(b, "1", NULL, NULL, &data))) goto out;
+    if ((s = gm_archive_get(NULL, &data, b, "1", NULL))) goto out;
 out:
     gm_archive_release(a);
     gm_archive_release(b);

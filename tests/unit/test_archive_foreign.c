@@ -37,22 +37,22 @@ START_TEST(foreign_files)
             "\"h\":{\"dtype\":\"F16\",\"shape\":[1,1],\"data_offsets\":[13,15]},"
             "\"n\":{\"dtype\":\"F4_NEW\",\"shape\":[4],\"data_offsets\":[15,17]}} ",
             raw, sizeof raw));
-    support_ok(ctx, gm_archive_get(a, "z", &rank, shape, &data));
+    support_ok(ctx, gm_archive_get(&rank, &data, a, "z", shape));
     ck_assert(rank == 1 && shape[0] == 1 && data[0] == 42);
-    support_ok(ctx, gm_archive_get(a, "d", &rank, NULL, &data));
+    support_ok(ctx, gm_archive_get(&rank, &data, a, "d", NULL));
     ck_assert(rank == 0 && data[0] == 1.5f);
     ck_assert_str_eq(gm_archive_tensor_type(a, 2), "F16");
-    support_fails(ctx, gm_archive_get(a, "h", NULL, NULL, &data), GM_E_UNSUPPORTED, "type F16");
-    support_fails(ctx, gm_archive_get(a, "n", NULL, NULL, &data), GM_E_UNSUPPORTED, "type F4_NEW");
+    support_fails(ctx, gm_archive_get(NULL, &data, a, "h", NULL), GM_E_UNSUPPORTED, "type F16");
+    support_fails(ctx, gm_archive_get(NULL, &data, a, "n", NULL), GM_E_UNSUPPORTED, "type F4_NEW");
     /* Written again, nothing is lost, and all is where it can be read in place. */
     support_ok(ctx, gm_archive_write(a, file));
     gm_archive_release(a);
     support_ok(ctx, gm_archive_open(&a, ctx, file));
     ck_assert_int_eq(gm_archive_tensor_count(a), 5);
     ck_assert_str_eq(gm_archive_tensor_type(a, 3), "F4_NEW");
-    support_ok(ctx, gm_archive_get(a, "d", NULL, NULL, &data));
+    support_ok(ctx, gm_archive_get(NULL, &data, a, "d", NULL));
     ck_assert(data[0] == 1.5f);
-    support_ok(ctx, gm_archive_get(a, "z", NULL, NULL, &data));
+    support_ok(ctx, gm_archive_get(NULL, &data, a, "z", NULL));
     ck_assert(data[0] == 42 && !a->tensors[4].values); /* no copy was needed */
     gm_archive_release(a);
 }
@@ -198,12 +198,12 @@ START_TEST(mutations)
             float sum = 0;
             int32_t rank;
             int64_t shape[GM_MAX_RANK], count = 1;
-            if (!gm_archive_get(a, gm_archive_tensor_name(a, t), &rank, shape, &data)) {
+            if (!gm_archive_get(&rank, &data, a, gm_archive_tensor_name(a, t), shape)) {
                 for (int32_t k = 0; k < rank; k++) count *= shape[k];
                 for (int64_t k = 0; k < count; k++) sum += data[k];
             }
             (void)sum;
-            if (!gm_archive_get_bytes(a, gm_archive_tensor_name(a, t), &bytes, &m))
+            if (!gm_archive_get_bytes(&bytes, &m, a, gm_archive_tensor_name(a, t)))
                 ck_assert_uint_lt(m, size);
         }
         gm_archive_release(a);
@@ -211,7 +211,7 @@ START_TEST(mutations)
     ck_assert_int_gt(opened, 50); /* data bytes may change */
     ck_assert_int_gt(refused, 500);
     gm_memory_counters m;
-    gm_context_memory(ctx, &m);
+    gm_context_memory(&m, ctx);
     ck_assert_uint_lt(m.peak_bytes, empty_bytes + 100000);
 }
 END_TEST

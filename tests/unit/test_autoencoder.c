@@ -308,13 +308,13 @@ START_TEST(no_allocation_in_a_step)
         gm_memory_counters before, after;
         support_ok(ctx, gm_autoencoder_set_stage(a, stage));
         for (int i = 0; i < 3; i++) {
-            gm_context_memory(ctx, &before);
+            gm_context_memory(&before, ctx);
             support_ok(ctx, gm_model_step(gm_autoencoder_model(a), rows, N, NULL, 0, NULL));
             support_ok(ctx, gm_autoencoder_encode(a, gm_tensor_read(x), gm_tensor_shape(x)[0],
                                                   gm_tensor_data(c)));
             support_ok(ctx, gm_autoencoder_decode(a, gm_tensor_read(c), gm_tensor_shape(c)[0],
                                                   gm_tensor_data(x)));
-            gm_context_memory(ctx, &after);
+            gm_context_memory(&after, ctx);
         }
         ck_assert_uint_eq(before.allocations, after.allocations);
     }

@@ -208,7 +208,7 @@ START_TEST(allocator_sees_every_byte)
     ck_assert_int_eq(gm_context_create(&ctx, GM_HEADER_VERSION, &o), GM_OK);
     memset(&a, 0, sizeof a); /* it was copied */
     gm_memory_counters before, during, after;
-    gm_context_memory(ctx, &before);
+    gm_context_memory(&before, ctx);
     ck_assert_int_eq((int64_t)before.allocations - (int64_t)before.releases, w.live);
     ck_assert_uint_eq(before.bytes, w.bytes);
     void *p = gm_context_allocate(ctx, 1000), *q = gm_context_allocate(ctx, 1);
@@ -216,13 +216,13 @@ START_TEST(allocator_sees_every_byte)
     ck_assert_ptr_nonnull(q);
     ck_assert_uint_eq((uintptr_t)p % 64, 0);
     ck_assert_uint_eq((uintptr_t)q % 64, 0);
-    gm_context_memory(ctx, &during);
+    gm_context_memory(&during, ctx);
     ck_assert_uint_eq(during.allocations, before.allocations + 2);
     ck_assert_uint_eq(during.bytes, before.bytes + 1001);
     gm_context_free(ctx, p, 1000);
     gm_context_free(ctx, q, 1);
     gm_context_free(ctx, NULL, 77);
-    gm_context_memory(ctx, &after);
+    gm_context_memory(&after, ctx);
     ck_assert_uint_eq(after.bytes, before.bytes);
     ck_assert_uint_eq(after.releases, before.releases + 2);
     ck_assert_uint_ge(after.peak_bytes, before.bytes + 1001);
@@ -232,7 +232,7 @@ START_TEST(allocator_sees_every_byte)
     gm_context_free(NULL, NULL, 8);
     gm_context_release(ctx);
     ck_assert(watched_clean(&w));
-    gm_context_memory(NULL, &after);
+    gm_context_memory(&after, NULL);
     ck_assert(!after.allocations && !after.releases && !after.bytes && !after.peak_bytes);
     gm_context_memory(NULL, NULL);
 }
@@ -360,7 +360,7 @@ START_TEST(describe_tells_what_runs)
 {
     gm_context *ctx = support_context(0, 2);
     gm_context_description d = GM_CONTEXT_DESCRIPTION_INIT;
-    ck_assert_int_eq(gm_context_describe(ctx, &d), GM_OK);
+    ck_assert_int_eq(gm_context_describe(&d, ctx), GM_OK);
     ck_assert_uint_eq(d.size, sizeof d);
     ck_assert_int_eq(d.threads, 2);
     ck_assert_int_ge(d.blas_threads, 0);
@@ -374,16 +374,16 @@ START_TEST(describe_tells_what_runs)
     gm_context_description older;
     memset(&older, 0x5a, sizeof older);
     older.size = offsetof(gm_context_description, blas_kernels);
-    ck_assert_int_eq(gm_context_describe(ctx, &older), GM_OK);
+    ck_assert_int_eq(gm_context_describe(&older, ctx), GM_OK);
     ck_assert_str_eq(older.blas, d.blas);
     ck_assert_int_eq(older.blas_kernels[0], 0x5a);
     static const size_t bad[] = { 0, sizeof(size_t) - 1, sizeof d + 1, SIZE_MAX };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         d.size = bad[i];
-        support_fails(ctx, gm_context_describe(ctx, &d), GM_E_INVALID, "size");
+        support_fails(ctx, gm_context_describe(&d, ctx), GM_E_INVALID, "size");
     }
-    support_fails(ctx, gm_context_describe(ctx, NULL), GM_E_INVALID, "NULL");
-    ck_assert_int_eq(gm_context_describe(NULL, &d), GM_E_INVALID);
+    support_fails(ctx, gm_context_describe(NULL, ctx), GM_E_INVALID, "NULL");
+    ck_assert_int_eq(gm_context_describe(&d, NULL), GM_E_INVALID);
     gm_context_release(ctx);
 }
 END_TEST
@@ -398,7 +398,7 @@ START_TEST(blas_threads_are_set_and_told)
     o.log = listen;
     o.log_user = &h;
     ck_assert_int_eq(gm_context_create(&ctx, GM_HEADER_VERSION, &o), GM_OK);
-    ck_assert_int_eq(gm_context_describe(ctx, &d), GM_OK);
+    ck_assert_int_eq(gm_context_describe(&d, ctx), GM_OK);
     /* A BLAS without that control is a warning, not an error. */
     if (!h.count)
         ck_assert_int_eq(d.blas_threads, 1);

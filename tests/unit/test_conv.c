@@ -574,9 +574,9 @@ START_TEST(nothing_is_allocated_after_the_first_step)
     gm_memory_counters before, after;
     gm_layer *net = network(ctx);
     step(ctx, tape, net);
-    gm_context_memory(ctx, &before);
+    gm_context_memory(&before, ctx);
     step(ctx, tape, net);
-    gm_context_memory(ctx, &after);
+    gm_context_memory(&after, ctx);
     ck_assert_uint_eq(before.allocations, after.allocations);
     ck_assert_uint_eq(before.bytes, after.bytes);
     gm_layer_release(net);

@@ -225,9 +225,9 @@ START_TEST(callbacks)
     for (int i = 0; i < 200; i++)
         ck_assert(out[2 * i] == (float)(2 * (999 - i) + 1) && out[2 * i + 1] == 2.0f);
     gm_memory_counters before, after;
-    gm_context_memory(ctx, &before);
+    gm_context_memory(&before, ctx);
     support_ok(ctx, gm_dataset_read(doubled, rows, 200, 8, out));
-    gm_context_memory(ctx, &after);
+    gm_context_memory(&after, ctx);
     ck_assert_uint_eq(before.allocations, after.allocations);
 
     h.fail = GM_E_CANCELLED;
@@ -482,9 +482,9 @@ START_TEST(threads_do_not_matter)
         support_ok(ctx, gm_dataset_shuffle(&shuffled, ds, 2));
         support_ok(ctx, gm_dataset_binarise(&b, shuffled, 3, GM_BINARISE_DYNAMIC));
         gm_memory_counters before, after;
-        gm_context_memory(ctx, &before);
+        gm_context_memory(&before, ctx);
         support_ok(ctx, gm_dataset_read(b, rows, ROWS, 4, results[t]));
-        gm_context_memory(ctx, &after);
+        gm_context_memory(&after, ctx);
         ck_assert_uint_eq(before.allocations, after.allocations);
         gm_dataset_release(b);
         support_ok(ctx, gm_dataset_scale(&bad, shuffled, 2.0, 0.0));

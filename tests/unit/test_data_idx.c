@@ -133,9 +133,9 @@ START_TEST(idx_bad_gzip)
     b[5] = 0xff, b[6] = 0xff, b[9] = 0xff, b[15] = 4;
     n = compress_to(gz, sizeof gz, b, sizeof idx3);
     gm_memory_counters before, after;
-    gm_context_memory(ctx, &before);
+    gm_context_memory(&before, ctx);
     idx_fails(gz, n, GM_E_FORMAT, "compressed bytes can give");
-    gm_context_memory(ctx, &after);
+    gm_context_memory(&after, ctx);
     ck_assert_uint_lt(after.peak_bytes, before.bytes + 4000000);
 }
 END_TEST

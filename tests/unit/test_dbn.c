@@ -384,7 +384,7 @@ START_TEST(files_and_threads)
             gm_memory_counters before, after;
             if (l > 1) support_ok(ctx[i], gm_dbn_grow(gm_dbn_from_model(model[i]), &o));
             for (int t = 0; t < 3; t++) {
-                if (t == 1) gm_context_memory(ctx[i], &before);
+                if (t == 1) gm_context_memory(&before, ctx[i]);
                 support_ok(ctx[i], gm_model_step(model[i], rows, 3, NULL, 0, NULL));
                 if (t || l != 2 || i < 3) continue;
                 support_ok(ctx[3], gm_model_save_checkpoint(model[3], path));
@@ -392,9 +392,9 @@ START_TEST(files_and_threads)
                 gm_context_release(ctx[3]);
                 ctx[3] = support_context(99, 2);
                 support_ok(ctx[3], gm_model_load(&model[3], ctx[3], path));
-                gm_context_memory(ctx[i], &before);
+                gm_context_memory(&before, ctx[i]);
             }
-            gm_context_memory(ctx[i], &after);
+            gm_context_memory(&after, ctx[i]);
             if (i < 3 || l != 2) ck_assert_uint_eq(before.allocations, after.allocations);
         }
         w[i] = nets_weights(model[i], &n);
@@ -549,7 +549,7 @@ START_TEST(refusals)
         gm_dbn_bound(dbn, rows, 0,
                      &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = 1 },
                      lp, NULL),
-        GM_E_INVALID, "n is 0");
+        GM_E_INVALID, "count is 0");
     support_fails(
         ctx,
         gm_dbn_bound(dbn, rows, 1,

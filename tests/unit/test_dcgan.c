@@ -260,9 +260,9 @@ START_TEST(no_allocation_in_a_step)
         float *x = images(8, 256);
         gm_gan *gan = make(ctx, &o, NULL);
         steps(ctx, gan, x, 8, 1);
-        gm_context_memory(ctx, &before);
+        gm_context_memory(&before, ctx);
         steps(ctx, gan, x, 8, 3);
-        gm_context_memory(ctx, &after);
+        gm_context_memory(&after, ctx);
         ck_assert_uint_eq(before.allocations, after.allocations);
         free(x);
         gm_gan_release(gan);
@@ -280,7 +280,7 @@ START_TEST(memory_of_training)
     float *x = images(64, 784);
     gm_gan *gan = make(ctx, &o, NULL);
     steps(ctx, gan, x, 64, 2);
-    gm_context_memory(ctx, &m);
+    gm_context_memory(&m, ctx);
     printf("dcgan: peak of %.0f MB at batch 64, width 64\n", (double)m.peak_bytes / 1e6);
     ck_assert_msg(m.peak_bytes < 600u * 1000 * 1000, "peak is %llu bytes",
                   (unsigned long long)m.peak_bytes);

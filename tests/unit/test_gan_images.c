@@ -138,9 +138,9 @@ START_TEST(no_allocation_in_a_step)
         gm_gan *gan = make(ctx, kind);
         gm_memory_counters before, after;
         for (int i = 0; i < 2; i++) {
-            gm_context_memory(ctx, &before);
+            gm_context_memory(&before, ctx);
             steps(ctx, gm_gan_model(gan), 2);
-            gm_context_memory(ctx, &after);
+            gm_context_memory(&after, ctx);
         }
         ck_assert_uint_eq(before.allocations, after.allocations);
         gm_gan_release(gan);

@@ -360,12 +360,12 @@ START_TEST(no_allocation_in_a_step)
         double values[N];
         support_ok(ctx, gm_tensor_create(&t, ctx, 2, shape));
         for (int i = 0; i < 2; i++) {
-            gm_context_memory(ctx, &before);
+            gm_context_memory(&before, ctx);
             steps(ctx, gm_gan_model(gan), x, 2, NULL, NULL); /* with G's turn and without */
             support_ok(ctx, gm_model_sample_into(gm_gan_model(gan), gm_tensor_shape(t)[0],
                                                  gm_tensor_data(t)));
             support_ok(ctx, gm_gan_discriminate(gan, x, N, values));
-            gm_context_memory(ctx, &after);
+            gm_context_memory(&after, ctx);
         }
         ck_assert_uint_eq(before.allocations, after.allocations);
         gm_tensor_release(t);

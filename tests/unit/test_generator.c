@@ -16,7 +16,7 @@ static gm_tensor *filled(gm_context *ctx, int64_t rows, int64_t cols, uint64_t s
     int64_t shape[2] = { rows, cols };
     support_ok(ctx, gm_tensor_create(&t, ctx, 2, shape));
     support_ok(ctx, gm_rng_create(&rng, ctx, seed));
-    support_ok(ctx, gm_rng_normal(rng, gm_tensor_data(t), rows * cols, 0, 1));
+    support_ok(ctx, gm_rng_normal(rng, rows * cols, 0, 1, gm_tensor_data(t)));
     gm_rng_release(rng);
     return t;
 }
@@ -248,12 +248,12 @@ START_TEST(no_allocation_in_decode)
                gm_generator_decode(g, gm_tensor_read(z), gm_tensor_shape(z)[0], gm_tensor_data(x)));
     support_ok(
         ctx, gm_model_sample_into(gm_generator_model(g), gm_tensor_shape(x)[0], gm_tensor_data(x)));
-    gm_context_memory(ctx, &before);
+    gm_context_memory(&before, ctx);
     support_ok(ctx,
                gm_generator_decode(g, gm_tensor_read(z), gm_tensor_shape(z)[0], gm_tensor_data(x)));
     support_ok(
         ctx, gm_model_sample_into(gm_generator_model(g), gm_tensor_shape(x)[0], gm_tensor_data(x)));
-    gm_context_memory(ctx, &after);
+    gm_context_memory(&after, ctx);
     ck_assert_uint_eq(before.allocations, after.allocations);
     gm_tensor_release(x);
     gm_tensor_release(z);

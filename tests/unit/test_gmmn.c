@@ -108,7 +108,7 @@ static float *corners(gm_context *ctx, int64_t rows, uint64_t seed)
     float *x = malloc((size_t)rows * 2 * sizeof *x);
     ck_assert_ptr_nonnull(x);
     support_ok(ctx, gm_rng_create(&rng, ctx, seed));
-    support_ok(ctx, gm_rng_normal(rng, x, 2 * rows, 0, 0.1));
+    support_ok(ctx, gm_rng_normal(rng, 2 * rows, 0, 0.1, x));
     for (int64_t i = 0; i < 2 * rows; i++) x[i] += gm_rng_below(rng, 2) ? 1 : -1;
     gm_rng_release(rng);
     return x;
@@ -431,10 +431,10 @@ START_TEST(no_allocation_in_a_step)
     float *x = sheet(ctx, N);
     support_ok(ctx, gm_tensor_create(&t, ctx, 2, shape));
     for (int i = 0; i < 2; i++) {
-        gm_context_memory(ctx, &before);
+        gm_context_memory(&before, ctx);
         steps(ctx, model, x, 2);
         support_ok(ctx, gm_model_sample_into(model, gm_tensor_shape(t)[0], gm_tensor_data(t)));
-        gm_context_memory(ctx, &after);
+        gm_context_memory(&after, ctx);
     }
     ck_assert_uint_eq(before.allocations, after.allocations);
     gm_tensor_release(t);

@@ -327,9 +327,9 @@ START_TEST(dropout_keeps_its_mask)
     gm_var x = gm_rand(t.tape, 1, many);
     gm_var dropped = gm_dropout(t.tape, gm_shift(t.tape, x, 1), 0.5);
     gm_rng_state before, after;
-    gm_rng_save(gm_tape_rng(t.tape), &before);
+    gm_rng_save(&before, gm_tape_rng(t.tape));
     gm_var g = gm_gradient(t.tape, gm_sum(t.tape, gm_square(t.tape, dropped)), x);
-    gm_rng_save(gm_tape_rng(t.tape), &after);
+    gm_rng_save(&after, gm_tape_rng(t.tape));
     ck_assert_mem_eq(&before, &after, sizeof before); /* a gradient draws nothing */
     support_ok(t.ctx, gm_tape_status(t.tape));
     int kept = 0;
@@ -513,9 +513,9 @@ START_TEST(a_second_step_allocates_nothing)
         gm_layer *critic = make_critic(&t, _i);
         gm_memory_counters before, after;
         support_ok(t.ctx, penalty_step(&t, critic));
-        gm_context_memory(t.ctx, &before);
+        gm_context_memory(&before, t.ctx);
         for (int i = 0; i < 3; i++) support_ok(t.ctx, penalty_step(&t, critic));
-        gm_context_memory(t.ctx, &after);
+        gm_context_memory(&after, t.ctx);
         ck_assert_mem_eq(&before, &after, sizeof before);
         gm_layer_release(critic);
         end(&t);

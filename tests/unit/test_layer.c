@@ -22,7 +22,7 @@ static void setup(void)
 {
     gm_memory_counters m;
     ctx = support_context(3, 2);
-    gm_context_memory(ctx, &m);
+    gm_context_memory(&m, ctx);
     held_before = m.bytes;
     support_ok(ctx, gm_tape_create(&tape, ctx, NULL));
 }
@@ -31,7 +31,7 @@ static void teardown(void)
 {
     gm_memory_counters m;
     gm_tape_release(tape);
-    gm_context_memory(ctx, &m);
+    gm_context_memory(&m, ctx);
     ck_assert_uint_eq(m.bytes, held_before);
     gm_context_release(ctx);
 }
@@ -507,7 +507,7 @@ START_TEST(conformance)
         gm_tape_reset(tape);
         gm_tape_set_mode(tape, GM_TAPE_CONSTANT);
         y = gm_apply(tape, layer, input_of(r));
-        support_ok(ctx, gm_read(tape, y, pass ? again : first, n));
+        support_ok(ctx, gm_read(tape, y, n, pass ? again : first));
     }
     ck_assert_mem_eq(first, again, (size_t)n * sizeof(float));
 
@@ -526,7 +526,7 @@ START_TEST(conformance)
         ck_assert_str_eq(gm_params_name(gm_layer_params(loaded), i), r->names[i]);
     gm_tape_reset(tape);
     y = gm_apply(tape, loaded, input_of(r));
-    support_ok(ctx, gm_read(tape, y, again, n));
+    support_ok(ctx, gm_read(tape, y, n, again));
     ck_assert_mem_eq(first, again, (size_t)n * sizeof(float));
     gm_layer_release(loaded);
     loaded = layer;
@@ -576,7 +576,7 @@ START_TEST(linear_values)
     memcpy(gm_param_value(gm_params_find(gm_layer_params(layer), "bias")), b, sizeof b);
     int64_t shape[2] = { 2, 2 };
     float y[6];
-    support_ok(ctx, gm_read(tape, gm_apply(tape, layer, gm_input_array(tape, 2, shape, x)), y, 6));
+    support_ok(ctx, gm_read(tape, gm_apply(tape, layer, gm_input_array(tape, 2, shape, x)), 6, y));
     const float want[6] = { 9, 19, 29, 14.5f, 29.5f, 44.5f };
     for (int i = 0; i < 6; i++) ck_assert(y[i] == want[i]);
     gm_layer_release(layer);

@@ -19,14 +19,14 @@ static void setup(void)
 {
     gm_memory_counters m;
     ctx = support_context(3, 2);
-    gm_context_memory(ctx, &m);
+    gm_context_memory(&m, ctx);
     held_before = m.bytes;
 }
 
 static void teardown(void)
 {
     gm_memory_counters m;
-    gm_context_memory(ctx, &m);
+    gm_context_memory(&m, ctx);
     ck_assert_uint_eq(m.bytes, held_before);
     gm_context_release(ctx);
 }
@@ -56,10 +56,10 @@ static void refused(gm_layer *net, const char *key, const char *text, gm_status 
     support_ok(ctx, gm_archive_create(&archive, ctx));
     support_ok(ctx, gm_archive_put_layer(archive, "net.", net));
     support_ok(ctx, gm_archive_set_text(archive, key, text));
-    gm_context_memory(ctx, &before);
+    gm_context_memory(&before, ctx);
     support_fails(ctx, gm_archive_get_layer(&loaded, archive, "net."), status, "");
     ck_assert_ptr_null(loaded);
-    gm_context_memory(ctx, &after);
+    gm_context_memory(&after, ctx);
     ck_assert_uint_eq(before.bytes, after.bytes);
     ck_assert_uint_le(after.peak_bytes, before.peak_bytes + 100000);
     gm_archive_release(archive);
@@ -139,8 +139,8 @@ START_TEST(params_in_files)
     int64_t n = gm_params_elements(pa);
     float va[64], vb[64], start[64];
     ck_assert_int_le(n, 64);
-    support_ok(ctx, gm_params_read(pa, va, n));
-    support_ok(ctx, gm_params_read(pb, start, n));
+    support_ok(ctx, gm_params_read(pa, n, va));
+    support_ok(ctx, gm_params_read(pb, n, start));
     ck_assert_mem_ne(va, start, (size_t)n * sizeof(float));
     support_ok(ctx, gm_archive_create(&archive, ctx));
     support_ok(ctx, gm_archive_put_params(archive, "w.", pa));
@@ -160,10 +160,10 @@ START_TEST(params_in_files)
     gm_layer *out = a;
     ck_assert_int_eq(gm_archive_get_layer(&out, NULL, ""), GM_E_INVALID);
     ck_assert_ptr_null(out);
-    support_ok(ctx, gm_params_read(pb, vb, n));
+    support_ok(ctx, gm_params_read(pb, n, vb));
     ck_assert_mem_eq(vb, start, (size_t)n * sizeof(float));
     support_ok(ctx, gm_archive_get_params(archive, "w.", pb));
-    support_ok(ctx, gm_params_read(pb, vb, n));
+    support_ok(ctx, gm_params_read(pb, n, vb));
     ck_assert_mem_eq(vb, va, (size_t)n * sizeof(float));
     gm_archive_release(archive);
     gm_layer_release(a);

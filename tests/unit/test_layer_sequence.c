@@ -20,7 +20,7 @@ static void setup(void)
 {
     gm_memory_counters m;
     ctx = support_context(3, 2);
-    gm_context_memory(ctx, &m);
+    gm_context_memory(&m, ctx);
     held_before = m.bytes;
     support_ok(ctx, gm_tape_create(&tape, ctx, NULL));
 }
@@ -29,7 +29,7 @@ static void teardown(void)
 {
     gm_memory_counters m;
     gm_tape_release(tape);
-    gm_context_memory(ctx, &m);
+    gm_context_memory(&m, ctx);
     ck_assert_uint_eq(m.bytes, held_before);
     gm_context_release(ctx);
 }
@@ -251,7 +251,7 @@ START_TEST(host_layers)
     support_ok(ctx, gm_sequence_add(s, layer));
     ck_assert_str_eq(gm_params_name(gm_layer_params(s), 0), "0.scale");
     float y;
-    support_ok(ctx, gm_read(tape, gm_apply(tape, s, gm_constant(tape, 0, NULL, 3)), &y, 1));
+    support_ok(ctx, gm_read(tape, gm_apply(tape, s, gm_constant(tape, 0, NULL, 3)), 1, &y));
     ck_assert(y == 12);
     gm_archive *archive = NULL;
     support_ok(ctx, gm_archive_create(&archive, ctx));

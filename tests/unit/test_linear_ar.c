@@ -46,7 +46,7 @@ static void draw_reals(gm_context *ctx, float *rows)
     float z[D];
     support_ok(ctx, gm_rng_create(&rng, ctx, 7));
     for (int i = 0; i < ROWS; i++) {
-        support_ok(ctx, gm_rng_normal(rng, z, D, 0, 1));
+        support_ok(ctx, gm_rng_normal(rng, D, 0, 1, z));
         for (int c = 0; c < D; c++)
             rows[i * D + c] =
                 (float)(c - 2) + (z[c] + (float)0.8 * z[(c + 1) % D]) * (float)(0.5 + 0.3 * c);
@@ -97,7 +97,7 @@ START_TEST(closed_form_is_the_gaussian)
                           "row %d, ridge %g: %.9g, Gaussian %.9g", i, ridge, got[i], want);
         }
         /* What the gradient thinks of it. */
-        support_ok(ctx, gm_linear_ar_gradient_norm(ar, data, &gradient));
+        support_ok(ctx, gm_linear_ar_gradient_norm(&gradient, ar, data));
         ck_assert_msg(ridge > 0 ? gradient > 1e-2 : gradient < 1e-4, "ridge %g: gradient %g", ridge,
                       gradient);
         gm_linear_ar_release(ar);
@@ -178,7 +178,7 @@ START_TEST(draws_of_reals)
     support_ok(ctx, gm_autoregressive_log_probs(model, x, 1, logs));
     support_ok(ctx, gm_autoregressive_log_marginal(model, x, known, 2, log_known));
     ck_assert_double_eq_tol(log_known[0], logs[turn[0]] + logs[turn[1]], 1e-5);
-    support_ok(ctx, gm_autoregressive_sample_given(model, x, known, N, NULL));
+    support_ok(ctx, gm_autoregressive_sample_given(model, known, N, x, NULL));
     for (int i = 0; i < N; i++) mean += (double)x[i * D + turn[2]] / N;
     ck_assert_double_eq_tol(mean, (double)given[2 * turn[2]],
                             4 * (double)given[2 * turn[2] + 1] / sqrt(N));
@@ -212,7 +212,7 @@ START_TEST(singular)
         support_ok(ctx, gm_linear_ar_solve(ar, data, 1e-3));
         support_ok(ctx, gm_model_log_prob(gm_linear_ar_model(ar), rows, 1, &p));
         ck_assert(isfinite(p));
-        support_ok(ctx, gm_linear_ar_gradient_norm(ar, data, &gradient));
+        support_ok(ctx, gm_linear_ar_gradient_norm(&gradient, ar, data));
         ck_assert(isfinite(gradient));
         gm_linear_ar_release(ar);
         gm_dataset_release(data);
@@ -239,7 +239,7 @@ START_TEST(bits_are_convex)
     support_ok(ctx, gm_dataset_read(data, index, 80, 0, rows));
     for (int i = 0; i < BITS; i++)
         for (int j = 0; j < i; j++) value(ar[1], "weight")[i * BITS + j] = (float)(i % 3 - 1);
-    support_ok(ctx, gm_linear_ar_gradient_norm(ar[1], data, &first));
+    support_ok(ctx, gm_linear_ar_gradient_norm(&first, ar[1], data));
     for (int k = 0; k < 2; k++) {
         gm_model *model = gm_linear_ar_model(ar[k]);
         for (int stage = 0; stage < 4; stage++) {
@@ -248,7 +248,7 @@ START_TEST(bits_are_convex)
             for (int i = 0; i < 500; i++)
                 support_ok(ctx, gm_model_step(model, rows, 80, m, GM_MAX_METRICS, &n));
         }
-        support_ok(ctx, gm_linear_ar_gradient_norm(ar[k], data, &norm[k]));
+        support_ok(ctx, gm_linear_ar_gradient_norm(&norm[k], ar[k], data));
         ck_assert_str_eq(m[0].name, "loss");
         ck_assert_double_eq_tol(nets_metric(m, n, "gradient"), norm[k], 1e-2);
         ck_assert_msg(norm[k] < 2e-3 && first > 0.1, "gradient %g at first, %g at the end", first,
@@ -326,7 +326,7 @@ START_TEST(class_numbers)
     uint8_t known[C] = { 0 };
     gm_impute_options io = GM_IMPUTE_OPTIONS_INIT;
     io.mean = 1;
-    support_fails(ctx, gm_autoregressive_impute(model, rows, known, 1, &io), GM_E_INVALID,
+    support_fails(ctx, gm_autoregressive_impute(model, known, 1, &io, rows), GM_E_INVALID,
                   "no mean");
     gm_tensor_release(drawn);
     gm_linear_ar_release(ar);
@@ -450,9 +450,9 @@ START_TEST(refusals)
     gm_dataset *data = nets_bits(ctx, 10, 3), *wide = nets_bits(ctx, 10, 4);
     double norm;
     support_fails(ctx, gm_linear_ar_solve(ar, data, 0), GM_E_UNSUPPORTED, "only a model of reals");
-    support_fails(ctx, gm_linear_ar_gradient_norm(ar, wide, &norm), GM_E_SHAPE, "rows have 4");
-    support_fails(ctx, gm_linear_ar_gradient_norm(ar, NULL, &norm), GM_E_INVALID, "NULL");
-    ck_assert_int_eq(gm_linear_ar_gradient_norm(NULL, data, &norm), GM_E_INVALID);
+    support_fails(ctx, gm_linear_ar_gradient_norm(&norm, ar, wide), GM_E_SHAPE, "rows have 4");
+    support_fails(ctx, gm_linear_ar_gradient_norm(&norm, ar, NULL), GM_E_INVALID, "NULL");
+    ck_assert_int_eq(gm_linear_ar_gradient_norm(&norm, NULL, data), GM_E_INVALID);
     ck_assert_int_eq(gm_linear_ar_solve(NULL, data, 0), GM_E_INVALID);
     gm_linear_ar *real = make(ctx, 3, kind_of(GM_CONDITIONAL_GAUSSIAN));
     support_fails(ctx, gm_linear_ar_solve(real, wide, 0), GM_E_SHAPE, "rows have 4");

@@ -37,7 +37,7 @@ static gm_var fresh(int slot, double low, double high, int32_t rank, const int64
     int64_t n = 1;
     for (int32_t i = 0; i < rank; i++) n *= shape[i];
     ck_assert_int_le(n, LARGEST);
-    ck_assert_int_eq(gm_rng_uniform(gm_tape_rng(t), values[slot], n, low, high), GM_OK);
+    ck_assert_int_eq(gm_rng_uniform(gm_tape_rng(t), n, low, high, values[slot]), GM_OK);
     return gm_variable(t, rank, shape, values[slot]);
 }
 

@@ -188,7 +188,7 @@ START_TEST(any_subset)
     support_ok(ctx, gm_autoregressive_log_marginal(model, rows, given, 8, log_p));
     for (int s = 0; s < 8; s++) sum += exp(log_p[s]);
     ck_assert_double_eq_tol(sum, 1, density_tolerance());
-    support_ok(ctx, gm_autoregressive_sample_given(model, rows, given, 8, NULL));
+    support_ok(ctx, gm_autoregressive_sample_given(model, given, 8, rows, NULL));
     for (int s = 0; s < 8; s++) {
         ck_assert(rows[s * BITS + 1] == (float)(s & 1) &&
                   rows[s * BITS + 7] == (float)(s >> 2 & 1));
@@ -198,7 +198,7 @@ START_TEST(any_subset)
     gm_model_release(model);
     /* One order: a given column behind one that is not is refused. */
     model = density_fitted(ctx, plain);
-    support_fails(ctx, gm_autoregressive_sample_given(model, rows, given, 8, NULL),
+    support_fails(ctx, gm_autoregressive_sample_given(model, given, 8, rows, NULL),
                   GM_E_UNSUPPORTED, "row 0, column 1");
     gm_model_release(model);
     gm_context_release(ctx);
@@ -314,7 +314,7 @@ START_TEST(connectivity_moves_biases)
     support_ok(ctx, gm_made_mask_set(gm_made_from_model(net), 0, order, degrees));
     support_ok(ctx, gm_made_mask_set(gm_made_from_model(plain_net), 0, NULL, again));
     ck_assert_mem_eq(degrees, again, sizeof degrees);
-    support_ok(ctx, gm_mask_input_degrees(columns, ctx, order, BITS));
+    support_ok(ctx, gm_mask_input_degrees(ctx, order, BITS, columns));
     static const char *const name[3] = { "hidden.0", "hidden.1", "output" };
     const int64_t *d[4] = { columns, degrees, degrees + 12, columns },
                   n[4] = { BITS, 12, 20, BITS };

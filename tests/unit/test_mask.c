@@ -34,14 +34,14 @@ static void setup(void)
     o.log = keep_log;
     ck_assert_int_eq(gm_context_create(&ctx, GM_HEADER_VERSION, &o), GM_OK);
     log_lines = 0;
-    gm_context_memory(ctx, &m);
+    gm_context_memory(&m, ctx);
     held_before = m.bytes;
 }
 
 static void teardown(void)
 {
     gm_memory_counters m;
-    gm_context_memory(ctx, &m);
+    gm_context_memory(&m, ctx);
     ck_assert_uint_eq(m.bytes, held_before);
     gm_context_release(ctx);
 }
@@ -59,11 +59,11 @@ START_TEST(orders)
     support_fails(ctx, gm_mask_check_order(ctx, low, 4), GM_E_INVALID, "-1 at place 1");
     support_fails(ctx, gm_mask_check_order(ctx, good, 0), GM_E_INVALID, "is 0");
     support_fails(ctx, gm_mask_check_order(ctx, NULL, 4), GM_E_INVALID, "NULL");
-    support_fails(ctx, gm_mask_input_degrees(degrees, ctx, twice, 4), GM_E_INVALID, "permutation");
+    support_fails(ctx, gm_mask_input_degrees(ctx, twice, 4, degrees), GM_E_INVALID, "permutation");
     ck_assert_int_eq(degrees[0], 9);
-    support_ok(ctx, gm_mask_input_degrees(degrees, ctx, good, 4));
+    support_ok(ctx, gm_mask_input_degrees(ctx, good, 4, degrees));
     for (int64_t k = 0; k < 4; k++) ck_assert_int_eq(degrees[good[k]], k + 1);
-    support_ok(ctx, gm_mask_input_degrees(degrees, ctx, NULL, 4));
+    support_ok(ctx, gm_mask_input_degrees(ctx, NULL, 4, degrees));
     for (int64_t k = 0; k < 4; k++) ck_assert_int_eq(degrees[k], k + 1);
 }
 END_TEST
@@ -74,16 +74,16 @@ START_TEST(hidden_degrees)
     gm_rng *rng = NULL;
     support_ok(ctx, gm_rng_create(&rng, ctx, 3));
     /* Ascending, from the least to the most, each degree as often as another but for one. */
-    support_ok(ctx, gm_mask_hidden_degrees(d, ctx, 400, 10, GM_DEGREES_SPREAD, 1, NULL));
+    support_ok(ctx, gm_mask_hidden_degrees(ctx, 400, 10, GM_DEGREES_SPREAD, 1, NULL, d));
     int often[10] = { 0 };
     for (int i = 0; i < 400; i++) {
         ck_assert(d[i] >= 1 && d[i] <= 9 && (!i || d[i] >= d[i - 1]));
         often[d[i]]++;
     }
     for (int k = 1; k < 10; k++) ck_assert(often[k] == 44 || often[k] == 45);
-    support_ok(ctx, gm_mask_hidden_degrees(d, ctx, 400, 10, GM_DEGREES_CYCLIC, 3, NULL));
+    support_ok(ctx, gm_mask_hidden_degrees(ctx, 400, 10, GM_DEGREES_CYCLIC, 3, NULL, d));
     for (int i = 0; i < 400; i++) ck_assert_int_eq(d[i], 3 + i % 7);
-    support_ok(ctx, gm_mask_hidden_degrees(d, ctx, 400, 10, GM_DEGREES_RANDOM, 2, rng));
+    support_ok(ctx, gm_mask_hidden_degrees(ctx, 400, 10, GM_DEGREES_RANDOM, 2, rng, d));
     int64_t least = 99, most = 0;
     for (int i = 0; i < 400; i++) {
         least = d[i] < least ? d[i] : least;
@@ -92,22 +92,22 @@ START_TEST(hidden_degrees)
     ck_assert_int_eq(least, 2);
     ck_assert_int_eq(most, 9);
     gm_rng_seed(rng, 4);
-    support_ok(ctx, gm_mask_hidden_degrees(d, ctx, 400, 10, GM_DEGREES_RANDOM, 2, rng));
+    support_ok(ctx, gm_mask_hidden_degrees(ctx, 400, 10, GM_DEGREES_RANDOM, 2, rng, d));
     gm_rng_seed(rng, 4);
-    support_ok(ctx, gm_mask_hidden_degrees(again, ctx, 400, 10, GM_DEGREES_RANDOM, 2, rng));
+    support_ok(ctx, gm_mask_hidden_degrees(ctx, 400, 10, GM_DEGREES_RANDOM, 2, rng, again));
     ck_assert_mem_eq(d, again, sizeof d);
-    support_ok(ctx, gm_mask_hidden_degrees(again, ctx, 400, 10, GM_DEGREES_RANDOM, 2, NULL));
+    support_ok(ctx, gm_mask_hidden_degrees(ctx, 400, 10, GM_DEGREES_RANDOM, 2, NULL, again));
     ck_assert_mem_ne(d, again, sizeof d);
     /* One column: nothing is to be seen. */
     for (int32_t kind = GM_DEGREES_SPREAD; kind <= GM_DEGREES_RANDOM; kind++) {
-        support_ok(ctx, gm_mask_hidden_degrees(d, ctx, 3, 1, kind, 1, NULL));
+        support_ok(ctx, gm_mask_hidden_degrees(ctx, 3, 1, kind, 1, NULL, d));
         for (int i = 0; i < 3; i++) ck_assert_int_eq(d[i], 1);
     }
-    support_fails(ctx, gm_mask_hidden_degrees(d, ctx, 0, 10, 0, 1, NULL), GM_E_INVALID, "is 0");
-    support_fails(ctx, gm_mask_hidden_degrees(d, ctx, 4, 10, 3, 1, NULL), GM_E_INVALID, "is 3");
-    support_fails(ctx, gm_mask_hidden_degrees(d, ctx, 4, 10, 0, 10, NULL), GM_E_INVALID,
+    support_fails(ctx, gm_mask_hidden_degrees(ctx, 0, 10, 0, 1, NULL, d), GM_E_INVALID, "is 0");
+    support_fails(ctx, gm_mask_hidden_degrees(ctx, 4, 10, 3, 1, NULL, d), GM_E_INVALID, "is 3");
+    support_fails(ctx, gm_mask_hidden_degrees(ctx, 4, 10, 0, 10, NULL, d), GM_E_INVALID,
                   "degree 10");
-    support_fails(ctx, gm_mask_hidden_degrees(d, ctx, INT64_MAX, 10, 0, 1, NULL), GM_E_INVALID,
+    support_fails(ctx, gm_mask_hidden_degrees(ctx, INT64_MAX, 10, 0, 1, NULL, d), GM_E_INVALID,
                   "large");
     gm_rng_release(rng);
 }
@@ -121,22 +121,22 @@ START_TEST(masks_from_degrees)
     static const int64_t late[4] = { 3, 3, 3, 3 };
     float mask[12];
     int64_t twice[6];
-    support_ok(ctx, gm_mask_from_degrees(mask, ctx, out, 3, in, 4, 0));
+    support_ok(ctx, gm_mask_from_degrees(ctx, out, 3, in, 4, 0, mask));
     ck_assert_mem_eq(mask, wide, sizeof mask);
-    support_ok(ctx, gm_mask_from_degrees(mask, ctx, out, 3, in, 4, 1));
+    support_ok(ctx, gm_mask_from_degrees(ctx, out, 3, in, 4, 1, mask));
     ck_assert_mem_eq(mask, strict, sizeof mask);
     ck_assert_int_eq(log_lines, 0); /* the output of degree 1 has nothing to see: no fault */
-    support_ok(ctx, gm_mask_from_degrees(mask, ctx, out, 3, late, 4, 0));
+    support_ok(ctx, gm_mask_from_degrees(ctx, out, 3, late, 4, 0, mask));
     ck_assert_int_eq(log_lines, 1);
     ck_assert_ptr_nonnull(strstr(log_text, "2 of 3 units are cut off"));
     ck_assert_ptr_nonnull(strstr(log_text, "first is 1"));
-    support_fails(ctx, gm_mask_from_degrees(mask, ctx, out, 3, in, 0, 0), GM_E_INVALID, "is 0");
-    support_fails(ctx, gm_mask_from_degrees(mask, ctx, NULL, 3, in, 4, 0), GM_E_INVALID, "NULL");
-    support_fails(ctx, gm_mask_from_degrees(NULL, ctx, out, 3, in, 4, 0), GM_E_INVALID, "NULL");
-    ck_assert_int_eq(gm_mask_from_degrees(mask, NULL, out, 3, in, 4, 0), GM_E_INVALID);
-    support_ok(ctx, gm_mask_repeat_degrees(twice, ctx, out, 3, 2));
+    support_fails(ctx, gm_mask_from_degrees(ctx, out, 3, in, 0, 0, mask), GM_E_INVALID, "is 0");
+    support_fails(ctx, gm_mask_from_degrees(ctx, NULL, 3, in, 4, 0, mask), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_mask_from_degrees(ctx, out, 3, in, 4, 0, NULL), GM_E_INVALID, "NULL");
+    ck_assert_int_eq(gm_mask_from_degrees(NULL, out, 3, in, 4, 0, mask), GM_E_INVALID);
+    support_ok(ctx, gm_mask_repeat_degrees(ctx, out, 3, 2, twice));
     for (int i = 0; i < 6; i++) ck_assert_int_eq(twice[i], out[i / 2]);
-    support_fails(ctx, gm_mask_repeat_degrees(twice, ctx, out, 3, 0), GM_E_INVALID, "is 0");
+    support_fails(ctx, gm_mask_repeat_degrees(ctx, out, 3, 0, twice), GM_E_INVALID, "is 0");
 }
 END_TEST
 
@@ -144,13 +144,13 @@ START_TEST(masks_of_groups)
 {
     static const float own[18] = { 1, 0, 0, 1, 0, 0, 1, 1, 0, 1, 1, 0, 1, 1, 1, 1, 1, 1 };
     float mask[18];
-    support_ok(ctx, gm_mask_groups(mask, ctx, 3, 2, 1, 1)); /* hidden pairs */
+    support_ok(ctx, gm_mask_groups(ctx, 3, 2, 1, 1, mask)); /* hidden pairs */
     ck_assert_mem_eq(mask, own, sizeof mask);
-    support_ok(ctx, gm_mask_groups(mask, ctx, 3, 1, 2, 0)); /* outputs of hidden pairs */
+    support_ok(ctx, gm_mask_groups(ctx, 3, 1, 2, 0, mask)); /* outputs of hidden pairs */
     for (int o = 0; o < 3; o++)
         for (int i = 0; i < 6; i++) ck_assert_float_eq(mask[o * 6 + i], (float)(i / 2 < o));
-    support_fails(ctx, gm_mask_groups(mask, ctx, 3, 0, 2, 0), GM_E_INVALID, "is 0");
-    support_fails(ctx, gm_mask_groups(mask, ctx, INT64_MAX / 2, 2, 2, 0), GM_E_INVALID, "large");
+    support_fails(ctx, gm_mask_groups(ctx, 3, 0, 2, 0, mask), GM_E_INVALID, "is 0");
+    support_fails(ctx, gm_mask_groups(ctx, INT64_MAX / 2, 2, 2, 0, mask), GM_E_INVALID, "large");
 }
 END_TEST
 
@@ -190,13 +190,13 @@ static gm_layer *net(const int64_t *order, int32_t kind)
     int64_t in[6], first[11], second[9], out[12];
     float a[66], b[99], c[108];
     gm_layer *all = NULL;
-    support_ok(ctx, gm_mask_input_degrees(in, ctx, order, 6));
-    support_ok(ctx, gm_mask_hidden_degrees(first, ctx, 11, 6, kind, 1, NULL));
-    support_ok(ctx, gm_mask_hidden_degrees(second, ctx, 9, 6, kind, 1, NULL));
-    support_ok(ctx, gm_mask_repeat_degrees(out, ctx, in, 6, 2));
-    support_ok(ctx, gm_mask_from_degrees(a, ctx, first, 11, in, 6, 0));
-    support_ok(ctx, gm_mask_from_degrees(b, ctx, second, 9, first, 11, 0));
-    support_ok(ctx, gm_mask_from_degrees(c, ctx, out, 12, second, 9, 1));
+    support_ok(ctx, gm_mask_input_degrees(ctx, order, 6, in));
+    support_ok(ctx, gm_mask_hidden_degrees(ctx, 11, 6, kind, 1, NULL, first));
+    support_ok(ctx, gm_mask_hidden_degrees(ctx, 9, 6, kind, 1, NULL, second));
+    support_ok(ctx, gm_mask_repeat_degrees(ctx, in, 6, 2, out));
+    support_ok(ctx, gm_mask_from_degrees(ctx, first, 11, in, 6, 0, a));
+    support_ok(ctx, gm_mask_from_degrees(ctx, second, 9, first, 11, 0, b));
+    support_ok(ctx, gm_mask_from_degrees(ctx, out, 12, second, 9, 1, c));
     support_ok(ctx, gm_sequence_create(&all, ctx));
     support_ok(ctx, gm_sequence_add_masked_linear(all, 6, 11, a));
     support_ok(ctx, gm_sequence_add_relu(all));
@@ -227,7 +227,7 @@ START_TEST(the_proof)
     float mask[16];
     static const int64_t degrees[4] = { 1, 2, 3, 4 };
     gm_layer *bad = NULL, *wide = NULL;
-    support_ok(ctx, gm_mask_from_degrees(mask, ctx, degrees, 4, degrees, 4, 1));
+    support_ok(ctx, gm_mask_from_degrees(ctx, degrees, 4, degrees, 4, 1, mask));
     mask[2 * 4 + 3] = 1;
     support_ok(ctx, gm_masked_linear_create(&bad, ctx, 4, 4, mask, NULL));
     support_fails(ctx, gm_mask_check_layer(bad, NULL, 4, 1, NULL, &output, &input), GM_E_STATE,
@@ -430,7 +430,7 @@ START_TEST(bad_layers)
     /* The weight of a masked layer under spectral norm keeps its mask. */
     static const int64_t degrees[4] = { 1, 2, 3, 4 };
     float square[16];
-    support_ok(ctx, gm_mask_from_degrees(square, ctx, degrees, 4, degrees, 4, 1));
+    support_ok(ctx, gm_mask_from_degrees(ctx, degrees, 4, degrees, 4, 1, square));
     support_ok(ctx, gm_masked_linear_create(&layer, ctx, 4, 4, square, NULL));
     support_ok(ctx, gm_spectral_norm_create(&normed, ctx, layer, NULL));
     support_ok(ctx, gm_mask_check_layer(normed, NULL, 4, 1, NULL, NULL, NULL));

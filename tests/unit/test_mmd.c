@@ -374,7 +374,7 @@ START_TEST(a_second_step_allocates_nothing)
         gm_var v = gm_variable(t, 2, shape, x);
         gm_var cost = gm_sqrt(t, gm_mmd2(t, v, gm_input_array(t, 2, shape, y), k, GM_MMD_BIASED));
         support_ok(ctx, gm_backward(t, cost, NULL));
-        gm_context_memory(ctx, step ? &last : &first);
+        gm_context_memory(step ? &last : &first, ctx);
     }
     ck_assert_uint_eq(first.allocations, last.allocations);
     gm_mmd_kernel_release(k);
@@ -398,7 +398,7 @@ START_TEST(memory_is_a_tile)
         gm_result r = GM_RESULT_INIT;
         support_ok(ctx, gm_mmd_estimate(&r, k, support_rows(x, many ? 6000 : 10, D),
                                         support_rows(y, many ? 5000 : 10, D), GM_MMD_BIASED, NULL));
-        gm_context_memory(ctx, &c);
+        gm_context_memory(&c, ctx);
         peak[many] = c.peak_bytes;
         gm_mmd_kernel_release(k);
         gm_context_release(ctx);
@@ -622,7 +622,7 @@ START_TEST(estimators_refuse)
         GM_E_INVALID);
     ck_assert(r.value == 7);
     support_fails(ctx, gm_mmd_kernel_values(k, support_rows(x, 2, 2), support_rows(x, 2, 2), NULL),
-                  GM_E_INVALID, "out is NULL");
+                  GM_E_INVALID, "values is NULL");
     support_fails(ctx,
                   gm_mmd_kernel_values(k, support_rows(NULL, 2, 2), support_rows(x, 2, 2), out),
                   GM_E_INVALID, "x is NULL");

@@ -186,7 +186,7 @@ START_TEST(no_allocation_in_a_step)
         double out[10];
         support_ok(ctx, gm_tensor_create(&t, ctx, 2, shape));
         for (int i = 0; i < 2; i++) {
-            gm_context_memory(ctx, &before);
+            gm_context_memory(&before, ctx);
             for (int k = 0; k < 3; k++) {
                 support_ok(ctx, gm_model_step(gm_vae_model(vae), rows, 10, NULL, 0, NULL));
                 support_ok(ctx, gm_model_sample_into(gm_vae_model(vae), gm_tensor_shape(t)[0],
@@ -195,7 +195,7 @@ START_TEST(no_allocation_in_a_step)
                                                    gm_tensor_data(t)));
                 support_ok(ctx, gm_model_log_prob(gm_vae_model(vae), rows, 10, out));
             }
-            gm_context_memory(ctx, &after);
+            gm_context_memory(&after, ctx);
         }
         ck_assert_uint_eq(before.allocations, after.allocations);
         gm_tensor_release(t);

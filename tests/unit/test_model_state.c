@@ -75,8 +75,8 @@ static state look(gm_model *model)
     int64_t na = gm_params_elements(a), nb = gm_params_elements(b);
     state s = { malloc((size_t)(na + nb) * sizeof(float)), na + nb };
     ck_assert(s.value && na > 0 && nb > 0);
-    ck_assert_int_eq(gm_params_read(a, s.value, na), GM_OK);
-    ck_assert_int_eq(gm_params_read(b, s.value + na, nb), GM_OK);
+    ck_assert_int_eq(gm_params_read(a, na, s.value), GM_OK);
+    ck_assert_int_eq(gm_params_read(b, nb, s.value + na), GM_OK);
     return s;
 }
 

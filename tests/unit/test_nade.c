@@ -148,7 +148,7 @@ START_TEST(any_subset)
         support_ok(ctx, gm_autoregressive_log_marginal(model, both, more, 2, none));
         ck_assert_double_eq_tol(exp(none[0]) + exp(none[1]), exp(logs[i]), 1e-5);
     }
-    support_ok(ctx, gm_autoregressive_sample_given(model, rows, known, N, again));
+    support_ok(ctx, gm_autoregressive_sample_given(model, known, N, rows, again));
     for (int i = 0; i < N; i++) {
         ck_assert_double_eq_tol(again[i], logs[i], 1e-5);
         for (int c = 0; c < BITS; c++) {
@@ -199,7 +199,7 @@ START_TEST(orders_are_averaged)
         support_ok(own, gm_nade_create(&other, own, BITS, &o));
         const int64_t count = gm_params_elements(gm_model_params(model));
         float *w = malloc((size_t)count * sizeof *w);
-        support_ok(ctx, gm_params_read(gm_model_params(model), w, count));
+        support_ok(ctx, gm_params_read(gm_model_params(model), count, w));
         support_ok(own, gm_params_write(gm_model_params(gm_nade_model(other)), w, count));
         support_ok(own, gm_model_log_prob(gm_nade_model(other), rows, N, score));
         for (int i = 0; i < N; i++) mean -= score[i] / N / MANY;
@@ -235,7 +235,7 @@ static gm_dataset *bumps(gm_context *ctx, int64_t rows)
     float *x = malloc((size_t)rows * 2 * sizeof *x), noise[2];
     support_ok(ctx, gm_rng_create(&rng, ctx, 17));
     for (int64_t i = 0; i < rows; i++) {
-        support_ok(ctx, gm_rng_normal(rng, noise, 2, 0, 0.3));
+        support_ok(ctx, gm_rng_normal(rng, 2, 0, 0.3, noise));
         x[2 * i] = (gm_rng_double(rng) < 0.5 ? -1 : 1) + noise[0];
         x[2 * i + 1] = (float)0.8 * x[2 * i] * x[2 * i] + noise[1];
     }

@@ -99,8 +99,8 @@ static int64_t everything(gm_context *c, gm_layer *net, float *out)
 {
     int64_t n = gm_params_elements(gm_layer_params(net));
     int64_t m = gm_params_elements(gm_layer_state(net));
-    support_ok(c, gm_params_read(gm_layer_params(net), out, n));
-    support_ok(c, gm_params_read(gm_layer_state(net), out + n, m));
+    support_ok(c, gm_params_read(gm_layer_params(net), n, out));
+    support_ok(c, gm_params_read(gm_layer_state(net), m, out + n));
     return n + m;
 }
 
@@ -131,9 +131,9 @@ START_TEST(no_allocation_after_first)
     gm_memory_counters before, after;
     gm_layer *net = make_net(ctx);
     train(ctx, t, net, 1);
-    gm_context_memory(ctx, &before);
+    gm_context_memory(&before, ctx);
     train(ctx, t, net, 3);
-    gm_context_memory(ctx, &after);
+    gm_context_memory(&after, ctx);
     ck_assert_uint_eq(before.allocations, after.allocations);
     gm_layer_release(net);
 }

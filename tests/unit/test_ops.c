@@ -648,17 +648,17 @@ START_TEST(test_draws)
     gm_rng *rng = gm_tape_rng(t);
     gm_rng_state start, end;
     gm_var zero = gm_constant(t, 1, &n, 0), one = gm_constant(t, 1, &n, 1);
-    gm_rng_save(rng, &start);
+    gm_rng_save(&start, rng);
     gm_var y = gm_gaussian_draw(t, zero, zero);
-    gm_rng_save(rng, &end);
+    gm_rng_save(&end, rng);
     gm_rng_restore(rng, &start);
-    ck_assert_int_eq(gm_rng_normal(rng, noise, n, 0, 1), GM_OK);
+    ck_assert_int_eq(gm_rng_normal(rng, n, 0, 1, noise), GM_OK);
     ck_assert_int_eq(memcmp(gm_value(t, y), noise, (size_t)n * sizeof *noise), 0);
-    gm_rng_save(rng, &start);
+    gm_rng_save(&start, rng);
     ck_assert_uint_eq(start.position, end.position);
     y = gm_dropout(t, one, 0.5);
     gm_rng_restore(rng, &start);
-    ck_assert_int_eq(gm_rng_uniform(rng, noise, n, 0, 1), GM_OK);
+    ck_assert_int_eq(gm_rng_uniform(rng, n, 0, 1, noise), GM_OK);
     for (int64_t i = 0; i < n; i++) ck_assert_float_eq(gm_value(t, y)[i], noise[i] >= 0.5f ? 2 : 0);
     free(noise);
 }
@@ -735,8 +735,8 @@ static void big_step(int32_t threads, float *out)
     gm_rng *rng = gm_tape_rng(tape);
     float *data = malloc(sizeof(float) * ROWS * WIDE),
           *weight = malloc(sizeof(float) * WIDE * WIDE);
-    ck_assert_int_eq(gm_rng_uniform(rng, data, ROWS * WIDE, 0, 1), GM_OK);
-    ck_assert_int_eq(gm_rng_uniform(rng, weight, WIDE * WIDE, -0.1, 0.1), GM_OK);
+    ck_assert_int_eq(gm_rng_uniform(rng, ROWS * WIDE, 0, 1, data), GM_OK);
+    ck_assert_int_eq(gm_rng_uniform(rng, WIDE * WIDE, -0.1, 0.1, weight), GM_OK);
     gm_var x = gm_variable(tape, SHAPE(ROWS, WIDE), data);
     gm_var w = gm_variable(tape, SHAPE(WIDE, WIDE), weight);
     gm_var b = gm_variable(tape, SHAPE(WIDE), weight);
@@ -779,7 +779,7 @@ START_TEST(test_no_allocation_after_first)
     float data[60];
     for (int i = 0; i < 60; i++) data[i] = 0.01f * (float)i;
     for (int step = 0; step < 3; step++) {
-        gm_context_memory(ctx, step == 1 ? &before : &after);
+        gm_context_memory(step == 1 ? &before : &after, ctx);
         gm_tape_reset(t);
         gm_var x = gm_variable(t, SHAPE(6, 10), data), w = gm_variable(t, SHAPE(10, 6), data);
         gm_var y = gm_linear(t, gm_transpose(t, x, NULL), w, GM_NO_VAR, GM_ACTIVATION_ELU, 1);
@@ -787,7 +787,7 @@ START_TEST(test_no_allocation_after_first)
         y = gm_gaussian_nll(t, y, gm_constant(t, 0, NULL, 0), gm_slice(t, y, 0, 0, 5));
         ck_assert_msg(gm_backward(t, gm_mean(t, y), NULL) == GM_OK, "%s", gm_context_error(ctx));
     }
-    gm_context_memory(ctx, &after);
+    gm_context_memory(&after, ctx);
     ck_assert_uint_eq(before.allocations, after.allocations);
 }
 END_TEST

@@ -191,21 +191,21 @@ START_TEST(no_memory_per_step)
     support_ok(w.ctx, gm_optimizer_set_average(w.o, 0.99));
     support_ok(w.ctx, gm_optimizer_set_undo(w.o, 1));
     support_ok(w.ctx, gm_optimizer_set_clip_norm(w.o, 1));
-    gm_context_memory(w.ctx, &before);
+    gm_context_memory(&before, w.ctx);
     steps(&w, 0, 3);
     support_ok(w.ctx, gm_optimizer_undo(w.o));
     support_ok(w.ctx, gm_optimizer_swap_average(w.o));
     support_ok(w.ctx, gm_optimizer_swap_average(w.o));
     support_ok(w.ctx, gm_optimizer_reset(w.o));
-    gm_context_memory(w.ctx, &after);
+    gm_context_memory(&after, w.ctx);
     ck_assert_uint_eq(before.allocations, after.allocations);
     /* All goes back. */
     gm_context_retain(w.ctx);
     gm_context *ctx = w.ctx;
     free_world(&w);
-    gm_context_memory(ctx, &after);
+    gm_context_memory(&after, ctx);
     gm_context *fresh = support_context(21, 2);
-    gm_context_memory(fresh, &before);
+    gm_context_memory(&before, fresh);
     ck_assert_uint_eq(after.bytes, before.bytes);
     gm_context_release(fresh);
     gm_context_release(ctx);

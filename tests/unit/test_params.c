@@ -18,7 +18,7 @@ static void teardown(void)
     gm_memory_counters m;
     gm_context_retain(ctx);
     gm_context_release(ctx);
-    gm_context_memory(ctx, &m);
+    gm_context_memory(&m, ctx);
     /* All that a test made is gone: the context itself is left. */
     ck_assert_uint_eq(m.allocations, m.releases + 1);
     gm_context_release(ctx);
@@ -121,11 +121,11 @@ START_TEST(sets)
     float values[8] = { 1, 2, 3, 4, 5, 6, 7, 8 }, back[8];
     support_ok(ctx, gm_params_write(outer, values, 8));
     ck_assert(gm_param_value(b)[1] == 8);
-    support_ok(ctx, gm_params_read(outer, back, 8));
+    support_ok(ctx, gm_params_read(outer, 8, back));
     ck_assert_mem_eq(back, values, sizeof values);
     support_fails(ctx, gm_params_write(outer, values, 7), GM_E_SHAPE, "7");
-    support_fails(ctx, gm_params_read(outer, back, 9), GM_E_SHAPE, "9");
-    support_fails(ctx, gm_params_read(outer, NULL, 8), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_params_read(outer, 9, back), GM_E_SHAPE, "9");
+    support_fails(ctx, gm_params_read(outer, 8, NULL), GM_E_INVALID, "NULL");
     ck_assert_int_eq(gm_params_write(NULL, values, 8), GM_E_INVALID);
 
     gm_param_gradient(a)[0] = 3;

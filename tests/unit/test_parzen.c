@@ -33,7 +33,7 @@ static float *normal(gm_context *ctx, uint64_t seed, int64_t count, double mean,
     gm_rng *rng = NULL;
     ck_assert_ptr_nonnull(out);
     support_ok(ctx, gm_rng_create(&rng, ctx, seed));
-    support_ok(ctx, gm_rng_normal(rng, out, count, mean, deviation));
+    support_ok(ctx, gm_rng_normal(rng, count, mean, deviation, out));
     gm_rng_release(rng);
     return out;
 }
@@ -228,11 +228,11 @@ START_TEST(memory_is_a_tile)
         float *samples = normal(ctx, 1, MOST * D, 0, 1), *rows = normal(ctx, 2, MOST * D, 0, 1);
         gm_memory_counters before, after;
         gm_result r = GM_RESULT_INIT;
-        gm_context_memory(ctx, &before);
+        gm_context_memory(&before, ctx);
         support_ok(ctx, gm_parzen_fit(&r, ctx, support_rows(samples, counts[i], D),
                                       support_rows(rows, counts[i], D),
                                       support_rows(rows, counts[i], D), NULL));
-        gm_context_memory(ctx, &after);
+        gm_context_memory(&after, ctx);
         ck_assert_uint_eq(after.bytes, before.bytes);
         peaks[i] = after.peak_bytes;
         free(rows);

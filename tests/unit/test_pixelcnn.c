@@ -208,7 +208,7 @@ START_TEST(walk_equals_recomputing)
     for (int i = 0; i < N; i++)
         for (int k = 0; k < SIZE; k++) known[i * SIZE + k] = k < 9 * i;
     memcpy(drawn, rows, sizeof rows);
-    support_ok(ctx, gm_autoregressive_sample_given(model, drawn, known, N, walked));
+    support_ok(ctx, gm_autoregressive_sample_given(model, known, N, drawn, walked));
     for (int i = 0; i < N; i++) {
         seen[i] = 0;
         for (int k = 0; k < 9 * i; k++) seen[i] += parts[i * SIZE + k];
@@ -368,7 +368,7 @@ START_TEST(refusals)
                   "row 0, column 2 is 0.5");
     support_fails(ctx, gm_model_log_prob(model, row, 1, &score), GM_E_INVALID, "expected 0 or 1");
     row[2] = 0;
-    support_fails(ctx, gm_autoregressive_sample_given(model, row, known, 1, NULL), GM_E_UNSUPPORTED,
+    support_fails(ctx, gm_autoregressive_sample_given(model, known, 1, row, NULL), GM_E_UNSUPPORTED,
                   "row 0, column 1");
     gm_tape *tape = NULL;
     support_ok(ctx, gm_tape_create(&tape, ctx, NULL));

@@ -37,7 +37,7 @@ START_TEST(published_vectors)
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         uint32_t words[4];
         gm_rng_restore(rng, &known[i].state);
-        support_ok(ctx, gm_rng_words(rng, words, 4));
+        support_ok(ctx, gm_rng_words(rng, 4, words));
         ck_assert_mem_eq(words, known[i].words, sizeof words);
     }
     gm_rng_release(rng);
@@ -54,16 +54,16 @@ START_TEST(golden_first_values)
     uint32_t words[4];
     float uniform[3], normal[4];
     int64_t order[8];
-    support_ok(ctx, gm_rng_words(rng, words, 4));
-    support_ok(ctx, gm_rng_uniform(rng, uniform, 3, 0, 1));
-    support_ok(ctx, gm_rng_normal(rng, normal, 4, 0, 1));
+    support_ok(ctx, gm_rng_words(rng, 4, words));
+    support_ok(ctx, gm_rng_uniform(rng, 3, 0, 1, uniform));
+    support_ok(ctx, gm_rng_normal(rng, 4, 0, 1, normal));
     double d = gm_rng_double(rng);
     int64_t below = gm_rng_below(rng, 1000000);
-    support_ok(ctx, gm_rng_permutation(rng, order, 8));
+    support_ok(ctx, gm_rng_permutation(rng, 8, order));
     gm_rng *child = NULL;
     uint32_t childs[1];
     support_ok(ctx, gm_rng_split(&child, rng));
-    support_ok(ctx, gm_rng_words(child, childs, 1));
+    support_ok(ctx, gm_rng_words(child, 1, childs));
     static const uint32_t golden_words[4] = { 0x4f081b68, 0x9896853a, 0xa393d123, 0x5544dd5e };
     static const float golden_uniform[3] = { 0x1.984018p-2f, 0x1.e3c81cp-2f, 0x1.d7ccfp-4f };
     static const float golden_normal[4] = { 0x1.48e722p+1f, 0x1.8a5644p-1f, 0x1.7227cp-1f,
@@ -87,15 +87,15 @@ START_TEST(seeds_make_streams)
     gm_context *ctx = support_context(0, 1);
     gm_rng *a = make_rng(ctx, 5), *b = make_rng(ctx, 5), *c = make_rng(ctx, 6);
     uint32_t x[64], y[64], z[64];
-    support_ok(ctx, gm_rng_words(a, x, 64));
-    support_ok(ctx, gm_rng_words(b, y, 64));
-    support_ok(ctx, gm_rng_words(c, z, 64));
+    support_ok(ctx, gm_rng_words(a, 64, x));
+    support_ok(ctx, gm_rng_words(b, 64, y));
+    support_ok(ctx, gm_rng_words(c, 64, z));
     ck_assert_mem_eq(x, y, sizeof x);
     int same = 0;
     for (int i = 0; i < 64; i++) same += x[i] == z[i];
     ck_assert_int_eq(same, 0);
     gm_rng_seed(c, 5);
-    support_ok(ctx, gm_rng_words(c, z, 64));
+    support_ok(ctx, gm_rng_words(c, 64, z));
     ck_assert_mem_eq(x, z, sizeof x);
     gm_rng_release(a);
     gm_rng_release(b);
@@ -114,13 +114,13 @@ typedef struct drawn {
 static void draw_all(gm_context *ctx, drawn *d)
 {
     gm_rng *rng = make_rng(ctx, 42);
-    support_ok(ctx, gm_rng_words(rng, d->words, MANY));
-    support_ok(ctx, gm_rng_uniform(rng, d->uniform, MANY, 0, 1));
-    support_ok(ctx, gm_rng_uniform(rng, d->placed, MANY, -0.3, 0.7));
-    support_ok(ctx, gm_rng_normal(rng, d->normal, MANY, 0, 1));
-    support_ok(ctx, gm_rng_normal(rng, d->moved, MANY, 0.1, 2.3));
-    support_ok(ctx, gm_rng_bernoulli(rng, d->bernoulli, d->uniform, MANY));
-    support_ok(ctx, gm_rng_permutation(rng, d->order, 1000));
+    support_ok(ctx, gm_rng_words(rng, MANY, d->words));
+    support_ok(ctx, gm_rng_uniform(rng, MANY, 0, 1, d->uniform));
+    support_ok(ctx, gm_rng_uniform(rng, MANY, -0.3, 0.7, d->placed));
+    support_ok(ctx, gm_rng_normal(rng, MANY, 0, 1, d->normal));
+    support_ok(ctx, gm_rng_normal(rng, MANY, 0.1, 2.3, d->moved));
+    support_ok(ctx, gm_rng_bernoulli(rng, d->uniform, MANY, d->bernoulli));
+    support_ok(ctx, gm_rng_permutation(rng, 1000, d->order));
     gm_rng_release(rng);
 }
 
@@ -179,12 +179,12 @@ START_TEST(position_moves_by_whole_blocks)
         int64_t n = counts[i];
         gm_rng_state before, after;
         for (int kind = 0; kind < 4; kind++) {
-            gm_rng_save(rng, &before);
-            if (kind == 0) support_ok(ctx, gm_rng_words(rng, words, n));
-            if (kind == 1) support_ok(ctx, gm_rng_uniform(rng, floats, n, 0, 1));
-            if (kind == 2) support_ok(ctx, gm_rng_normal(rng, floats, n, 0, 1));
-            if (kind == 3) support_ok(ctx, gm_rng_bernoulli(rng, floats, p, n));
-            gm_rng_save(rng, &after);
+            gm_rng_save(&before, rng);
+            if (kind == 0) support_ok(ctx, gm_rng_words(rng, n, words));
+            if (kind == 1) support_ok(ctx, gm_rng_uniform(rng, n, 0, 1, floats));
+            if (kind == 2) support_ok(ctx, gm_rng_normal(rng, n, 0, 1, floats));
+            if (kind == 3) support_ok(ctx, gm_rng_bernoulli(rng, p, n, floats));
+            gm_rng_save(&after, rng);
             ck_assert_uint_eq(after.position - before.position, (uint64_t)(n + 3) / 4);
             ck_assert_uint_eq(after.key, before.key);
             ck_assert_uint_eq(after.stream, before.stream);
@@ -193,11 +193,11 @@ START_TEST(position_moves_by_whole_blocks)
     /* One long fill is what two shorter ones give, when the first is of whole blocks. */
     static float whole[50001];
     gm_rng_state start;
-    gm_rng_save(rng, &start);
-    support_ok(ctx, gm_rng_normal(rng, whole, 50001, 0, 1));
+    gm_rng_save(&start, rng);
+    support_ok(ctx, gm_rng_normal(rng, 50001, 0, 1, whole));
     gm_rng_restore(rng, &start);
-    support_ok(ctx, gm_rng_normal(rng, floats, 20, 0, 1));
-    support_ok(ctx, gm_rng_normal(rng, floats + 20, 50001 - 20, 0, 1));
+    support_ok(ctx, gm_rng_normal(rng, 20, 0, 1, floats));
+    support_ok(ctx, gm_rng_normal(rng, 50001 - 20, 0, 1, floats + 20));
     ck_assert_mem_eq(whole, floats, sizeof whole);
     gm_rng_release(rng);
     gm_context_release(ctx);
@@ -210,25 +210,25 @@ START_TEST(save_and_restore_continue)
     gm_rng *a = make_rng(ctx, 3), *b = make_rng(other, 77), *child_a = NULL, *child_b = NULL;
     float x[37], y[37];
     gm_rng_state state;
-    support_ok(ctx, gm_rng_normal(a, x, 37, 0, 1));
+    support_ok(ctx, gm_rng_normal(a, 37, 0, 1, x));
     support_ok(ctx, gm_rng_split(&child_a, a));
     gm_rng_release(child_a);
-    gm_rng_save(a, &state);
+    gm_rng_save(&state, a);
     gm_rng_restore(b, &state);
-    support_ok(ctx, gm_rng_normal(a, x, 37, 0, 1));
-    support_ok(other, gm_rng_normal(b, y, 37, 0, 1));
+    support_ok(ctx, gm_rng_normal(a, 37, 0, 1, x));
+    support_ok(other, gm_rng_normal(b, 37, 0, 1, y));
     ck_assert_mem_eq(x, y, sizeof x);
     ck_assert(gm_rng_double(a) == gm_rng_double(b));
     /* The children to come are part of the state. */
     support_ok(ctx, gm_rng_split(&child_a, a));
     support_ok(other, gm_rng_split(&child_b, b));
-    support_ok(ctx, gm_rng_uniform(child_a, x, 37, 0, 1));
-    support_ok(other, gm_rng_uniform(child_b, y, 37, 0, 1));
+    support_ok(ctx, gm_rng_uniform(child_a, 37, 0, 1, x));
+    support_ok(other, gm_rng_uniform(child_b, 37, 0, 1, y));
     ck_assert_mem_eq(x, y, sizeof x);
     gm_rng_release(child_a);
     gm_rng_release(child_b);
-    gm_rng_save(NULL, &state);
-    gm_rng_save(a, NULL);
+    gm_rng_save(&state, NULL);
+    gm_rng_save(NULL, a);
     gm_rng_restore(NULL, &state);
     gm_rng_restore(a, NULL);
     gm_rng_release(a);
@@ -264,11 +264,11 @@ START_TEST(children_are_independent)
     for (int i = 0; i < STREAMS - 1; i++) {
         gm_rng *from = i == 4 ? child[0] : parent; /* one grandchild */
         support_ok(ctx, gm_rng_split(&child[i], from));
-        support_ok(ctx, gm_rng_normal(child[i], x[i + 1], MANY, 0, 1));
+        support_ok(ctx, gm_rng_normal(child[i], MANY, 0, 1, x[i + 1]));
     }
-    support_ok(ctx, gm_rng_normal(parent, x[0], MANY, 0, 1));
+    support_ok(ctx, gm_rng_normal(parent, MANY, 0, 1, x[0]));
     static float untouched[MANY];
-    support_ok(ctx, gm_rng_normal(plain, untouched, MANY, 0, 1));
+    support_ok(ctx, gm_rng_normal(plain, MANY, 0, 1, untouched));
     ck_assert_mem_eq(x[0], untouched, sizeof untouched);
     /* 1/sqrt(n) is 0.0032; five of those. Also shifted by one, and by one block. */
     static const int lags[] = { 0, 1, 4 };
@@ -294,15 +294,15 @@ START_TEST(which_child_hangs_on_the_number_of_splits)
     float x[8], y[8];
     support_ok(ctx, gm_rng_split(&first, a));
     support_ok(ctx, gm_rng_split(&second, a));
-    support_ok(ctx, gm_rng_normal(b, x, 8, 0, 1)); /* drawing in between changes nothing */
+    support_ok(ctx, gm_rng_normal(b, 8, 0, 1, x)); /* drawing in between changes nothing */
     support_ok(ctx, gm_rng_split(&late, b));
-    support_ok(ctx, gm_rng_uniform(first, x, 8, 0, 1));
-    support_ok(ctx, gm_rng_uniform(late, y, 8, 0, 1));
+    support_ok(ctx, gm_rng_uniform(first, 8, 0, 1, x));
+    support_ok(ctx, gm_rng_uniform(late, 8, 0, 1, y));
     ck_assert_mem_eq(x, y, sizeof x);
-    support_ok(ctx, gm_rng_uniform(second, y, 8, 0, 1));
+    support_ok(ctx, gm_rng_uniform(second, 8, 0, 1, y));
     for (int i = 0; i < 8; i++) ck_assert(x[i] != y[i]);
     gm_rng_release(a);
-    support_ok(ctx, gm_rng_uniform(second, y, 8, 0, 1)); /* a child outlives its parent */
+    support_ok(ctx, gm_rng_uniform(second, 8, 0, 1, y)); /* a child outlives its parent */
     gm_rng_release(b);
     gm_rng_release(first);
     gm_rng_release(second);
@@ -338,7 +338,7 @@ START_TEST(uniform_is_uniform)
     gm_rng *rng = make_rng(ctx, 2);
     int64_t seen[BINS] = { 0 };
     ck_assert_ptr_nonnull(x);
-    support_ok(ctx, gm_rng_uniform(rng, x, N, 0, 1));
+    support_ok(ctx, gm_rng_uniform(rng, N, 0, 1, x));
     ck_assert_int_eq(find_outside(x, N, 0, 1), N);
     for (int i = 0; i < N; i++) seen[(int)(x[i] * BINS)]++;
     /* 63 degrees of freedom: 63 +- 11; six deviations. */
@@ -350,11 +350,11 @@ START_TEST(uniform_is_uniform)
     };
     for (size_t k = 0; k < sizeof intervals / sizeof *intervals; k++) {
         double low = intervals[k][0], high = intervals[k][1];
-        support_ok(ctx, gm_rng_uniform(rng, x, N, low, high));
+        support_ok(ctx, gm_rng_uniform(rng, N, low, high, x));
         int bad = find_outside(x, N, low, high);
         ck_assert_msg(bad == N, "%.9g of [%.9g, %.9g)", (double)x[bad < N ? bad : 0], low, high);
     }
-    support_ok(ctx, gm_rng_uniform(rng, x, 100, 2.5, 2.5));
+    support_ok(ctx, gm_rng_uniform(rng, 100, 2.5, 2.5, x));
     for (int i = 0; i < 100; i++) ck_assert(x[i] == 2.5f);
     free(x);
     gm_rng_release(rng);
@@ -371,7 +371,7 @@ START_TEST(normal_is_normal)
     int64_t seen[BINS] = { 0 };
     double m[5] = { 0 };
     ck_assert_ptr_nonnull(x);
-    support_ok(ctx, gm_rng_normal(rng, x, N, 0, 1));
+    support_ok(ctx, gm_rng_normal(rng, N, 0, 1, x));
     for (int i = 0; i < N; i++) {
         double v = x[i], power = 1;
         for (int k = 1; k < 5; k++) m[k] += (power *= v) / N;
@@ -386,11 +386,11 @@ START_TEST(normal_is_normal)
     double chi = chi_square(seen, BINS, N); /* 19 +- 6 */
     ck_assert_msg(chi > 3 && chi < 56, "chi square %g", chi);
     double mean = 0, squares = 0;
-    support_ok(ctx, gm_rng_normal(rng, x, N, 5, 0.5));
+    support_ok(ctx, gm_rng_normal(rng, N, 5, 0.5, x));
     for (int i = 0; i < N; i++) mean += (double)x[i] / N;
     for (int i = 0; i < N; i++) squares += ((double)x[i] - mean) * ((double)x[i] - mean) / N;
     ck_assert(fabs(mean - 5) < 0.003 && fabs(squares - 0.25) < 0.002);
-    support_ok(ctx, gm_rng_normal(rng, x, 9, -1.5, 0));
+    support_ok(ctx, gm_rng_normal(rng, 9, -1.5, 0, x));
     for (int i = 0; i < 9; i++) ck_assert(x[i] == -1.5f);
     free(x);
     gm_rng_release(rng);
@@ -409,7 +409,7 @@ START_TEST(bernoulli_follows_p)
     for (size_t k = 0; k < sizeof ps / sizeof *ps; k++) {
         double ones = 0, q = ps[k];
         for (int i = 0; i < N; i++) p[i] = ps[k];
-        support_ok(ctx, gm_rng_bernoulli(rng, x, p, N));
+        support_ok(ctx, gm_rng_bernoulli(rng, p, N, x));
         int others = 0;
         for (int i = 0; i < N; i++) {
             others += x[i] != 0 && x[i] != 1;
@@ -420,10 +420,10 @@ START_TEST(bernoulli_follows_p)
         ck_assert(fabs(ones / N - q) <= 6 * sqrt(q * (1 - q) / N));
         /* In place. */
         gm_rng_state s;
-        gm_rng_save(rng, &s);
-        support_ok(ctx, gm_rng_bernoulli(rng, x, p, N));
+        gm_rng_save(&s, rng);
+        support_ok(ctx, gm_rng_bernoulli(rng, p, N, x));
         gm_rng_restore(rng, &s);
-        support_ok(ctx, gm_rng_bernoulli(rng, p, p, N));
+        support_ok(ctx, gm_rng_bernoulli(rng, p, N, p));
         ck_assert_mem_eq(x, p, N * sizeof *x);
     }
     free(p);
@@ -494,7 +494,7 @@ START_TEST(permutations_are_uniform)
     int64_t seen[ORDERS] = { 0 };
     for (int i = 0; i < N; i++) {
         int64_t p[4];
-        support_ok(ctx, gm_rng_permutation(rng, p, 4));
+        support_ok(ctx, gm_rng_permutation(rng, 4, p));
         int code = 0; /* Lehmer's code */
         for (int a = 0; a < 4; a++) {
             int smaller = 0;
@@ -508,15 +508,15 @@ START_TEST(permutations_are_uniform)
     ck_assert_msg(chi > 4 && chi < 70, "chi square %g", chi);
     static int64_t big[5000];
     static char there[5000];
-    support_ok(ctx, gm_rng_permutation(rng, big, 5000));
+    support_ok(ctx, gm_rng_permutation(rng, 5000, big));
     for (int i = 0; i < 5000; i++) {
         ck_assert(big[i] >= 0 && big[i] < 5000 && !there[big[i]]);
         there[big[i]] = 1;
     }
     int64_t one = 9;
-    support_ok(ctx, gm_rng_permutation(rng, &one, 1));
+    support_ok(ctx, gm_rng_permutation(rng, 1, &one));
     ck_assert_int_eq(one, 0);
-    support_ok(ctx, gm_rng_permutation(rng, NULL, 0));
+    support_ok(ctx, gm_rng_permutation(rng, 0, NULL));
     gm_rng_release(rng);
     gm_context_release(ctx);
 }
@@ -539,51 +539,51 @@ START_TEST(bad_inputs)
     gm_rng_seed(NULL, 1);
 
     gm_rng_state before, after;
-    gm_rng_save(rng, &before);
+    gm_rng_save(&before, rng);
     float f[4] = { 7, 7, 7, 7 }, p[4] = { 0, 1, 0.5f, 0.5f };
     const float untouched[4] = { 7, 7, 7, 7 };
     uint32_t u[4];
     int64_t order[4];
-    ck_assert_int_eq(gm_rng_words(NULL, u, 4), GM_E_INVALID);
-    ck_assert_int_eq(gm_rng_uniform(NULL, f, 4, 0, 1), GM_E_INVALID);
-    ck_assert_int_eq(gm_rng_normal(NULL, f, 4, 0, 1), GM_E_INVALID);
-    ck_assert_int_eq(gm_rng_bernoulli(NULL, f, p, 4), GM_E_INVALID);
-    ck_assert_int_eq(gm_rng_permutation(NULL, order, 4), GM_E_INVALID);
-    support_fails(ctx, gm_rng_words(rng, u, -1), GM_E_INVALID, "-1");
-    support_fails(ctx, gm_rng_words(rng, NULL, 1), GM_E_INVALID, "NULL");
-    support_fails(ctx, gm_rng_uniform(rng, f, -2, 0, 1), GM_E_INVALID, "-2");
-    support_fails(ctx, gm_rng_uniform(rng, NULL, 2, 0, 1), GM_E_INVALID, "NULL");
-    support_fails(ctx, gm_rng_normal(rng, f, INT64_MIN, 0, 1), GM_E_INVALID, "count");
-    support_fails(ctx, gm_rng_normal(rng, NULL, 4, 0, 1), GM_E_INVALID, "NULL");
-    support_fails(ctx, gm_rng_bernoulli(rng, f, p, -1), GM_E_INVALID, "-1");
-    support_fails(ctx, gm_rng_bernoulli(rng, f, NULL, 4), GM_E_INVALID, "p is NULL");
-    support_fails(ctx, gm_rng_bernoulli(rng, NULL, p, 4), GM_E_INVALID, "out is NULL");
-    support_fails(ctx, gm_rng_permutation(rng, order, -1), GM_E_INVALID, "-1");
-    support_fails(ctx, gm_rng_permutation(rng, NULL, 3), GM_E_INVALID, "NULL");
+    ck_assert_int_eq(gm_rng_words(NULL, 4, u), GM_E_INVALID);
+    ck_assert_int_eq(gm_rng_uniform(NULL, 4, 0, 1, f), GM_E_INVALID);
+    ck_assert_int_eq(gm_rng_normal(NULL, 4, 0, 1, f), GM_E_INVALID);
+    ck_assert_int_eq(gm_rng_bernoulli(NULL, p, 4, f), GM_E_INVALID);
+    ck_assert_int_eq(gm_rng_permutation(NULL, 4, order), GM_E_INVALID);
+    support_fails(ctx, gm_rng_words(rng, -1, u), GM_E_INVALID, "-1");
+    support_fails(ctx, gm_rng_words(rng, 1, NULL), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_rng_uniform(rng, -2, 0, 1, f), GM_E_INVALID, "-2");
+    support_fails(ctx, gm_rng_uniform(rng, 2, 0, 1, NULL), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_rng_normal(rng, INT64_MIN, 0, 1, f), GM_E_INVALID, "count");
+    support_fails(ctx, gm_rng_normal(rng, 4, 0, 1, NULL), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_rng_bernoulli(rng, p, -1, f), GM_E_INVALID, "-1");
+    support_fails(ctx, gm_rng_bernoulli(rng, NULL, 4, f), GM_E_INVALID, "p is NULL");
+    support_fails(ctx, gm_rng_bernoulli(rng, p, 4, NULL), GM_E_INVALID, "to be filled is NULL");
+    support_fails(ctx, gm_rng_permutation(rng, -1, order), GM_E_INVALID, "-1");
+    support_fails(ctx, gm_rng_permutation(rng, 3, NULL), GM_E_INVALID, "NULL");
 
     static const double bad_intervals[][2] = {
         { 1, 0 },     { NAN, 1 },   { 0, NAN },      { -INFINITY, 0 }, { 0, INFINITY },
         { 0, 1e300 }, { -1e39, 0 }, { -3e38, 3e38 }, /* longer than a float can say */
     };
     for (size_t i = 0; i < sizeof bad_intervals / sizeof *bad_intervals; i++)
-        support_fails(ctx, gm_rng_uniform(rng, f, 4, bad_intervals[i][0], bad_intervals[i][1]),
+        support_fails(ctx, gm_rng_uniform(rng, 4, bad_intervals[i][0], bad_intervals[i][1], f),
                       GM_E_INVALID, "rng_uniform");
     static const double bad_normals[][2] = { { 0, -1 },       { 0, NAN },  { NAN, 1 },
                                              { INFINITY, 1 }, { 1e39, 1 }, { 0, 1e39 },
                                              { 0, INFINITY }, { -1e39, 1 } };
     for (size_t i = 0; i < sizeof bad_normals / sizeof *bad_normals; i++)
-        support_fails(ctx, gm_rng_normal(rng, f, 4, bad_normals[i][0], bad_normals[i][1]),
+        support_fails(ctx, gm_rng_normal(rng, 4, bad_normals[i][0], bad_normals[i][1], f),
                       GM_E_INVALID, "rng_normal");
     static const float bad_p[] = { -FLT_MIN, 1.0000001f, NAN, INFINITY, -INFINITY };
     for (size_t i = 0; i < sizeof bad_p / sizeof *bad_p; i++) {
         p[2] = bad_p[i];
-        support_fails(ctx, gm_rng_bernoulli(rng, f, p, 4), GM_E_INVALID, "probability 2");
+        support_fails(ctx, gm_rng_bernoulli(rng, p, 4, f), GM_E_INVALID, "probability 2");
     }
     ck_assert_mem_eq(f, untouched, sizeof f); /* a failing call writes nothing and draws nothing */
-    gm_rng_save(rng, &after);
+    gm_rng_save(&after, rng);
     ck_assert_mem_eq(&before, &after, sizeof before);
-    support_ok(ctx, gm_rng_bernoulli(rng, NULL, NULL, 0));
-    support_ok(ctx, gm_rng_uniform(rng, NULL, 0, 0, 1));
+    support_ok(ctx, gm_rng_bernoulli(rng, NULL, 0, NULL));
+    support_ok(ctx, gm_rng_uniform(rng, 0, 0, 1, NULL));
     gm_rng_release(rng);
     gm_context_release(ctx);
 }
@@ -599,11 +599,11 @@ START_TEST(memory_runs_out)
     ck_assert_int_eq(gm_context_create(&ctx, GM_HEADER_VERSION, &o), GM_OK);
     gm_rng *rng = make_rng(ctx, 1), *child = rng;
     gm_rng_state before, after;
-    gm_rng_save(rng, &before);
+    gm_rng_save(&before, rng);
     w.fail_at = w.calls;
     support_fails(ctx, gm_rng_split(&child, rng), GM_E_NOMEM, "rng");
     ck_assert_ptr_null(child);
-    gm_rng_save(rng, &after);
+    gm_rng_save(&after, rng);
     ck_assert_mem_eq(&before, &after, sizeof before); /* no child was counted */
     w.fail_at = w.calls;
     support_fails(ctx, gm_rng_create(&child, ctx, 1), GM_E_NOMEM, "rng");

@@ -12,7 +12,7 @@ static float *normal(gm_context *ctx, uint64_t seed, int64_t count, double mean,
     gm_rng *rng = NULL;
     ck_assert_ptr_nonnull(out);
     support_ok(ctx, gm_rng_create(&rng, ctx, seed));
-    support_ok(ctx, gm_rng_normal(rng, out, count, mean, deviation));
+    support_ok(ctx, gm_rng_normal(rng, count, mean, deviation, out));
     gm_rng_release(rng);
     return out;
 }
@@ -454,9 +454,9 @@ START_TEST(memory_is_bounded)
         gm_rows f = { a, n, D };
         gm_memory_counters before, after;
         all out;
-        gm_context_memory(ctx, &before);
+        gm_context_memory(&before, ctx);
         support_ok(ctx, run_all(ctx, &f, &f, &out));
-        gm_context_memory(ctx, &after);
+        gm_context_memory(&after, ctx);
         ck_assert_uint_eq(after.bytes, before.bytes);
         peaks[i] = after.peak_bytes;
         free(a);

@@ -317,7 +317,7 @@ START_TEST(refused_questions)
     support_fails(ctx, gm_sbn_log_joint(sbn, x, h, 2, out), GM_E_INVALID,
                   "hidden: row 1, column 4 is 3");
     support_fails(ctx, gm_sbn_log_joint(sbn, x, NULL, 2, out), GM_E_INVALID, "hidden is NULL");
-    support_fails(ctx, gm_sbn_log_joint(sbn, x, h, 0, out), GM_E_INVALID, "n is 0");
+    support_fails(ctx, gm_sbn_log_joint(sbn, x, h, 0, out), GM_E_INVALID, "count is 0");
     support_fails(ctx, gm_sbn_enumerate(sbn, NULL, 1, out, NULL), GM_E_INVALID, "NULL");
     support_fails(ctx,
                   gm_sbn_log_prob(
@@ -326,7 +326,7 @@ START_TEST(refused_questions)
                       out, NULL, NULL),
                   GM_E_INVALID, "samples is -1");
     support_fails(ctx, gm_sbn_recognise(sbn, x, 1, NULL, NULL, NULL), GM_E_INVALID, "NULL");
-    support_fails(ctx, gm_sbn_sample(sbn, 0, -1, NULL, 0, h, x), GM_E_INVALID, "n is 0");
+    support_fails(ctx, gm_sbn_sample(sbn, 0, -1, NULL, 0, h, x), GM_E_INVALID, "count is 0");
     support_fails(ctx, gm_sbn_sample(sbn, 1, 3, h, 3, h, x), GM_E_INVALID, "clamp is 3 (-1 to 2)");
     support_fails(ctx, gm_sbn_sample(sbn, 1, 1, NULL, 3, h, x), GM_E_INVALID, "values is NULL");
     support_fails(ctx, gm_sbn_sample(sbn, 1, 1, h, 2, h, x), GM_E_SHAPE,

@@ -40,8 +40,9 @@ START_TEST(chains_find_the_posterior)
         gm_sbn_gibbs_result r = GM_SBN_GIBBS_RESULT_INIT;
         o.samples = 4000;
         o.start = start;
+        o.r_hat = hat, o.ess = ess;
         o.thin = start == GM_SBN_INIT_PRIOR && _i < 2 ? 2 : 1;
-        support_ok(ctx, gm_sbn_gibbs(&r, sbn, rows, ROWS, &o, mean, hat, ess, states));
+        support_ok(ctx, gm_sbn_gibbs(&r, sbn, rows, ROWS, &o, mean, states));
         ck_assert_int_eq(r.sweeps, 200 + o.samples * o.thin);
         ck_assert_int_eq(r.unmixed, 0);
         double most = 0, least = INFINITY, spread = 0;
@@ -116,7 +117,7 @@ START_TEST(saturated_units)
         const double told = ref_log_bit(b + w, (double)x) - ref_log_bit(b, (double)x);
         gm_param_value(gm_params_find(params, "p.top"))[0] = (float)(0.7 - told);
         const double odds = (double)(float)(0.7 - told) + told;
-        support_ok(ctx, gm_sbn_gibbs(&r, sbn, &x, 1, &g, &mean, NULL, NULL, NULL));
+        support_ok(ctx, gm_sbn_gibbs(&r, sbn, &x, 1, &g, &mean, NULL));
         ck_assert_msg(fabs(mean - 1 / (1 + exp(-odds))) < 1e-9, "weight %g, bias %g, x %g: %g", w,
                       b, (double)x, mean);
     }
@@ -124,8 +125,7 @@ START_TEST(saturated_units)
     gm_sbn_gibbs_result r = { sizeof r, 5, 5, 5, 5, 5, 5 };
     const float x = 1;
     double mean;
-    support_fails(ctx, gm_sbn_gibbs(&r, sbn, &x, 1, &g, &mean, NULL, NULL, NULL), GM_E_NUMERIC,
-                  "not finite");
+    support_fails(ctx, gm_sbn_gibbs(&r, sbn, &x, 1, &g, &mean, NULL), GM_E_NUMERIC, "not finite");
     ck_assert_double_eq(r.r_hat, 5);
     gm_sbn_release(sbn);
     gm_context_release(ctx);
@@ -172,8 +172,9 @@ START_TEST(chains_that_do_not_mix)
     gm_sbn_gibbs_result r = GM_SBN_GIBBS_RESULT_INIT;
     double mean[2 * 9], hat[2 * 9], ess[2 * 9];
     float states[2 * CHAINS * 9];
+    g.r_hat = hat, g.ess = ess;
     g.chains = CHAINS, g.start = GM_SBN_INIT_UNIFORM, g.samples = 400, g.seed = 9;
-    support_ok(ctx, gm_sbn_gibbs(&r, sbn, rows, 2, &g, mean, hat, ess, states));
+    support_ok(ctx, gm_sbn_gibbs(&r, sbn, rows, 2, &g, mean, states));
     ck_assert_int_eq(h.warnings, 1);
     ck_assert_msg(strstr(h.line, "did not mix: R-hat is") && strstr(h.line, "of 2 rows"), "%s",
                   h.line);
@@ -185,7 +186,7 @@ START_TEST(chains_that_do_not_mix)
     for (int place = 0; place < 2; place++) {
         for (int i = 0; i < 2 * CHAINS * 9; i++) states[i] = (float)place;
         g.start = GM_SBN_INIT_STATES;
-        support_ok(ctx, gm_sbn_gibbs(&r, sbn, rows, 2, &g, mean, hat, ess, states));
+        support_ok(ctx, gm_sbn_gibbs(&r, sbn, rows, 2, &g, mean, states));
         ck_assert(r.unmixed == 0 && r.r_hat < GM_SBN_MIXED);
         ck_assert(fabs(mean[8] - place) < 0.01 && fabs(mean[0] - place) < 0.01);
     }
@@ -213,15 +214,16 @@ START_TEST(seeds_and_threads)
             memset(ess[i], 0, sizeof ess[i]);
             memset(states[i], 0, sizeof states[i]);
             o.seed = i == 3 ? 78 : 77;
-            gm_rng_save(gm_sbn_model(sbn)->rng, &before);
-            support_ok(ctx,
-                       gm_sbn_gibbs(&r, sbn, rows, ROWS, &o, mean[i], NULL, ess[i], states[i]));
-            gm_rng_save(gm_sbn_model(sbn)->rng, &after);
+            o.ess = ess[i];
+            gm_rng_save(&before, gm_sbn_model(sbn)->rng);
+            support_ok(ctx, gm_sbn_gibbs(&r, sbn, rows, ROWS, &o, mean[i], states[i]));
+            gm_rng_save(&after, gm_sbn_model(sbn)->rng);
             ck_assert_mem_eq(&before, &after, sizeof before);
             if (i == 2) { /* without a seed the numbers go on */
                 o.seed = 0;
-                support_ok(ctx, gm_sbn_gibbs(&r, sbn, rows, ROWS, &o, mean[3], NULL, NULL, NULL));
-                support_ok(ctx, gm_sbn_gibbs(&r, sbn, rows, ROWS, &o, ess[3], NULL, NULL, NULL));
+                o.ess = NULL;
+                support_ok(ctx, gm_sbn_gibbs(&r, sbn, rows, ROWS, &o, mean[3], NULL));
+                support_ok(ctx, gm_sbn_gibbs(&r, sbn, rows, ROWS, &o, ess[3], NULL));
                 ck_assert(memcmp(mean[3], ess[3], sizeof mean[3]) != 0);
             }
             gm_sbn_release(sbn);
@@ -282,6 +284,66 @@ START_TEST(effective_samples_and_r_hat)
 }
 END_TEST
 
+/* Both tell progress and stop when asked to; the chains then leave the model's generator as it was,
+ * and the same call gives the same again. */
+typedef struct stopper {
+    int64_t at, calls, done, total;
+} stopper;
+
+static int32_t stop_at(void *user, int64_t done, int64_t total)
+{
+    stopper *s = user;
+    ck_assert(done > s->done && done <= total);
+    s->done = done, s->total = total;
+    return ++s->calls == s->at;
+}
+
+START_TEST(progress_and_stops)
+{
+    for (int net = 0; net < NETS; net++) {
+        gm_context *ctx = support_context(6, 1);
+        gm_sbn *sbn = make_net(ctx, net, 1);
+        gm_model *model = gm_sbn_model(sbn);
+        double mean[3][ROWS * 12], bound[ROWS];
+        gm_sbn_gibbs_options o = GM_SBN_GIBBS_OPTIONS_INIT;
+        gm_sbn_gibbs_result r = { sizeof r, 5, 5, 5, 5, 5, 5 };
+        stopper whole = { 0, 0, 0, 0 }, early = { 2, 0, 0, 0 };
+        o.samples = 5, o.burn_in = 2, o.on_progress = stop_at;
+        gm_model_seed(model, 12);
+        o.user = &early;
+        /* All chains of a row with tanh units, or more rows, go abreast. */
+        const gm_status s = gm_sbn_gibbs(&r, sbn, rows, ROWS, &o, mean[0], NULL);
+        if (early.calls == 2) {
+            ck_assert_int_eq(s, GM_E_CANCELLED);
+            ck_assert_ptr_nonnull(strstr(gm_context_error(ctx), "of 12"));
+            ck_assert(r.r_hat == 5 && r.sweeps == 5);
+        } else {
+            ck_assert_int_eq(s, GM_OK);
+        }
+        gm_model_seed(model, 12);
+        o.user = &whole;
+        support_ok(ctx, gm_sbn_gibbs(&r, sbn, rows, ROWS, &o, mean[1], NULL));
+        ck_assert(whole.done == whole.total && whole.total == ROWS * 4);
+        gm_model_seed(model, 12);
+        o.on_progress = NULL;
+        support_ok(ctx, gm_sbn_gibbs(&r, sbn, rows, ROWS, &o, mean[2], NULL));
+        ck_assert_mem_eq(mean[1], mean[2], (size_t)(ROWS * gm_sbn_hidden_units(sbn)) * 8);
+        if (!gm_sbn_has_tanh(sbn)) {
+            gm_sbn_mean_field_options m = GM_SBN_MEAN_FIELD_OPTIONS_INIT;
+            stopper all = { 0, 0, 0, 0 }, first = { 1, 0, 0, 0 };
+            m.on_progress = stop_at, m.user = &first;
+            support_fails(ctx, gm_sbn_mean_field(sbn, rows, ROWS, &m, mean[0], bound, NULL),
+                          GM_E_CANCELLED, "1 of 3");
+            m.user = &all;
+            support_ok(ctx, gm_sbn_mean_field(sbn, rows, ROWS, &m, mean[0], bound, NULL));
+            ck_assert(all.calls == ROWS && all.done == ROWS);
+        }
+        gm_sbn_release(sbn);
+        gm_context_release(ctx);
+    }
+}
+END_TEST
+
 START_TEST(refused_chains)
 {
     gm_context *ctx = support_context(8, 1);
@@ -294,8 +356,7 @@ START_TEST(refused_chains)
     do {                                                                                           \
         o = (gm_sbn_gibbs_options)GM_SBN_GIBBS_OPTIONS_INIT;                                       \
         o.field = (bad);                                                                           \
-        support_fails(ctx, gm_sbn_gibbs(&r, sbn, x, 2, &o, mean, NULL, NULL, NULL), GM_E_INVALID,  \
-                      text);                                                                       \
+        support_fails(ctx, gm_sbn_gibbs(&r, sbn, x, 2, &o, mean, NULL), GM_E_INVALID, text);       \
     } while (0)
     REFUSED(chains, 1, "chains is 1, expected 2 to 10000");
     REFUSED(burn_in, -1, "burn_in is -1");
@@ -307,28 +368,24 @@ START_TEST(refused_chains)
     o = (gm_sbn_gibbs_options)GM_SBN_GIBBS_OPTIONS_INIT;
     o.samples = 1000000000;
     o.chains = 10000;
-    support_fails(ctx, gm_sbn_gibbs(&r, sbn, x, 2, &o, mean, NULL, NULL, NULL), GM_E_NOMEM,
-                  "10000 chains");
+    support_fails(ctx, gm_sbn_gibbs(&r, sbn, x, 2, &o, mean, NULL), GM_E_NOMEM, "10000 chains");
     o = (gm_sbn_gibbs_options)GM_SBN_GIBBS_OPTIONS_INIT;
     o.chains = 3000, o.samples = 4;
-    support_fails(ctx, gm_sbn_gibbs(&r, deep, x, 1, &o, mean, NULL, NULL, NULL), GM_E_UNSUPPORTED,
+    support_fails(ctx, gm_sbn_gibbs(&r, deep, x, 1, &o, mean, NULL), GM_E_UNSUPPORTED,
                   "chains is 3000");
-    support_fails(ctx, gm_sbn_gibbs(NULL, sbn, x, 2, NULL, mean, NULL, NULL, NULL), GM_E_INVALID,
+    support_fails(ctx, gm_sbn_gibbs(NULL, sbn, x, 2, NULL, mean, NULL), GM_E_INVALID,
                   "out is NULL");
-    support_fails(ctx, gm_sbn_gibbs(&r, sbn, NULL, 2, NULL, mean, NULL, NULL, NULL), GM_E_INVALID,
-                  "NULL");
-    support_fails(ctx, gm_sbn_gibbs(&r, sbn, x, 2, NULL, NULL, NULL, NULL, NULL), GM_E_INVALID,
-                  "NULL");
-    support_fails(ctx, gm_sbn_gibbs(&r, sbn, x, 0, NULL, mean, NULL, NULL, NULL), GM_E_INVALID,
-                  "n is 0");
-    ck_assert_int_eq(gm_sbn_gibbs(&r, NULL, x, 1, NULL, mean, NULL, NULL, NULL), GM_E_INVALID);
+    support_fails(ctx, gm_sbn_gibbs(&r, sbn, NULL, 2, NULL, mean, NULL), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_sbn_gibbs(&r, sbn, x, 2, NULL, NULL, NULL), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_sbn_gibbs(&r, sbn, x, 0, NULL, mean, NULL), GM_E_INVALID, "count is 0");
+    ck_assert_int_eq(gm_sbn_gibbs(&r, NULL, x, 1, NULL, mean, NULL), GM_E_INVALID);
     o = (gm_sbn_gibbs_options)GM_SBN_GIBBS_OPTIONS_INIT;
     o.start = GM_SBN_INIT_STATES;
     states[5 * 12 + 7] = 0.5f;
-    support_fails(ctx, gm_sbn_gibbs(&r, sbn, x, 2, &o, mean, NULL, NULL, states), GM_E_INVALID,
+    support_fails(ctx, gm_sbn_gibbs(&r, sbn, x, 2, &o, mean, states), GM_E_INVALID,
                   "states: row 5, column 7 is 0.5");
     x[VISIBLE + 2] = 3;
-    support_fails(ctx, gm_sbn_gibbs(&r, sbn, x, 2, NULL, mean, NULL, NULL, NULL), GM_E_INVALID,
+    support_fails(ctx, gm_sbn_gibbs(&r, sbn, x, 2, NULL, mean, NULL), GM_E_INVALID,
                   "row 1, column 2 is 3");
     gm_sbn_release(sbn);
     gm_sbn_release(deep);
@@ -509,7 +566,7 @@ START_TEST(refused_mean_fields)
     support_fails(ctx, gm_sbn_mean_field(sbn, x, 2, NULL, NULL, bound, NULL), GM_E_INVALID, "NULL");
     support_fails(ctx, gm_sbn_mean_field(sbn, x, 2, NULL, mean, NULL, NULL), GM_E_INVALID, "NULL");
     support_fails(ctx, gm_sbn_mean_field(sbn, x, 0, NULL, mean, bound, NULL), GM_E_INVALID,
-                  "n is 0");
+                  "count is 0");
     ck_assert_int_eq(gm_sbn_mean_field(NULL, x, 1, NULL, mean, bound, NULL), GM_E_INVALID);
     gm_param *w = gm_params_find(gm_model_params(gm_sbn_model(sbn)), "p1.weight");
     gm_param_value(w)[1] = -1000;
@@ -540,6 +597,7 @@ Suite *gm_suite(void)
     tcase_add_test(t, chains_that_do_not_mix);
     tcase_add_test(t, seeds_and_threads);
     tcase_add_test(t, effective_samples_and_r_hat);
+    tcase_add_test(t, progress_and_stops);
     tcase_add_test(t, refused_chains);
     tcase_add_test(t, mean_field_rises);
     tcase_add_test(t, mean_field_is_its_bound);

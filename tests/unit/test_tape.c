@@ -196,7 +196,7 @@ START_TEST(the_first_failure_sticks)
     float out[6];
     fill_gradients(&t, 9);
     ck_assert_int_eq(gm_backward(t.tape, x, t.all), GM_E_SHAPE);
-    ck_assert_int_eq(gm_read(t.tape, x, out, 6), GM_E_SHAPE);
+    ck_assert_int_eq(gm_read(t.tape, x, 6, out), GM_E_SHAPE);
     ck_assert_str_eq(gm_context_error(t.ctx), first);
     for (int i = 0; i < 6; i++) ck_assert(gm_param_gradient(t.a)[i] == 9);
     /* What was recorded before is still there to look at. */
@@ -243,11 +243,11 @@ START_TEST(stale_variables_are_noticed)
         is_invalid(&t, stale[i]);
         ck_assert_ptr_null(gm_gradient_of(t.tape, stale[i]));
         /* Reading and gm_backward report it, and leave the recording usable. */
-        support_fails(t.ctx, gm_read(t.tape, stale[i], out, 6), GM_E_STALE, "variable");
+        support_fails(t.ctx, gm_read(t.tape, stale[i], 6, out), GM_E_STALE, "variable");
         support_fails(t.ctx, gm_backward(t.tape, stale[i], t.all), GM_E_STALE, "variable");
         support_ok(t.ctx, gm_tape_status(t.tape));
     }
-    support_ok(t.ctx, gm_read(t.tape, fresh, out, 6));
+    support_ok(t.ctx, gm_read(t.tape, fresh, 6, out));
     for (size_t i = 0; i < sizeof stale / sizeof *stale; i++) {
         gm_tape_reset(t.tape);
         gm_var x = gm_input_copy(t.tape, 2, two_three, numbers);
@@ -265,12 +265,12 @@ START_TEST(read_copies)
     begin(&t, 1);
     float out[6] = { 0 };
     gm_var x = gm_input_copy(t.tape, 2, two_three, numbers);
-    support_ok(t.ctx, gm_read(t.tape, x, out, 6));
+    support_ok(t.ctx, gm_read(t.tape, x, 6, out));
     ck_assert_mem_eq(out, numbers, sizeof out);
-    support_fails(t.ctx, gm_read(t.tape, x, out, 5), GM_E_SHAPE, "6 elements, out 5");
-    support_fails(t.ctx, gm_read(t.tape, x, out, -1), GM_E_SHAPE, "-1");
-    support_fails(t.ctx, gm_read(t.tape, x, NULL, 6), GM_E_INVALID, "NULL");
-    ck_assert_int_eq(gm_read(NULL, x, out, 6), GM_E_INVALID);
+    support_fails(t.ctx, gm_read(t.tape, x, 5, out), GM_E_SHAPE, "6 elements, out 5");
+    support_fails(t.ctx, gm_read(t.tape, x, -1, out), GM_E_SHAPE, "-1");
+    support_fails(t.ctx, gm_read(t.tape, x, 6, NULL), GM_E_INVALID, "NULL");
+    ck_assert_int_eq(gm_read(NULL, x, 6, out), GM_E_INVALID);
     end(&t);
 }
 END_TEST
@@ -309,10 +309,10 @@ START_TEST(noise_comes_from_the_tapes_generator)
     support_ok(t.ctx, gm_tape_create(&one, t.ctx, a));
     support_ok(t.ctx, gm_tape_create(&two, t.ctx, NULL));
     float expected[6];
-    support_ok(t.ctx, gm_rng_normal(b, expected, 6, 0, 1));
+    support_ok(t.ctx, gm_rng_normal(b, 6, 0, 1, expected));
     gm_var n = gm_randn(one, 2, two_three);
     ck_assert_mem_eq(gm_value(one, n), expected, sizeof expected);
-    support_ok(t.ctx, gm_rng_uniform(b, expected, 6, 0, 1));
+    support_ok(t.ctx, gm_rng_uniform(b, 6, 0, 1, expected));
     gm_var u = gm_rand(one, 2, two_three);
     ck_assert_mem_eq(gm_value(one, u), expected, sizeof expected);
     /* Tapes without one have streams of their own. */
@@ -583,9 +583,9 @@ START_TEST(a_second_step_allocates_nothing)
         begin(&t, threads);
         gm_memory_counters before, after;
         support_ok(t.ctx, train_step(&t));
-        gm_context_memory(t.ctx, &before);
+        gm_context_memory(&before, t.ctx);
         for (int i = 0; i < 5; i++) support_ok(t.ctx, train_step(&t));
-        gm_context_memory(t.ctx, &after);
+        gm_context_memory(&after, t.ctx);
         ck_assert_mem_eq(&before, &after, sizeof before);
         end(&t);
     }

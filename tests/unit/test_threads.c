@@ -79,13 +79,13 @@ static void *train(void *arg)
         if ((s = gm_backward(tape, loss, params))) goto out;
         if ((s = gm_optimizer_step(adam))) goto out;
         r->loss = gm_scalar(tape, loss);
-        if (i == 0) gm_context_memory(ctx, &first);
+        if (i == 0) gm_context_memory(&first, ctx);
     }
-    gm_context_memory(ctx, &last);
+    gm_context_memory(&last, ctx);
     r->late_allocations = last.allocations - first.allocations;
     r->count = gm_params_elements(params);
     r->weights = malloc((size_t)r->count * sizeof *r->weights);
-    s = gm_params_read(params, r->weights, r->count);
+    s = gm_params_read(params, r->count, r->weights);
 out:
     r->status = s;
     snprintf(r->error, sizeof r->error, "%s", gm_context_error(ctx));

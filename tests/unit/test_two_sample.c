@@ -359,7 +359,7 @@ START_TEST(moments)
     ck_assert_double_eq_tol(m[0].mean[0], 2, 0.03);
     ck_assert(isnan(m[0].mean[1]) && isnan(m[0].variance[1]));
     support_fails(ctx, gm_moments(ctx, support_rows(x, 2, 1), NULL, NULL), GM_E_INVALID,
-                  "out is NULL");
+                  "moments is NULL");
     support_fails(ctx, gm_moments(ctx, support_rows(NULL, 2, 1), NULL, m), GM_E_INVALID,
                   "x is NULL");
     support_fails(ctx, gm_moments(ctx, support_rows(x, 2, 1), support_rows(x, 0, 1), m),

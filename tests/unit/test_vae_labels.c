@@ -364,7 +364,7 @@ START_TEST(no_allocation_with_labels)
     gm_memory_counters before, after;
     support_ok(ctx, gm_tensor_create(&t, ctx, 2, shape));
     for (int i = 0; i < 2; i++) {
-        gm_context_memory(ctx, &before);
+        gm_context_memory(&before, ctx);
         for (int64_t k = 0; k < 3; k++) {
             set_label(ctx, vae, k);
             support_ok(ctx, gm_model_step(model, rows, 10, NULL, 0, NULL));
@@ -373,7 +373,7 @@ START_TEST(no_allocation_with_labels)
                                                gm_tensor_data(t)));
             support_ok(ctx, gm_model_log_prob(model, rows, 10, out));
         }
-        gm_context_memory(ctx, &after);
+        gm_context_memory(&after, ctx);
     }
     ck_assert_uint_eq(before.allocations, after.allocations);
     gm_tensor_release(t);

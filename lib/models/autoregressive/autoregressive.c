@@ -47,10 +47,10 @@ static gm_status check(gm_model *model, const char *verb, const void *rows, cons
     return GM_OK;
 }
 
-gm_status gm_autoregressive_order(gm_model *model, int64_t *out)
+gm_status gm_autoregressive_order(gm_model *model, int64_t *order)
 {
-    const gm_status status = check(model, "order", model, out, 1);
-    return status ? status : entries(model)->order(model, out);
+    const gm_status status = check(model, "order", model, order, 1);
+    return status ? status : entries(model)->order(model, order);
 }
 
 /* What to do with the raw conditionals of `count` rows that begin at row `first`. */
@@ -126,15 +126,15 @@ out:
 }
 
 gm_status gm_autoregressive_log_probs(gm_model *model, const float *rows, int64_t count,
-                                      double *out)
+                                      double *log_probs)
 {
-    return visit_rows(model, "log_probs", rows, count, give_log_probs, out);
+    return visit_rows(model, "log_probs", rows, count, give_log_probs, log_probs);
 }
 
 gm_status gm_autoregressive_conditionals(gm_model *model, const float *rows, int64_t count,
-                                         float *out)
+                                         float *values)
 {
-    return visit_rows(model, "conditionals", rows, count, give_conditionals, out);
+    return visit_rows(model, "conditionals", rows, count, give_conditionals, values);
 }
 
 static void give_sums(const gm_model *model, const float *raw, const float *rows, int64_t first,
@@ -277,8 +277,8 @@ out:
     return status;
 }
 
-gm_status gm_autoregressive_sample_given(gm_model *model, float *rows, const uint8_t *known,
-                                         int64_t count, double *log_known)
+gm_status gm_autoregressive_sample_given(gm_model *model, const uint8_t *known, int64_t count,
+                                         float *rows, double *log_known)
 {
     float *filled = NULL;
     double *logs = NULL;
@@ -305,12 +305,12 @@ out:
 }
 
 gm_status gm_autoregressive_log_marginal(gm_model *model, const float *rows, const uint8_t *known,
-                                         int64_t count, double *out)
+                                         int64_t count, double *log_prob)
 {
     float *filled = NULL;
     gm_status status;
-    GM_TRY(check(model, "log_marginal", rows, out, count));
-    status = walk(model, "log_marginal", rows, known, count, 0, &filled, out);
+    GM_TRY(check(model, "log_marginal", rows, log_prob, count));
+    status = walk(model, "log_marginal", rows, known, count, 0, &filled, log_prob);
     forget(model, filled, count);
 out:
     return status;

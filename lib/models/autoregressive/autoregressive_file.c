@@ -16,7 +16,7 @@ gm_status gm_autoregressive_load(gm_model **out, gm_context *ctx, gm_archive *ar
     char key[64];
     gm_status status;
     (void)snprintf(key, sizeof key, "%scolumns", prefix);
-    if (ordered) GM_TRY(gm_archive_get_int(archive, key, &parts.columns));
+    if (ordered) GM_TRY(gm_archive_get_int(&parts.columns, archive, key));
     (void)snprintf(key, sizeof key, "%sorder", prefix);
     if (ordered) GM_TRY(gm_order_get(&order, ctx, archive, key, parts.columns));
     parts.order = order;

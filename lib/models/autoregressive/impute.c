@@ -95,8 +95,8 @@ static gm_status check(gm_model *model, const float *rows, const uint8_t *known,
                                 gm_autoregressive_width(model), 0, rows, known, count);
 }
 
-gm_status gm_autoregressive_impute(gm_model *model, float *rows, const uint8_t *known,
-                                   int64_t count, const gm_impute_options *options)
+gm_status gm_autoregressive_impute(gm_model *model, const uint8_t *known, int64_t count,
+                                   const gm_impute_options *options, float *rows)
 {
     if (!model) return GM_E_INVALID;
     gm_context *ctx = model->ctx;

@@ -238,7 +238,7 @@ gm_status gm_linear_ar_solve(gm_linear_ar *ar, gm_dataset *data, double ridge)
     return ar ? gm_linear_ar_fit_normal(&ar->model, &ar->order, data, ridge) : GM_E_INVALID;
 }
 
-gm_status gm_linear_ar_gradient_norm(gm_linear_ar *ar, gm_dataset *data, double *out)
+gm_status gm_linear_ar_gradient_norm(double *out, gm_linear_ar *ar, gm_dataset *data)
 {
     if (!ar) return GM_E_INVALID;
     gm_model *model = &ar->model;
@@ -383,7 +383,7 @@ static gm_status check_weight(gm_context *ctx, gm_archive *archive, int64_t colu
     int32_t rank;
     int64_t shape[GM_MAX_RANK];
     gm_status status;
-    GM_TRY(gm_archive_get(archive, "linear_ar.weight", &rank, shape, NULL));
+    GM_TRY(gm_archive_get(&rank, NULL, archive, "linear_ar.weight", shape));
     if (rank != 2 || columns < 1 || classes < 1 || shape[1] / classes != columns ||
         shape[1] % classes)
         GM_TRY(gm_model_fail(ctx, GM_E_SHAPE,

@@ -288,7 +288,7 @@ static gm_status raw(gm_model *model, const gm_batch *batch, float *out)
     GM_TRY(gm_made_take_set(&made->net, 0));
     gm_model_record(model, GM_TAPE_CONSTANT);
     const gm_made_pass r = gm_made_record(&made->net, batch->rows, batch->count);
-    GM_TRY(gm_read(model->tape, r.raw, out, batch->count * made->net.columns * made->net.width));
+    GM_TRY(gm_read(model->tape, r.raw, batch->count * made->net.columns * made->net.width, out));
 out:
     return status;
 }
@@ -394,7 +394,7 @@ static gm_status check_weight(gm_context *ctx, gm_archive *archive, const char *
     gm_status status = GM_OK;
     for (int32_t k = 0; k <= connectivity; k++) {
         (void)snprintf(key, sizeof key, "made.%s.%s", layer, k ? "connectivity" : "weight");
-        GM_TRY(gm_archive_get(archive, key, &rank, shape, NULL));
+        GM_TRY(gm_archive_get(&rank, NULL, archive, key, shape));
         if (rank != 2 || shape[0] != out || shape[1] != in)
             GM_TRY(gm_model_fail(ctx, GM_E_SHAPE, "load: %s is not [%lld, %lld]", key,
                                  (long long)out, (long long)in));
@@ -440,7 +440,7 @@ static gm_status rebuild(gm_model **out, gm_context *ctx, gm_archive *archive,
         GM_TRY(gm_model_get_small(archive, "made.connectivity", &o.connectivity));
     for (int32_t l = 0; l < o.layers && l < GM_MADE_MAX_LAYERS; l++) {
         (void)snprintf(key, sizeof key, "made.units.%d", (int)l);
-        GM_TRY(gm_archive_get_int(archive, key, &units[l]));
+        GM_TRY(gm_archive_get_int(&units[l], archive, key));
     }
     o.hidden = o.layers <= GM_MADE_MAX_LAYERS ? units : NULL;
     o.weight_init = GM_INIT_CONSTANT; /* drawing them would be for nothing */

@@ -21,12 +21,12 @@ static gm_status draw_set(gm_made_net *net, int64_t set, int64_t *order, int64_t
     int64_t least = 1;
     gm_rng_seed(net->masks, net->o.mask_seed + (uint64_t)set * UINT64_C(0x9e3779b97f4a7c15));
     if (net->o.random_orders)
-        GM_TRY(gm_rng_permutation(net->masks, order, net->columns));
+        GM_TRY(gm_rng_permutation(net->masks, net->columns, order));
     else
         for (int64_t k = 0; k < net->columns; k++) order[k] = gm_order_column(&net->given, k);
     for (int32_t l = 0; l < net->o.layers; l++) {
-        GM_TRY(gm_mask_hidden_degrees(degrees, ctx, net->units[l], net->columns, net->o.degrees,
-                                      least, net->masks));
+        GM_TRY(gm_mask_hidden_degrees(ctx, net->units[l], net->columns, net->o.degrees, least,
+                                      net->masks, degrees));
         if (net->o.degrees ==
             GM_DEGREES_RANDOM) { /* section 4.1: or a unit of the next layer could be cut off */
             least = degrees[0];

@@ -412,7 +412,7 @@ static gm_status fill(gm_model *model, float *rows, const float *labels, const u
         if (!scratch) return GM_E_NOMEM;
         c.raw = scratch + 2 * n * size;
         if (draw) {
-            GM_TRY(gm_rng_uniform(model->rng, scratch, 2 * n * size, 0, 1));
+            GM_TRY(gm_rng_uniform(model->rng, 2 * n * size, 0, 1, scratch));
             c.u = scratch;
         }
         gm_model_record(model, GM_TAPE_CONSTANT);

@@ -45,10 +45,10 @@ static gm_status check_weights(gm_context *ctx, gm_archive *archive, int64_t col
     int32_t rank;
     int64_t w[GM_MAX_RANK], b[GM_MAX_RANK];
     gm_status status;
-    GM_TRY(gm_archive_get(archive, "nade.w", &rank, w, NULL));
+    GM_TRY(gm_archive_get(&rank, NULL, archive, "nade.w", w));
     int fits = rank >= 2 && w[0] == columns && w[rank - 1] == o->hidden &&
                (rank < 3 || w[1] == o->classes);
-    GM_TRY(gm_archive_get(archive, "nade.b", &rank, b, NULL));
+    GM_TRY(gm_archive_get(&rank, NULL, archive, "nade.b", b));
     fits = fits && rank >= 1 && b[0] == columns && (rank < 2 || b[1] == width);
     if (!fits)
         GM_TRY(
@@ -65,7 +65,7 @@ gm_status gm_nade_get(gm_nade_options *o, uint64_t *seed, gm_context *ctx, gm_ar
     int64_t bits = 0;
     gm_status status;
     GM_TRY(GM_GET_FIELDS(archive, "nade.", stored, o));
-    GM_TRY(gm_archive_get_int(archive, "nade.seed", &bits));
+    GM_TRY(gm_archive_get_int(&bits, archive, "nade.seed"));
     GM_TRY(check_weights(ctx, archive, columns, o));
     *seed = (uint64_t)bits;
 out:

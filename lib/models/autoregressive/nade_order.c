@@ -16,7 +16,7 @@ static void draw_masks(const gm_nade_net *net, int64_t count, float *mask, float
     const int64_t size = net->columns;
     gm_rng *rng = net->model->rng;
     const double start = gm_rng_double(rng);
-    (void)gm_rng_uniform(rng, mask, count * size, 0, 1);
+    (void)gm_rng_uniform(rng, count * size, 0, 1, mask);
     for (int64_t r = 0; r < count; r++) {
         double place = start + (double)r / (double)count;
         place -= floor(place);
@@ -209,7 +209,7 @@ gm_status gm_nade_make_orders(gm_nade_net *net, int64_t count)
         GM_TRY(gm_model_fail(ctx, GM_E_NOMEM, "nade: no memory for %lld orders", (long long)count));
     GM_TRY(gm_rng_create(&rng, ctx, net->seed));
     for (int64_t i = 0; i < count; i++)
-        GM_TRY(gm_rng_permutation(rng, orders + i * net->columns, net->columns));
+        GM_TRY(gm_rng_permutation(rng, net->columns, orders + i * net->columns));
     gm_context_free(ctx, net->orders, orders_bytes(net, net->order_count));
     net->orders = orders;
     net->order_count = count;

@@ -460,7 +460,7 @@ static gm_status check_weight(gm_context *ctx, gm_archive *archive, int64_t colu
     int32_t rank;
     int64_t shape[GM_MAX_RANK];
     gm_status status;
-    GM_TRY(gm_archive_get(archive, "neural_ar.hidden.weight", &rank, shape, NULL));
+    GM_TRY(gm_archive_get(&rank, NULL, archive, "neural_ar.hidden.weight", shape));
     if (rank != 2 || columns < 1 || hidden < 1 || classes < 1 || shape[0] % columns ||
         shape[1] % columns || shape[0] / columns != hidden || shape[1] / columns != classes)
         GM_TRY(gm_model_fail(ctx, GM_E_SHAPE,

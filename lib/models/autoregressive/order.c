@@ -76,7 +76,7 @@ gm_status gm_order_get(int64_t **out, gm_context *ctx, gm_archive *archive, cons
     gm_status status;
     *out = NULL;
     if (!gm_archive_has_tensor(archive, name)) return GM_OK;
-    GM_TRY(gm_archive_get(archive, name, &rank, shape, &values));
+    GM_TRY(gm_archive_get(&rank, &values, archive, name, shape));
     if (rank != 1 || shape[0] != columns || columns < 1)
         GM_TRY(gm_model_fail(ctx, GM_E_SHAPE, "load: %s is not a list of %lld columns", name,
                              (long long)columns));

@@ -287,7 +287,7 @@ static gm_status raw(gm_model *model, const gm_batch *batch, float *out)
         gm_var x;
         gm_model_record(model, GM_TAPE_CONSTANT);
         gm_var logits = record_batch(net, &part, &x);
-        GM_TRY(gm_read(model->tape, logits, out + done * each, n * each));
+        GM_TRY(gm_read(model->tape, logits, n * each, out + done * each));
         done += n;
     }
 out:
@@ -454,7 +454,7 @@ static gm_status check_file(gm_context *ctx, gm_archive *archive, int64_t height
         gm_pixel_layer l;
         gm_pixelcnn_describe(o, i, &l, &net);
         (void)snprintf(name, sizeof name, "pixelcnn.%s.weight", l.name);
-        GM_TRY(gm_archive_get(archive, name, &rank, shape, NULL));
+        GM_TRY(gm_archive_get(&rank, NULL, archive, name, shape));
         if (rank != 3 || shape[0] != l.taps->count || shape[1] != l.in || shape[2] != l.out)
             GM_TRY(gm_model_fail(ctx, GM_E_SHAPE,
                                  "load: %s does not fit; expected [%lld, %lld, %lld]", name,
@@ -471,8 +471,8 @@ static gm_status rebuild(gm_model **out, gm_context *ctx, gm_archive *archive,
     gm_pixelcnn_options o = GM_PIXELCNN_OPTIONS_INIT;
     int64_t height, width;
     gm_status status;
-    GM_TRY(gm_archive_get_int(archive, "pixelcnn.height", &height));
-    GM_TRY(gm_archive_get_int(archive, "pixelcnn.width", &width));
+    GM_TRY(gm_archive_get_int(&height, archive, "pixelcnn.height"));
+    GM_TRY(gm_archive_get_int(&width, archive, "pixelcnn.width"));
     GM_TRY(GM_GET_FIELDS(archive, "pixelcnn.", stored, &o));
     GM_TRY(check_file(ctx, archive, height, width, &o));
     o.optimizer = parts->optimizer;

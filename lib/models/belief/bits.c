@@ -33,7 +33,7 @@ gm_status gm_model_check_arrays(gm_model *model, const char *verb, const void *r
 {
     if (rows && out && n >= 1) return GM_OK;
     return gm_model_fail(model->ctx, GM_E_INVALID,
-                         "%s: %s: an array is NULL, or n is %lld (expected at least 1)",
+                         "%s: %s: an array is NULL, or count is %lld (expected at least 1)",
                          model->family->name, verb, (long long)n);
 }
 

@@ -166,7 +166,7 @@ gm_status gm_dbn_grow(gm_dbn *dbn, const gm_rbm_options *options)
     gm_rng_state before;
     gm_rbm *rbm = NULL;
     gm_status status;
-    gm_rng_save(dbn->model.rng, &before);
+    gm_rng_save(&before, dbn->model.rng);
     if (dbn->stage >= dbn->o.layer_count)
         return gm_model_fail(ctx, GM_E_STATE, "dbn: grow: all %d layers are there",
                              (int)dbn->stage);
@@ -256,23 +256,24 @@ static gm_var record_up(gm_dbn *dbn, const float *rows, int64_t m, int32_t to, i
     return h;
 }
 
-gm_status gm_dbn_features(gm_dbn *dbn, const float *rows, int64_t n, int32_t layer, float *out)
+gm_status gm_dbn_features(gm_dbn *dbn, const float *rows, int64_t count, int32_t layer,
+                          float *features)
 {
     if (!dbn) return GM_E_INVALID;
     gm_model *model = &dbn->model;
     gm_status status;
-    GM_TRY(gm_dbn_check_rows(dbn, "features", 0, rows, n, out));
+    GM_TRY(gm_dbn_check_rows(dbn, "features", 0, rows, count, features));
     if (layer < 1 || layer > dbn->stage)
         GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID,
                              "dbn: features: layer is %d, expected 1 to %d", (int)layer,
                              (int)dbn->stage));
-    for (int64_t done = 0; done < n;) {
-        const int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
+    for (int64_t done = 0; done < count;) {
+        const int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
         gm_model_record(model, GM_TAPE_CONSTANT);
         gm_var h = record_up(dbn, rows + done * model->row_size, m, layer, 0, 0);
         GM_TRY(gm_tape_status(model->tape));
-        memcpy(out + done * dbn->size[layer], gm_value(model->tape, h),
-               (size_t)(m * dbn->size[layer]) * sizeof *out);
+        memcpy(features + done * dbn->size[layer], gm_value(model->tape, h),
+               (size_t)(m * dbn->size[layer]) * sizeof *features);
         done += m;
     }
 out:
@@ -311,13 +312,13 @@ out:
     return status;
 }
 
-gm_status gm_dbn_mean(gm_dbn *dbn, gm_dataset *data, float *out)
+gm_status gm_dbn_mean(gm_dbn *dbn, gm_dataset *data, float *mean)
 {
     if (!dbn) return GM_E_INVALID;
     gm_status status;
     GM_TRY(gm_model_check_init(&dbn->model, "mean", data));
-    if (!out) GM_TRY(gm_model_fail(dbn->model.ctx, GM_E_INVALID, "dbn: mean: out is NULL"));
-    GM_TRY(mean_of(dbn, "mean", data, out));
+    if (!mean) GM_TRY(gm_model_fail(dbn->model.ctx, GM_E_INVALID, "dbn: mean: mean is NULL"));
+    GM_TRY(mean_of(dbn, "mean", data, mean));
 out:
     return status;
 }
@@ -474,12 +475,12 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
     int32_t stage;
     char key[32];
     gm_status status;
-    GM_TRY(gm_archive_get_int(archive, "dbn.visible", &visible));
+    GM_TRY(gm_archive_get_int(&visible, archive, "dbn.visible"));
     GM_TRY(gm_model_get_small(archive, "dbn.layers", &o.layer_count));
     GM_TRY(gm_model_get_small(archive, "dbn.stage", &stage));
     GM_TRY(gm_model_get_small(archive, "dbn.transpose", &o.transpose));
     GM_TRY(gm_model_get_small(archive, "dbn.draws", &o.draws));
-    GM_TRY(gm_archive_get_int(archive, "dbn.log_prob_samples", &o.log_prob_samples));
+    GM_TRY(gm_archive_get_int(&o.log_prob_samples, archive, "dbn.log_prob_samples"));
     if (o.layer_count < 1 || o.layer_count > GM_DBN_MAX_LAYERS || stage < 1 ||
         stage > o.layer_count)
         GM_TRY(gm_model_fail(ctx, GM_E_INVALID,
@@ -487,7 +488,7 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
                              (int)o.layer_count, (int)stage, GM_DBN_MAX_LAYERS));
     for (int32_t l = 1; l <= o.layer_count; l++) {
         (void)snprintf(key, sizeof key, "dbn.layer%d", (int)l);
-        GM_TRY(gm_archive_get_int(archive, key, &sizes[l - 1]));
+        GM_TRY(gm_archive_get_int(&sizes[l - 1], archive, key));
     }
     o.layers = sizes;
     as_read = o;

@@ -238,39 +238,40 @@ static gm_var record_rows(gm_rbm *rbm, const float *rows, int64_t n)
     return gm_input_array(rbm->model.tape, 2, shape, rows);
 }
 
-gm_status gm_rbm_free_energy(gm_rbm *rbm, const float *rows, int64_t n, double *out)
+gm_status gm_rbm_free_energy(gm_rbm *rbm, const float *rows, int64_t count, double *energies)
 {
     if (!rbm) return GM_E_INVALID;
     gm_model *model = &rbm->model;
     gm_status status;
-    GM_TRY(check_rows(rbm, "free_energy", rows, n, out));
-    for (int64_t done = 0; done < n;) {
-        const int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
+    GM_TRY(check_rows(rbm, "free_energy", rows, count, energies));
+    for (int64_t done = 0; done < count;) {
+        const int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
         gm_model_record(model, GM_TAPE_CONSTANT);
         gm_var f = gm_rbm_apply_free_energy(model->tape, rbm,
                                             record_rows(rbm, rows + done * model->row_size, m));
         GM_TRY(gm_tape_status(model->tape));
-        for (int64_t i = 0; i < m; i++) out[done + i] = (double)gm_value(model->tape, f)[i];
+        for (int64_t i = 0; i < m; i++) energies[done + i] = (double)gm_value(model->tape, f)[i];
         done += m;
     }
 out:
     return status;
 }
 
-gm_status gm_rbm_hidden_probabilities(gm_rbm *rbm, const float *rows, int64_t n, float *out)
+gm_status gm_rbm_hidden_probabilities(gm_rbm *rbm, const float *rows, int64_t count,
+                                      float *probabilities)
 {
     if (!rbm) return GM_E_INVALID;
     gm_model *model = &rbm->model;
     gm_status status;
-    GM_TRY(check_rows(rbm, "hidden_probabilities", rows, n, out));
-    for (int64_t done = 0; done < n;) {
-        const int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
+    GM_TRY(check_rows(rbm, "hidden_probabilities", rows, count, probabilities));
+    for (int64_t done = 0; done < count;) {
+        const int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
         gm_model_record(model, GM_TAPE_CONSTANT);
         gm_var x = record_rows(rbm, rows + done * model->row_size, m);
         gm_var p = gm_sigmoid(model->tape, gm_rbm_apply_hidden(model->tape, rbm, x));
         GM_TRY(gm_tape_status(model->tape));
-        memcpy(out + done * rbm->hidden, gm_value(model->tape, p),
-               (size_t)(m * rbm->hidden) * sizeof *out);
+        memcpy(probabilities + done * rbm->hidden, gm_value(model->tape, p),
+               (size_t)(m * rbm->hidden) * sizeof *probabilities);
         done += m;
     }
 out:
@@ -299,16 +300,16 @@ out:
     return status;
 }
 
-gm_status gm_rbm_gibbs(gm_rbm *rbm, float *rows, int64_t n, int64_t steps, float *means)
+gm_status gm_rbm_gibbs(gm_rbm *rbm, int64_t count, int64_t steps, float *rows, float *means)
 {
     if (!rbm) return GM_E_INVALID;
     gm_status status;
-    GM_TRY(check_rows(rbm, "gibbs", rows, n, rows));
+    GM_TRY(check_rows(rbm, "gibbs", rows, count, rows));
     if (steps < 1)
         GM_TRY(gm_model_fail(rbm->model.ctx, GM_E_INVALID,
                              "rbm: gibbs: steps is %lld, expected at least 1", (long long)steps));
-    for (int64_t done = 0; done < n;) {
-        const int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
+    for (int64_t done = 0; done < count;) {
+        const int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
         const int64_t at = done * rbm->model.row_size;
         GM_TRY(walk(rbm, rows + at, m, steps, means ? means + at : NULL));
         done += m;
@@ -403,7 +404,7 @@ gm_status gm_rbm_find_log_z(gm_rbm *rbm, const char *verb, double *out)
 {
     gm_status status = GM_OK;
     *out = gm_rbm_given_log_z(rbm, NULL);
-    if (isnan(*out)) status = gm_rbm_log_z(rbm, out);
+    if (isnan(*out)) status = gm_rbm_log_z(out, rbm);
     return status == GM_E_UNSUPPORTED ? unknown_log_z(rbm, verb) : status;
 }
 
@@ -481,7 +482,7 @@ static gm_status check_stored(gm_archive *archive, const char *name, int64_t row
     int32_t rank;
     const float *data;
     gm_status status;
-    GM_TRY(gm_archive_get(archive, name, &rank, shape, &data));
+    GM_TRY(gm_archive_get(&rank, &data, archive, name, shape));
     if (rank != 2 || shape[0] != rows || shape[1] != columns)
         GM_TRY(gm_model_fail(gm_archive_context(archive), GM_E_SHAPE,
                              "rbm: load: %s is not the [%lld, %lld] that the file tells", name,
@@ -499,11 +500,11 @@ gm_status gm_rbm_get(gm_rbm **out, gm_context *ctx, gm_archive *archive, const c
     double log_z, log_z_error;
     char key[64];
     gm_status status;
-    GM_TRY(gm_archive_get_int(archive, key_of(key, prefix, "rbm.visible"), &visible));
-    GM_TRY(gm_archive_get_int(archive, key_of(key, prefix, "rbm.hidden"), &hidden));
+    GM_TRY(gm_archive_get_int(&visible, archive, key_of(key, prefix, "rbm.visible")));
+    GM_TRY(gm_archive_get_int(&hidden, archive, key_of(key, prefix, "rbm.hidden")));
     GM_TRY(GM_GET_FIELDS(archive, key_of(key, prefix, "rbm."), stored, &o));
-    GM_TRY(gm_archive_get_real(archive, key_of(key, prefix, "rbm.log_z"), &log_z));
-    GM_TRY(gm_archive_get_real(archive, key_of(key, prefix, "rbm.log_z_error"), &log_z_error));
+    GM_TRY(gm_archive_get_real(&log_z, archive, key_of(key, prefix, "rbm.log_z")));
+    GM_TRY(gm_archive_get_real(&log_z_error, archive, key_of(key, prefix, "rbm.log_z_error")));
     o.optimizer = optimizer;
     GM_TRY(check_stored(archive, key_of(key, prefix, "weight"), hidden, visible));
     if (o.persistent == 1)
@@ -531,7 +532,7 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
     gm_rbm *rbm = NULL;
     int64_t steps;
     gm_status status;
-    GM_TRY(gm_archive_get_int(archive, "gm.steps", &steps));
+    GM_TRY(gm_archive_get_int(&steps, archive, "gm.steps"));
     GM_TRY(gm_rbm_get(&rbm, ctx, archive, "", optimizer, NULL));
     rbm->log_z_at = steps;
     *out = &rbm->model;

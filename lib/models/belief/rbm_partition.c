@@ -50,7 +50,7 @@ static double sum_states(const side *s, double *input)
     return most + log(sum);
 }
 
-gm_status gm_rbm_log_z(gm_rbm *rbm, double *out)
+gm_status gm_rbm_log_z(double *out, gm_rbm *rbm)
 {
     if (!rbm) return GM_E_INVALID;
     gm_context *ctx = gm_model_context(gm_rbm_model(rbm));
@@ -228,9 +228,7 @@ gm_status gm_rbm_ais(gm_rbm_ais_result *out, gm_rbm *rbm, const gm_rbm_ais_optio
     const int64_t steps = beta_count(&t.o) - 1;
     for (int64_t k = 0; k < steps; k++) {
         GM_TRY(anneal(&t, beta_at(&t.o, k), beta_at(&t.o, k + 1), k == steps - 1));
-        if (t.o.on_step && t.o.on_step(t.o.user, k + 1, steps))
-            GM_TRY(gm_model_fail(t.ctx, GM_E_CANCELLED, "rbm: ais: stopped at step %lld of %lld",
-                                 (long long)k + 1, (long long)steps));
+        GM_TRY(gm_model_progress(t.ctx, "rbm: ais", t.o.on_progress, t.o.user, k + 1, steps));
     }
     conclude(&t, log_base, &result);
     result.size = out->size;

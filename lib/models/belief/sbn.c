@@ -494,7 +494,7 @@ static gm_status check_clamp(gm_sbn *sbn, int64_t n, int32_t clamp, const float 
     gm_context *ctx = sbn->model.ctx;
     if (n < 1 || clamp < -1 || clamp > sbn->top)
         return gm_model_fail(ctx, GM_E_INVALID,
-                             "sbn: sample: n is %lld (at least 1), clamp is %d (-1 to %d)",
+                             "sbn: sample: count is %lld (at least 1), clamp is %d (-1 to %d)",
                              (long long)n, (int)clamp, (int)sbn->top);
     if (clamp < 0) return GM_OK;
     if (!values) return gm_model_fail(ctx, GM_E_INVALID, "sbn: sample: values is NULL");
@@ -505,15 +505,15 @@ static gm_status check_clamp(gm_sbn *sbn, int64_t n, int32_t clamp, const float 
     return gm_model_check_bits(&sbn->model, "sample", 1, values, n, width);
 }
 
-gm_status gm_sbn_sample(gm_sbn *sbn, int64_t n, int32_t clamp, const float *values, int64_t width,
-                        float *hidden, float *visible)
+gm_status gm_sbn_sample(gm_sbn *sbn, int64_t count, int32_t clamp, const float *values,
+                        int64_t width, float *hidden, float *visible)
 {
     if (!sbn) return GM_E_INVALID;
     gm_tape *tape = sbn->model.tape;
     gm_status status;
-    GM_TRY(check_clamp(sbn, n, clamp, values, width));
-    for (int64_t done = 0; done < n;) {
-        const int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
+    GM_TRY(check_clamp(sbn, count, clamp, values, width));
+    for (int64_t done = 0; done < count;) {
+        const int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
         const int64_t shape[2] = { m, width };
         gm_var layers[MAX_LAYERS + 1], given = GM_NO_VAR;
         int64_t at = 0;
@@ -676,7 +676,7 @@ static gm_status check_stored(gm_archive *archive, int64_t visible, const gm_sbn
         int32_t rank;
         const float *data;
         (void)snprintf(name, sizeof name, "p%d.weight", (int)l);
-        GM_TRY(gm_archive_get(archive, name, &rank, shape, &data));
+        GM_TRY(gm_archive_get(&rank, &data, archive, name, shape));
         const int64_t in = o->tanh_units[l] ? o->tanh_units[l] : o->layers[l];
         if (rank != 2 || shape[0] != below || shape[1] != in)
             GM_TRY(gm_model_fail(gm_archive_context(archive), GM_E_SHAPE,
@@ -694,7 +694,7 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
     int64_t sizes[MAX_LAYERS], tanh[MAX_LAYERS], visible;
     char key[32];
     gm_status status;
-    GM_TRY(gm_archive_get_int(archive, "sbn.visible", &visible));
+    GM_TRY(gm_archive_get_int(&visible, archive, "sbn.visible"));
     GM_TRY(gm_model_get_small(archive, "sbn.layers", &o.layer_count));
     GM_TRY(GM_GET_FIELDS(archive, "sbn.", stored, &o));
     if (o.layer_count < 1 || o.layer_count > MAX_LAYERS)
@@ -702,9 +702,9 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
                              (int)o.layer_count, MAX_LAYERS));
     for (int32_t l = 0; l < o.layer_count; l++) {
         (void)snprintf(key, sizeof key, "sbn.layer%d", (int)l + 1);
-        GM_TRY(gm_archive_get_int(archive, key, &sizes[l]));
+        GM_TRY(gm_archive_get_int(&sizes[l], archive, key));
         (void)snprintf(key, sizeof key, "sbn.tanh%d", (int)l);
-        GM_TRY(gm_archive_get_int(archive, key, &tanh[l]));
+        GM_TRY(gm_archive_get_int(&tanh[l], archive, key));
     }
     o.layers = sizes;
     o.tanh_units = tanh;

@@ -79,8 +79,8 @@ gm_status gm_sbn_chains_get(gm_archive *archive, gm_sbn *sbn, int64_t k)
     const int64_t line = line_of(sbn, k);
     gm_status status = GM_OK;
     if (!gm_archive_has(archive, "sbn.chains.rows")) return status;
-    GM_TRY(gm_archive_get_int(archive, "sbn.chains.rows", &rows));
-    GM_TRY(gm_archive_get_bytes(archive, "sbn.chains", &bytes, &size));
+    GM_TRY(gm_archive_get_int(&rows, archive, "sbn.chains.rows"));
+    GM_TRY(gm_archive_get_bytes(&bytes, &size, archive, "sbn.chains"));
     if (rows < 1 || rows != (int64_t)size / line || size % (size_t)line)
         GM_TRY(gm_model_fail(
             gm_archive_context(archive), GM_E_SHAPE,

@@ -20,22 +20,25 @@
 /* The net as it is walked: for each hidden unit those that may hear it, with w, e^w and e^-w. Of
  * the chain that moves: states s, inputs a, p = sigmoid(a) and q = 1 - p, each right to its last
  * digit. */
-typedef struct walker {
+typedef struct sampler {
     gm_sbn *sbn;
     gm_sbn_graph g;
-    double *w, *up, *down; /* of all connections, by the unit that is heard */
+    double *w, *up, *down; /* of all connections, by the parent unit */
     double *s, *a, *p, *q, *chance;
-    float *weight, *bias; /* gm_sbn_dense */
-    int tame;             /* no weight is beyond TAME */
-    int tape;             /* tanh units: by the joint on the tape */
-} walker;
+    float *weight, *bias;              /* gm_sbn_dense */
+    int tame;                          /* no weight is beyond TAME */
+    int tape;                          /* tanh units: by the joint on the tape */
+    gm_progress_callback *on_progress; /* counts chains */
+    void *user;
+    int64_t done, total;
+} sampler;
 
 /* What becomes of the states: those after burn_in, every thin-th. */
-typedef struct keeper {
+typedef struct collector {
     int64_t burn_in, samples, thin;
     uint8_t *draws; /* [states, samples, hidden]; may be NULL if samples is 0 */
     double *sums;   /* [states, hidden] of p(s_j = 1 | the rest) */
-} keeper;
+} collector;
 
 static double logistic(double a)
 {
@@ -52,7 +55,7 @@ int64_t gm_sbn_move_room(const gm_sbn *sbn)
     return doubles * (int64_t)(sizeof(double) / sizeof(float)) + floats;
 }
 
-static gm_status open_walker(walker *w, gm_sbn *sbn, float *room)
+static gm_status open_sampler(sampler *w, gm_sbn *sbn, float *room)
 {
     double *at = (double *)(void *)room;
     gm_status status = GM_OK;
@@ -89,7 +92,7 @@ out:
     return status;
 }
 
-static void hear(walker *w, int64_t i, double a)
+static void set_input(sampler *w, int64_t i, double a)
 {
     const double e = exp(-fabs(a)), likely = 1 / (1 + e), unlikely = e / (1 + e);
     w->a[i] = a;
@@ -98,7 +101,7 @@ static void hear(walker *w, int64_t i, double a)
 }
 
 /* Units in the order of the matrix, from rows that have layer 1 first; and back. */
-static void take_states(walker *w, const float *row, const float *hidden)
+static void take_states(sampler *w, const float *row, const float *hidden)
 {
     const gm_sbn_graph *g = &w->g;
     for (int32_t l = 0; l <= g->top; l++)
@@ -108,11 +111,11 @@ static void take_states(walker *w, const float *row, const float *hidden)
         double a = (double)w->bias[i];
         for (int64_t j = 0; j < i; j++)
             if (w->s[j] > 0) a += (double)w->weight[i * g->units + j];
-        hear(w, i, a);
+        set_input(w, i, a);
     }
 }
 
-static void give_states(const walker *w, float *hidden)
+static void give_states(const sampler *w, float *hidden)
 {
     const gm_sbn_graph *g = &w->g;
     for (int32_t l = 1; l <= g->top; l++)
@@ -122,7 +125,7 @@ static void give_states(const walker *w, float *hidden)
 
 /* Log odds of unit j, whose children are c and its connections edge, edge + 1, ... With (1 + e^(a +
  * w)) / (1 + e^a) = q + p e^w no logarithm is wanted but that of the product over the children. */
-static double log_odds(const walker *w, int64_t j, gm_sbn_range c, int64_t edge)
+static double log_odds(const sampler *w, int64_t j, gm_sbn_range c, int64_t edge)
 {
     const int on = w->s[j] > 0;
     const int64_t n = c.to - c.from;
@@ -149,8 +152,8 @@ static double log_odds(const walker *w, int64_t j, gm_sbn_range c, int64_t edge)
     return on ? slope + log_sum : slope - log_sum;
 }
 
-/* The children hear that the unit flipped: p' = p e^w / (q + p e^w), q' = q / (q + p e^w). */
-static void tell_children(walker *w, gm_sbn_range c, int64_t edge, double change)
+/* The children after the unit flipped: p' = p e^w / (q + p e^w), q' = q / (q + p e^w). */
+static void update_children(sampler *w, gm_sbn_range c, int64_t edge, double change)
 {
     const double *e = (change > 0 ? w->up : w->down) + edge, *weight = w->w + edge;
     for (int64_t i = c.from, k = 0; i < c.to; i++, k++) {
@@ -162,13 +165,13 @@ static void tell_children(walker *w, gm_sbn_range c, int64_t edge, double change
             w->p[i] = p;
             w->q[i] = q;
         } else {
-            hear(w, i, a);
+            set_input(w, i, a);
         }
     }
 }
 
 /* One sweep of the chain at hand. */
-static void sweep(walker *w, gm_rng *rng)
+static void sweep(sampler *w, gm_rng *rng)
 {
     const gm_sbn_graph *g = &w->g;
     int64_t edge = 0, j = 0;
@@ -179,21 +182,21 @@ static void sweep(walker *w, gm_rng *rng)
             const double bit = gm_rng_double(rng) < chance ? 1 : 0, change = bit - w->s[j];
             w->chance[g->column[l] + i] = chance;
             w->s[j] = bit;
-            if (change != 0) tell_children(w, c, edge, change);
+            if (change != 0) update_children(w, c, edge, change);
             edge += c.to - c.from;
         }
 }
 
-/* What the keeper takes of sweep t: the place of that sample, or -1. */
-static int64_t sample_of(const keeper *k, int64_t t)
+/* What the collector takes of sweep t: the place of that sample, or -1. */
+static int64_t sample_of(const collector *k, int64_t t)
 {
     const int64_t past = t - k->burn_in + 1;
     return past > 0 && past % k->thin == 0 && past / k->thin <= k->samples ? past / k->thin - 1
                                                                            : -1;
 }
 
-static void keep(const keeper *k, int64_t which, int64_t sample, int64_t hidden, const float *state,
-                 const double *chance)
+static void keep(const collector *k, int64_t which, int64_t sample, int64_t hidden,
+                 const float *state, const double *chance)
 {
     uint8_t *to = k->draws + (which * k->samples + sample) * hidden;
     for (int64_t j = 0; j < hidden; j++) {
@@ -202,10 +205,19 @@ static void keep(const keeper *k, int64_t which, int64_t sample, int64_t hidden,
     }
 }
 
-/* States [n, chains, hidden], chain after chain. */
-static void run_plain(walker *w, const float *rows, int64_t n, int64_t chains, float *states,
-                      const keeper *k)
+/* So many more chains have made all their sweeps. */
+static gm_status progress(sampler *w, int64_t chains)
 {
+    w->done += chains;
+    return gm_model_progress(gm_sbn_model(w->sbn)->ctx, "sbn: gibbs", w->on_progress, w->user,
+                             w->done, w->total);
+}
+
+/* States [n, chains, hidden], chain after chain. */
+static gm_status run_plain(sampler *w, const float *rows, int64_t n, int64_t chains, float *states,
+                           const collector *k)
+{
+    gm_status status = GM_OK;
     gm_rng *rng = gm_sbn_model(w->sbn)->rng;
     const int64_t hidden = w->g.hidden, sweeps = k->burn_in + k->samples * k->thin;
     for (int64_t c = 0; c < n * chains; c++) {
@@ -219,11 +231,14 @@ static void run_plain(walker *w, const float *rows, int64_t n, int64_t chains, f
             keep(k, c, sample, hidden, state, w->chance);
         }
         give_states(w, state);
+        GM_TRY(progress(w, 1));
     }
+out:
+    return status;
 }
 
-static gm_status joint(walker *w, const float *rows, int64_t n, int64_t chains, const float *states,
-                       const float **out)
+static gm_status joint(sampler *w, const float *rows, int64_t n, int64_t chains,
+                       const float *states, const float **out)
 {
     gm_model *model = gm_sbn_model(w->sbn);
     gm_var layers[GM_SBN_MAX_LAYERS + 1];
@@ -240,8 +255,8 @@ out:
 
 /* The same for nets with tanh units, all chains abreast: both states of a unit are compared by log
  * p(x, h). Needs n chains <= CHAINS_AT_ONCE. */
-static gm_status run_tape(walker *w, const float *rows, int64_t n, int64_t chains, float *states,
-                          const keeper *k)
+static gm_status run_tape(sampler *w, const float *rows, int64_t n, int64_t chains, float *states,
+                          const collector *k)
 {
     gm_rng *rng = gm_sbn_model(w->sbn)->rng;
     const int64_t hidden = w->g.hidden, many = n * chains,
@@ -271,6 +286,7 @@ static gm_status run_tape(walker *w, const float *rows, int64_t n, int64_t chain
         for (int64_t i = 0; sample >= 0 && i < many * hidden; i++)
             k->draws[(i / hidden * k->samples + sample) * hidden + i % hidden] = states[i] > 0;
     }
+    GM_TRY(progress(w, many));
 out:
     return status;
 }
@@ -278,12 +294,12 @@ out:
 gm_status gm_sbn_move(gm_sbn *sbn, const float *rows, int64_t n, int64_t chains, float *states,
                       int64_t sweeps, float *room)
 {
-    const keeper k = { sweeps, 0, 1, NULL, NULL };
+    const collector k = { sweeps, 0, 1, NULL, NULL };
     const int64_t most = chains < CHAINS_AT_ONCE ? CHAINS_AT_ONCE / chains : 1;
-    walker w;
+    sampler w;
     gm_status status;
-    GM_TRY(open_walker(&w, sbn, room));
-    if (!w.tape) run_plain(&w, rows, n, chains, states, &k);
+    GM_TRY(open_sampler(&w, sbn, room));
+    if (!w.tape) GM_TRY(run_plain(&w, rows, n, chains, states, &k));
     for (int64_t done = 0; w.tape && done < n;) {
         const int64_t m = n - done < most ? n - done : most;
         float *own = states + done * chains * w.g.hidden;
@@ -308,7 +324,7 @@ typedef struct run {
     const float *rows;
     int64_t n, hidden, group; /* rows at a time */
     float *states, *own;      /* own: ours, if the caller wants none */
-    keeper k;
+    collector k;
     size_t state_bytes, draw_bytes, sum_bytes;
     gm_sbn_gibbs_result result;
 } run;
@@ -333,7 +349,7 @@ static gm_status check(run *r, const gm_sbn_gibbs_result *out, const double *mea
         GM_TRY(gm_model_fail(r->ctx, GM_E_INVALID, "sbn: gibbs: out is NULL or of unknown size"));
     if (!r->rows || !means || r->n < 1)
         GM_TRY(gm_model_fail(r->ctx, GM_E_INVALID,
-                             "sbn: gibbs: an array is NULL, or n is %lld (expected at least 1)",
+                             "sbn: gibbs: an array is NULL, or count is %lld (expected at least 1)",
                              (long long)r->n));
     GM_TRY(check_options(r->ctx, o));
     if (gm_sbn_has_tanh(r->sbn) && o->chains > CHAINS_AT_ONCE)
@@ -366,7 +382,7 @@ static gm_status take_memory(run *r)
         if (most > 1) r->group = most < (double)r->n ? (int64_t)most : r->n;
     }
     const size_t chains = (size_t)(r->group * r->o.chains), hidden = (size_t)r->hidden;
-    r->k = (keeper){ r->o.burn_in, r->o.samples, r->o.thin, NULL, NULL };
+    r->k = (collector){ r->o.burn_in, r->o.samples, r->o.thin, NULL, NULL };
     r->draw_bytes = chains * hidden * (size_t)r->o.samples;
     r->sum_bytes = chains * hidden * sizeof(double);
     r->k.draws = gm_context_allocate(r->ctx, r->draw_bytes);
@@ -410,7 +426,7 @@ out:
 }
 
 /* Means and diagnostics of `m` rows from `first` on. */
-static void conclude(run *r, int64_t first, int64_t m, double *means, double *r_hat, double *ess)
+static void conclude(run *r, int64_t first, int64_t m, double *means)
 {
     const int64_t chains = r->o.chains, samples = r->o.samples, hidden = r->hidden;
     for (int64_t row = 0; row < m; row++) {
@@ -422,8 +438,8 @@ static void conclude(run *r, int64_t first, int64_t m, double *means, double *r_
             means[at] = sum / ((double)chains * (double)samples);
             gm_mixing(r->k.draws + row * chains * samples * hidden + j, chains, samples, hidden,
                       &hat, &size);
-            if (r_hat) r_hat[at] = hat;
-            if (ess) ess[at] = size;
+            if (r->o.r_hat) r->o.r_hat[at] = hat;
+            if (r->o.ess) r->o.ess[at] = size;
             unmixed |= hat > GM_SBN_MIXED;
             if (at == 0 || hat > r->result.r_hat) {
                 r->result.r_hat = hat;
@@ -436,26 +452,29 @@ static void conclude(run *r, int64_t first, int64_t m, double *means, double *r_
     }
 }
 
-static gm_status sample_rows(run *r, double *means, double *r_hat, double *ess)
+static gm_status sample_rows(run *r, double *means)
 {
     const int64_t chains = r->o.chains, visible = gm_sbn_layer_size(r->sbn, 0);
     gm_status status = GM_OK;
-    walker w;
+    sampler w;
     float *room = gm_sbn_scratch(r->sbn, gm_sbn_move_room(r->sbn));
     if (!room)
         GM_TRY(
             gm_model_fail(r->ctx, GM_E_NOMEM, "sbn: gibbs: no memory for the net's connections"));
-    GM_TRY(open_walker(&w, r->sbn, room));
+    GM_TRY(open_sampler(&w, r->sbn, room));
+    w.on_progress = r->o.on_progress;
+    w.user = r->o.user;
+    w.total = r->n * chains;
     for (int64_t done = 0; done < r->n;) {
         const int64_t m = r->n - done < r->group ? r->n - done : r->group;
         float *states = r->states + done * chains * r->hidden;
         const float *rows = r->rows + done * visible;
         memset(r->k.sums, 0, r->sum_bytes);
         if (!w.tape)
-            run_plain(&w, rows, m, chains, states, &r->k);
+            GM_TRY(run_plain(&w, rows, m, chains, states, &r->k));
         else
             GM_TRY(run_tape(&w, rows, m, chains, states, &r->k));
-        conclude(r, done, m, means, r_hat, ess);
+        conclude(r, done, m, means);
         done += m;
     }
 out:
@@ -475,9 +494,8 @@ static void warn(const run *r)
     gm_context_log(r->ctx, GM_LOG_WARNING, line);
 }
 
-gm_status gm_sbn_gibbs(gm_sbn_gibbs_result *out, gm_sbn *sbn, const float *rows, int64_t n,
-                       const gm_sbn_gibbs_options *options, double *means, double *r_hat,
-                       double *ess, float *states)
+gm_status gm_sbn_gibbs(gm_sbn_gibbs_result *out, gm_sbn *sbn, const float *rows, int64_t count,
+                       const gm_sbn_gibbs_options *options, double *means, float *states)
 {
     if (!sbn) return GM_E_INVALID;
     gm_model *model = gm_sbn_model(sbn);
@@ -485,7 +503,7 @@ gm_status gm_sbn_gibbs(gm_sbn_gibbs_result *out, gm_sbn *sbn, const float *rows,
               .ctx = model->ctx,
               .o = GM_SBN_GIBBS_OPTIONS_INIT,
               .rows = rows,
-              .n = n,
+              .n = count,
               .hidden = gm_sbn_hidden_units(sbn),
               .states = states,
               .result = GM_SBN_GIBBS_RESULT_INIT };
@@ -493,11 +511,11 @@ gm_status gm_sbn_gibbs(gm_sbn_gibbs_result *out, gm_sbn *sbn, const float *rows,
     gm_status status;
     GM_TRY(gm_options_read(r.ctx, "sbn: gibbs", &r.o, sizeof r.o, options));
     GM_TRY(check(&r, out, means));
-    gm_rng_save(model->rng, &before);
+    gm_rng_save(&before, model->rng);
     if (r.o.seed) gm_rng_seed(model->rng, r.o.seed);
     status = take_memory(&r);
     if (!status) status = begin_chains(&r);
-    if (!status) status = sample_rows(&r, means, r_hat, ess);
+    if (!status) status = sample_rows(&r, means);
     if (r.o.seed || status) gm_rng_restore(model->rng, &before);
     if (status) goto out;
     r.result.sweeps = r.o.burn_in + r.o.samples * r.o.thin;

@@ -22,32 +22,33 @@ static gm_status check(gm_sbn *sbn, const char *verb, const float *rows, int64_t
     return gm_model_check_bits(gm_sbn_model(sbn), verb, 1, rows, n, model->row_size);
 }
 
-gm_status gm_sbn_log_joint(gm_sbn *sbn, const float *rows, const float *hidden, int64_t n,
-                           double *out)
+gm_status gm_sbn_log_joint(gm_sbn *sbn, const float *rows, const float *hidden, int64_t count,
+                           double *log_joint)
 {
     if (!sbn) return GM_E_INVALID;
     gm_model *model = gm_sbn_model(sbn);
     const int64_t units = gm_sbn_hidden_units(sbn);
     gm_status status;
-    GM_TRY(check(sbn, "log_joint", rows, n, out));
+    GM_TRY(check(sbn, "log_joint", rows, count, log_joint));
     if (!hidden) GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID, "sbn: log_joint: hidden is NULL"));
-    GM_TRY(gm_model_check_bits(gm_sbn_model(sbn), "log_joint: hidden", 1, hidden, n, units));
-    for (int64_t done = 0; done < n;) {
-        const int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
+    GM_TRY(gm_model_check_bits(gm_sbn_model(sbn), "log_joint: hidden", 1, hidden, count, units));
+    for (int64_t done = 0; done < count;) {
+        const int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
         gm_var layers[MAX_LAYERS + 1];
         gm_model_record(model, GM_TAPE_CONSTANT);
         layers[0] = gm_sbn_record_rows(sbn, rows + done * model->row_size, m);
         gm_sbn_record_hidden(sbn, hidden + done * units, m, layers);
         gm_var joint = gm_sbn_apply_joint(model->tape, sbn, layers, NULL);
         GM_TRY(gm_tape_status(model->tape));
-        for (int64_t i = 0; i < m; i++) out[done + i] = (double)gm_value(model->tape, joint)[i];
+        for (int64_t i = 0; i < m; i++)
+            log_joint[done + i] = (double)gm_value(model->tape, joint)[i];
         done += m;
     }
 out:
     return status;
 }
 
-gm_status gm_sbn_recognise(gm_sbn *sbn, const float *rows, int64_t n, float *hidden,
+gm_status gm_sbn_recognise(gm_sbn *sbn, const float *rows, int64_t count, float *hidden,
                            float *probabilities, double *log_q)
 {
     if (!sbn) return GM_E_INVALID;
@@ -55,9 +56,9 @@ gm_status gm_sbn_recognise(gm_sbn *sbn, const float *rows, int64_t n, float *hid
     gm_tape *tape = model->tape;
     const int64_t units = gm_sbn_hidden_units(sbn);
     gm_status status;
-    GM_TRY(check(sbn, "recognise", rows, n, hidden));
-    for (int64_t done = 0; done < n;) {
-        const int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
+    GM_TRY(check(sbn, "recognise", rows, count, hidden));
+    for (int64_t done = 0; done < count;) {
+        const int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
         gm_var layers[MAX_LAYERS + 1], logits[MAX_LAYERS + 1];
         int64_t at = 0;
         gm_model_record(model, GM_TAPE_CONSTANT);
@@ -137,7 +138,7 @@ static void spell(float *hidden, int64_t first, int64_t m, int64_t units)
         for (int64_t j = 0; j < units; j++) hidden[i * units + j] = (float)((first + i) >> j & 1);
 }
 
-gm_status gm_sbn_enumerate(gm_sbn *sbn, const float *rows, int64_t n, double *log_prob,
+gm_status gm_sbn_enumerate(gm_sbn *sbn, const float *rows, int64_t count, double *log_prob,
                            double *posterior)
 {
     if (!sbn) return GM_E_INVALID;
@@ -145,7 +146,7 @@ gm_status gm_sbn_enumerate(gm_sbn *sbn, const float *rows, int64_t n, double *lo
     const int64_t units = gm_sbn_hidden_units(sbn);
     gm_status status;
     float *hidden;
-    GM_TRY(check(sbn, "enumerate", rows, n, log_prob));
+    GM_TRY(check(sbn, "enumerate", rows, count, log_prob));
     if (units > MOST_UNITS)
         GM_TRY(gm_model_fail(
             model->ctx, GM_E_UNSUPPORTED,
@@ -157,7 +158,7 @@ gm_status gm_sbn_enumerate(gm_sbn *sbn, const float *rows, int64_t n, double *lo
     hidden = gm_sbn_scratch(sbn, group * units);
     if (!hidden)
         GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "sbn: enumerate: no memory for states"));
-    for (int64_t r = 0; r < n; r++) {
+    for (int64_t r = 0; r < count; r++) {
         double most = -INFINITY, sum = 0, *mean = posterior ? posterior + r * units : NULL;
         for (int64_t j = 0; mean && j < units; j++) mean[j] = 0;
         for (int64_t first = 0; first < states; first += group) {

@@ -305,6 +305,8 @@ gm_status gm_sbn_field(gm_sbn *sbn, const float *rows, int64_t n,
             for (int64_t i = 0; i < f.g.size[l]; i++)
                 own[f.g.column[l] + i] = f.unit[f.g.place[l] + i].mu;
         if (slopes) add_slopes(&f, slopes, slopes + units * units);
+        GM_TRY(gm_model_progress(gm_sbn_model(sbn)->ctx, "sbn: mean_field", o->on_progress, o->user,
+                                 r + 1, n));
     }
 out:
     return status;
@@ -318,7 +320,8 @@ static gm_status check(gm_sbn *sbn, const float *rows, int64_t n,
     if (!rows || !means || !bound || n < 1)
         return gm_model_fail(
             ctx, GM_E_INVALID,
-            "sbn: mean_field: an array is NULL, or n is %lld (expected at least 1)", (long long)n);
+            "sbn: mean_field: an array is NULL, or count is %lld (expected at least 1)",
+            (long long)n);
     if (o->iterations < 1)
         return gm_model_fail(ctx, GM_E_INVALID,
                              "sbn: mean_field: iterations is %lld, expected at least 1",
@@ -331,7 +334,7 @@ static gm_status check(gm_sbn *sbn, const float *rows, int64_t n,
                              (int)o->go_on);
     if (gm_sbn_has_tanh(sbn))
         return gm_model_fail(ctx, GM_E_UNSUPPORTED,
-                             "sbn: mean_field: the net has tanh units; what a unit hears must be "
+                             "sbn: mean_field: the net has tanh units; the input of a unit must be "
                              "linear in the others");
     for (int64_t i = 0; o->go_on && i < n * hidden; i++)
         if (!(means[i] >= 0 && means[i] <= 1))
@@ -343,7 +346,7 @@ static gm_status check(gm_sbn *sbn, const float *rows, int64_t n,
                                gm_sbn_layer_size(sbn, 0));
 }
 
-gm_status gm_sbn_mean_field(gm_sbn *sbn, const float *rows, int64_t n,
+gm_status gm_sbn_mean_field(gm_sbn *sbn, const float *rows, int64_t count,
                             const gm_sbn_mean_field_options *options, double *means, double *bound,
                             int64_t *iterations)
 {
@@ -352,12 +355,12 @@ gm_status gm_sbn_mean_field(gm_sbn *sbn, const float *rows, int64_t n,
     gm_sbn_mean_field_options o = GM_SBN_MEAN_FIELD_OPTIONS_INIT;
     gm_status status;
     GM_TRY(gm_options_read(ctx, "sbn: mean_field", &o, sizeof o, options));
-    GM_TRY(check(sbn, rows, n, &o, means, bound));
+    GM_TRY(check(sbn, rows, count, &o, means, bound));
     float *room = gm_sbn_scratch(sbn, gm_sbn_field_room(sbn));
     if (!room)
         GM_TRY(
             gm_model_fail(ctx, GM_E_NOMEM, "sbn: mean_field: no memory for the net's connections"));
-    GM_TRY(gm_sbn_field(sbn, rows, n, &o, means, bound, iterations, NULL, room));
+    GM_TRY(gm_sbn_field(sbn, rows, count, &o, means, bound, iterations, NULL, room));
 out:
     return status;
 }

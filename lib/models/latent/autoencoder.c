@@ -303,7 +303,7 @@ static gm_status convert(gm_autoencoder *a, const char *verb, half apply, const 
         gm_var x = gm_input_array(model->tape, 2, shape, from + done * in);
         gm_var y = apply(model->tape, a, x);
         GM_TRY(gm_tape_status(model->tape));
-        GM_TRY(gm_read(model->tape, y, to + done * out, m * out));
+        GM_TRY(gm_read(model->tape, y, m * out, to + done * out));
         done += m;
     }
 out:
@@ -365,7 +365,7 @@ gm_status gm_autoencoder_get(gm_autoencoder **out, gm_context *ctx, gm_archive *
                   { "stage", &stage } };
     for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
         (void)snprintf(key, sizeof key, "%s%s", prefix, whole[i].name);
-        GM_TRY(gm_archive_get_int(archive, key, whole[i].value));
+        GM_TRY(gm_archive_get_int(whole[i].value, archive, key));
     }
     o.reconstruction = reconstruction == GM_RECONSTRUCTION_SQUARED ||
                                reconstruction == GM_RECONSTRUCTION_CROSS_ENTROPY

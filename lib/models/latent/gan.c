@@ -603,16 +603,17 @@ out:
     return status;
 }
 
-gm_status gm_gan_discriminate(gm_gan *gan, const float *rows, int64_t count, double *out)
+gm_status gm_gan_discriminate(gm_gan *gan, const float *rows, int64_t count, double *probabilities)
 {
     if (!gan) return GM_E_INVALID;
     gm_model *model = &gan->model;
     gm_status status;
     const float *labels;
-    if (!rows || !out || count < 1)
-        GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID,
-                             "gan: judge: rows or out is NULL, or count is %lld (at least 1)",
-                             (long long)count));
+    if (!rows || !probabilities || count < 1)
+        GM_TRY(gm_model_fail(
+            model->ctx, GM_E_INVALID,
+            "gan: discriminate: rows or probabilities is NULL, or count is %lld (at least 1)",
+            (long long)count));
     GM_TRY(gm_model_labels_for(model, "judge", count, &labels));
     for (int64_t done = 0; done < count;) {
         int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
@@ -622,7 +623,8 @@ gm_status gm_gan_discriminate(gm_gan *gan, const float *rows, int64_t count, dou
         gm_var y = gm_model_label_var(model->tape, labels ? labels + done : NULL, m);
         gm_var values = judge(gan, as_input(gan, x), y);
         GM_TRY(gm_tape_status(model->tape));
-        for (int64_t i = 0; i < m; i++) out[done + i] = (double)gm_value(model->tape, values)[i];
+        for (int64_t i = 0; i < m; i++)
+            probabilities[done + i] = (double)gm_value(model->tape, values)[i];
         done += m;
     }
 out:
@@ -687,9 +689,9 @@ static gm_status load_watch(gm_gan *gan, gm_archive *archive)
 {
     int64_t warned;
     gm_status status;
-    GM_TRY(gm_archive_get_real(archive, "gan.diversity", &gan->diversity));
-    GM_TRY(gm_archive_get_real(archive, "gan.mean_diversity", &gan->mean_diversity));
-    GM_TRY(gm_archive_get_int(archive, "gan.warned", &warned));
+    GM_TRY(gm_archive_get_real(&gan->diversity, archive, "gan.diversity"));
+    GM_TRY(gm_archive_get_real(&gan->mean_diversity, archive, "gan.mean_diversity"));
+    GM_TRY(gm_archive_get_int(&warned, archive, "gan.warned"));
     gan->warned = warned != 0;
     if (!between(gan->diversity, 0, INFINITY) || !between(gan->mean_diversity, 0, INFINITY))
         GM_TRY(

@@ -198,8 +198,8 @@ gm_status gm_generator_sample_prior(gm_generator *g, gm_rng *rng, int64_t count,
                              "(at least 1)",
                              (long long)count);
     if (g->o.prior == GM_PRIOR_UNIFORM)
-        return gm_rng_uniform(rng, out, count * g->o.latent, -g->o.prior_scale, g->o.prior_scale);
-    return gm_rng_normal(rng, out, count * g->o.latent, 0, g->o.prior_scale);
+        return gm_rng_uniform(rng, count * g->o.latent, -g->o.prior_scale, g->o.prior_scale, out);
+    return gm_rng_normal(rng, count * g->o.latent, 0, g->o.prior_scale, out);
 }
 
 gm_var gm_generator_draw_prior(gm_tape *tape, gm_generator *g, int64_t count)
@@ -287,13 +287,13 @@ static gm_status draw_from(gm_generator *g, const float *output, float *mean, in
     gm_rng *rng = g->model.rng;
     switch (g->o.output) {
     case GM_OUTPUT_BERNOULLI:
-        return gm_rng_bernoulli(rng, mean, mean, n * row);
+        return gm_rng_bernoulli(rng, mean, n * row, mean);
     case GM_OUTPUT_GAUSSIAN:
         for (int64_t r = 0; r < n; r++) {
             float noise[256];
             for (int64_t c = 0; c < row; c += 256) {
                 int64_t m = row - c < 256 ? row - c : 256;
-                gm_status status = gm_rng_normal(rng, noise, m, 0, 1);
+                gm_status status = gm_rng_normal(rng, m, 0, 1, noise);
                 if (status) return status;
                 for (int64_t i = 0; i < m; i++) {
                     double lv = log(g->o.variance);

@@ -214,7 +214,7 @@ static gm_status draw(gm_gmmn *gmmn, float *out, int64_t count)
         gm_var x = gm_generator_apply(tape, gmmn->generator, z);
         if (gmmn->o.autoencoder) x = gm_autoencoder_apply_decoder(tape, gmmn->o.autoencoder, x);
         GM_TRY(gm_tape_status(tape));
-        GM_TRY(gm_read(tape, x, out + done * model->row_size, m * model->row_size));
+        GM_TRY(gm_read(tape, x, m * model->row_size, out + done * model->row_size));
         done += m;
     }
 out:
@@ -260,11 +260,11 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
     gm_gmmn *gmmn = NULL;
     gm_gmmn_options o = GM_GMMN_OPTIONS_INIT;
     int64_t kind, estimator, codes;
-    GM_TRY(gm_archive_get_int(archive, "gmmn.loss", &kind));
-    GM_TRY(gm_archive_get_int(archive, "gmmn.estimator", &estimator));
-    GM_TRY(gm_archive_get_int(archive, "gmmn.samples", &o.samples));
-    GM_TRY(gm_archive_get_real(archive, "gmmn.average", &o.average));
-    GM_TRY(gm_archive_get_int(archive, "gmmn.codes", &codes));
+    GM_TRY(gm_archive_get_int(&kind, archive, "gmmn.loss"));
+    GM_TRY(gm_archive_get_int(&estimator, archive, "gmmn.estimator"));
+    GM_TRY(gm_archive_get_int(&o.samples, archive, "gmmn.samples"));
+    GM_TRY(gm_archive_get_real(&o.average, archive, "gmmn.average"));
+    GM_TRY(gm_archive_get_int(&codes, archive, "gmmn.codes"));
     /* What is no constant of theirs becomes a number that gm_gmmn_create refuses. */
     o.loss = kind == GM_GMMN_MMD2 || kind == GM_GMMN_MMD ? (int32_t)kind : -1;
     o.estimator =

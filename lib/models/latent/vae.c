@@ -354,9 +354,9 @@ static gm_status encode(gm_vae *vae, const float *rows, const float *labels, int
         gm_model_record(&vae->model, GM_TAPE_CONSTANT);
         posterior q = record_posterior(vae, record_rows(vae, rows + done * row, m),
                                        labels_at(vae, labels, done, m));
-        GM_TRY(gm_read(tape, q.mean, mean + done * latent, m * latent));
+        GM_TRY(gm_read(tape, q.mean, m * latent, mean + done * latent));
         if (log_variance)
-            GM_TRY(gm_read(tape, q.log_variance, log_variance + done * latent, m * latent));
+            GM_TRY(gm_read(tape, q.log_variance, m * latent, log_variance + done * latent));
         done += m;
     }
 out:
