@@ -73,6 +73,7 @@ typedef struct gm_allocator {
 
 #define GM_LOG_INFO 0
 #define GM_LOG_WARNING 1
+#define GM_LOG_ERROR 2 /* why gm_context_create failed; nothing else is logged so */
 
 typedef struct gm_context_options {
     size_t size;          /* sizeof(gm_context_options), set by the INIT macro */
@@ -82,7 +83,7 @@ typedef struct gm_context_options {
                              is best with threads >= 1, because the library's workers call BLAS side
                              by side */
     const gm_allocator *allocator; /* NULL: the C library's. The struct is copied. */
-    void (*log)(void *user, int32_t level, const char *line); /* NULL: silent */
+    void (*log)(void *user, int32_t level, const char *line); /* NULL: silent. level: GM_LOG_* */
     void *log_user;
 } gm_context_options;
 
@@ -94,8 +95,14 @@ typedef struct gm_context_options {
 /* Makes a context. header_version is GM_HEADER_VERSION: the library refuses a header of another
  * major version, or a newer minor one while the major is 0 (GM_E_VERSION). options may be NULL: all
  * defaults; it is read during the call. *out is NULL after any failure. GM_E_INVALID: out NULL,
- * threads or blas_threads out of range, unknown bytes of a larger options struct not zero;
- * GM_E_VERSION; GM_E_NOMEM (also when the system starts no more threads). */
+ * threads or blas_threads out of range, half an allocator, unknown bytes of a larger options struct
+ * not zero; GM_E_VERSION; GM_E_NOMEM (also when the system starts no more threads).
+ *
+ * There is no context then that could hold the line, so options->log gets it, with level
+ * GM_LOG_ERROR, and names the member or the versions that do not fit. For that the members up to
+ * log_user keep their place in every version. No line: options are NULL or end before log_user, log
+ * is NULL, or options->size is under sizeof(size_t) or over 4096: such a struct did not start from
+ * the INIT macro, and nothing in it is believed. */
 GM_API gm_status gm_context_create(gm_context **out, int32_t header_version,
                                    const gm_context_options *options);
 
@@ -106,7 +113,7 @@ GM_API void gm_context_release(gm_context *context);
 
 /* The line that the most recent failing call left: no newline, at most 511 bytes, "" if none
  * failed. Valid until the next failing call. Reporting allocates nothing. context NULL gives a
- * fixed text. */
+ * fixed text, for a context that could not be created. */
 GM_API const char *gm_context_error(const gm_context *context);
 
 GM_API int32_t gm_context_threads(const gm_context *context);

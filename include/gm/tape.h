@@ -45,8 +45,10 @@ typedef struct gm_var {
 #define GM_TAPE_CONSTANT 2 /* no gradients wanted: parameters are recorded as constants */
 
 /* Makes a tape in training mode. rng: where dropout and gm_randn draw from; retained; NULL: the
- * tape makes its own from the context's seed. GM_E_INVALID: NULL; GM_E_NOMEM. */
+ * tape makes its own from the context's seed. GM_E_INVALID: NULL; GM_E_NOMEM. Retain adds an owner,
+ * release removes one; both accept NULL. */
 GM_API gm_status gm_tape_create(gm_tape **out, gm_context *context, gm_rng *rng);
+GM_API void gm_tape_retain(gm_tape *tape);
 GM_API void gm_tape_release(gm_tape *tape);
 GM_API gm_context *gm_tape_context(const gm_tape *tape);
 GM_API gm_rng *gm_tape_rng(const gm_tape *tape);

@@ -20,8 +20,6 @@ struct gm_mmd_kernel {
 gm_status gm_mmd_kernel_add_part(gm_mmd_kernel *kernel, int64_t kind, double weight, double a,
                                  double b, int64_t degree);
 
-/* Rows of a block: `block`, or the default for n rows. */
-int64_t gm_mmd_block_rows(int64_t n, int64_t block);
 /* What the sums need, but a workspace. */
 gm_mmd gm_mmd_kernel_job(const gm_mmd_kernel *kernel, int64_t d);
 

@@ -52,6 +52,11 @@ static void release_held(gm_tape *tape)
     tape->held = NULL;
 }
 
+void gm_tape_retain(gm_tape *tape)
+{
+    if (tape) tape->owners++;
+}
+
 void gm_tape_release(gm_tape *tape)
 {
     if (!tape || --tape->owners > 0) return;

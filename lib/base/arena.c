@@ -71,15 +71,3 @@ void *gm_arena_get(gm_arena *a, size_t size)
     a->used = size;
     return (char *)c + HEADER;
 }
-
-gm_arena_mark gm_arena_save(const gm_arena *a)
-{
-    gm_arena_mark mark = { a->current, a->used };
-    return mark;
-}
-
-void gm_arena_restore(gm_arena *a, gm_arena_mark mark)
-{
-    a->current = mark.chunk ? mark.chunk : a->first;
-    a->used = mark.chunk ? mark.used : 0;
-}

@@ -36,44 +36,95 @@ static int version_fits(int32_t header)
     return minor <= GM_VERSION_MINOR;
 }
 
-gm_status gm_context_create(gm_context **out, int32_t header_version,
-                            const gm_context_options *options)
+/* There is no context yet that could keep the line: the host's log gets it. `said` is one on the
+ * stack that has the line. */
+static gm_status refuse(gm_context *said, gm_status status)
 {
-    if (!out) return GM_E_INVALID;
-    *out = NULL;
-    if (!version_fits(header_version)) return GM_E_VERSION;
+    if (status) gm_log_line(said, GM_LOG_ERROR, "%s", said->error);
+    return status;
+}
 
-    gm_context_options o = GM_CONTEXT_OPTIONS_INIT;
-    if (gm_options_check(NULL, "context", &o, sizeof o, options)) return GM_E_INVALID;
-    if (o.threads < 1 || o.threads > MAX_THREADS) return GM_E_INVALID;
-    if (o.blas_threads < 0 || o.blas_threads > MAX_THREADS) return GM_E_INVALID;
+/* The log of options that may be of another version: the members up to log_user never move. */
+static void find_log(gm_context *said, const gm_context_options *options)
+{
+    size_t end = offsetof(gm_context_options, log_user) + sizeof options->log_user;
+    if (!options || options->size < end || options->size > GM_OPTIONS_LARGEST) return;
+    said->log = options->log;
+    said->log_user = options->log_user;
+}
+
+static gm_status check_number(gm_context *said, const char *name, int32_t value, int32_t least)
+{
+    if (value >= least && value <= MAX_THREADS) return GM_OK;
+    return gm_fail(said, GM_E_INVALID, "context: %s is %d, %d to %d is expected", name, (int)value,
+                   (int)least, MAX_THREADS);
+}
+
+/* Everything about the arguments. */
+static gm_status read_options(gm_context *said, int32_t header_version, gm_context_options *o,
+                              const gm_context_options *options)
+{
+    gm_status status;
+    if (!version_fits(header_version))
+        GM_TRY(gm_fail(said, GM_E_VERSION,
+                       "context: header_version is %d, %d.0 to %d.%d (%d) is expected",
+                       (int)header_version, GM_VERSION_MAJOR, GM_VERSION_MAJOR, GM_VERSION_MINOR,
+                       GM_HEADER_VERSION));
+    GM_TRY(gm_options_check(said, "context", o, sizeof *o, options));
+    GM_TRY(check_number(said, "threads", o->threads, 1));
+    GM_TRY(check_number(said, "blas_threads", o->blas_threads, 0));
+    if (o->allocator && (!o->allocator->allocate || !o->allocator->release))
+        GM_TRY(gm_fail(said, GM_E_INVALID, "context: allocator->%s is NULL, a function is expected",
+                       o->allocator->allocate ? "release" : "allocate"));
+out:
+    return status;
+}
+
+static gm_status create(gm_context **out, gm_context *said, const gm_context_options *o)
+{
     gm_allocator hook = { system_allocate, system_release, NULL };
-    if (o.allocator) hook = *o.allocator;
-    if (!hook.allocate || !hook.release) return GM_E_INVALID;
-
+    if (o->allocator) hook = *o->allocator;
     gm_memory memory = { hook, { 0, 0, 0, 0 } };
     gm_context *ctx = gm_memory_get_zero(&memory, sizeof *ctx);
-    if (!ctx) return GM_E_NOMEM;
+    if (!ctx) return gm_fail_memory(said, "context");
     ctx->memory = memory;
     ctx->owners = 1;
-    ctx->seed = o.seed;
+    ctx->seed = o->seed;
     ctx->next_recording = 1;
     ctx->next_pass = 1;
-    ctx->threads = o.threads;
-    ctx->log = o.log;
-    ctx->log_user = o.log_user;
+    ctx->threads = o->threads;
+    ctx->log = o->log;
+    ctx->log_user = o->log_user;
     ctx->kernels = gm_kernels_choose(NULL);
-    if (o.threads > 1) {
-        ctx->team = gm_team_create(&ctx->memory, o.threads);
+    if (o->threads > 1) {
+        int32_t started;
+        ctx->team = gm_team_create(&ctx->memory, o->threads, &started);
         if (!ctx->team) {
             gm_context_release(ctx);
-            return GM_E_NOMEM;
+            if (started < 0) return gm_fail_memory(said, "context");
+            return gm_fail(said, GM_E_NOMEM,
+                           "context: threads is %d, but the system started %d of %d workers",
+                           (int)o->threads, (int)started, (int)o->threads - 1);
         }
     }
-    if (o.blas_threads && !gm_blas_set_threads(o.blas_threads))
+    if (o->blas_threads && !gm_blas_set_threads(o->blas_threads))
         gm_log_line(ctx, GM_LOG_WARNING, "context: this BLAS has no control of its threads");
     *out = ctx;
     return GM_OK;
+}
+
+gm_status gm_context_create(gm_context **out, int32_t header_version,
+                            const gm_context_options *options)
+{
+    gm_context said;
+    gm_context_options o = GM_CONTEXT_OPTIONS_INIT;
+    memset(&said, 0, sizeof said);
+    find_log(&said, options);
+    if (!out) return refuse(&said, gm_fail(&said, GM_E_INVALID, "context: out is NULL"));
+    *out = NULL;
+    gm_status status = read_options(&said, header_version, &o, options);
+    if (!status) status = create(out, &said, &o);
+    return refuse(&said, status);
 }
 
 void gm_context_retain(gm_context *ctx)
@@ -91,7 +142,8 @@ void gm_context_release(gm_context *ctx)
 
 const char *gm_context_error(const gm_context *ctx)
 {
-    return ctx ? ctx->error : "no context: its creation failed, see the status";
+    return ctx ? ctx->error
+               : "no context: it was not created; see the status, and the line that log got";
 }
 
 int32_t gm_context_threads(const gm_context *ctx)

@@ -35,16 +35,9 @@ typedef struct gm_arena {
     size_t most;
 } gm_arena;
 
-typedef struct gm_arena_mark {
-    gm_chunk *chunk;
-    size_t used;
-} gm_arena_mark;
-
 void gm_arena_init(gm_arena *a, gm_memory *memory, size_t first, size_t most);
 void gm_arena_free(gm_arena *a);
 void gm_arena_reset(gm_arena *a);
 void *gm_arena_get(gm_arena *a, size_t size); /* 64-byte aligned, NULL on failure */
-gm_arena_mark gm_arena_save(const gm_arena *a);
-void gm_arena_restore(gm_arena *a, gm_arena_mark mark);
 
 #endif

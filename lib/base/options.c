@@ -5,15 +5,13 @@
 
 #include "base/error.h"
 
-#define LARGEST ((size_t)4096)
-
 gm_status gm_options_check(gm_context *ctx, const char *what, void *into, size_t known,
                            const void *given)
 {
     if (!given) return GM_OK;
     size_t size;
     memcpy(&size, given, sizeof size);
-    if (size < sizeof(size_t) || size > LARGEST)
+    if (size < sizeof(size_t) || size > GM_OPTIONS_LARGEST)
         return gm_fail(ctx, GM_E_INVALID,
                        "%s: options size is %zu; start from the INIT macro, which sets it", what,
                        size);

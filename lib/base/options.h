@@ -6,6 +6,8 @@
 
 #include "gm/context.h"
 
+#define GM_OPTIONS_LARGEST ((size_t)4096) /* a size over this is not believed */
+
 /* Copies the caller's struct (its first member is its size) over `into`, which holds the defaults
  * and has `known` bytes. NULL keeps the defaults. An older, shorter struct fills only its part; a
  * newer, longer one must have zeros behind `known`. GM_E_INVALID names `what` otherwise. */

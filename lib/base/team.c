@@ -110,9 +110,10 @@ static void start_workers(gm_team *team)
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-gm_team *gm_team_create(gm_memory *memory, int32_t threads)
+gm_team *gm_team_create(gm_memory *memory, int32_t threads, int32_t *started)
 {
     gm_team *team = gm_memory_get_zero(memory, sizeof *team);
+    if (started) *started = -1;
     if (!team) return NULL;
     team->memory = memory;
     team->threads = threads;
@@ -122,6 +123,7 @@ gm_team *gm_team_create(gm_memory *memory, int32_t threads)
     if (threads > 1) {
         team->workers = gm_memory_get(memory, (size_t)(threads - 1) * sizeof *team->workers);
         if (team->workers) start_workers(team);
+        if (team->workers && started) *started = team->started;
     }
     if (team->started < threads - 1) {
         gm_team_destroy(team);

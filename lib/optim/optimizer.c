@@ -7,13 +7,14 @@
 
 #include "base/options.h"
 
-float *gm_bound_array(const gm_optimizer *o, const gm_bound *b)
+/* An array of the parameter's size; contents undefined. */
+static float *bound_array(const gm_optimizer *o, const gm_bound *b)
 {
     return gm_memory_get(&o->ctx->memory,
                          (size_t)(b->param->count ? b->param->count : 1) * sizeof(float));
 }
 
-void gm_bound_free(const gm_optimizer *o, const gm_bound *b, float *array)
+static void bound_free(const gm_optimizer *o, const gm_bound *b, float *array)
 {
     gm_memory_put(&o->ctx->memory, array,
                   (size_t)(b->param->count ? b->param->count : 1) * sizeof(float));
@@ -42,9 +43,9 @@ gm_status gm_optimizer_make(gm_optimizer **out, gm_context *ctx, const gm_method
 
 static void unbind(gm_optimizer *o, gm_bound *b)
 {
-    for (int32_t i = 0; i < GM_SLOTS; i++) gm_bound_free(o, b, b->slot[i]);
-    gm_bound_free(o, b, b->average);
-    gm_bound_free(o, b, b->prev);
+    for (int32_t i = 0; i < GM_SLOTS; i++) bound_free(o, b, b->slot[i]);
+    bound_free(o, b, b->average);
+    bound_free(o, b, b->prev);
     gm_param_release(b->param);
 }
 
@@ -112,15 +113,14 @@ static gm_status bind(gm_optimizer *o, gm_bound *b, gm_param *param, const char 
     memcpy(b->name, name, strlen(name) + 1);
     size_t bytes = (size_t)param->count * sizeof(float);
     for (int32_t i = 0; i < o->slots; i++) {
-        if (!(b->slot[i] = gm_bound_array(o, b))) return gm_fail_memory(o->ctx, o->method->name);
+        if (!(b->slot[i] = bound_array(o, b))) return gm_fail_memory(o->ctx, o->method->name);
         memset(b->slot[i], 0, bytes);
     }
     if (o->decay > 0) {
-        if (!(b->average = gm_bound_array(o, b))) return gm_fail_memory(o->ctx, o->method->name);
+        if (!(b->average = bound_array(o, b))) return gm_fail_memory(o->ctx, o->method->name);
         memcpy(b->average, param->value, bytes);
     }
-    if (o->undo && !(b->prev = gm_bound_array(o, b)))
-        return gm_fail_memory(o->ctx, o->method->name);
+    if (o->undo && !(b->prev = bound_array(o, b))) return gm_fail_memory(o->ctx, o->method->name);
     return GM_OK;
 }
 
@@ -274,7 +274,7 @@ double gm_optimizer_gradient_norm(const gm_optimizer *o)
 static void drop_averages(gm_optimizer *o)
 {
     for (int64_t i = 0; i < o->count; i++) {
-        gm_bound_free(o, &o->bound[i], o->bound[i].average);
+        bound_free(o, &o->bound[i], o->bound[i].average);
         o->bound[i].average = NULL;
     }
 }
@@ -292,7 +292,7 @@ gm_status gm_optimizer_set_average(gm_optimizer *o, double decay)
     if (decay <= 0) drop_averages(o);
     for (int64_t i = 0; decay > 0 && !was_on && i < o->count; i++) {
         gm_bound *b = &o->bound[i];
-        if (!(b->average = gm_bound_array(o, b))) {
+        if (!(b->average = bound_array(o, b))) {
             drop_averages(o);
             return gm_fail_memory(o->ctx, o->method->name);
         }
@@ -311,7 +311,7 @@ int32_t gm_optimizer_average_on(const gm_optimizer *o)
 static void drop_prev(gm_optimizer *o)
 {
     for (int64_t i = 0; i < o->count; i++) {
-        gm_bound_free(o, &o->bound[i], o->bound[i].prev);
+        bound_free(o, &o->bound[i], o->bound[i].prev);
         o->bound[i].prev = NULL;
     }
 }
@@ -325,7 +325,7 @@ gm_status gm_optimizer_set_undo(gm_optimizer *o, int32_t on)
     if (on && o->undo) return GM_OK;
     if (!on) drop_prev(o);
     for (int64_t i = 0; on && i < o->count; i++)
-        if (!(o->bound[i].prev = gm_bound_array(o, &o->bound[i]))) {
+        if (!(o->bound[i].prev = bound_array(o, &o->bound[i]))) {
             drop_prev(o);
             return gm_fail_memory(o->ctx, o->method->name);
         }

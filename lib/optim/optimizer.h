@@ -78,10 +78,6 @@ gm_status gm_constants_check(gm_context *ctx, const gm_method *method, const gm_
 gm_status gm_optimizer_make(gm_optimizer **out, gm_context *ctx, const gm_method *method,
                             const gm_constants *constants);
 
-/* An array of the parameter's size; contents undefined. */
-float *gm_bound_array(const gm_optimizer *o, const gm_bound *b);
-void gm_bound_free(const gm_optimizer *o, const gm_bound *b, float *array);
-
 /* Brings the averages up to date. */
 void gm_average_catch_up(gm_optimizer *o);
 /* GM_E_STATE when the averages are swapped in. */

@@ -255,6 +255,102 @@ START_TEST(half_an_allocator_is_refused)
 }
 END_TEST
 
+/* What the log callback got. */
+typedef struct told {
+    int32_t level, lines;
+    char line[512];
+} told;
+
+static void tell(void *user, int32_t level, const char *line)
+{
+    told *t = user;
+    t->level = level;
+    t->lines++;
+    snprintf(t->line, sizeof t->line, "%s", line);
+}
+
+static void refused_with(int32_t version, const gm_context_options *options, gm_status status,
+                         const char *text)
+{
+    told *t = options->log_user;
+    gm_context *ctx = (gm_context *)t;
+    memset(t, 0, sizeof *t);
+    ck_assert_int_eq(gm_context_create(&ctx, version, options), status);
+    ck_assert_ptr_null(ctx);
+    ck_assert_int_eq(t->lines, text ? 1 : 0);
+    if (!text) return;
+    ck_assert_int_eq(t->level, GM_LOG_ERROR);
+    ck_assert_msg(support_says(t->line, text), "no \"%s\" in \"%s\"", text, t->line);
+}
+
+START_TEST(create_says_why_it_fails)
+{
+    told t;
+    watched w;
+    gm_allocator a = watched_begin(&w, -1), half = a;
+    longer_options longer;
+    char text[64];
+    gm_context_options o = GM_CONTEXT_OPTIONS_INIT;
+    o.log = tell;
+    o.log_user = &t;
+    const gm_context_options init = o;
+
+    snprintf(text, sizeof text, "header_version is %d", GM_HEADER_VERSION + 1000000);
+    refused_with(GM_HEADER_VERSION + 1000000, &o, GM_E_VERSION, text);
+    snprintf(text, sizeof text, "(%d)", GM_HEADER_VERSION);
+    refused_with(-1, &o, GM_E_VERSION, text);
+    memset(&longer, 0, sizeof longer);
+    longer.known = init;
+    longer.known.size = sizeof longer;
+    refused_with(GM_HEADER_VERSION + 1000000, &longer.known, GM_E_VERSION, "header_version");
+    longer.later[3] = 1;
+    snprintf(text, sizeof text, "byte %zu", sizeof o + 3);
+    refused_with(GM_HEADER_VERSION, &longer.known, GM_E_INVALID, text);
+    o.threads = 257;
+    refused_with(GM_HEADER_VERSION, &o, GM_E_INVALID, "threads is 257");
+    o = init;
+    o.blas_threads = -2;
+    refused_with(GM_HEADER_VERSION, &o, GM_E_INVALID, "blas_threads is -2");
+    o = init;
+    o.allocator = &half;
+    half.allocate = NULL;
+    refused_with(GM_HEADER_VERSION, &o, GM_E_INVALID, "allocate is NULL");
+    half = a;
+    half.release = NULL;
+    refused_with(GM_HEADER_VERSION, &o, GM_E_INVALID, "release is NULL");
+    o.allocator = &a;
+    o.threads = 3;
+    for (int64_t n = 0; n < 3; n++) { /* the context, the team, its workers */
+        w.calls = 0;
+        w.fail_at = n;
+        refused_with(GM_HEADER_VERSION, &o, GM_E_NOMEM, "no memory");
+        ck_assert(watched_clean(&w));
+    }
+    ck_assert_int_eq(gm_context_create(NULL, GM_HEADER_VERSION, &init), GM_E_INVALID);
+    ck_assert(support_says(t.line, "out is NULL"));
+}
+END_TEST
+
+START_TEST(create_believes_nothing_in_options_of_an_impossible_size)
+{
+    told t;
+    gm_context_options o = GM_CONTEXT_OPTIONS_INIT;
+    o.log = tell;
+    o.log_user = &t;
+    o.threads = 0;
+    static const size_t bad[] = { 0, sizeof(size_t) - 1, 4097, SIZE_MAX };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        o.size = bad[i];
+        refused_with(GM_HEADER_VERSION, &o, GM_E_INVALID, NULL);
+    }
+    o.size = offsetof(gm_context_options, log); /* ends before log */
+    refused_with(GM_HEADER_VERSION, &o, GM_E_INVALID, NULL);
+    o.size = sizeof o;
+    o.log = NULL;
+    refused_with(GM_HEADER_VERSION, &o, GM_E_INVALID, NULL);
+}
+END_TEST
+
 START_TEST(create_survives_every_failing_allocation)
 {
     int64_t failures = 0;
@@ -537,6 +633,8 @@ Suite *gm_suite(void)
     tcase_add_test(t, options_read_follows_the_rule);
     tcase_add_test(t, allocator_sees_every_byte);
     tcase_add_test(t, half_an_allocator_is_refused);
+    tcase_add_test(t, create_says_why_it_fails);
+    tcase_add_test(t, create_believes_nothing_in_options_of_an_impossible_size);
     tcase_add_test(t, create_survives_every_failing_allocation);
     tcase_add_test(t, error_line_is_one_line_of_at_most_511_bytes);
     tcase_add_test(t, log_goes_to_the_host);

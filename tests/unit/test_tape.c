@@ -18,6 +18,10 @@ START_TEST(create_and_getters)
     is_invalid(&t, gm_randn(NULL, 2, two_three));
     gm_randn(tape, 2, two_three); /* the tape keeps its generator */
     support_ok(t.ctx, gm_tape_status(tape));
+    gm_tape_retain(tape);
+    gm_tape_release(tape);
+    gm_randn(tape, 2, two_three); /* the second owner's still */
+    support_ok(t.ctx, gm_tape_status(tape));
     gm_tape_release(tape);
     ck_assert_ptr_nonnull(gm_tape_rng(t.tape));
     ck_assert_int_eq(gm_tape_mode(t.tape), GM_TAPE_TRAIN);
@@ -30,6 +34,7 @@ START_TEST(create_and_getters)
     ck_assert_int_eq(gm_tape_status(NULL), GM_E_INVALID);
     gm_tape_set_mode(NULL, 0);
     gm_tape_reset(NULL);
+    gm_tape_retain(NULL);
     gm_tape_release(NULL);
     end(&t);
 }

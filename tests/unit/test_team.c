@@ -56,7 +56,7 @@ START_TEST(every_shard_runs_once)
     for (int32_t threads = 1; threads <= 8; threads++) {
         watched w;
         gm_memory memory = make_memory(&w);
-        gm_team *team = gm_team_create(&memory, threads);
+        gm_team *team = gm_team_create(&memory, threads, NULL);
         ck_assert_ptr_nonnull(team);
         ck_assert_int_eq(gm_team_threads(team), threads);
         for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
@@ -106,7 +106,7 @@ START_TEST(ranges_are_cut_by_the_grain_alone)
     for (int32_t threads = 0; threads <= 4; threads++) { /* 0: no team */
         watched w;
         gm_memory memory = make_memory(&w);
-        gm_team *team = threads ? gm_team_create(&memory, threads) : NULL;
+        gm_team *team = threads ? gm_team_create(&memory, threads, NULL) : NULL;
         for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
             for (int k = 0; k < MOST; k++) atomic_store(&t.seen[k], 0);
             atomic_store(&t.wrong, 0);
@@ -162,7 +162,7 @@ START_TEST(nested_calls_are_serial)
     for (int32_t threads = 1; threads <= 4; threads++) {
         watched w;
         gm_memory memory = make_memory(&w);
-        all.team = gm_team_create(&memory, threads);
+        all.team = gm_team_create(&memory, threads, NULL);
         tally_clear(&all.inner, 50);
         gm_team_run(all.team, 20, outer_shard, &all);
         tally_check(&all.inner, 20, threads);
@@ -219,7 +219,7 @@ START_TEST(thousands_of_short_jobs)
     for (int32_t threads = 2; threads <= 5; threads++) {
         watched w;
         gm_memory memory = make_memory(&w);
-        gm_team *team = gm_team_create(&memory, threads);
+        gm_team *team = gm_team_create(&memory, threads, NULL);
         ck_assert_int_eq(short_jobs(team, 5000), 0);
         gm_team_destroy(team);
         ck_assert(watched_clean(&w));
@@ -232,7 +232,7 @@ START_TEST(jobs_after_a_pause)
 {
     watched w;
     gm_memory memory = make_memory(&w);
-    gm_team *team = gm_team_create(&memory, 3);
+    gm_team *team = gm_team_create(&memory, 3, NULL);
     static tally t;
     for (int i = 0; i < 20; i++) {
         struct timespec pause = { 0, 1000000 };
@@ -251,7 +251,7 @@ static void *host_thread(void *arg)
     int64_t *wrong = arg;
     watched w;
     gm_memory memory = make_memory(&w);
-    gm_team *team = gm_team_create(&memory, 3);
+    gm_team *team = gm_team_create(&memory, 3, NULL);
     *wrong = team ? short_jobs(team, 2000) : -1;
     gm_team_destroy(team);
     if (!watched_clean(&w)) *wrong = -2;
@@ -296,7 +296,7 @@ START_TEST(a_sum_over_fixed_shards_has_the_same_bytes)
     for (int32_t threads = 1; threads <= 8; threads++) {
         watched w;
         gm_memory memory = make_memory(&w);
-        gm_team *team = gm_team_create(&memory, threads);
+        gm_team *team = gm_team_create(&memory, threads, NULL);
         for (int round = 0; round < 10; round++) {
             gm_team_run(team, PIECES, sum_shard, &s);
             float sum = 0;
@@ -314,7 +314,7 @@ START_TEST(creation_survives_failing_allocations)
     for (int64_t n = 0; n < 3; n++) {
         watched w;
         gm_memory memory = { watched_begin(&w, n), { 0, 0, 0, 0 } };
-        gm_team *team = gm_team_create(&memory, 4);
+        gm_team *team = gm_team_create(&memory, 4, NULL);
         if (n < 2)
             ck_assert_ptr_null(team);
         else
