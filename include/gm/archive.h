@@ -35,10 +35,11 @@ typedef struct gm_archive gm_archive;
 GM_API gm_status gm_archive_create(gm_archive **out, gm_context *context);
 
 /* Reads a whole file into memory; the file is closed again. *out is NULL after a failure. Values
- * are not looked at: NaN passes. Tensors of types other than F32, F64 and U8 are listed; getting
- * one is GM_E_UNSUPPORTED. The line names the path. GM_E_IO: it cannot be opened or read, or is a
- * directory; GM_E_FORMAT: not a well-formed safetensors file, with what is wrong; GM_E_UNSUPPORTED:
- * a tensor has more than GM_MAX_RANK axes. */
+ * are not looked at: NaN passes. Tensors of types that gm_archive_get does not read are listed;
+ * getting one is GM_E_UNSUPPORTED. The line names the path. GM_E_IO: it cannot be opened or read,
+ * or is a directory; GM_E_FORMAT: not a well-formed safetensors file, with what is wrong, or what
+ * it is instead (a pickle, a web page, the pointer of a large-file store, ...); GM_E_UNSUPPORTED: a
+ * tensor has more than GM_MAX_RANK axes. */
 GM_API gm_status gm_archive_open(gm_archive **out, gm_context *context, const char *path);
 
 /* Writes the archive to path: into a new file in the same folder, synced to the disk, then renamed.
@@ -86,10 +87,12 @@ GM_API gm_status gm_archive_put(gm_archive *archive, const char *name, int32_t r
 GM_API gm_status gm_archive_put_bytes(gm_archive *archive, const char *name, const void *bytes,
                                       size_t size);
 
-/* Looks at a tensor of type F32, or F64, which is rounded to float. rank, shape (space for
- * GM_MAX_RANK sizes) and data receive what the archive has; each may be NULL. *data is borrowed and
- * valid while the archive is. GM_E_FORMAT: no such tensor; GM_E_UNSUPPORTED: another type, which
- * the line names. */
+/* Looks at a tensor as floats. Types: F32 as it is; F16 and BF16, exactly; F64, rounded (beyond the
+ * range of float: infinite); I8 to I64, U8 to U64 and BOOL (1 and 0), rounded beyond 2^24. So
+ * labels that others stored as I64 and rows that they stored as F16 are a dataset by
+ * gm_dataset_from_memory. rank, shape (space for GM_MAX_RANK sizes) and data receive what the
+ * archive has; each may be NULL. *data is borrowed and valid while the archive is. GM_E_FORMAT: no
+ * such tensor; GM_E_UNSUPPORTED: another type, which the line names. */
 GM_API gm_status gm_archive_get(int32_t *rank, const float **data, gm_archive *archive,
                                 const char *name, int64_t shape[GM_MAX_RANK]);
 /* Copies a tensor that must have this shape into out. GM_E_SHAPE: another shape (both are in the

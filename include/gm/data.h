@@ -55,14 +55,18 @@ GM_API gm_status gm_dataset_from_bytes(gm_dataset **out, gm_context *context, in
                                        const int64_t *shape, const uint8_t *bytes, double scale);
 
 /* Reads an IDX file (the format of the MNIST files), plain or compressed with gzip, which its first
- * two bytes tell, not its name. 1 to 4 dimensions, the first of which counts rows. Element type
- * 0x08, unsigned byte: kept as bytes, values 0 to 255 (gm_dataset_scale brings them to [0, 1]).
- * Type 0x0D, 32-bit float: kept as floats. Nothing in the file is trusted: sizes are checked before
- * memory is taken, and a file of n bytes makes the library hold at most about 2000 n bytes (gzip's
+ * two bytes tell, not its name; zero bytes after compressed data are padding. 1 to 4 dimensions,
+ * the first of which counts rows. Element types: 0x08 and 0x09, unsigned and signed bytes, kept as
+ * bytes (values 0 to 255, which gm_dataset_scale brings to [0, 1], or -128 to 127); 0x0B and 0x0C,
+ * whole numbers of 16 and 32 bits, 0x0D and 0x0E, floats and doubles, kept as floats (rounded:
+ * whole numbers beyond 2^24, and doubles). Nothing in the file is trusted: sizes are checked before
+ * memory is taken, and a file of k bytes makes the library hold at most about 4000 k bytes (gzip's
  * best ratio), in steps as the data really comes. Every line names the path. GM_E_IO: it cannot be
- * opened or read, or is a directory; GM_E_FORMAT: wrong magic, no rows, fewer or more bytes than
- * the sizes promise, sizes that overflow, damaged or truncated compression; GM_E_UNSUPPORTED:
- * another of IDX's element types; GM_E_NUMERIC: a float is NaN or infinite. */
+ * opened or read, or is a directory; GM_E_FORMAT: another kind of file (called by its name where
+ * its first bytes tell: a pickle, a web page, the pointer of a large-file store, ...), no such
+ * element type, no rows, fewer or more bytes than the sizes promise, sizes that overflow, damaged
+ * or truncated compression, bytes other than zeros after it; GM_E_NUMERIC: a value is NaN, infinite
+ * or beyond floats. */
 GM_API gm_status gm_dataset_open_idx(gm_dataset **out, gm_context *context, const char *path);
 
 /* Rows that the host computes or fetches. `read` writes rows[0 .. count-1] one after the other into

@@ -56,7 +56,7 @@ struct gm_dataset {
         struct {
             const uint8_t *data;
             size_t bytes;
-            float scale;
+            float scale, shift;
         } bytes;
         struct {
             gm_status (*read)(void *user, const int64_t *rows, int64_t count, int64_t pass,
@@ -91,12 +91,12 @@ extern const gm_dataset_kind gm_dataset_callback;
 gm_status gm_dataset_make_source(gm_dataset **out, gm_context *ctx, const char *what, int32_t rank,
                                  const int64_t *shape, int64_t *count);
 /* Sources that take over memory of the context: `bytes` of it at data. On failure it stays the
- * caller's. */
+ * caller's. The value of a byte is byte * scale + shift. */
 gm_status gm_dataset_adopt_floats(gm_dataset **out, gm_context *ctx, const char *what, int32_t rank,
                                   const int64_t *shape, const float *data, size_t bytes);
 gm_status gm_dataset_adopt_bytes(gm_dataset **out, gm_context *ctx, const char *what, int32_t rank,
                                  const int64_t *shape, const uint8_t *data, size_t bytes,
-                                 float scale);
+                                 float scale, float shift);
 /* A view's handle, with the parent's shape and rows. */
 gm_status gm_dataset_make_view(gm_dataset **out, gm_dataset *parent, const char *what,
                                const gm_dataset_kind *kind);

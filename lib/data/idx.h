@@ -2,9 +2,9 @@
 #ifndef GM_DATA_IDX_H
 #define GM_DATA_IDX_H
 
-#include "data/inflow.h"
+#include "data/gzip_reader.h"
 #include "gm/data.h"
 
-gm_status gm_idx_read(gm_dataset **out, gm_context *ctx, gm_inflow *in);
+gm_status gm_idx_read(gm_dataset **out, gm_context *ctx, gm_gzip_reader *in);
 
 #endif

@@ -28,7 +28,7 @@ static gm_status read_bytes(const gm_dataset *ds, gm_block *b)
     const int64_t size = ds->row_size;
     for (int64_t i = 0; i < b->count; i++)
         ds->ctx->kernels->bytes_to_float(b->out + i * size, ds->of.bytes.data + b->rows[i] * size,
-                                         ds->of.bytes.scale, 0.0f, size);
+                                         ds->of.bytes.scale, ds->of.bytes.shift, size);
     return GM_OK;
 }
 
@@ -73,17 +73,18 @@ gm_status gm_dataset_adopt_floats(gm_dataset **out, gm_context *ctx, const char 
 
 gm_status gm_dataset_adopt_bytes(gm_dataset **out, gm_context *ctx, const char *what, int32_t rank,
                                  const int64_t *shape, const uint8_t *data, size_t bytes,
-                                 float scale)
+                                 float scale, float shift)
 {
     int64_t count;
     gm_dataset *ds;
     gm_status status = gm_dataset_make_source(&ds, ctx, what, rank, shape, &count);
     if (status) return status;
     ds->kind = &bytes_kind;
-    ds->bound = 255.0 * fabs((double)scale);
+    ds->bound = 255.0 * fabs((double)scale) + fabs((double)shift);
     ds->of.bytes.data = data;
     ds->of.bytes.bytes = bytes;
     ds->of.bytes.scale = scale;
+    ds->of.bytes.shift = shift;
     *out = ds;
     return GM_OK;
 }
@@ -148,7 +149,8 @@ gm_status gm_dataset_from_bytes(gm_dataset **out, gm_context *ctx, int32_t rank,
     uint8_t *copy = gm_memory_get(&ctx->memory, (size_t)count);
     if (!copy) return gm_fail_memory(ctx, what);
     memcpy(copy, data, (size_t)count);
-    status = gm_dataset_adopt_bytes(out, ctx, what, rank, shape, copy, (size_t)count, (float)scale);
+    status = gm_dataset_adopt_bytes(out, ctx, what, rank, shape, copy, (size_t)count, (float)scale,
+                                    0.0f);
     if (status) gm_memory_put(&ctx->memory, copy, (size_t)count);
     return status;
 }

@@ -7,22 +7,8 @@
 #include "base/utf8.h"
 #include "tensor/tensor.h"
 
-/* The type of the library's own floats, and of plain bytes. */
-#define FLOAT_TYPE (sizeof(float) == 8 ? "F64" : "F32")
+/* The type of plain bytes. */
 #define BYTE_TYPE "U8"
-
-int64_t gm_archive_width(const char *type)
-{
-    static const struct {
-        const char *type;
-        int64_t width;
-    } known[] = { { "F32", 4 }, { "U8", 1 },  { "F64", 8 },  { "BF16", 2 },    { "F16", 2 },
-                  { "I64", 8 }, { "U64", 8 }, { "I32", 4 },  { "U32", 4 },     { "I16", 2 },
-                  { "U16", 2 }, { "I8", 1 },  { "BOOL", 1 }, { "F8_E5M2", 1 }, { "F8_E4M3", 1 } };
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (!strcmp(type, known[i].type)) return known[i].width;
-    return 0;
-}
 
 char *gm_archive_copy(gm_context *ctx, const char *text)
 {
@@ -71,17 +57,12 @@ gm_context *gm_archive_context(const gm_archive *a)
     return a ? a->ctx : NULL;
 }
 
-/* Memory blocks are never of 0 bytes. */
-static size_t at_least_one(int64_t n)
-{
-    return n > 0 ? (size_t)n : 1;
-}
-
 static void free_tensor(gm_context *ctx, gm_archive_tensor *t)
 {
     gm_archive_drop(ctx, t->name);
-    if (t->owned) gm_memory_put(&ctx->memory, (void *)(uintptr_t)t->bytes, at_least_one(t->size));
-    gm_memory_put(&ctx->memory, t->values, at_least_one(t->count * (int64_t)sizeof(float)));
+    if (t->owned)
+        gm_memory_put(&ctx->memory, (void *)(uintptr_t)t->bytes, gm_archive_block(t->size));
+    gm_memory_put(&ctx->memory, t->values, gm_archive_block(t->count * (int64_t)sizeof(float)));
 }
 
 void gm_archive_release(gm_archive *a)
@@ -200,11 +181,11 @@ gm_status gm_archive_put(gm_archive *a, const char *name, int32_t rank, const in
     if (status) return status;
     if (count && !data) return gm_fail(a->ctx, GM_E_INVALID, "%s: data of %s is NULL", what, name);
     const int64_t size = count * (int64_t)sizeof(float);
-    unsigned char *copy = gm_memory_get(&a->ctx->memory, at_least_one(size));
+    unsigned char *copy = gm_memory_get(&a->ctx->memory, gm_archive_block(size));
     if (!copy) return gm_fail_memory(a->ctx, what);
     if (size) memcpy(copy, data, (size_t)size);
     swap_if_big(copy, count);
-    return insert(a, what, name, FLOAT_TYPE, rank, shape, count, copy, size);
+    return insert(a, what, name, GM_ARCHIVE_FLOAT, rank, shape, count, copy, size);
 }
 
 gm_status gm_archive_put_bytes(gm_archive *a, const char *name, const void *bytes, size_t size)
@@ -232,31 +213,6 @@ static gm_status find(gm_archive *a, const char *name, gm_archive_tensor **out)
     return GM_OK;
 }
 
-/* The tensor's floats: the stored bytes when they are floats of this host, in place; else a copy,
- * made once. */
-static gm_status values_of(gm_archive *a, gm_archive_tensor *t, const float **out)
-{
-    const int wide = !strcmp(t->type, "F64");
-    if (!wide && strcmp(t->type, "F32"))
-        return gm_fail(a->ctx, GM_E_UNSUPPORTED, "%s: tensor %s is of type %s, expected F32 or F64",
-                       a->name, t->name, t->type);
-    if (!strcmp(t->type, FLOAT_TYPE) && !GM_BIG_ENDIAN &&
-        (uintptr_t)t->bytes % sizeof(float) == 0) {
-        *out = (const float *)(const void *)t->bytes;
-        return GM_OK;
-    }
-    if (!t->values) {
-        float *v = gm_memory_get(&a->ctx->memory, at_least_one(t->count * (int64_t)sizeof(float)));
-        if (!v) return gm_fail_memory(a->ctx, "archive_get");
-        for (int64_t i = 0; i < t->count; i++)
-            v[i] = wide ? (float)gm_from_bits64(gm_load_le64(t->bytes + 8 * i))
-                        : gm_from_bits32(gm_load_le32(t->bytes + 4 * i));
-        t->values = v;
-    }
-    *out = t->values;
-    return GM_OK;
-}
-
 gm_status gm_archive_get(int32_t *rank, const float **data, gm_archive *a, const char *name,
                          int64_t shape[GM_MAX_RANK])
 {
@@ -267,7 +223,7 @@ gm_status gm_archive_get(int32_t *rank, const float **data, gm_archive *a, const
     const float *values;
     gm_status status = find(a, name, &t);
     if (status) return status;
-    status = values_of(a, t, &values);
+    status = gm_archive_values(a, t, &values);
     if (status) return status;
     if (rank) *rank = t->rank;
     if (shape) memcpy(shape, t->shape, sizeof t->shape);
@@ -289,7 +245,7 @@ gm_status gm_archive_get_into(gm_archive *a, const char *name, int32_t rank, con
     if (status) return status;
     status = find(a, name, &t);
     if (status) return status;
-    status = values_of(a, t, &from);
+    status = gm_archive_values(a, t, &from);
     if (status) return status;
     if (rank != t->rank || (rank && memcmp(shape, t->shape, (size_t)rank * sizeof *shape))) {
         char have[GM_SHAPE_TEXT], wanted[GM_SHAPE_TEXT];

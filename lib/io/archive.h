@@ -51,7 +51,18 @@ void gm_archive_drop(gm_context *ctx, char *text);
 /* Room for one more tensor or text at the end; GM_E_NOMEM leaves all as it is. */
 gm_status gm_archive_room_tensor(gm_archive *a);
 gm_status gm_archive_room_text(gm_archive *a);
+/* The size of a block for so many bytes: blocks are never of 0 bytes. */
+static inline size_t gm_archive_block(int64_t bytes)
+{
+    return bytes > 0 ? (size_t)bytes : 1;
+}
+
+/* The type of the library's own floats. */
+#define GM_ARCHIVE_FLOAT (sizeof(float) == 8 ? "F64" : "F32")
 /* Bytes per element of a type; 0 for one that this library does not know. */
 int64_t gm_archive_width(const char *type);
+/* The tensor's values as floats: the stored bytes when they are floats of this host, in place;
+ * else a copy, made once. GM_E_UNSUPPORTED: its type has no such values. */
+gm_status gm_archive_values(gm_archive *a, gm_archive_tensor *t, const float **out);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/file.h"
+#include "base/foreign.h"
 #include "io/archive.h"
 
 /* In place, without memory: Floyd's and Williams's heap sort, 1964. `order` compares elements of
@@ -219,11 +220,18 @@ static int mostly_brackets(const char *text, int64_t length)
 gm_status gm_archive_parse(gm_archive *a)
 {
     const int64_t size = (int64_t)a->blob_bytes;
+    const uint64_t length = size < 8 ? UINT64_MAX : gm_load_le64(a->blob);
+    const int fits = length <= (uint64_t)GM_ARCHIVE_HEADER_MOST && length <= (uint64_t)(size - 8);
+    if (!fits || !length || a->blob[8] != '{') {
+        const gm_status status = gm_foreign_check(a->ctx, a->name, a->blob,
+                                                  size < GM_FOREIGN_BYTES ? size : GM_FOREIGN_BYTES,
+                                                  "a safetensors file");
+        if (status) return status;
+    }
     if (size < 8)
         return gm_fail(a->ctx, GM_E_FORMAT, "%s: holds %lld bytes, too few for a safetensors file",
                        a->name, (long long)size);
-    const uint64_t length = gm_load_le64(a->blob);
-    if (length > (uint64_t)GM_ARCHIVE_HEADER_MOST || length > (uint64_t)(size - 8))
+    if (!fits)
         return gm_fail(a->ctx, GM_E_FORMAT,
                        "%s: the header's length is %llu, the file holds %lld more bytes and the "
                        "limit is %lld",

@@ -12,14 +12,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     /* Steps as the data comes: a small multiple of what deflate can make of so many bytes. */
-    limit l = { 0, 4000000 + 2 * 1032 * size };
+    limit l = { 0, 4000000 + 4 * 1032 * size };
     gm_context *ctx = limited_context(&l);
-    gm_inflow in = { 0 };
+    gm_gzip_reader in = { 0 };
     gm_dataset *ds = NULL;
     gm_status status =
-        gm_inflow_open(&in, ctx, "fuzz", size ? data : (const uint8_t *)"", (int64_t)size);
+        gm_gzip_reader_open(&in, ctx, "fuzz", size ? data : (const uint8_t *)"", (int64_t)size);
     if (!status) status = gm_idx_read(&ds, ctx, &in);
-    gm_inflow_close(&in);
+    gm_gzip_reader_close(&in);
     if (status == GM_E_NOMEM || status == GM_E_INTERNAL || !status != !!ds) abort();
     if (ds) {
         const int64_t rows[2] = { 0, gm_dataset_rows(ds) - 1 };

@@ -373,8 +373,6 @@ START_TEST(bad_arguments)
     support_fails(ctx, gm_archive_get(NULL, &data, a, "nothing", NULL), GM_E_FORMAT,
                   "no tensor nothing");
     ck_assert_ptr_null(data);
-    support_fails(ctx, gm_archive_get(NULL, &data, a, "a.state", NULL), GM_E_UNSUPPORTED,
-                  "type U8");
     support_fails(ctx, gm_archive_get(NULL, &data, a, NULL, NULL), GM_E_INVALID, "NULL");
     support_fails(ctx, gm_archive_get_bytes(&bytes, &size, a, "bias"), GM_E_UNSUPPORTED,
                   "type F32");

@@ -82,13 +82,13 @@ START_TEST(idx_bad_headers)
 {
     uint8_t b[64];
     memcpy(b, idx3, sizeof idx3);
-    idx_fails(b, 0, GM_E_FORMAT, "holds 0 bytes");
+    idx_fails(b, 0, GM_E_FORMAT, "empty file");
     idx_fails(b, 3, GM_E_FORMAT, "holds 3 bytes");
     idx_fails(b, 10, GM_E_FORMAT, "ends inside the IDX header");
     b[0] = 'P';
     idx_fails(b, sizeof idx3, GM_E_FORMAT, "starts with 50 00");
-    b[0] = 0, b[2] = 0x0e;
-    idx_fails(b, sizeof idx3, GM_E_UNSUPPORTED, "0x0e");
+    b[0] = 0, b[2] = 0x0a;
+    idx_fails(b, sizeof idx3, GM_E_FORMAT, "0x0a");
     b[2] = 0x55;
     idx_fails(b, sizeof idx3, GM_E_FORMAT, "0x55");
     b[2] = 8, b[3] = 0;
@@ -164,6 +164,159 @@ START_TEST(idx_highly_compressed)
 }
 END_TEST
 
+/* IDX bytes of `rows` values, one a row. */
+static size_t idx_of(uint8_t *out, uint8_t type, uint8_t rows, const uint8_t *values, size_t bytes)
+{
+    const uint8_t head[8] = { 0, 0, type, 1, 0, 0, 0, rows };
+    memcpy(out, head, sizeof head);
+    memcpy(out + sizeof head, values, bytes);
+    return sizeof head + bytes;
+}
+
+/* The types of the label files of some sets, and of data in whole numbers or in double precision,
+ * as values and as labels, plain and compressed. */
+START_TEST(idx_other_types)
+{
+    static const struct {
+        uint8_t type, bytes[32];
+        size_t width;
+        float values[4];
+    } cases[] = {
+        { 0x09, { 0x80, 0xff, 0, 0x7f }, 1, { -128, -1, 0, 127 } },
+        { 0x0b, { 0x80, 0, 0xff, 0xff, 1, 2, 0x7f, 0xff }, 2, { -32768, -1, 258, 32767 } },
+        { 0x0c,
+          { 0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 1, 2, 0, 0xff, 0xff, 0xff },
+          4,
+          { -2147483648.0f, -1, 258, 16777215 } },
+        { 0x0e,
+          { 0xbf, 0xf8, 0,    0, 0, 0, 0, 0, 0x3f, 0xb9, 0x99, 0x99, 0x99, 0x99, 0x99, 0x9a,
+            0x40, 0x70, 0x20, 0, 0, 0, 0, 0, 0,    0,    0,    0,    0,    0,    0,    1 },
+          8,
+          { -1.5f, 0.1f, 258, 0 } },
+    };
+    const int64_t all[4] = { 0, 1, 2, 3 };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int compressed = 0; compressed < 2; compressed++) {
+            uint8_t plain[64], gz[256];
+            float values[4];
+            int64_t label = 0;
+            gm_dataset *ds = NULL, *third = NULL, *rows = NULL;
+            size_t n = idx_of(plain, cases[i].type, 4, cases[i].bytes, 4 * cases[i].width);
+            const size_t m = compress_to(gz, sizeof gz, plain, n);
+            support_file_write(file, compressed ? gz : plain, compressed ? m : n);
+            support_ok(ctx, gm_dataset_open_idx(&ds, ctx, file));
+            ck_assert_int_eq(gm_dataset_rows(ds), 4);
+            support_ok(ctx, gm_dataset_read(ds, all, 4, 0, values));
+            for (int j = 0; j < 4; j++) ck_assert(values[j] == cases[i].values[j]);
+            /* The third is a label, the first is none. */
+            support_ok(ctx, gm_dataset_range(&third, ds, 2, 3));
+            support_ok(ctx, gm_dataset_range(&rows, ds, 0, 1));
+            support_ok(ctx, gm_dataset_attach_labels(rows, third));
+            support_ok(ctx, gm_dataset_read_labels(rows, all, 1, &label));
+            ck_assert_int_eq(label, (int64_t)cases[i].values[2]);
+            support_fails(ctx, gm_dataset_attach_labels(ds, ds), GM_E_INVALID, "row 0 is -");
+            gm_dataset_release(rows);
+            gm_dataset_release(third);
+            gm_dataset_release(ds);
+        }
+}
+END_TEST
+
+/* Views know the range of signed bytes: a scale of them overflows where it must, and only there. */
+START_TEST(idx_signed_bytes_scaled)
+{
+    uint8_t raw[16];
+    const int64_t rows[2] = { 0, 1 };
+    float values[2];
+    gm_dataset *ds = NULL, *scaled = NULL;
+    support_file_write(file, raw, idx_of(raw, 0x09, 2, (const uint8_t *)"\x80\x7f", 2));
+    support_ok(ctx, gm_dataset_open_idx(&ds, ctx, file));
+    support_ok(ctx, gm_dataset_scale(&scaled, ds, 1.0 / 128, 0.5));
+    support_ok(ctx, gm_dataset_read(scaled, rows, 2, 0, values));
+    ck_assert(values[0] == -0.5f && values[1] == 0.5f + 127.0f / 128);
+    gm_dataset_release(scaled);
+    support_ok(ctx, gm_dataset_scale(&scaled, ds, 2.67e36, 0));
+    support_fails(ctx, gm_dataset_read(scaled, rows, 2, 0, values), GM_E_NUMERIC,
+                  "row 0, column 0");
+    support_ok(ctx, gm_dataset_read(scaled, rows + 1, 1, 0, values));
+    gm_dataset_release(scaled);
+    gm_dataset_release(ds);
+}
+END_TEST
+
+START_TEST(idx_values_beyond_floats)
+{
+    static const uint8_t huge[16] = { 0x3f, 0xf0, 0,    0,    0,    0, 0,    0,
+                                      0x7e, 0x37, 0xe4, 0x3c, 0x88, 0, 0x75, 0x9c };
+    static const uint8_t infinite[8] = { 0xff, 0xf0 };
+    uint8_t raw[32];
+    idx_fails(raw, idx_of(raw, 0x0e, 2, huge, 16), GM_E_NUMERIC, "row 1, column 0 is 1e+300");
+    idx_fails(raw, idx_of(raw, 0x0e, 1, infinite, 8), GM_E_NUMERIC, "row 0, column 0 is -inf");
+    idx_fails(raw, idx_of(raw, 0x0e, 2, huge, 15), GM_E_FORMAT, "16 bytes");
+    idx_fails(raw, idx_of(raw, 0x0b, 2, huge, 5), GM_E_FORMAT, "4 bytes");
+}
+END_TEST
+
+/* gzip reads over zero bytes after its data, as tapes and mirrors add them, and so does this. */
+START_TEST(idx_gzip_padding)
+{
+    static uint8_t gz[200000];
+    const size_t n = compress_to(gz, sizeof gz, idx3, sizeof idx3);
+    static const size_t paddings[] = { 1, 7, 512, 65536, 150000 };
+    for (size_t i = 0; i < sizeof paddings / sizeof *paddings; i++) {
+        memset(gz + n, 0, sizeof gz - n);
+        support_file_write(file, gz, n + paddings[i]);
+        check_idx3();
+        gz[n + paddings[i]] = '\n';
+        idx_fails(gz, n + paddings[i] + 1, GM_E_FORMAT, "0a");
+    }
+    gz[n] = '\n';
+    idx_fails(gz, n + 1, GM_E_FORMAT, "0a");
+    gz[n] = 0x1f; /* the beginning of another member, and no more */
+    idx_fails(gz, n + 1, GM_E_FORMAT, "middle");
+    /* Blocks of a tape, a member each. */
+    memset(gz, 0, sizeof gz);
+    const size_t first = compress_to(gz, 512, idx3, 9);
+    ck_assert_uint_lt(first, 512);
+    const size_t second = compress_to(gz + 512, 512, idx3 + 9, sizeof idx3 - 9);
+    support_file_write(file, gz, 512 + second + 100);
+    check_idx3();
+}
+END_TEST
+
+/* What is no IDX file is called what it is. */
+START_TEST(idx_foreign)
+{
+    static const struct {
+        const char *bytes;
+        size_t count;
+        const char *kind;
+    } cases[] = {
+#define CASE(bytes, kind) { bytes, sizeof(bytes) - 1, kind }
+        CASE("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n", "git-LFS"),
+        CASE("PK\3\4\0\0\0\0\0\0\0\0", "zip archive"),
+        CASE("\x80\2}q\0(X\1\0\0\0aq\1K\1u.", "Python pickle"),
+        CASE("\x80\4\x95\x0b\0\0\0\0\0\0\0]\x94(K\1K\2e.", "Python pickle"),
+        CASE("<!DOCTYPE html>\n<html><head><title>404</title></head></html>\n", "HTML"),
+        CASE("\xef\xbb\xbf \r\n<!-- a\n comment -->\n<HTML lang=\"en\">", "HTML"),
+        CASE("\x93NUMPY\1\0v\0{'descr': '|u1'}", "NumPy"),
+        CASE("\x78\x9c\3\0\0\0\0\1", "zlib"),
+        CASE("\x89PNG\r\n\x1a\n", "PNG"),
+        CASE("\x0a\0\0\0\0\0\0\0{\"a\":{}}", "safetensors"),
+#undef CASE
+    };
+    uint8_t gz[512];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const uint8_t *bytes = (const uint8_t *)cases[i].bytes;
+        idx_fails(bytes, cases[i].count, GM_E_FORMAT, cases[i].kind);
+        idx_fails(gz, compress_to(gz, sizeof gz, bytes, cases[i].count), GM_E_FORMAT,
+                  cases[i].kind);
+    }
+    idx_fails(gz, compress_to(gz, sizeof gz, "", 0), GM_E_FORMAT, "empty file");
+    idx_fails((const uint8_t *)"label,pixel1\n5,0\n", 17, GM_E_FORMAT, "starts with 6c 61");
+}
+END_TEST
+
 START_TEST(idx_no_file)
 {
     gm_dataset *ds = NULL;
@@ -191,6 +344,11 @@ Suite *gm_suite(void)
     tcase_add_test(tc, idx_bad_headers);
     tcase_add_test(tc, idx_bad_gzip);
     tcase_add_test(tc, idx_highly_compressed);
+    tcase_add_test(tc, idx_other_types);
+    tcase_add_test(tc, idx_signed_bytes_scaled);
+    tcase_add_test(tc, idx_values_beyond_floats);
+    tcase_add_test(tc, idx_gzip_padding);
+    tcase_add_test(tc, idx_foreign);
     tcase_add_test(tc, idx_no_file);
     suite_add_tcase(suite, tc);
     return suite;

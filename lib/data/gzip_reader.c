@@ -1,5 +1,5 @@
-/* inflow.c - plain or gzip bytes, in pieces, with zlib's memory from the context. */
-#include "data/inflow.h"
+/* gzip_reader.c - plain or gzip bytes, in pieces, with zlib's memory from the context. */
+#include "data/gzip_reader.h"
 
 #include <string.h>
 
@@ -28,26 +28,26 @@ static void z_release(void *user, void *pointer)
 }
 
 /* Makes sure that something unused is in the buffer, if there is more. */
-static gm_status refill(gm_inflow *in)
+static gm_status refill(gm_gzip_reader *in)
 {
     if (in->at < in->have) return GM_OK;
     in->at = in->have = 0;
     if (in->memory) {
         int64_t n = in->size - in->taken;
-        if (n > GM_INFLOW_BUFFER) n = GM_INFLOW_BUFFER;
+        if (n > GM_GZIP_BUFFER) n = GM_GZIP_BUFFER;
         if (n) memcpy(in->buffer, in->memory + in->taken, (size_t)n);
         in->have = n;
     } else {
         gm_status status =
-            gm_file_read(in->ctx, &in->file, in->path, in->buffer, GM_INFLOW_BUFFER, &in->have);
+            gm_file_read(in->ctx, &in->file, in->path, in->buffer, GM_GZIP_BUFFER, &in->have);
         if (status) return status;
     }
     in->taken += in->have;
     return GM_OK;
 }
 
-gm_status gm_inflow_open(gm_inflow *in, gm_context *ctx, const char *path, const void *memory,
-                         int64_t size)
+gm_status gm_gzip_reader_open(gm_gzip_reader *in, gm_context *ctx, const char *path,
+                              const void *memory, int64_t size)
 {
     gm_status status = GM_OK;
     in->ctx = ctx;
@@ -55,7 +55,7 @@ gm_status gm_inflow_open(gm_inflow *in, gm_context *ctx, const char *path, const
     in->memory = memory;
     in->size = size;
     in->file.fd = -1;
-    in->buffer = gm_memory_get(&ctx->memory, GM_INFLOW_BUFFER);
+    in->buffer = gm_memory_get(&ctx->memory, GM_GZIP_BUFFER);
     if (!in->buffer) GM_TRY(gm_fail_memory(ctx, "dataset_open_idx"));
     if (!memory) {
         GM_TRY(gm_file_open(ctx, &in->file, path));
@@ -76,9 +76,34 @@ out:
     return status;
 }
 
+/* After the end of a gzip member: another one, or the file's end, zero bytes before which are
+ * padding (tapes and some mirrors add it, and gzip reads over it). */
+static gm_status next_member(gm_gzip_reader *in)
+{
+    gm_status status = GM_OK;
+    for (;;) {
+        GM_TRY(refill(in));
+        if (in->at == in->have) {
+            in->ended = 1;
+            return GM_OK;
+        }
+        if (in->buffer[in->at]) break;
+        in->at++;
+    }
+    if (in->buffer[in->at] != 0x1f)
+        GM_TRY(gm_fail(in->ctx, GM_E_FORMAT,
+                       "%s: after its compressed data comes a byte %02x, zeros or more compressed "
+                       "data are expected",
+                       in->path, in->buffer[in->at]));
+    if (inflateReset(&in->z) != Z_OK)
+        GM_TRY(gm_fail(in->ctx, GM_E_INTERNAL, "%s: zlib does not restart", in->path));
+out:
+    return status;
+}
+
 /* One call of inflate: as much as fits into out, and the ends of gzip members, of which a file may
  * have several. */
-static gm_status inflate_some(gm_inflow *in, unsigned char *out, int64_t n, int64_t *got)
+static gm_status inflate_some(gm_gzip_reader *in, unsigned char *out, int64_t n, int64_t *got)
 {
     const int64_t room = n < (int64_t)1 << 30 ? n : (int64_t)1 << 30;
     *got = 0;
@@ -103,13 +128,7 @@ static gm_status inflate_some(gm_inflow *in, unsigned char *out, int64_t n, int6
         }
         return status;
     case Z_STREAM_END:
-        status = refill(in);
-        if (status) return status;
-        if (in->have == in->at)
-            in->ended = 1;
-        else if (inflateReset(&in->z) != Z_OK)
-            return gm_fail(in->ctx, GM_E_INTERNAL, "%s: zlib does not restart", in->path);
-        return GM_OK;
+        return next_member(in);
     case Z_MEM_ERROR:
         return gm_fail_memory(in->ctx, "dataset_open_idx");
     default:
@@ -118,7 +137,7 @@ static gm_status inflate_some(gm_inflow *in, unsigned char *out, int64_t n, int6
     }
 }
 
-gm_status gm_inflow_read(gm_inflow *in, void *out, int64_t n, int64_t *got)
+gm_status gm_gzip_reader_read(gm_gzip_reader *in, void *out, int64_t n, int64_t *got)
 {
     unsigned char *to = out;
     int64_t done = 0;
@@ -143,17 +162,17 @@ out:
     return status;
 }
 
-int64_t gm_inflow_most(const gm_inflow *in)
+int64_t gm_gzip_reader_most(const gm_gzip_reader *in)
 {
     if (!in->gzip) return in->size;
     return in->size > INT64_MAX / 1032 ? INT64_MAX : in->size * 1032;
 }
 
-void gm_inflow_close(gm_inflow *in)
+void gm_gzip_reader_close(gm_gzip_reader *in)
 {
     if (!in->ctx) return;
     if (in->inflating) inflateEnd(&in->z);
-    gm_memory_put(&in->ctx->memory, in->buffer, GM_INFLOW_BUFFER);
+    gm_memory_put(&in->ctx->memory, in->buffer, GM_GZIP_BUFFER);
     gm_file_close(&in->file);
     memset(in, 0, sizeof *in);
 }
