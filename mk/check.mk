@@ -79,7 +79,7 @@ $(foreach t,$(fuzzers),$(eval $(call run_rule,$(t),$(bin)/$(t) $(wildcard tests/
 $(eval $(call run_rule,levels,tests/levels,))
 $(eval $(call run_rule,consistency,tests/consistency,))
 $(eval $(call run_rule,operations,tests/operations $(static),$(static)))
-$(eval $(call run_rule,docs,tests/docs/check $(BUILD)/lib/libgm.so,$(BUILD)/lib/libgm.so))
+$(eval $(call run_rule,docs,tests/docs/check $(BUILD)/lib/libgm.so $(BUILD)/examples,$(BUILD)/lib/libgm.so $(experiments)))
 $(eval $(call run_rule,headers,tests/headers/check $(bin)/headers,$(BUILD)/lib/libgm.so))
 $(eval $(call run_rule,abi,tests/abi/check $(shared) $(bin)/abi,$(shared)))
 
