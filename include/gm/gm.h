@@ -18,6 +18,7 @@
 #include "gm/generator.h"
 #include "gm/gmmn.h"
 #include "gm/gradient.h"
+#include "gm/host_family.h"
 #include "gm/layer.h"
 #include "gm/layer_file.h"
 #include "gm/linear_ar.h"

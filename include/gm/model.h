@@ -213,10 +213,12 @@ GM_API gm_status gm_model_save(gm_model *model, const char *path);
 /* The same plus the optimizer's state: fitting continues from it bit for bit. */
 GM_API gm_status gm_model_save_checkpoint(gm_model *model, const char *path);
 
-/* Rebuilds a model of any family from either kind of file, without the host's help. Release it with
+/* Rebuilds a model of any family from either kind of file: without the host's help, but for
+ * families of the host's, which it has registered (gm/host_family.h). Release it with
  * gm_model_release. Nothing in the file is trusted. GM_E_INVALID: NULL, or an option in the file
  * that is out of range; GM_E_IO, GM_E_FORMAT (with what is wrong), GM_E_VERSION (a newer format),
- * GM_E_UNSUPPORTED (an unknown family or layer), GM_E_SHAPE, GM_E_NOMEM. */
+ * GM_E_UNSUPPORTED (an unknown family or layer, named in the line), GM_E_SHAPE, GM_E_NOMEM; what
+ * the host's load returned. */
 GM_API gm_status gm_model_load(gm_model **out, gm_context *context, const char *path);
 
 #ifdef __cplusplus

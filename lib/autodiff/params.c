@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/name.h"
 #include "kernels/kernels.h"
 #include "tensor/tensor.h"
 
@@ -17,27 +18,15 @@ static size_t half_bytes(int64_t count)
     return (bytes + LINE - 1) / LINE * LINE;
 }
 
-static int name_fits(const char *name, size_t room)
-{
-    size_t n = 0;
-    for (; name[n]; n++) {
-        char c = name[n];
-        int good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                   c == '_' || c == '.' || c == '-';
-        if (!good || n + 1 >= room) return 0;
-    }
-    return n > 0;
-}
-
 gm_status gm_param_create(gm_param **out, gm_context *ctx, const char *name, int32_t rank,
                           const int64_t *shape)
 {
     if (out) *out = NULL;
     if (!out || !ctx || !name)
         return gm_fail(ctx, GM_E_INVALID, "param: context, name or out is NULL");
-    if (!name_fits(name, GM_PARAM_NAME))
+    if (!gm_name_fits(name, GM_PARAM_NAME))
         return gm_fail(ctx, GM_E_INVALID,
-                       "param: name \"%.80s\" is not 1 to %d characters of [A-Za-z0-9_.-]", name,
+                       "param: name is \"%.80s\", expected 1 to %d characters " GM_NAME_RULE, name,
                        GM_PARAM_NAME - 1);
     int64_t count;
     gm_status status = gm_shape_count(ctx, name, rank, shape, &count);
@@ -167,7 +156,7 @@ static gm_status append(gm_params *params, const char *prefix, const char *name,
     gm_params_entry *entry = &params->entries[params->count];
     memcpy(entry->name, prefix, front);
     memcpy(entry->name + front, name, back + 1);
-    if (!name_fits(entry->name, GM_PARAMS_NAME))
+    if (!gm_name_fits(entry->name, GM_PARAMS_NAME))
         return gm_fail(params->ctx, GM_E_INVALID,
                        "params: name \"%s\" has characters other than [A-Za-z0-9_.-]", entry->name);
     if (gm_params_find(params, entry->name))

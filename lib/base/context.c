@@ -137,6 +137,7 @@ void gm_context_release(gm_context *ctx)
     if (!ctx || --ctx->owners > 0) return;
     gm_team_destroy(ctx->team);
     gm_memory memory = ctx->memory;
+    gm_registry_free(ctx->registry, &memory);
     gm_memory_put(&memory, ctx, sizeof *ctx);
 }
 

@@ -3,6 +3,7 @@
 #define GM_BASE_CONTEXT_H
 
 #include "base/memory.h"
+#include "base/registry.h"
 #include "base/team.h"
 #include "gm/context.h"
 
@@ -20,6 +21,7 @@ struct gm_context {
     const struct gm_kernels *kernels;
     void (*log)(void *user, int32_t level, const char *line);
     void *log_user;
+    gm_registry_entry *registry;
     char error[512];
 };
 

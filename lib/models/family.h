@@ -77,8 +77,9 @@ struct gm_model {
     int64_t epochs, steps;
     uint64_t order_seed; /* of the order of rows in each pass */
     int32_t fitting;
-    int64_t classes; /* of the labels; 0: takes none */
-    float *labels;   /* as the host set them */
+    int32_t in_callback; /* of a host's family: the tape is the callback's */
+    int64_t classes;     /* of the labels; 0: takes none */
+    float *labels;       /* as the host set them */
     int64_t label_count, label_room;
 };
 
@@ -110,6 +111,8 @@ gm_status
 gm_model_fail(gm_context *ctx, gm_status status, const char *format, ...);
 void gm_metrics_add(gm_metrics *metrics, const char *name, double value);
 
+/* GM_E_STATE in a callback of the model's own family, where a verb would take the tape from it. */
+gm_status gm_model_check_idle(gm_model *model, const char *verb);
 /* Forgets the recording and sets the tape's mode. */
 void gm_model_record(gm_model *model, int32_t mode);
 
@@ -165,5 +168,11 @@ extern const gm_family gm_family_pixelcnn;
 extern const gm_family *const gm_families[];
 /* By its name; NULL: none of that name. */
 const gm_family *gm_family_find(const char *name);
+
+/* Families of the host's (host_family.c): is there one of this name in the context's registry? And
+ * what its load makes, as `load` of a family. */
+int gm_host_family_known(const gm_context *ctx, const char *name);
+gm_status gm_host_family_load(gm_model **out, gm_context *ctx, const char *name,
+                              gm_archive *archive, gm_optimizer *optimizer);
 
 #endif

@@ -51,6 +51,7 @@ gm_status gm_model_set_labels(gm_model *model, const int64_t *labels, int64_t co
                              "%s: set_labels: labels are %s, count is %lld (expected at least 1)",
                              model->family->name, labels ? "given" : "NULL", (long long)count);
     gm_status status;
+    GM_TRY(gm_model_check_idle(model, "set_labels"));
     GM_TRY(convert(model, labels, count, NULL));
     GM_TRY(reserve(model, count));
     GM_TRY(convert(model, labels, count, model->labels));

@@ -114,6 +114,7 @@ gm_status gm_model_score_batch(gm_model *model, const gm_batch *batch,
     gm_likelihood found = GM_LIKELIHOOD_INIT;
     gm_status status;
     if (options) how = *options;
+    GM_TRY(gm_model_check_idle(model, "log_prob"));
     GM_TRY(model->family->likelihood(model, how.samples, &found));
     how.samples = found.samples;
     for (int64_t i = 0; error && i < batch->count; i++) error[i] = 0;

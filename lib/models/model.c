@@ -109,6 +109,14 @@ void gm_model_record(gm_model *model, int32_t mode)
     gm_tape_set_mode(model->tape, mode);
 }
 
+gm_status gm_model_check_idle(gm_model *model, const char *verb)
+{
+    if (!model->in_callback) return GM_OK;
+    return gm_model_fail(model->ctx, GM_E_STATE,
+                         "%s: %s: called from inside a callback of this model", model->family->name,
+                         verb);
+}
+
 void gm_model_retain(gm_model *model)
 {
     if (model) model->owners++;
@@ -234,7 +242,8 @@ static gm_status remember_state(gm_model *model)
 /* A step on rows whose labels have been found. */
 gm_status gm_model_step_batch(gm_model *model, const gm_batch *batch, gm_metrics *metrics)
 {
-    gm_status status = remember_state(model);
+    gm_status status = gm_model_check_idle(model, "step");
+    if (!status) status = remember_state(model);
     if (status) return status;
     status = model->family->step ? model->family->step(model, batch, metrics)
                                  : gm_model_descend(model, batch, metrics);
@@ -280,7 +289,8 @@ gm_status gm_model_evaluate(gm_model *model, gm_dataset *data, int64_t batch, in
         return gm_model_fail(
             model->ctx, GM_E_SHAPE, "%s: evaluate: rows have %lld values, the model's have %lld",
             model->family->name, (long long)gm_dataset_row_size(data), (long long)model->row_size);
-    gm_status status = gm_model_check_labels(model, data, "evaluate");
+    gm_status status = gm_model_check_idle(model, "evaluate");
+    if (!status) status = gm_model_check_labels(model, data, "evaluate");
     if (status) return status;
     int64_t rows = gm_dataset_rows(data);
     if (limit && limit < rows) rows = limit;
@@ -341,7 +351,8 @@ gm_status gm_model_sample_into(gm_model *model, int64_t count, float *rows)
                              "%s: sample: rows is %s, count is %lld (at least 1)",
                              model->family->name, rows ? "given" : "NULL", (long long)count);
     const float *labels;
-    gm_status status = gm_model_labels_for(model, "sample", count, &labels);
+    gm_status status = gm_model_check_idle(model, "sample");
+    if (!status) status = gm_model_labels_for(model, "sample", count, &labels);
     return status ? status : model->family->sample(model, rows, labels, count);
 }
 

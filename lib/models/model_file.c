@@ -90,7 +90,9 @@ static gm_status save(gm_model *model, const char *path, int checkpoint)
                              model->family->name);
     gm_archive *archive = NULL;
     gm_status status;
+    GM_TRY(gm_model_check_idle(model, "save"));
     GM_TRY(gm_archive_create(&archive, model->ctx));
+    GM_TRY(model->family->save(model, archive, checkpoint));
     GM_TRY(gm_archive_set_int(archive, "gm.format", FORMAT));
     GM_TRY(gm_archive_set_text(archive, "gm.library", gm_version_text()));
     GM_TRY(gm_archive_set_text(archive, "gm.family", model->family->name));
@@ -98,7 +100,6 @@ static gm_status save(gm_model *model, const char *path, int checkpoint)
     GM_TRY(gm_archive_set_int(archive, "gm.steps", model->steps));
     GM_TRY(gm_archive_set_int(archive, "gm.order_seed", (int64_t)model->order_seed));
     GM_TRY(put_rng(archive, model->rng));
-    GM_TRY(model->family->save(model, archive, checkpoint));
     if (checkpoint && model->optimizer)
         GM_TRY(gm_optimizer_save(model->optimizer, archive, "optimizer."));
     GM_TRY(gm_archive_write(archive, path));
@@ -117,10 +118,10 @@ gm_status gm_model_save_checkpoint(gm_model *model, const char *path)
     return save(model, path, 1);
 }
 
-static gm_status find_family(const gm_family **out, gm_context *ctx, gm_archive *archive,
-                             const char *path)
+/* *out is NULL for a family of the host's. */
+static gm_status find_family(const gm_family **out, const char **name, gm_context *ctx,
+                             gm_archive *archive, const char *path)
 {
-    const char *name;
     int64_t format;
     gm_status status;
     if (!gm_archive_has(archive, "gm.format"))
@@ -130,13 +131,13 @@ static gm_status find_family(const gm_family **out, gm_context *ctx, gm_archive 
     if (format != FORMAT)
         GM_TRY(gm_model_fail(ctx, GM_E_VERSION, "load: %s is of format %lld, this library reads %d",
                              path, (long long)format, FORMAT));
-    GM_TRY(gm_archive_get_text(&name, archive, "gm.family"));
-    *out = gm_family_find(name);
-    if (!*out)
+    GM_TRY(gm_archive_get_text(name, archive, "gm.family"));
+    *out = gm_family_find(*name);
+    if (!*out && !gm_host_family_known(ctx, *name))
         GM_TRY(gm_model_fail(ctx, GM_E_UNSUPPORTED,
-                             "load: %s holds a \"%.64s\", which this library "
-                             "does not know",
-                             path, name));
+                             "load: %s: family is \"%.64s\", expected one of this library or one "
+                             "that the host registered",
+                             path, *name));
 out:
     return status;
 }
@@ -150,10 +151,11 @@ gm_status gm_model_load(gm_model **out, gm_context *ctx, const char *path)
     gm_optimizer *optimizer = NULL;
     gm_model *model = NULL;
     const gm_family *family = NULL;
+    const char *name = NULL;
     gm_status status;
     int64_t epochs, steps, seed;
     GM_TRY(gm_archive_open(&archive, ctx, path));
-    GM_TRY(find_family(&family, ctx, archive, path));
+    GM_TRY(find_family(&family, &name, ctx, archive, path));
     GM_TRY(gm_archive_get_int(&epochs, archive, "gm.epochs"));
     GM_TRY(gm_archive_get_int(&steps, archive, "gm.steps"));
     GM_TRY(gm_archive_get_int(&seed, archive, "gm.order_seed"));
@@ -162,7 +164,8 @@ gm_status gm_model_load(gm_model **out, gm_context *ctx, const char *path)
                              (long long)epochs, (long long)steps));
     if (gm_archive_has(archive, "optimizer.kind"))
         GM_TRY(gm_optimizer_load_new(&optimizer, ctx, archive, "optimizer."));
-    GM_TRY(family->load(&model, ctx, archive, optimizer));
+    GM_TRY(family ? family->load(&model, ctx, archive, optimizer)
+                  : gm_host_family_load(&model, ctx, name, archive, optimizer));
     if (optimizer) GM_TRY(gm_optimizer_load(optimizer, archive, "optimizer."));
     GM_TRY(get_rng(archive, model->rng));
     model->epochs = epochs;

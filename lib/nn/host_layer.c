@@ -1,6 +1,7 @@
 /* host_layer.c - a layer that the host wrote. */
 #include <string.h>
 
+#include "base/name.h"
 #include "base/options.h"
 #include "nn/layer.h"
 
@@ -11,11 +12,13 @@ static gm_var apply_host(gm_layer *layer, gm_tape *tape, gm_var x)
 
 const gm_layer_kind gm_kind_host = { .name = "host", .apply = apply_host };
 
-static int type_fits(const char *type)
+static gm_status check_type(gm_context *ctx, const char *type)
 {
-    size_t n = strlen(type);
-    return n > 0 && n < GM_LAYER_TYPE && !gm_layer_kind_find(type) &&
-           strspn(type, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-") == n;
+    if (gm_name_fits(type, GM_LAYER_TYPE) && !gm_layer_kind_find(type)) return GM_OK;
+    return gm_fail(ctx, GM_E_INVALID,
+                   "host layer: type is \"%.40s\", expected 1 to %d characters " GM_NAME_RULE
+                   " and no built-in layer's",
+                   type, GM_LAYER_TYPE - 1);
 }
 
 gm_status gm_layer_create_host(gm_layer **out, gm_context *ctx, const gm_host_layer *host,
@@ -28,12 +31,8 @@ gm_status gm_layer_create_host(gm_layer **out, gm_context *ctx, const gm_host_la
     gm_status status = gm_options_check(ctx, "host layer", &h, sizeof h, host);
     if (status) return status;
     if (!h.apply || !h.type) return gm_fail(ctx, GM_E_INVALID, "host layer: apply or type is NULL");
-    if (!type_fits(h.type))
-        return gm_fail(
-            ctx, GM_E_INVALID,
-            "host layer: type \"%.40s\" is not 1 to %d characters of [A-Za-z0-9_.-] other "
-            "than a built-in layer's",
-            h.type, GM_LAYER_TYPE - 1);
+    status = check_type(ctx, h.type);
+    if (status) return status;
     if (params && params->ctx != ctx)
         return gm_fail(ctx, GM_E_INVALID, "host layer: params are of another context");
     status = gm_layer_make(out, ctx, &gm_kind_host, NULL);
