@@ -149,14 +149,25 @@ GM_API gm_var gm_sum_axes(gm_tape *tape, gm_var a, const int32_t *axes, int32_t 
 GM_API gm_var gm_mean_axes(gm_tape *tape, gm_var a, const int32_t *axes, int32_t count,
                            int32_t keep);
 
+/* The smallest and the largest along an axis of size 1 or more; keep as above. NaN if any element
+ * is NaN. The gradient goes to one element, the first of the extremes (of the NaN). GM_E_INVALID:
+ * axis out of range; GM_E_SHAPE: nothing on the axis, or 2^31 elements and more. */
+GM_API gm_var gm_min(gm_tape *tape, gm_var a, int32_t axis, int32_t keep);
+GM_API gm_var gm_max(gm_tape *tape, gm_var a, int32_t axis, int32_t keep);
+
+/* Running sums along an axis, in a's shape: element i is the sum of elements 0 to i. Accumulated in
+ * double. GM_E_INVALID: axis out of range. */
+GM_API gm_var gm_cumsum(gm_tape *tape, gm_var a, int32_t axis);
+
 /* a repeated to this shape by the rule of the arithmetic above; the gradient is summed over what
  * was repeated. GM_E_SHAPE: a does not broadcast to it; GM_E_INVALID: shape NULL with rank above 0,
  * rank out of range, a negative size. */
 GM_API gm_var gm_broadcast(gm_tape *tape, gm_var a, int32_t rank, const int64_t *shape);
 
 /* op(a) op(b), op transposing the last two axes where its flag is not 0: [m, k] and [k, n] give [m,
- * n]; [batch, m, k] and [batch, k, n] give [batch, m, n]. GM_E_SHAPE: ranks not both 2 or both 3,
- * batches or inner sizes differ. */
+ * n]; with leading axes, up to four, one product for each place on them: [b, h, m, k] and [b, h, k,
+ * n] give [b, h, m, n]. Leading axes broadcast as in gm_add: [b, m, k] and [k, n] give [b, m, n].
+ * GM_E_SHAPE: a rank below 2, leading axes that do not broadcast, inner sizes that differ. */
 GM_API gm_var gm_matmul(gm_tape *tape, gm_var a, gm_var b, int32_t transpose_a,
                         int32_t transpose_b);
 
@@ -183,6 +194,14 @@ GM_API gm_var gm_concat(gm_tape *tape, const gm_var *parts, int32_t count, int32
 /* Elements begin .. end-1 of an axis. GM_E_INVALID: axis out of range, not 0 <= begin <= end <=
  * size. */
 GM_API gm_var gm_slice(gm_tape *tape, gm_var a, int32_t axis, int64_t begin, int64_t end);
+
+/* The reverse of gm_concat: a cut along an axis into `count` (>= 1) parts, parts[i] of sizes[i];
+ * sizes NULL: all of one size. parts: space for `count` variables, which are written also on
+ * failure, then as invalid ones. Returns the tape's status. GM_E_INVALID: axis or count out of
+ * range, parts NULL, a negative size; GM_E_SHAPE: the sizes do not make up the axis, or `count`
+ * does not divide it. */
+GM_API gm_status gm_split(gm_tape *tape, gm_var a, int32_t axis, int32_t count,
+                          const int64_t *sizes, gm_var *parts);
 
 /* Rows of a table: table [n, ...], indices [m...]; the result is [m..., ...]. Indices are whole
  * numbers from 0 to n-1 stored as float. Rows named several times gather their gradients; indices

@@ -58,6 +58,15 @@ BUILD(div_self, gm_div(t, v[0], v[0]))
 BUILD(sub_self, gm_sub(t, v[0], v[0]))
 BUILD(add_outer, gm_mul(t, v[0], gm_reshape(t, v[0], 2, (int64_t[]){ 5, 1 })))
 
+BUILD(max_last, gm_max(t, v[0], -1, 0))
+BUILD(max_first, gm_max(t, v[0], 0, 0))
+BUILD(max_middle, gm_max(t, v[0], 1, 1))
+BUILD(min_first, gm_min(t, v[0], 0, 0))
+BUILD(min_last, gm_min(t, v[0], -1, 1))
+BUILD(cumsum_first, gm_cumsum(t, v[0], 0))
+BUILD(cumsum_middle, gm_cumsum(t, v[0], 1))
+BUILD(cumsum_last, gm_cumsum(t, v[0], -1))
+
 static const int32_t axis0[] = { 0 }, axis1[] = { 1 }, axis_last[] = { -1 }, axes02[] = { 2, 0 },
                      axes13[] = { 1, 3 }, axes0123[] = { 0, 1, -1, 2 };
 BUILD(sum0, gm_sum_axes(t, v[0], axis0, 1, 0))
@@ -232,6 +241,36 @@ static const grad_case cases[] = {
       build_matmul_tab,
       2,
       { { 3, { 8, 2, 3 }, ANY }, { 3, { 8, 4, 2 }, ANY } } },
+    { "matmul",
+      "rank 4",
+      build_matmul,
+      2,
+      { { 4, { 2, 3, 2, 4 }, ANY }, { 4, { 2, 3, 4, 2 }, ANY } } },
+    { "matmul",
+      "rank 4, a, b",
+      build_matmul_tab,
+      2,
+      { { 4, { 2, 3, 4, 2 }, ANY }, { 4, { 2, 3, 3, 4 }, ANY } } },
+    { "matmul",
+      "rank 4, many",
+      build_matmul_tb,
+      2,
+      { { 4, { 3, 4, 2, 3 }, ANY }, { 4, { 3, 4, 2, 3 }, ANY } } },
+    { "matmul",
+      "repeated matrix",
+      build_matmul,
+      2,
+      { { 4, { 2, 3, 2, 4 }, ANY }, { 2, { 4, 3 }, ANY } } },
+    { "matmul",
+      "repeated heads",
+      build_matmul_ta,
+      2,
+      { { 4, { 2, 1, 3, 2 }, ANY }, { 4, { 2, 5, 3, 2 }, ANY } } },
+    { "matmul",
+      "repeated crosswise",
+      build_matmul_tab,
+      2,
+      { { 4, { 4, 1, 3, 2 }, ANY }, { 3, { 3, 2, 3 }, ANY } } },
     { "matmul", "itself", build_matmul_self, 1, { { 2, { 4, 3 }, ANY } } },
     { "matmul", "large", build_matmul, 2, { { 2, { 130, 70 }, ANY }, { 2, { 70, 140 }, ANY } } },
 
@@ -316,6 +355,16 @@ static const grad_case cases[] = {
       build_where_less,
       2,
       { { 2, { 3, 5 }, ANY }, { 2, { 3, 5 }, ANY } } },
+
+    { "max", "last", build_max_last, 1, { { 2, { 3, 5 }, ANY } } },
+    { "max", "middle", build_max_middle, 1, { { 3, { 2, 4, 3 }, ANY } } },
+    { "max", "large", build_max_first, 1, { { 2, { 90, 700 }, ANY } } },
+    { "min", "first", build_min_first, 1, { { 3, { 3, 2, 3 }, ANY } } },
+    { "min", "last", build_min_last, 1, { { 1, { 6 }, ANY } } },
+    { "cumsum", "first", build_cumsum_first, 1, { { 2, { 5, 3 }, ANY } } },
+    { "cumsum", "middle", build_cumsum_middle, 1, { { 3, { 2, 4, 3 }, ANY } } },
+    { "cumsum", "last", build_cumsum_last, 1, { { 2, { 2, 7 }, ANY } } },
+    { "cumsum", "large", build_cumsum_first, 1, { { 2, { 90, 700 }, ANY } } },
 
     { "reshape", "", build_reshape, 1, { { 2, { 6, 5 }, ANY } } },
     { "transpose", "", build_transpose, 1, { { 2, { 3, 5 }, ANY } } },

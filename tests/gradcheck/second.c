@@ -85,6 +85,10 @@ SQUARED(maximum, gm_maximum(t, v[0], v[1]))
 SQUARED(maximum_self, gm_maximum(t, v[0], v[0]))
 SQUARED(where, gm_where(t, v[0], v[1], v[2]))
 
+SQUARED(min, gm_min(t, v[0], 0, 1))
+SQUARED(max, gm_max(t, v[0], 1, 0))
+SQUARED(cumsum, gm_cumsum(t, v[0], 1))
+
 BUILD(softmax, gm_softmax(t, v[0]))
 BUILD(log_softmax, gm_log_softmax(t, v[0]))
 BUILD(logsumexp, gm_logsumexp(t, v[0]))
@@ -244,6 +248,21 @@ static const second_case cases[] = {
       build_matmul_tab,
       2,
       { { 3, { 2, 2, 3 }, ANY }, { 3, { 2, 4, 2 }, ANY } } },
+    { "matmul",
+      "rank 4",
+      build_matmul_tb,
+      2,
+      { { 4, { 2, 2, 2, 3 }, ANY }, { 4, { 2, 2, 2, 3 }, ANY } } },
+    { "matmul",
+      "repeated",
+      build_matmul_ta,
+      2,
+      { { 4, { 2, 1, 2, 3 }, ANY }, { 3, { 2, 2, 2 }, ANY } } },
+    { "matmul",
+      "a, b, repeated",
+      build_matmul_tab,
+      2,
+      { { 2, { 2, 3 }, ANY }, { 3, { 2, 3, 2 }, ANY } } },
     { "matmul", "itself", build_matmul_self, 1, { { 2, { 4, 3 }, ANY } } },
     { "linear",
       "",
@@ -325,6 +344,9 @@ static const second_case cases[] = {
       3,
       { { 2, { 3, 5 }, WHOLE(2) }, { 1, { 5 }, ANY }, { 2, { 3, 1 }, ANY } } },
 
+    { "min", "", build_min, 1, { { 2, { 3, 5 }, ANY } } },
+    { "max", "", build_max, 1, { { 3, { 2, 4, 3 }, ANY } } },
+    { "cumsum", "", build_cumsum, 1, { { 3, { 2, 4, 3 }, ANY } } },
     { "reshape", "", build_reshape, 1, { { 2, { 6, 2 }, ANY } } },
     { "transpose", "", build_transpose, 2, { { 2, { 3, 5 }, ANY }, { 2, { 5, 3 }, ANY } } },
     { "transpose",

@@ -349,12 +349,56 @@ START_TEST(test_matmul)
     fails(gm_matmul(t, a, a, 1, 1), GM_E_SHAPE, "matmul:", "[2, 3] transposed", "inner");
     a = ramp(SHAPE(2, 3)), b = ramp(SHAPE(3));
     fails(gm_matmul(t, a, b, 0, 0), GM_E_SHAPE, "matmul:", "[2, 3]", "[3]");
-    a = ramp(SHAPE(2, 3)), b = ramp(SHAPE(1, 3, 2));
-    fails(gm_matmul(t, a, b, 0, 0), GM_E_SHAPE, "matmul:", "[2, 3]", "[1, 3, 2]");
     a = ramp(SHAPE(2, 2, 3)), b = ramp(SHAPE(3, 3, 2));
     fails(gm_matmul(t, a, b, 0, 0), GM_E_SHAPE, "matmul:", "[2, 2, 3]", "[3, 3, 2]");
-    a = ramp(SHAPE(1, 1, 1, 1));
-    fails(gm_matmul(t, a, a, 0, 0), GM_E_SHAPE, "matmul:", "[1, 1, 1, 1]", "rank");
+    a = ramp(SHAPE(2, 3, 2, 2)), b = ramp(SHAPE(2, 2, 2, 2));
+    fails(gm_matmul(t, a, b, 0, 0), GM_E_SHAPE, "matmul:", "[2, 3, 2, 2]", "[2, 2, 2, 2]");
+}
+END_TEST
+
+/* Every pattern of repeated and missing leading axes, against nested loops; all four ways to
+ * store. */
+START_TEST(test_matmul_leading)
+{
+    static const int64_t full[2] = { 2, 5 }; /* 10 products: whole ones; 2 or 5: cut inside */
+    enum { M = 2, K = 3, N = 4 };
+    for (int pattern = 0; pattern < 256; pattern++) {
+        int ta = pattern & 1, tb = pattern >> 1 & 1;
+        int64_t sa[4] = { 1, 1, ta ? K : M, ta ? M : K }, sb[4] = { 1, 1, tb ? N : K, tb ? K : N };
+        int64_t so[4];
+        for (int d = 0; d < 2; d++) {
+            if (pattern >> (2 + d) & 1) sa[d] = full[d];
+            if (pattern >> (4 + d) & 1) sb[d] = full[d];
+            so[d] = sa[d] > sb[d] ? sa[d] : sb[d];
+        }
+        int32_t cut_a = sa[0] == 1 && pattern >> 6 & 1, cut_b = sb[0] == 1 && pattern >> 7 & 1;
+        gm_tape_reset(t);
+        gm_var a = ramp(4 - cut_a, sa + cut_a), b = ramp(4 - cut_b, sb + cut_b);
+        gm_var y = gm_matmul(t, a, b, ta, tb);
+        ck_assert_int_eq(gm_tape_status(t), GM_OK);
+        ck_assert_int_eq(gm_rank(t, y), 4 - (cut_a && cut_b));
+        ck_assert_int_eq(gm_count(t, y), so[0] * so[1] * M * N);
+        for (int64_t i = 0; i < so[0] * so[1]; i++) {
+            int64_t p = i / so[1], q = i % so[1];
+            int64_t at_a = (sa[0] == 1 ? 0 : p) * sa[1] + (sa[1] == 1 ? 0 : q);
+            int64_t at_b = (sb[0] == 1 ? 0 : p) * sb[1] + (sb[1] == 1 ? 0 : q);
+            for (int64_t m = 0; m < M; m++)
+                for (int64_t n = 0; n < N; n++) {
+                    float sum = 0;
+                    for (int64_t k = 0; k < K; k++)
+                        sum += gm_value(t, a)[at_a * M * K + (ta ? k * M + m : m * K + k)] *
+                               gm_value(t, b)[at_b * K * N + (tb ? n * K + k : k * N + n)];
+                    ck_assert_float_eq(gm_value(t, y)[(i * M + m) * N + n], sum);
+                }
+        }
+    }
+    /* Nothing on a leading axis: no product, and gradients of 0. */
+    gm_tape_reset(t);
+    gm_var a = ramp(SHAPE(0, 2, 3)), b = ramp(SHAPE(3, 2));
+    gm_var y = gm_matmul(t, a, b, 0, 0);
+    expect_shape(y, SHAPE(0, 2, 2));
+    ck_assert_int_eq(gm_backward(t, gm_sum(t, y), NULL), GM_OK);
+    for (int i = 0; i < 6; i++) ck_assert_float_eq(gm_gradient_of(t, b)[i], 0);
 }
 END_TEST
 
@@ -766,6 +810,7 @@ Suite *gm_suite(void)
     tcase_add_test(tc, test_reductions);
     tcase_add_test(tc, test_reductions_bad);
     tcase_add_test(tc, test_matmul);
+    tcase_add_test(tc, test_matmul_leading);
     tcase_add_test(tc, test_linear);
     tcase_add_test(tc, test_linear_bad);
     tcase_add_test(tc, test_reshape);

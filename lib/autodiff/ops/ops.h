@@ -23,7 +23,7 @@
     X(add) X(sub) X(mul) X(div) X(minimum) X(maximum)                                              \
     X(greater) X(greater_equal) X(less) X(less_equal) X(equal) X(where)                            \
     X(softmax) X(log_softmax) X(logsumexp) X(maxout) X(gate)                                       \
-    X(sum) X(mean) X(sum_axes) X(mean_axes) X(broadcast)                                           \
+    X(sum) X(mean) X(sum_axes) X(mean_axes) X(broadcast) X(min) X(max) X(cumsum)                   \
     X(matmul) X(linear) X(masked_linear)                                                           \
     X(reshape) X(transpose) X(concat) X(slice) X(gather) X(scatter_rows) X(repeat_rows) X(one_hot) \
     X(stop_gradient) X(dropout) X(gaussian_sample) X(bernoulli_sample) X(slope)                    \
