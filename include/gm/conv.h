@@ -100,6 +100,19 @@ GM_API gm_var gm_max_pool2d(gm_tape *tape, gm_var x, int64_t kernel, int64_t str
 GM_API gm_var gm_avg_pool2d(gm_tape *tape, gm_var x, int64_t kernel, int64_t stride,
                             int64_t padding);
 
+#define GM_RESIZE_NEAREST 0
+#define GM_RESIZE_BILINEAR 1
+
+/* An image of any other size, [n, c, h, w] to [n, c, height, width]. Pixels are squares and the
+ * image's edges stay where they are (PyTorch's align_corners=False): row i of the result is at
+ * r = (i + 1/2) h / height - 1/2. GM_RESIZE_NEAREST takes row floor(i h / height);
+ * GM_RESIZE_BILINEAR the mean of the rows floor(r) and the next, weighted by how near they are, r
+ * held between 0 and h - 1; columns alike. A row of weight 0 is not read. Making an image smaller
+ * leaves pixels out; gm_avg_pool2d is the mean of all.
+ * GM_E_SHAPE: rank not 4, an image without pixels; GM_E_INVALID: height or width below 1 or over
+ * 2^30, an unknown mode. */
+GM_API gm_var gm_resize(gm_tape *tape, gm_var x, int64_t height, int64_t width, int32_t mode);
+
 /* Each element becomes a square of factor x factor: [n, c, h, w] to [n, c, h factor, w factor].
  * factor 1 or more (GM_E_INVALID). */
 GM_API gm_var gm_upsample_nearest(gm_tape *tape, gm_var x, int64_t factor);
@@ -165,6 +178,8 @@ GM_API gm_status gm_avg_pool2d_create(gm_layer **out, gm_context *context, int64
                                       int64_t stride, int64_t padding);
 GM_API gm_status gm_upsample_nearest_create(gm_layer **out, gm_context *context, int64_t factor);
 GM_API gm_status gm_pixel_shuffle_create(gm_layer **out, gm_context *context, int64_t factor);
+GM_API gm_status gm_resize_create(gm_layer **out, gm_context *context, int64_t height,
+                                  int64_t width, int32_t mode);
 
 /* Shortcuts as in gm/layer.h: make a layer, add it, release it; the sequence keeps the first error.
  * Square kernels, the same stride and padding both ways, everything else default. */
@@ -179,6 +194,8 @@ GM_API gm_status gm_sequence_add_avg_pool2d(gm_layer *sequence, int64_t kernel, 
                                             int64_t padding);
 GM_API gm_status gm_sequence_add_upsample_nearest(gm_layer *sequence, int64_t factor);
 GM_API gm_status gm_sequence_add_pixel_shuffle(gm_layer *sequence, int64_t factor);
+GM_API gm_status gm_sequence_add_resize(gm_layer *sequence, int64_t height, int64_t width,
+                                        int32_t mode);
 
 #ifdef __cplusplus
 }

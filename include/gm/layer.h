@@ -46,11 +46,17 @@ GM_API void gm_layer_release(gm_layer *layer);
  * added. NULL for NULL. */
 GM_API gm_params *gm_layer_params(const gm_layer *layer);
 
-/* "linear", "activation", "maxout", "dropout", "embedding", "reshape", "flatten", "sequence", those
- * of gm/conv.h ("conv2d", "conv_transpose2d", "max_pool2d", "avg_pool2d", "upsample_nearest",
- * "pixel_shuffle") and of gm/norm.h, or a host's own name. Lives as long as the layer; "" for NULL.
+/* "linear", "activation", "maxout", "dropout", "embedding", "reshape", "flatten", "sequence",
+ * "residual", those of gm/conv.h ("conv2d", "conv_transpose2d", "max_pool2d", "avg_pool2d",
+ * "upsample_nearest", "pixel_shuffle", "resize"), of gm/mask.h and of gm/norm.h, or a host's own
+ * name. Lives as long as the layer; "" for NULL.
  */
 GM_API const char *gm_layer_type(const gm_layer *layer);
+
+/* 1: each row of the output depends on the same row of the input alone, so that rows of two batches
+ * may be computed in one pass. 0: batch norm and spectral norm (whose state each pass moves on in
+ * training), a host's layer, NULL, and a sequence or residual layer with one of these inside. */
+GM_API int32_t gm_layer_row_wise(const gm_layer *layer);
 
 /* Borrowed. NULL for NULL. */
 GM_API gm_context *gm_layer_context(const gm_layer *layer);
@@ -157,6 +163,17 @@ GM_API gm_status gm_sequence_add_reshape(gm_layer *sequence, int32_t rank, const
  * with its text in the context's error line again. GM_E_INVALID for NULL. Constructors of models
  * call this. */
 GM_API gm_status gm_sequence_status(const gm_layer *sequence);
+
+/* x + inner(x) (He, Zhang, Ren and Sun 2016, "Deep residual learning for image recognition"):
+ * `inner` is any layer whose output has its input's shape, often a sequence; it is retained, and
+ * complete: a sequence takes no more parts. Parameters and state are inner's, under "0.". Applied
+ * where inner changes the shape: GM_E_SHAPE, with both shapes; no broadcasting. GM_E_INVALID also:
+ * inner NULL or of another context, nested deeper than 32; the first error of a sequence. */
+GM_API gm_status gm_residual_create(gm_layer **out, gm_context *context, gm_layer *inner);
+/* The inner layer, borrowed; NULL for other layers. */
+GM_API gm_layer *gm_residual_inner(const gm_layer *layer);
+/* Adds a residual layer around `inner`. */
+GM_API gm_status gm_sequence_add_residual(gm_layer *sequence, gm_layer *inner);
 
 /* Parts of a sequence: 0 for other layers; get is borrowed, NULL out of range. */
 GM_API int64_t gm_sequence_count(const gm_layer *sequence);

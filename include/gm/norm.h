@@ -1,5 +1,5 @@
-/* gm/norm.h - normalisation: of a batch's channels, of rows, of the planes of an image, of a
- * weight.
+/* gm/norm.h - normalisation: of a batch's channels, of rows, of groups of an image's channels, of
+ * a weight.
  *
  * Operations and layers alike follow the rules of gm/ops.h and gm/layer.h: operations need no
  * check, what fails sticks to the tape; layers are made, applied, and released.
@@ -48,7 +48,7 @@ typedef struct gm_batch_norm_options {
         sizeof(gm_batch_norm_options), 1e-5, 0.1, 1, 0, 0                                          \
     }
 
-/* Options of layer norm and instance norm. */
+/* Options of layer norm, group norm and instance norm. */
 typedef struct gm_norm_options {
     size_t size;        /* set by the INIT macro */
     double eps;         /* 1e-5, above 0 */
@@ -96,6 +96,17 @@ GM_API gm_var gm_batch_norm(gm_tape *tape, gm_var x, gm_var gamma, gm_var beta,
 GM_API gm_var gm_layer_norm(gm_tape *tape, gm_var x, gm_var gamma, gm_var beta, int32_t axes,
                             const gm_norm_options *options);
 
+/* activation(gamma z + beta), mean and v over each of `groups` groups of neighbouring channels of
+ * each image: x [n, c, ...], gamma and beta [c] or GM_NO_VAR (Wu and He 2018). One group is the
+ * whole image, c groups are instance norm. An image's result does not depend on its batch, to the
+ * last bit; the same in training and evaluation. GM_E_SHAPE: rank below 2, groups does not divide
+ * c, other sizes than [c], groups of fewer than two values; GM_E_INVALID: groups below 1, options
+ * out of range, unknown activation, negative slope. options: read during the call; NULL: the
+ * defaults.
+ */
+GM_API gm_var gm_group_norm(gm_tape *tape, gm_var x, gm_var gamma, gm_var beta, int64_t groups,
+                            const gm_norm_options *options);
+
 /* activation(gamma z + beta), mean and v over each plane of each image: x [n, c, h, w] (or any rank
  * from 3 on), gamma and beta [c] or GM_NO_VAR (Ulyanov, Vedaldi and Lempitsky 2016). The same in
  * training and evaluation. GM_E_SHAPE: rank below 3, other sizes than [c], planes of fewer than two
@@ -117,7 +128,7 @@ GM_API gm_var gm_spectral_normalize(gm_tape *tape, gm_var weight, gm_param *u, g
 
 /* The layers. options: read during the call; NULL: the defaults. GM_E_INVALID also: options out of
  * range. Parameters "gamma" (1 at first) and "beta" (0), where affine; gm_layer_init puts them back
- * to that. Type "batch_norm", "layer_norm", "instance_norm", "spectral_norm". */
+ * to that. Type "batch_norm", "layer_norm", "group_norm", "instance_norm", "spectral_norm". */
 
 /* Batch norm for inputs [n, channels] and [n, channels, ...]; channels at least 1. State:
  * "running_mean" (0 at first) and "running_variance" (1). */
@@ -127,6 +138,11 @@ GM_API gm_status gm_batch_norm_create(gm_layer **out, gm_context *context, int64
 /* Layer norm for inputs [..., shape]; rank 1 to 5, each size at least 1. */
 GM_API gm_status gm_layer_norm_create(gm_layer **out, gm_context *context, int32_t rank,
                                       const int64_t *shape, const gm_norm_options *options);
+
+/* Group norm for inputs [n, channels, ...]; channels and groups at least 1. GM_E_INVALID also:
+ * groups does not divide channels. */
+GM_API gm_status gm_group_norm_create(gm_layer **out, gm_context *context, int64_t channels,
+                                      int64_t groups, const gm_norm_options *options);
 
 /* Instance norm for inputs [n, channels, h, w]; channels at least 1. */
 GM_API gm_status gm_instance_norm_create(gm_layer **out, gm_context *context, int64_t channels,
@@ -150,6 +166,7 @@ GM_API gm_params *gm_layer_state(const gm_layer *layer);
 /* Shortcuts, as in gm/layer.h. */
 GM_API gm_status gm_sequence_add_batch_norm(gm_layer *sequence, int64_t channels);
 GM_API gm_status gm_sequence_add_layer_norm(gm_layer *sequence, int32_t rank, const int64_t *shape);
+GM_API gm_status gm_sequence_add_group_norm(gm_layer *sequence, int64_t channels, int64_t groups);
 GM_API gm_status gm_sequence_add_instance_norm(gm_layer *sequence, int64_t channels);
 
 #ifdef __cplusplus

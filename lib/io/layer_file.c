@@ -125,9 +125,9 @@ static gm_status put_one(walk *w, const char *path, const gm_layer *layer)
     if (kind == &gm_kind_sequence) {
         GM_TRY(put_parts(w, path, layer));
     } else {
-        /* The parameters of an inner layer are its own to store. */
+        /* The arrays of an inner layer are its own to store; a spectral norm's state is not. */
         if (!layer->inner) GM_TRY(put_set(w, path, layer->params));
-        GM_TRY(put_set(w, path, layer->state));
+        if (!layer->inner || kind->arrays) GM_TRY(put_set(w, path, layer->state));
     }
     if (layer->inner) {
         GM_TRY(path_of_part(w, part, path, 0));
@@ -236,7 +236,7 @@ out:
     return status;
 }
 
-/* What a spectral norm is around. */
+/* What a spectral norm or a residual layer is around. */
 static gm_status get_inner(gm_layer *layer, walk *w, const char *path, int32_t depth)
 {
     gm_status status;
@@ -244,7 +244,7 @@ static gm_status get_inner(gm_layer *layer, walk *w, const char *path, int32_t d
     gm_layer *inner = NULL;
     GM_TRY(as_format(w->ctx, path_of_part(w, part, path, 0)));
     GM_TRY(get_one(&inner, w, part, depth + 1));
-    status = gm_spectral_norm_hold(layer, inner);
+    status = layer->kind->hold(layer, inner);
     if (status == GM_E_UNSUPPORTED) status = GM_E_INVALID; /* no file that was saved says so */
     status = as_format(w->ctx, status);
 out:
@@ -288,8 +288,8 @@ static gm_status get_one(gm_layer **out, walk *w, const char *path, int32_t dept
         GM_TRY(gm_fail(w->ctx, GM_E_UNSUPPORTED,
                        "layer file: %s \"%.40s\" is no layer of this library", key, type));
     /* A spectral norm may be a part of the deepest sequence, and has an inner layer itself. */
-    if ((kind == &gm_kind_sequence && depth > GM_LAYER_DEPTH) ||
-        (kind == &gm_kind_spectral_norm && depth > GM_LAYER_DEPTH + 1))
+    int nests = kind == &gm_kind_sequence || kind == &gm_kind_residual;
+    if ((nests && depth > GM_LAYER_DEPTH) || (kind->hold && depth > GM_LAYER_DEPTH + 1))
         GM_TRY(gm_fail(w->ctx, GM_E_FORMAT, "layer file: %s: nested deeper than %d", key,
                        GM_LAYER_DEPTH));
     if (kind == &gm_kind_sequence) {
@@ -298,7 +298,7 @@ static gm_status get_one(gm_layer **out, walk *w, const char *path, int32_t dept
         GM_TRY(get_parts(*out, w, path, depth));
     } else {
         GM_TRY(get_built_in(out, w, path, kind));
-        if (kind == &gm_kind_spectral_norm) GM_TRY(get_inner(*out, w, path, depth));
+        if (kind->hold) GM_TRY(get_inner(*out, w, path, depth));
         GM_TRY(as_format(w->ctx, remember(w, *out, path)));
     }
     return GM_OK;

@@ -1,4 +1,4 @@
-/* conv.c - layers of images: convolutions, pools, enlargements. */
+/* conv.c - layers of images: convolutions. */
 #include "gm/conv.h"
 
 #include <math.h>
@@ -130,6 +130,7 @@ static gm_var apply(gm_layer *layer, gm_tape *tape, gm_var x)
 
 const gm_layer_kind gm_kind_conv2d = {
     .name = "conv2d",
+    .row_wise = 1,
     .ints = { CONV_NAMES },
     .check = check_conv2d,
     .arrays = conv2d_arrays,
@@ -140,6 +141,7 @@ const gm_layer_kind gm_kind_conv2d = {
 
 const gm_layer_kind gm_kind_conv_transpose2d = {
     .name = "conv_transpose2d",
+    .row_wise = 1,
     .ints = { CONV_NAMES, "output_padding_h", "output_padding_w" },
     .check = check_transpose,
     .arrays = transpose_arrays,

@@ -8,15 +8,8 @@
 #include "gm/rng.h"
 #include "kernels/kernels.h"
 
-const gm_layer_kind *const gm_layer_kinds[] = {
-    &gm_kind_linear,           &gm_kind_activation,    &gm_kind_dropout,
-    &gm_kind_embedding,        &gm_kind_reshape,       &gm_kind_flatten,
-    &gm_kind_maxout,           &gm_kind_sequence,      &gm_kind_conv2d,
-    &gm_kind_conv_transpose2d, &gm_kind_max_pool2d,    &gm_kind_avg_pool2d,
-    &gm_kind_upsample_nearest, &gm_kind_pixel_shuffle, &gm_kind_batch_norm,
-    &gm_kind_layer_norm,       &gm_kind_instance_norm, &gm_kind_spectral_norm,
-    &gm_kind_masked_linear,    &gm_kind_masked_conv2d, NULL,
-};
+#define ROW(word) &gm_kind_##word,
+const gm_layer_kind *const gm_layer_kinds[] = { GM_LAYER_TABLE(ROW) NULL };
 
 const gm_layer_kind *gm_layer_kind_find(const char *name)
 {
@@ -49,6 +42,18 @@ out:
     return status;
 }
 
+gm_status gm_layer_add_sets(gm_layer *layer, const char *prefix, const gm_layer *part)
+{
+    gm_status status = GM_OK;
+    if (part->state && !layer->state) status = gm_params_create(&layer->state, layer->ctx);
+    int64_t before = gm_params_count(layer->state);
+    if (!status && part->state) status = gm_params_add_all(layer->state, prefix, part->state);
+    if (!status) status = gm_params_add_all(layer->params, prefix, part->params);
+    while (status && gm_params_count(layer->state) > before)
+        gm_param_release(layer->state->entries[--layer->state->count].param);
+    return status;
+}
+
 gm_status gm_layer_make(gm_layer **out, gm_context *ctx, const gm_layer_kind *kind,
                         const gm_layer_attrs *attrs)
 {
@@ -66,7 +71,7 @@ gm_status gm_layer_make(gm_layer **out, gm_context *ctx, const gm_layer_kind *ki
     layer->owners = 1;
     layer->kind = kind;
     layer->attrs = checked;
-    layer->depth = 1;
+    layer->depth = kind == &gm_kind_sequence || kind == &gm_kind_residual;
     GM_TRY(gm_params_create(&layer->params, ctx));
     GM_TRY(make_arrays(layer));
     *out = layer;
@@ -122,6 +127,16 @@ const char *gm_layer_type(const gm_layer *layer)
 gm_context *gm_layer_context(const gm_layer *layer)
 {
     return layer ? layer->ctx : NULL;
+}
+
+/* Layers nest no deeper than GM_LAYER_DEPTH, so the recursion ends soon. */
+int32_t gm_layer_row_wise(const gm_layer *layer)
+{
+    if (!layer || !layer->kind->row_wise) return 0;
+    if (layer->inner && !gm_layer_row_wise(layer->inner)) return 0;
+    for (int64_t i = 0; i < layer->count; i++)
+        if (!gm_layer_row_wise(layer->parts[i])) return 0;
+    return 1;
 }
 
 gm_var gm_apply(gm_tape *tape, gm_layer *layer, gm_var x)

@@ -35,6 +35,7 @@ typedef struct gm_layer_array {
 
 typedef struct gm_layer_kind {
     const char *name;
+    int32_t row_wise; /* 1: see gm_layer_row_wise; of a layer that holds others: if they all are */
     const char *ints[GM_LAYER_INTS]; /* names of the attributes, ended by NULL */
     const char *reals[GM_LAYER_REALS];
     /* GM_E_INVALID when the attributes are out of range; may put unused ones in order. */
@@ -52,6 +53,10 @@ typedef struct gm_layer_kind {
     /* Puts arrays in order after they were filled from a file or anew. GM_E_INVALID: what they hold
      * cannot be. NULL: they are in order as they come. */
     gm_status (*settle)(gm_layer *layer);
+    /* Puts the inner layer into one that has none yet: for its constructor and for files.
+     * GM_E_INVALID: it does not fit; GM_E_UNSUPPORTED: it is of the wrong kind. NULL: the layer is
+     * around no other. */
+    gm_status (*hold)(gm_layer *layer, gm_layer *inner);
     /* Arrays that start at 1 instead of 0, and that gm_layer_init puts back there. */
     const char *ones[GM_LAYER_ONES];
 } gm_layer_kind;
@@ -63,14 +68,14 @@ struct gm_layer {
     gm_layer_attrs attrs;
     gm_params *params; /* retained */
     gm_params *state;  /* arrays that are not trained, in a sequence its parts'; NULL: none */
-    gm_layer *inner;   /* what a spectral norm is around; retained */
+    gm_layer *inner;   /* what a spectral norm or a residual layer is around; retained */
 
     /* A sequence. */
     gm_layer **parts; /* retained */
     int64_t count, room;
     int64_t leaves;   /* parts that are no sequences, nested ones included */
-    int32_t depth;    /* 1: holds no sequence */
-    int32_t sealed;   /* is a part itself: takes no more parts */
+    int32_t depth;    /* of nested sequences and residual layers; 0: is neither */
+    int32_t sealed;   /* is held by another: takes no more parts */
     gm_status status; /* the first error, and its text */
     char text[256];
 
@@ -79,15 +84,21 @@ struct gm_layer {
     char type[GM_LAYER_TYPE];
 };
 
-extern const gm_layer_kind gm_kind_linear, gm_kind_activation, gm_kind_dropout, gm_kind_embedding,
-    gm_kind_reshape, gm_kind_flatten, gm_kind_maxout, gm_kind_sequence, gm_kind_host;
-extern const gm_layer_kind gm_kind_conv2d, gm_kind_conv_transpose2d, gm_kind_max_pool2d,
-    gm_kind_avg_pool2d, gm_kind_upsample_nearest, gm_kind_pixel_shuffle;
-extern const gm_layer_kind gm_kind_batch_norm, gm_kind_layer_norm, gm_kind_instance_norm,
-    gm_kind_spectral_norm;
-extern const gm_layer_kind gm_kind_masked_linear, gm_kind_masked_conv2d;
+/* All kinds that files may name, one word each; a new one is its file, its word here, and its row
+ * in the conformance list (tests/unit/test_layer.c). */
+/* clang-format off */
+#define GM_LAYER_TABLE(X)                                                                          \
+    X(linear) X(activation) X(dropout) X(embedding) X(reshape) X(flatten) X(maxout) X(sequence)    \
+    X(residual) X(conv2d) X(conv_transpose2d) X(max_pool2d) X(avg_pool2d) X(upsample_nearest)      \
+    X(pixel_shuffle) X(resize) X(batch_norm) X(layer_norm) X(group_norm) X(instance_norm)          \
+    X(spectral_norm) X(masked_linear) X(masked_conv2d)
+/* clang-format on */
+#define GM_LAYER_DECLARE(word) extern const gm_layer_kind gm_kind_##word;
+GM_LAYER_TABLE(GM_LAYER_DECLARE)
+#undef GM_LAYER_DECLARE
+extern const gm_layer_kind gm_kind_host;
 
-/* All kinds that files may name; NULL-terminated. The host's is not among them. */
+/* The table; NULL-terminated. The host's is not among them. */
 extern const gm_layer_kind *const gm_layer_kinds[];
 const gm_layer_kind *gm_layer_kind_find(const char *name); /* NULL if there is none */
 
@@ -98,9 +109,8 @@ gm_status gm_layer_make(gm_layer **out, gm_context *ctx, const gm_layer_kind *ki
  * and is the sequence's alone (`made` is what its constructor returned). */
 gm_status gm_sequence_ready(const gm_layer *sequence);
 gm_status gm_sequence_add_made(gm_layer *sequence, gm_layer *part, gm_status made);
-/* Puts the inner layer into a spectral norm that has none yet: for its constructor and for files.
- * GM_E_INVALID: it does not fit; GM_E_UNSUPPORTED: it has no weight. */
-gm_status gm_spectral_norm_hold(gm_layer *layer, gm_layer *inner);
+/* The part's parameters and state under the prefix, or neither: for layers that hold others. */
+gm_status gm_layer_add_sets(gm_layer *layer, const char *prefix, const gm_layer *part);
 /* What settles of a layer and of all its parts. */
 gm_status gm_layer_settle(gm_layer *layer);
 /* What the constructors of linear layers and convolutions do, for a kind with the same attributes.

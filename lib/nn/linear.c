@@ -49,6 +49,7 @@ static gm_var apply_linear(gm_layer *layer, gm_tape *tape, gm_var x)
 
 const gm_layer_kind gm_kind_linear = {
     .name = "linear",
+    .row_wise = 1,
     .ints = { "in", "out", "bias" },
     .check = check_linear,
     .arrays = linear_arrays,
@@ -112,6 +113,7 @@ static gm_var apply_embedding(gm_layer *layer, gm_tape *tape, gm_var x)
 
 const gm_layer_kind gm_kind_embedding = {
     .name = "embedding",
+    .row_wise = 1,
     .ints = { "rows", "width" },
     .check = check_embedding,
     .arrays = embedding_arrays,

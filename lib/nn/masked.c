@@ -80,6 +80,7 @@ static gm_status settle(gm_layer *layer)
 
 const gm_layer_kind gm_kind_masked_linear = {
     .name = "masked_linear",
+    .row_wise = 1,
     .ints = { "in", "out", "bias" },
     .check = check_linear,
     .arrays = linear_arrays,
@@ -91,6 +92,7 @@ const gm_layer_kind gm_kind_masked_linear = {
 
 const gm_layer_kind gm_kind_masked_conv2d = {
     .name = "masked_conv2d",
+    .row_wise = 1,
     .ints = { "in", "out", "kernel_h", "kernel_w", "stride_h", "stride_w", "padding_h", "padding_w",
               "dilation_h", "dilation_w", "groups", "bias" },
     .check = check_conv,

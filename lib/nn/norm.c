@@ -1,4 +1,4 @@
-/* norm.c - the layers of batch norm, layer norm and instance norm. */
+/* norm.c - the layers of batch norm, layer norm, group norm and instance norm. */
 #include "gm/norm.h"
 
 #include <float.h>
@@ -183,6 +183,7 @@ static gm_var apply_layer(gm_layer *layer, gm_tape *tape, gm_var x)
 
 const gm_layer_kind gm_kind_layer_norm = {
     .name = "layer_norm",
+    .row_wise = 1,
     .ints = { "rank", "size0", "size1", "size2", "size3", "size4", "affine" },
     .reals = { "eps" },
     .ones = { "gamma" },
@@ -214,6 +215,74 @@ gm_status gm_layer_norm_create(gm_layer **out, gm_context *ctx, int32_t rank, co
     return gm_layer_make(out, ctx, &gm_kind_layer_norm, &attrs);
 }
 
+/* --- Group norm. */
+
+static gm_status check_group(gm_context *ctx, gm_layer_attrs *a)
+{
+    gm_status status = check_channels(ctx, "group_norm", a);
+    if (status) return status;
+    if (a->ints[2] < 1 || a->ints[0] % a->ints[2])
+        return gm_fail(ctx, GM_E_INVALID,
+                       "group_norm: groups is %lld, channels is %lld, expected a divisor",
+                       (long long)a->ints[2], (long long)a->ints[0]);
+    return GM_OK;
+}
+
+static int32_t channel_arrays(const gm_layer_attrs *a, gm_layer_array out[GM_LAYER_ARRAYS])
+{
+    return affine_arrays(a->ints[1], 1, a->ints, out);
+}
+
+/* Without gamma and beta the operation sees no number of channels. */
+static int has_channels(const gm_layer *layer, gm_tape *tape, gm_var x)
+{
+    int32_t rank = gm_rank(tape, x);
+    char have[GM_SHAPE_TEXT];
+    if (rank < 2 || gm_shape(tape, x)[1] == layer->attrs.ints[0]) return 1;
+    (void)gm_tape_stick(tape,
+                        gm_fail(layer->ctx, GM_E_SHAPE, "%s: input is %s, expected %lld channels",
+                                layer->kind->name, gm_shape_text(have, rank, gm_shape(tape, x)),
+                                (long long)layer->attrs.ints[0]));
+    return 0;
+}
+
+static gm_var fused_group(gm_layer *layer, gm_tape *tape, gm_var x, int32_t activation,
+                          double slope)
+{
+    const gm_norm_options o = options_of(layer, activation, slope);
+    if (!has_channels(layer, tape, x)) return GM_NO_VAR;
+    return gm_group_norm(tape, x, gamma_of(layer, tape), beta_of(layer, tape), layer->attrs.ints[2],
+                         &o);
+}
+
+static gm_var apply_group(gm_layer *layer, gm_tape *tape, gm_var x)
+{
+    return fused_group(layer, tape, x, GM_ACTIVATION_NONE, 0);
+}
+
+const gm_layer_kind gm_kind_group_norm = {
+    .name = "group_norm",
+    .row_wise = 1,
+    .ints = { "channels", "affine", "groups" },
+    .reals = { "eps" },
+    .ones = { "gamma" },
+    .check = check_group,
+    .arrays = channel_arrays,
+    .apply = apply_group,
+    .fused = fused_group,
+};
+
+gm_status gm_group_norm_create(gm_layer **out, gm_context *ctx, int64_t channels, int64_t groups,
+                               const gm_norm_options *options)
+{
+    if (out) *out = NULL;
+    gm_norm_options o = GM_NORM_OPTIONS_INIT;
+    gm_status status = read_options(ctx, "group_norm", &o, options);
+    if (status) return status;
+    gm_layer_attrs attrs = { { channels, o.affine, groups }, { o.eps } };
+    return gm_layer_make(out, ctx, &gm_kind_group_norm, &attrs);
+}
+
 /* --- Instance norm. */
 
 static gm_status check_instance(gm_context *ctx, gm_layer_attrs *a)
@@ -221,23 +290,11 @@ static gm_status check_instance(gm_context *ctx, gm_layer_attrs *a)
     return check_channels(ctx, "instance_norm", a);
 }
 
-static int32_t instance_arrays(const gm_layer_attrs *a, gm_layer_array out[GM_LAYER_ARRAYS])
-{
-    return affine_arrays(a->ints[1], 1, a->ints, out);
-}
-
 static gm_var fused_instance(gm_layer *layer, gm_tape *tape, gm_var x, int32_t activation,
                              double slope)
 {
-    int32_t rank = gm_rank(tape, x);
-    if (rank >= 3 && gm_shape(tape, x)[1] != layer->attrs.ints[0]) {
-        char have[GM_SHAPE_TEXT];
-        return gm_tape_stick(tape, gm_fail(layer->ctx, GM_E_SHAPE,
-                                           "instance_norm: input is %s, expected %lld channels",
-                                           gm_shape_text(have, rank, gm_shape(tape, x)),
-                                           (long long)layer->attrs.ints[0]));
-    }
     const gm_norm_options o = options_of(layer, activation, slope);
+    if (gm_rank(tape, x) >= 3 && !has_channels(layer, tape, x)) return GM_NO_VAR;
     return gm_instance_norm(tape, x, gamma_of(layer, tape), beta_of(layer, tape), &o);
 }
 
@@ -248,11 +305,12 @@ static gm_var apply_instance(gm_layer *layer, gm_tape *tape, gm_var x)
 
 const gm_layer_kind gm_kind_instance_norm = {
     .name = "instance_norm",
+    .row_wise = 1,
     .ints = { "channels", "affine" },
     .reals = { "eps" },
     .ones = { "gamma" },
     .check = check_instance,
-    .arrays = instance_arrays,
+    .arrays = channel_arrays,
     .apply = apply_instance,
     .fused = fused_instance,
 };

@@ -28,6 +28,7 @@ static gm_var apply_activation(gm_layer *layer, gm_tape *tape, gm_var x)
 
 const gm_layer_kind gm_kind_activation = {
     .name = "activation",
+    .row_wise = 1,
     .ints = { "activation" },
     .reals = { "slope" },
     .check = check_activation,
@@ -55,6 +56,7 @@ static gm_var apply_maxout(gm_layer *layer, gm_tape *tape, gm_var x)
 
 const gm_layer_kind gm_kind_maxout = {
     .name = "maxout",
+    .row_wise = 1,
     .ints = { "pieces" },
     .check = check_maxout,
     .apply = apply_maxout,
@@ -80,6 +82,7 @@ static gm_var apply_dropout(gm_layer *layer, gm_tape *tape, gm_var x)
 
 const gm_layer_kind gm_kind_dropout = {
     .name = "dropout",
+    .row_wise = 1,
     .reals = { "p" },
     .check = check_dropout,
     .apply = apply_dropout,
@@ -119,6 +122,7 @@ static gm_var apply_reshape(gm_layer *layer, gm_tape *tape, gm_var x)
 
 const gm_layer_kind gm_kind_reshape = {
     .name = "reshape",
+    .row_wise = 1,
     .ints = { "rank", "size0", "size1", "size2", "size3", "size4" },
     .check = check_reshape,
     .apply = apply_reshape,
@@ -148,7 +152,11 @@ static gm_var apply_flatten(gm_layer *layer, gm_tape *tape, gm_var x)
     return gm_reshape(tape, x, 2, shape);
 }
 
-const gm_layer_kind gm_kind_flatten = { .name = "flatten", .apply = apply_flatten };
+const gm_layer_kind gm_kind_flatten = {
+    .name = "flatten",
+    .row_wise = 1,
+    .apply = apply_flatten,
+};
 
 gm_status gm_flatten_create(gm_layer **out, gm_context *ctx)
 {

@@ -1,4 +1,4 @@
-/* pool.c - the layers of images that have no parameters: pools and enlargements. */
+/* pool.c - the layers of images that have no parameters: pooling and other sizes. */
 #include "gm/conv.h"
 #include "kernels/conv/conv.h"
 #include "nn/layer.h"
@@ -40,6 +40,7 @@ static gm_var apply_avg(gm_layer *layer, gm_tape *tape, gm_var x)
 
 const gm_layer_kind gm_kind_max_pool2d = {
     .name = "max_pool2d",
+    .row_wise = 1,
     .ints = { "kernel", "stride", "padding" },
     .check = check_max,
     .apply = apply_max,
@@ -47,6 +48,7 @@ const gm_layer_kind gm_kind_max_pool2d = {
 
 const gm_layer_kind gm_kind_avg_pool2d = {
     .name = "avg_pool2d",
+    .row_wise = 1,
     .ints = { "kernel", "stride", "padding" },
     .check = check_avg,
     .apply = apply_avg,
@@ -81,6 +83,7 @@ static gm_var apply_shuffle(gm_layer *layer, gm_tape *tape, gm_var x)
 
 const gm_layer_kind gm_kind_upsample_nearest = {
     .name = "upsample_nearest",
+    .row_wise = 1,
     .ints = { "factor" },
     .check = check_upsample,
     .apply = apply_upsample,
@@ -88,9 +91,36 @@ const gm_layer_kind gm_kind_upsample_nearest = {
 
 const gm_layer_kind gm_kind_pixel_shuffle = {
     .name = "pixel_shuffle",
+    .row_wise = 1,
     .ints = { "factor" },
     .check = check_shuffle,
     .apply = apply_shuffle,
+};
+
+static gm_status check_resize(gm_context *ctx, gm_layer_attrs *a)
+{
+    for (int i = 0; i < 2; i++)
+        if (a->ints[i] < 1 || a->ints[i] > GM_CONV_LARGEST)
+            return gm_fail(ctx, GM_E_INVALID, "resize: %s is %lld, expected 1 to 2^30",
+                           i ? "width" : "height", (long long)a->ints[i]);
+    if (a->ints[2] != GM_RESIZE_NEAREST && a->ints[2] != GM_RESIZE_BILINEAR)
+        return gm_fail(ctx, GM_E_INVALID, "resize: mode is %lld, expected one of GM_RESIZE_*",
+                       (long long)a->ints[2]);
+    return GM_OK;
+}
+
+static gm_var apply_resize(gm_layer *layer, gm_tape *tape, gm_var x)
+{
+    const int64_t *n = layer->attrs.ints;
+    return gm_resize(tape, x, n[0], n[1], (int32_t)n[2]);
+}
+
+const gm_layer_kind gm_kind_resize = {
+    .name = "resize",
+    .row_wise = 1,
+    .ints = { "height", "width", "mode" },
+    .check = check_resize,
+    .apply = apply_resize,
 };
 
 static gm_status make(gm_layer **out, gm_context *ctx, const gm_layer_kind *kind, int64_t a,
@@ -122,6 +152,12 @@ gm_status gm_pixel_shuffle_create(gm_layer **out, gm_context *ctx, int64_t facto
     return make(out, ctx, &gm_kind_pixel_shuffle, factor, 0, 0);
 }
 
+gm_status gm_resize_create(gm_layer **out, gm_context *ctx, int64_t height, int64_t width,
+                           int32_t mode)
+{
+    return make(out, ctx, &gm_kind_resize, height, width, mode);
+}
+
 static gm_status add(gm_layer *sequence, const gm_layer_kind *kind, int64_t a, int64_t b, int64_t c)
 {
     gm_layer *part = NULL;
@@ -151,4 +187,9 @@ gm_status gm_sequence_add_upsample_nearest(gm_layer *sequence, int64_t factor)
 gm_status gm_sequence_add_pixel_shuffle(gm_layer *sequence, int64_t factor)
 {
     return add(sequence, &gm_kind_pixel_shuffle, factor, 0, 0);
+}
+
+gm_status gm_sequence_add_resize(gm_layer *sequence, int64_t height, int64_t width, int32_t mode)
+{
+    return add(sequence, &gm_kind_resize, height, width, mode);
 }

@@ -35,7 +35,11 @@ static gm_var apply_sequence(gm_layer *layer, gm_tape *tape, gm_var x)
     return x;
 }
 
-const gm_layer_kind gm_kind_sequence = { .name = "sequence", .apply = apply_sequence };
+const gm_layer_kind gm_kind_sequence = {
+    .name = "sequence",
+    .row_wise = 1,
+    .apply = apply_sequence,
+};
 
 gm_status gm_sequence_create(gm_layer **out, gm_context *ctx)
 {
@@ -62,27 +66,14 @@ static gm_status check_part(const gm_layer *sequence, const gm_layer *part)
     if (sequence->sealed)
         return gm_fail(ctx, GM_E_STATE,
                        "sequence: it is a part of a sequence itself and takes no more parts");
-    if (part->status) return repeat(part);
-    int nested = part->kind == &gm_kind_sequence;
-    if (nested && part->depth >= GM_LAYER_DEPTH)
+    gm_status status = gm_sequence_status(part);
+    if (status) return status;
+    if (part->depth >= GM_LAYER_DEPTH)
         return gm_fail(ctx, GM_E_INVALID, "sequence: nested deeper than %d", GM_LAYER_DEPTH);
     int64_t leaves = sequence->leaves + leaves_of(part);
     if (sequence->count >= GM_SEQUENCE_PARTS || leaves > GM_SEQUENCE_PARTS)
         return gm_fail(ctx, GM_E_INVALID, "sequence: more than %d parts", GM_SEQUENCE_PARTS);
     return GM_OK;
-}
-
-/* The part's parameters and state, or neither. */
-static gm_status add_sets(gm_layer *sequence, const char *prefix, const gm_layer *part)
-{
-    gm_status status = GM_OK;
-    if (part->state && !sequence->state) status = gm_params_create(&sequence->state, sequence->ctx);
-    int64_t before = gm_params_count(sequence->state);
-    if (!status && part->state) status = gm_params_add_all(sequence->state, prefix, part->state);
-    if (!status) status = gm_params_add_all(sequence->params, prefix, part->params);
-    while (status && gm_params_count(sequence->state) > before)
-        gm_param_release(sequence->state->entries[--sequence->state->count].param);
-    return status;
 }
 
 static gm_status add(gm_layer *sequence, gm_layer *part)
@@ -101,15 +92,13 @@ static gm_status add(gm_layer *sequence, gm_layer *part)
     }
     char prefix[24];
     (void)snprintf(prefix, sizeof prefix, "%lld.", (long long)sequence->count);
-    status = add_sets(sequence, prefix, part);
+    status = gm_layer_add_sets(sequence, prefix, part);
     if (status) return status;
     gm_layer_retain(part);
     sequence->parts[sequence->count++] = part;
     sequence->leaves += leaves_of(part);
-    if (part->kind == &gm_kind_sequence) {
-        part->sealed = 1;
-        if (sequence->depth <= part->depth) sequence->depth = part->depth + 1;
-    }
+    part->sealed = 1;
+    if (sequence->depth <= part->depth) sequence->depth = part->depth + 1;
     return GM_OK;
 }
 
@@ -132,10 +121,9 @@ gm_status gm_sequence_status(const gm_layer *sequence)
 {
     if (!sequence) return GM_E_INVALID;
     if (sequence->status) return repeat(sequence);
-    gm_status status = GM_OK;
+    gm_status status = sequence->inner ? gm_sequence_status(sequence->inner) : GM_OK;
     for (int64_t i = 0; i < sequence->count && !status; i++)
-        if (sequence->parts[i]->kind == &gm_kind_sequence)
-            status = gm_sequence_status(sequence->parts[i]);
+        if (sequence->parts[i]->depth) status = gm_sequence_status(sequence->parts[i]);
     return status;
 }
 
@@ -245,6 +233,16 @@ gm_status gm_sequence_add_batch_norm(gm_layer *sequence, int64_t channels)
 gm_status gm_sequence_add_layer_norm(gm_layer *sequence, int32_t rank, const int64_t *shape)
 {
     ADD(gm_layer_norm_create(&part, ctx, rank, shape, NULL));
+}
+
+gm_status gm_sequence_add_group_norm(gm_layer *sequence, int64_t channels, int64_t groups)
+{
+    ADD(gm_group_norm_create(&part, ctx, channels, groups, NULL));
+}
+
+gm_status gm_sequence_add_residual(gm_layer *sequence, gm_layer *inner)
+{
+    ADD(gm_residual_create(&part, ctx, inner));
 }
 
 gm_status gm_sequence_add_instance_norm(gm_layer *sequence, int64_t channels)

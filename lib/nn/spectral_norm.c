@@ -58,16 +58,6 @@ static gm_var apply_spectral(gm_layer *layer, gm_tape *tape, gm_var x)
     return fused_spectral(layer, tape, x, GM_ACTIVATION_NONE, 0);
 }
 
-const gm_layer_kind gm_kind_spectral_norm = {
-    .name = "spectral_norm",
-    .ints = { "iterations", "rows", "columns" },
-    .reals = { "eps" },
-    .check = check_spectral,
-    .arrays = spectral_arrays,
-    .apply = apply_spectral,
-    .fused = fused_spectral,
-};
-
 static gm_status check_inner(gm_context *ctx, const gm_layer *inner)
 {
     if (!inner || inner->ctx != ctx)
@@ -79,7 +69,7 @@ static gm_status check_inner(gm_context *ctx, const gm_layer *inner)
     return GM_OK;
 }
 
-gm_status gm_spectral_norm_hold(gm_layer *layer, gm_layer *inner)
+static gm_status hold_spectral(gm_layer *layer, gm_layer *inner)
 {
     gm_status status = check_inner(layer->ctx, inner);
     if (status) return status;
@@ -97,6 +87,17 @@ gm_status gm_spectral_norm_hold(gm_layer *layer, gm_layer *inner)
     layer->inner = inner;
     return GM_OK;
 }
+
+const gm_layer_kind gm_kind_spectral_norm = {
+    .name = "spectral_norm",
+    .ints = { "iterations", "rows", "columns" },
+    .reals = { "eps" },
+    .check = check_spectral,
+    .arrays = spectral_arrays,
+    .apply = apply_spectral,
+    .fused = fused_spectral,
+    .hold = hold_spectral,
+};
 
 /* u at random, v by the power method; unlike PyTorch's, v has no draw of its own. */
 static gm_status start(gm_layer *layer)
@@ -131,12 +132,12 @@ gm_status gm_spectral_norm_create(gm_layer **out, gm_context *ctx, gm_layer *inn
     gm_layer_attrs attrs = { { o.iterations, w->shape[0], w->count / w->shape[0] }, { o.eps } };
     status = gm_layer_make(out, ctx, &gm_kind_spectral_norm, &attrs);
     if (status) return status;
-    status = gm_spectral_norm_hold(*out, inner);
+    status = hold_spectral(*out, inner);
     if (!status) status = start(*out);
     return status ? gm_layer_drop(out, status) : GM_OK;
 }
 
 gm_layer *gm_spectral_norm_inner(const gm_layer *layer)
 {
-    return layer ? layer->inner : NULL;
+    return layer && layer->kind == &gm_kind_spectral_norm ? layer->inner : NULL;
 }

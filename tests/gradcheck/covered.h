@@ -4,7 +4,7 @@
 #ifndef GM_TESTS_GRADCHECK_COVERED_H
 #define GM_TESTS_GRADCHECK_COVERED_H
 
-#define COVERED_NORM "batch_norm", "layer_norm", "instance_norm", "spectral_normalize"
+#define COVERED_NORM "batch_norm", "layer_norm", "group_norm", "instance_norm", "spectral_normalize"
 #define COVERED_MASKED "masked_linear"
 #define COVERED_TAPS "conv2d_taps", "gate"
 #define COVERED_CONV                                                                               \

@@ -96,6 +96,12 @@ BUILD(instance_sigmoid, gm_instance_norm(t, v[0], v[1], v[2], NORM(1e-3, GM_ACTI
 BUILD(instance_softplus,
       gm_instance_norm(t, v[0], v[1], v[2], NORM(1e-3, GM_ACTIVATION_SOFTPLUS, 0)))
 
+BUILD(group, gm_group_norm(t, v[0], v[1], v[2], 2, NORM(1e-3, GM_ACTIVATION_NONE, 0)))
+BUILD(group_bare, gm_group_norm(t, v[0], GM_NO_VAR, GM_NO_VAR, 2, NORM(1e-3, 0, 0)))
+BUILD(group_one, gm_group_norm(t, v[0], v[1], v[2], 1, NORM(1e-3, GM_ACTIVATION_TANH, 0)))
+BUILD(group_gamma, gm_group_norm(t, v[0], v[1], GM_NO_VAR, 4, NORM(1e-3, GM_ACTIVATION_ELU, 0.7)))
+BUILD(group_shared, gm_group_norm(t, v[0], v[1], v[1], 2, NORM(1e-3, GM_ACTIVATION_SOFTPLUS, 0)))
+
 BUILD(spectral, spectral(t, v[0], 1e-12))
 BUILD(spectral_held, spectral(t, v[0], 1e3))
 BUILD(spectral_linear, gm_linear(t, v[0], spectral(t, v[1], 1e-12), v[2], GM_ACTIVATION_TANH, 0))
@@ -205,6 +211,21 @@ static const grad_case cases[] = {
       3,
       { { 4, { 9, 17, 6, 7 }, ANY }, { 1, { 17 }, ANY }, { 1, { 17 }, ANY } } },
 
+    { "group_norm", "", build_group, 3, { X4, P4, P4 } },
+    { "group_norm", "bare", build_group_bare, 1, { X4 } },
+    { "group_norm", "one group", build_group_one, 3, { X4, P4, P4 } },
+    { "group_norm", "gamma, groups of one", build_group_gamma, 2, { X4, P4 } },
+    { "group_norm", "one parameter twice", build_group_shared, 2, { X4, P4 } },
+    { "group_norm",
+      "rows",
+      build_group,
+      3,
+      { { 2, { 5, 6 }, ANY }, { 1, { 6 }, ANY }, { 1, { 6 }, ANY } } },
+    { "group_norm",
+      "wide groups",
+      build_group,
+      3,
+      { { 3, { 2, 300, 3 }, ANY }, { 1, { 300 }, ANY }, { 1, { 300 }, ANY } } },
     { "spectral_normalize", "", build_spectral, 1, { { 2, { 4, 6 }, POSITIVE } } },
     { "spectral_normalize", "rank 4", build_spectral, 1, { { 4, { 3, 2, 2, 3 }, POSITIVE } } },
     { "spectral_normalize", "held by eps", build_spectral_held, 1, { { 2, { 4, 6 }, ANY } } },

@@ -2,6 +2,8 @@
  * case, here or in a file that covered.h names.
  */
 #include "autodiff/gradient.h"
+#include "gm/conv.h"
+#include "gm/gradient.h"
 #include "gradcheck/covered.h"
 #include "gradcheck/gradcheck.h"
 
@@ -98,6 +100,15 @@ BUILD(pow_below, gm_pow(t, v[0], -1.3))
 BUILD(pow_cube, gm_pow(t, v[0], 3))
 BUILD(linear_self, gm_linear(t, v[0], v[0], GM_NO_VAR, GM_ACTIVATION_SIGMOID, 0))
 
+BUILD(resize_nearest, gm_resize(t, v[0], 5, 2, GM_RESIZE_NEAREST))
+BUILD(resize_up, gm_resize(t, v[0], 5, 7, GM_RESIZE_BILINEAR))
+BUILD(resize_down, gm_resize(t, v[0], 2, 3, GM_RESIZE_BILINEAR))
+/* Its gradient is the operation itself, of the second variable. */
+BUILD(resize_adjoint,
+      gm_add(t, gm_square(t, v[0]),
+             gm_gradient(t,
+                         gm_sum(t, gm_mul(t, gm_resize(t, v[0], 5, 2, GM_RESIZE_BILINEAR), v[1])),
+                         v[0])))
 BUILD(maxout, gm_maxout(t, v[0], 3))
 BUILD(maxout5, gm_maxout(t, v[0], 5))
 BUILD(maxout7, gm_maxout(t, v[0], 7))
@@ -365,6 +376,17 @@ static const grad_case cases[] = {
     { "cumsum", "middle", build_cumsum_middle, 1, { { 3, { 2, 4, 3 }, ANY } } },
     { "cumsum", "last", build_cumsum_last, 1, { { 2, { 2, 7 }, ANY } } },
     { "cumsum", "large", build_cumsum_first, 1, { { 2, { 90, 700 }, ANY } } },
+
+    { "resize", "nearest", build_resize_nearest, 1, { { 4, { 2, 2, 3, 4 }, ANY } } },
+    { "resize", "up", build_resize_up, 1, { { 4, { 2, 2, 2, 3 }, ANY } } },
+    { "resize", "down", build_resize_down, 1, { { 4, { 1, 2, 5, 4 }, ANY } } },
+    { "resize", "one pixel", build_resize_up, 1, { { 4, { 2, 2, 1, 1 }, ANY } } },
+    { "resize", "large", build_resize_up, 1, { { 4, { 30, 20, 6, 7 }, ANY } } },
+    { "resize_adjoint",
+      "",
+      build_resize_adjoint,
+      2,
+      { { 4, { 2, 2, 3, 4 }, ANY }, { 4, { 2, 2, 5, 2 }, ANY } } },
 
     { "reshape", "", build_reshape, 1, { { 2, { 6, 5 }, ANY } } },
     { "transpose", "", build_transpose, 1, { { 2, { 3, 5 }, ANY } } },

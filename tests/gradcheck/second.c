@@ -123,6 +123,14 @@ BUILD(instance_norm,
       gm_instance_norm(t, v[0], v[1], v[2], NORM(1e-2, GM_ACTIVATION_LEAKY_RELU, 0.2)))
 BUILD(instance_norm_bare, gm_instance_norm(t, v[0], GM_NO_VAR, GM_NO_VAR, NORM(1e-2, 0, 0)))
 
+BUILD(group_norm, gm_group_norm(t, v[0], v[1], v[2], 2, NORM(1e-2, GM_ACTIVATION_TANH, 0)))
+BUILD(group_norm_bare, gm_group_norm(t, v[0], GM_NO_VAR, GM_NO_VAR, 1, NORM(1e-2, 0, 0)))
+SQUARED(resize, gm_resize(t, v[0], 5, 2, GM_RESIZE_BILINEAR))
+SQUARED(resize_nearest, gm_resize(t, v[0], 2, 5, GM_RESIZE_NEAREST))
+SQUARED(resize_adjoint,
+        gm_gradient(t, gm_sum(t, gm_mul(t, gm_resize(t, v[0], 2, 5, GM_RESIZE_BILINEAR), v[1])),
+                    v[0]))
+
 SQUARED(reshape, gm_reshape(t, v[0], 3, (int64_t[]){ 2, -1, 3 }))
 BUILD(transpose, gm_mul(t, gm_transpose(t, v[0], NULL), v[1]))
 BUILD(transpose_3, gm_mul(t, gm_transpose(t, v[0], (int32_t[]){ 2, 0, 1 }), v[1]))
@@ -347,6 +355,19 @@ static const second_case cases[] = {
     { "min", "", build_min, 1, { { 2, { 3, 5 }, ANY } } },
     { "max", "", build_max, 1, { { 3, { 2, 4, 3 }, ANY } } },
     { "cumsum", "", build_cumsum, 1, { { 3, { 2, 4, 3 }, ANY } } },
+    { "group_norm",
+      "",
+      build_group_norm,
+      3,
+      { { 4, { 2, 4, 2, 1 }, ANY }, { 1, { 4 }, ANY }, { 1, { 4 }, ANY } } },
+    { "group_norm", "bare", build_group_norm_bare, 1, { { 3, { 2, 2, 3 }, ANY } } },
+    { "resize", "", build_resize, 1, { { 4, { 1, 2, 3, 3 }, ANY } } },
+    { "resize", "nearest", build_resize_nearest, 1, { { 4, { 1, 2, 3, 3 }, ANY } } },
+    { "resize_adjoint",
+      "",
+      build_resize_adjoint,
+      2,
+      { { 4, { 1, 2, 3, 2 }, ANY }, { 4, { 1, 2, 2, 5 }, ANY } } },
     { "reshape", "", build_reshape, 1, { { 2, { 6, 2 }, ANY } } },
     { "transpose", "", build_transpose, 2, { { 2, { 3, 5 }, ANY }, { 2, { 5, 3 }, ANY } } },
     { "transpose",

@@ -30,6 +30,11 @@ static gm_status make_plain_layer_norm(gm_layer **out, gm_context *c)
     return gm_layer_norm_create(out, c, 1, &shape, &o);
 }
 
+static gm_status make_group_norm(gm_layer **out, gm_context *c)
+{
+    return gm_group_norm_create(out, c, 6, 3, NULL);
+}
+
 static gm_status make_instance_norm(gm_layer **out, gm_context *c)
 {
     return gm_instance_norm_create(out, c, 3, NULL);
@@ -110,6 +115,19 @@ static gm_status make_normalised(gm_layer **out, gm_context *c)
           "[..., 4]",                                                                              \
           0,                                                                                       \
           { 0 } },                                                                                 \
+        { "group norm",                                                                            \
+          make_group_norm,                                                                         \
+          "group_norm",                                                                            \
+          3,                                                                                       \
+          3,                                                                                       \
+          { 2, 6, 5 },                                                                             \
+          { 2, 6, 5 },                                                                             \
+          3,                                                                                       \
+          { 2, 4, 5 },                                                                             \
+          "[2, 4, 5]",                                                                             \
+          "6 channels",                                                                            \
+          2,                                                                                       \
+          { "gamma", "beta" } },                                                                   \
         { "instance norm",                                                                         \
           make_instance_norm,                                                                      \
           "instance_norm",                                                                         \

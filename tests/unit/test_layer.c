@@ -173,6 +173,46 @@ static gm_status make_shuffle(gm_layer **out, gm_context *c)
     return gm_pixel_shuffle_create(out, c, 2);
 }
 
+static gm_status make_resize(gm_layer **out, gm_context *c)
+{
+    return gm_resize_create(out, c, 7, 4, GM_RESIZE_BILINEAR);
+}
+
+static gm_status make_residual(gm_layer **out, gm_context *c)
+{
+    gm_layer *inner = NULL;
+    gm_status s = gm_sequence_create(&inner, c);
+    if (!s) s = gm_sequence_add_linear(inner, 4, 3);
+    if (!s) s = gm_sequence_add_tanh(inner);
+    if (!s) s = gm_sequence_add_linear(inner, 3, 4);
+    if (!s) s = gm_residual_create(out, c, inner);
+    gm_layer_release(inner);
+    return s;
+}
+
+static gm_status make_residual_tanh(gm_layer **out, gm_context *c)
+{
+    gm_layer *inner = NULL;
+    gm_status s = gm_activation_create(&inner, c, GM_ACTIVATION_TANH, 0);
+    if (!s) s = gm_residual_create(out, c, inner);
+    gm_layer_release(inner);
+    return s;
+}
+
+/* With state, inside a sequence. */
+static gm_status make_residual_images(gm_layer **out, gm_context *c)
+{
+    gm_layer *inner = NULL;
+    gm_status s = gm_sequence_create(&inner, c);
+    if (!s) s = gm_sequence_add_conv2d(inner, 4, 4, 3, 1, 1);
+    if (!s) s = gm_sequence_add_batch_norm(inner, 4);
+    if (!s) s = gm_sequence_create(out, c);
+    if (!s) s = gm_sequence_add_residual(*out, inner);
+    if (!s) s = gm_sequence_add_relu(*out);
+    gm_layer_release(inner);
+    return s;
+}
+
 static gm_status make_images(gm_layer **out, gm_context *c)
 {
     gm_status s = gm_sequence_create(out, c);
@@ -201,245 +241,63 @@ static gm_status make_masked_conv(gm_layer **out, gm_context *c)
     return s ? s : gm_masked_conv2d_create(out, c, (int64_t[]){ 2, 2, 3, 3 }, mask, &o);
 }
 
+/* clang-format off */
 static const row rows[] = {
-    NORM_ROWS{ "linear",
-               make_linear,
-               "linear",
-               2,
-               2,
-               { 6, 4 },
-               { 6, 3 },
-               2,
-               { 6, 5 },
-               "[6, 5]",
-               "[3, 4]",
-               2,
-               { "weight", "bias" } },
-    { "linear without bias",
-      make_plain_linear,
-      "linear",
-      3,
-      3,
-      { 2, 6, 4 },
-      { 2, 6, 3 },
-      1,
-      { 3 },
-      "[3]",
-      "[3, 4]",
-      1,
-      { "weight" } },
-    { "activation", make_elu, "activation", 2, 2, { 6, 4 }, { 6, 4 }, -1, { 0 }, "", "", 0, { 0 } },
-    { "gelu", make_gelu, "activation", 2, 2, { 6, 4 }, { 6, 4 }, -1, { 0 }, "", "", 0, { 0 } },
-    { "dropout", make_dropout, "dropout", 2, 2, { 6, 4 }, { 6, 4 }, -1, { 0 }, "", "", 0, { 0 } },
-    { "maxout",
-      make_maxout,
-      "maxout",
-      2,
-      2,
-      { 6, 4 },
-      { 6, 2 },
-      2,
-      { 6, 5 },
-      "[6, 5]",
-      "2 pieces",
-      0,
+    NORM_ROWS
+    { "linear", make_linear, "linear", 2, 2, { 6, 4 }, { 6, 3 }, 2, { 6, 5 }, "[6, 5]",
+      "[3, 4]", 2, { "weight", "bias" } },
+    { "linear without bias", make_plain_linear, "linear", 3, 3, { 2, 6, 4 }, { 2, 6, 3 }, 1,
+      { 3 }, "[3]", "[3, 4]", 1, { "weight" } },
+    { "activation", make_elu, "activation", 2, 2, { 6, 4 }, { 6, 4 }, -1, { 0 }, "", "", 0,
       { 0 } },
-    { "embedding",
-      make_embedding,
-      "embedding",
-      2,
-      3,
-      { 6, 4 },
-      { 6, 4, 2 },
-      -1,
-      { 0 },
-      "",
-      "",
-      1,
-      { "weight" } },
-    { "reshape",
-      make_reshape,
-      "reshape",
-      2,
-      3,
-      { 4, 6 },
-      { 4, 2, 3 },
-      2,
-      { 4, 7 },
-      "[4, 7]",
-      "[4, 2, 3]",
-      0,
-      { 0 } },
-    { "flatten",
-      make_flatten,
-      "flatten",
-      3,
-      2,
-      { 4, 2, 3 },
-      { 4, 6 },
-      0,
-      { 0 },
-      "[]",
-      "batch axis",
-      0,
-      { 0 } },
-    { "empty sequence",
-      make_empty,
-      "sequence",
-      2,
-      2,
-      { 6, 4 },
-      { 6, 4 },
-      -1,
-      { 0 },
-      "",
-      "",
-      0,
-      { 0 } },
-    { "sequence",
-      make_sequence,
-      "sequence",
-      2,
-      2,
-      { 6, 4 },
-      { 6, 3 },
-      2,
-      { 6, 3 },
-      "[6, 3]",
-      "[5, 4]",
-      4,
-      { "0.weight", "0.bias", "2.0.weight", "2.0.bias" } },
-    { "conv2d",
-      make_conv,
-      "conv2d",
-      4,
-      4,
-      { 2, 4, 5, 4 },
-      { 2, 6, 2, 4 },
-      4,
-      { 2, 3, 5, 4 },
-      "[2, 3, 5, 4]",
-      "[6, 2, 3, 2]",
-      2,
-      { "weight", "bias" } },
-    { "conv2d without bias",
-      make_plain_conv,
-      "conv2d",
-      4,
-      4,
-      { 2, 2, 3, 3 },
-      { 2, 3, 3, 3 },
-      2,
-      { 6, 4 },
-      "[6, 4]",
-      "[3, 2, 1, 1]",
-      1,
-      { "weight" } },
-    { "conv_transpose2d",
-      make_transpose,
-      "conv_transpose2d",
-      4,
-      4,
-      { 2, 3, 4, 4 },
-      { 2, 2, 8, 9 },
-      4,
-      { 2, 2, 4, 4 },
-      "[2, 2, 4, 4]",
-      "[3, 2, 4, 4]",
-      2,
-      { "weight", "bias" } },
-    { "max_pool2d",
-      make_max,
-      "max_pool2d",
-      4,
-      4,
-      { 2, 3, 5, 4 },
-      { 2, 3, 3, 2 },
-      2,
-      { 6, 4 },
-      "[6, 4]",
-      "rank 4",
-      0,
-      { 0 } },
-    { "avg_pool2d",
-      make_avg,
-      "avg_pool2d",
-      4,
-      4,
-      { 2, 3, 5, 4 },
-      { 2, 3, 2, 1 },
-      4,
-      { 2, 3, 1, 4 },
-      "input 1",
-      "kernel 2",
-      0,
-      { 0 } },
-    { "upsample_nearest",
-      make_upsample,
-      "upsample_nearest",
-      4,
-      4,
-      { 2, 2, 2, 3 },
-      { 2, 2, 6, 9 },
-      2,
-      { 6, 4 },
-      "[6, 4]",
-      "rank 4",
-      0,
-      { 0 } },
-    { "pixel_shuffle",
-      make_shuffle,
-      "pixel_shuffle",
-      4,
-      4,
-      { 2, 4, 2, 3 },
-      { 2, 1, 4, 6 },
-      4,
-      { 2, 3, 2, 3 },
-      "[2, 3, 2, 3]",
-      "4 channels",
-      0,
-      { 0 } },
-    { "images",
-      make_images,
-      "sequence",
-      4,
-      4,
-      { 2, 1, 7, 5 },
-      { 2, 2, 12, 8 },
-      4,
-      { 2, 2, 7, 5 },
-      "[2, 2, 7, 5]",
-      "[4, 1, 3, 3]",
-      4,
-      { "0.weight", "0.bias", "6.weight", "6.bias" } },
-    { "masked_linear",
-      make_masked,
-      "masked_linear",
-      2,
-      2,
-      { 6, 4 },
-      { 6, 3 },
-      2,
-      { 6, 5 },
-      "[6, 5]",
-      "[3, 4]",
-      2,
-      { "weight", "bias" } },
-    { "masked_conv2d",
-      make_masked_conv,
-      "masked_conv2d",
-      4,
-      4,
-      { 2, 2, 4, 3 },
-      { 2, 2, 4, 3 },
-      4,
-      { 2, 3, 4, 3 },
-      "[2, 3, 4, 3]",
-      "[2, 2, 3, 3]",
-      2,
-      { "weight", "bias" } },
+    { "gelu", make_gelu, "activation", 2, 2, { 6, 4 }, { 6, 4 }, -1, { 0 }, "", "", 0, { 0 }
+      },
+    { "dropout", make_dropout, "dropout", 2, 2, { 6, 4 }, { 6, 4 }, -1, { 0 }, "", "", 0, {
+      0 } },
+    { "maxout", make_maxout, "maxout", 2, 2, { 6, 4 }, { 6, 2 }, 2, { 6, 5 }, "[6, 5]",
+      "2 pieces", 0, { 0 } },
+    { "embedding", make_embedding, "embedding", 2, 3, { 6, 4 }, { 6, 4, 2 }, -1, { 0 }, "",
+      "", 1, { "weight" } },
+    { "reshape", make_reshape, "reshape", 2, 3, { 4, 6 }, { 4, 2, 3 }, 2, { 4, 7 },
+      "[4, 7]", "[4, 2, 3]", 0, { 0 } },
+    { "flatten", make_flatten, "flatten", 3, 2, { 4, 2, 3 }, { 4, 6 }, 0, { 0 }, "[]",
+      "batch axis", 0, { 0 } },
+    { "empty sequence", make_empty, "sequence", 2, 2, { 6, 4 }, { 6, 4 }, -1, { 0 }, "", "",
+      0, { 0 } },
+    { "sequence", make_sequence, "sequence", 2, 2, { 6, 4 }, { 6, 3 }, 2, { 6, 3 },
+      "[6, 3]", "[5, 4]", 4, { "0.weight", "0.bias", "2.0.weight", "2.0.bias" } },
+    { "conv2d", make_conv, "conv2d", 4, 4, { 2, 4, 5, 4 }, { 2, 6, 2, 4 }, 4, { 2, 3, 5, 4
+      }, "[2, 3, 5, 4]", "[6, 2, 3, 2]", 2, { "weight", "bias" } },
+    { "conv2d without bias", make_plain_conv, "conv2d", 4, 4, { 2, 2, 3, 3 }, { 2, 3, 3, 3
+      }, 2, { 6, 4 }, "[6, 4]", "[3, 2, 1, 1]", 1, { "weight" } },
+    { "conv_transpose2d", make_transpose, "conv_transpose2d", 4, 4, { 2, 3, 4, 4 }, { 2, 2,
+      8, 9 }, 4, { 2, 2, 4, 4 }, "[2, 2, 4, 4]", "[3, 2, 4, 4]", 2, { "weight", "bias" } },
+    { "max_pool2d", make_max, "max_pool2d", 4, 4, { 2, 3, 5, 4 }, { 2, 3, 3, 2 }, 2, { 6, 4
+      }, "[6, 4]", "rank 4", 0, { 0 } },
+    { "avg_pool2d", make_avg, "avg_pool2d", 4, 4, { 2, 3, 5, 4 }, { 2, 3, 2, 1 }, 4, { 2, 3,
+      1, 4 }, "input 1", "kernel 2", 0, { 0 } },
+    { "upsample_nearest", make_upsample, "upsample_nearest", 4, 4, { 2, 2, 2, 3 }, { 2, 2,
+      6, 9 }, 2, { 6, 4 }, "[6, 4]", "rank 4", 0, { 0 } },
+    { "pixel_shuffle", make_shuffle, "pixel_shuffle", 4, 4, { 2, 4, 2, 3 }, { 2, 1, 4, 6 },
+      4, { 2, 3, 2, 3 }, "[2, 3, 2, 3]", "4 channels", 0, { 0 } },
+    { "images", make_images, "sequence", 4, 4, { 2, 1, 7, 5 }, { 2, 2, 12, 8 }, 4, { 2, 2,
+      7, 5 }, "[2, 2, 7, 5]", "[4, 1, 3, 3]", 4, { "0.weight", "0.bias", "6.weight",
+      "6.bias" } },
+    { "masked_linear", make_masked, "masked_linear", 2, 2, { 6, 4 }, { 6, 3 }, 2, { 6, 5 },
+      "[6, 5]", "[3, 4]", 2, { "weight", "bias" } },
+    { "masked_conv2d", make_masked_conv, "masked_conv2d", 4, 4, { 2, 2, 4, 3 }, { 2, 2, 4, 3
+      }, 4, { 2, 3, 4, 3 }, "[2, 3, 4, 3]", "[2, 2, 3, 3]", 2, { "weight", "bias" } },
+    { "resize", make_resize, "resize", 4, 4, { 2, 3, 2, 5 }, { 2, 3, 7, 4 }, 2, { 6, 4 },
+      "[6, 4]", "rank 4", 0, { 0 } },
+    { "residual", make_residual, "residual", 2, 2, { 6, 4 }, { 6, 4 }, 2, { 6, 5 },
+      "[6, 5]", "[3, 4]", 4, { "0.0.weight", "0.0.bias", "0.2.weight", "0.2.bias" } },
+    { "residual of an activation", make_residual_tanh, "residual", 3, 3, { 2, 3, 4 }, { 2,
+      3, 4 }, -1, { 0 }, "", "", 0, { 0 } },
+    { "residual images", make_residual_images, "sequence", 4, 4, { 2, 4, 3, 3 }, { 2, 4, 3,
+      3 }, 4, { 2, 3, 3, 3 }, "[2, 3, 3, 3]", "[4, 4, 3, 3]", 4, { "0.0.0.weight",
+      "0.0.0.bias", "0.0.1.gamma", "0.0.1.beta" } },
 };
+/* clang-format on */
 #define ROWS ((int)(sizeof rows / sizeof *rows))
 
 static int64_t count_of(int32_t rank, const int64_t *shape)
@@ -542,6 +400,30 @@ START_TEST(conformance)
         ck_assert(support_says(gm_context_error(ctx), r->own_text));
         ck_assert_int_eq(rank, 77);
     }
+    gm_layer_release(layer);
+}
+END_TEST
+
+/* What a layer says of itself: batch and spectral norm look beyond a row, and what holds them. A
+ * row alone gives what it gives in its batch, to the rounding of a product. */
+START_TEST(row_wise)
+{
+    const row *r = &rows[_i];
+    gm_layer *layer = NULL;
+    support_ok(ctx, r->make(&layer, ctx));
+    int beyond = strstr(r->what, "batch norm") || strstr(r->what, "spectral") ||
+                 strstr(r->what, "normalised") || strstr(r->what, "residual images");
+    ck_assert_int_eq(gm_layer_row_wise(layer), !beyond);
+    gm_tape_set_mode(tape, GM_TAPE_CONSTANT);
+    gm_var x = input_of(r), y = gm_apply(tape, layer, x);
+    for (int64_t i = 0; !beyond && i < r->in[0]; i++) {
+        gm_var one = gm_apply(tape, layer, gm_slice(tape, x, 0, i, i + 1));
+        support_ok(ctx, gm_tape_status(tape));
+        int64_t n = gm_count(tape, one);
+        for (int64_t k = 0; k < n; k++)
+            ck_assert_float_eq_tol(gm_value(tape, one)[k], gm_value(tape, y)[i * n + k], 1e-5f);
+    }
+    ck_assert_int_eq(gm_layer_row_wise(NULL), 0);
     gm_layer_release(layer);
 }
 END_TEST
@@ -799,6 +681,7 @@ Suite *gm_suite(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, conformance, 0, ROWS);
+    tcase_add_loop_test(t, row_wise, 0, ROWS);
     tcase_add_loop_test(t, load_frees, 0, ROWS);
     tcase_add_test(t, list_is_complete);
     tcase_add_test(t, linear_values);

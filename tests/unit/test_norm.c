@@ -389,8 +389,8 @@ START_TEST(bad_batch)
     gm_batch_norm_options o = GM_BATCH_NORM_OPTIONS_INIT;
     const gm_var no = { 0, 0 };
 #define BATCH(x, g, b, p, q, options) gm_batch_norm(t, x, g, b, p, q, options)
-    fails(BATCH(zeros(SHAPE(1, 8)), no, no, m, v, NULL), GM_E_SHAPE, "batch_norm: input is [1, 8]:",
-          "one value a channel has no variance; training wants at least two");
+    fails(BATCH(zeros(SHAPE(1, 8)), no, no, m, v, NULL), GM_E_SHAPE,
+          "batch_norm: input is [1, 8]:", "one value a channel");
     fails(BATCH(zeros(SHAPE(1, 8, 1, 1)), no, no, m, v, NULL), GM_E_SHAPE,
           "batch_norm: input is [1, 8, 1, 1]", "one value");
     fails(BATCH(zeros(SHAPE(0, 8)), no, no, m, v, NULL), GM_E_SHAPE, "batch_norm:", "no value");

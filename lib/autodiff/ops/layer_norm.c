@@ -114,8 +114,8 @@ static void rows_gradient(gm_chain *c)
     const gm_node *x = c->from[0];
     int32_t lead = x->rank - attr->axes;
     int64_t cols = gm_sizes_product(x->shape + lead, attr->axes);
-    const int64_t rows[3] = { gm_sizes_product(x->shape, lead), 1, cols };
-    const int64_t scale[3] = { 1, 1, cols };
+    const int64_t rows[4] = { gm_sizes_product(x->shape, lead), 1, 1, cols };
+    const int64_t scale[4] = { 1, 1, 1, cols };
     gm_gradient_norm(c, &attr->affine, attr->eps, rows, scale);
 }
 

@@ -22,10 +22,10 @@ gm_status gm_affine_infer(gm_call *c, const gm_affine *a, int32_t rank, const in
 const float *gm_affine_value(const gm_call *c, int32_t which);
 float *gm_affine_grad(const gm_call *c, int32_t which);
 
-/* The entry of a norm over the last axis of x seen as `rows` (three axes, so that planes have their
- * channel), with gamma and beta seen as `scale`, which broadcasts to that. */
-void gm_gradient_norm(gm_chain *c, const gm_affine *a, double eps, const int64_t rows[3],
-                      const int64_t scale[3]);
+/* The entry of a norm over the last two axes of x seen as `rows` ([images, groups, channels of a
+ * group, values of a channel]), with gamma and beta seen as `scale`, which broadcasts to that. */
+void gm_gradient_norm(gm_chain *c, const gm_affine *a, double eps, const int64_t rows[4],
+                      const int64_t scale[4]);
 
 /* State of an operation: present, of the tape's context, distinct. */
 gm_status gm_state_check(gm_context *ctx, const char *name, const gm_param *p, const gm_param *q);

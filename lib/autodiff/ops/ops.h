@@ -13,8 +13,8 @@
 
 /* Every operation, one word each (those of activations stand in kernels/activations.h): the table
  * of op_table.c. One that is defined and not here fails tests/operations, one that is here needs a
- * gradient check. slope and scatter_rows are internal: what gradients need, recorded by gradient
- * entries alone.
+ * gradient check. slope, scatter_rows, conv2d_weight and resize_adjoint are internal: what
+ * gradients need, recorded by gradient entries alone.
  */
 /* clang-format off */
 #define GM_OP_TABLE(X)                                                                             \
@@ -27,9 +27,9 @@
     X(matmul) X(linear) X(masked_linear)                                                           \
     X(reshape) X(transpose) X(concat) X(slice) X(gather) X(scatter_rows) X(repeat_rows) X(one_hot) \
     X(stop_gradient) X(dropout) X(gaussian_sample) X(bernoulli_sample) X(slope)                    \
-    X(batch_norm) X(layer_norm) X(instance_norm) X(spectral_normalize)                             \
+    X(batch_norm) X(layer_norm) X(group_norm) X(instance_norm) X(spectral_normalize)               \
     X(conv2d) X(conv_transpose2d) X(conv2d_weight) X(conv2d_taps)                                  \
-    X(max_pool2d) X(avg_pool2d) X(upsample_nearest) X(pixel_shuffle)                               \
+    X(max_pool2d) X(avg_pool2d) X(upsample_nearest) X(pixel_shuffle) X(resize) X(resize_adjoint)   \
     X(nade) X(nade_walk)                                                                           \
     X(bce_with_logits) X(cross_entropy) X(squared_error) X(mse) X(gaussian_nll) X(gaussian_kl)     \
     X(mmd2)

@@ -125,26 +125,6 @@ static gm_status fit_discriminator(gm_gan *gan)
     return try_discriminator(gan, 2, flat);
 }
 
-/* Whether each row's value depends on that row alone. Batch norm looks at the whole batch, and so
- * may a host's layer. */
-static int is_row_wise(const gm_layer *layer)
-{
-    static const char *const kinds[] = { "linear",        "activation", "dropout",
-                                         "embedding",     "reshape",    "flatten",
-                                         "maxout",        "conv2d",     "conv_transpose2d",
-                                         "max_pool2d",    "avg_pool2d", "upsample_nearest",
-                                         "pixel_shuffle", "layer_norm", "instance_norm" };
-    const char *type = gm_layer_type(layer);
-    if (!strcmp(type, "sequence")) {
-        for (int64_t i = 0; i < gm_sequence_count(layer); i++)
-            if (!is_row_wise(gm_sequence_get(layer, i))) return 0;
-        return 1;
-    }
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (!strcmp(kinds[i], type)) return 1;
-    return 0;
-}
-
 static gm_status make_adam(gm_optimizer **out, gm_context *ctx)
 {
     gm_adam_options o = GM_ADAM_OPTIONS_INIT;
@@ -239,7 +219,7 @@ gm_status gm_gan_create(gm_gan **out, gm_context *ctx, gm_generator *generator,
     GM_TRY(gm_model_open(&gan->model, &gm_family_gan, ctx));
     gan->model.row_size = gm_generator_row_size(generator);
     gan->model.classes = gm_generator_labels(generator);
-    gan->one_pass = is_row_wise(discriminator) && o.penalty != GM_PENALTY_R1;
+    gan->one_pass = gm_layer_row_wise(discriminator) && o.penalty != GM_PENALTY_R1;
     GM_TRY(fit_discriminator(gan));
     GM_TRY(collect_params(gan));
     GM_TRY(gm_model_add_state(&gan->model, "generator.", gm_generator_net(generator)));

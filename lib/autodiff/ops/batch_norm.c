@@ -1,8 +1,7 @@
-/* channels.c - batch norm and instance norm: one mean and one variance for each channel of a
- * batch, or of an image.
+/* batch_norm.c - one mean and one variance for each channel of a batch (Ioffe and Szegedy 2015).
  *
  * A shard takes some neighbouring channels of all images through both passes, so that the second
- * finds them in cache. An instance is a channel of its own: n c channels of a single image.
+ * finds them in cache.
  */
 #include "autodiff/ops/norm.h"
 
@@ -12,7 +11,7 @@
 
 typedef struct channels_attr {
     gm_affine affine;
-    gm_param *mean, *variance; /* NULL: instance norm */
+    gm_param *mean, *variance;
     double eps, momentum;
     int32_t train;
 } channels_attr;
@@ -24,22 +23,17 @@ typedef struct channels_attr {
 typedef struct channels_job {
     const gm_call *c;
     const channels_attr *attr;
-    gm_walk whole;      /* all channels */
-    int64_t parameters; /* channel i uses gamma and beta i mod this */
+    gm_walk whole; /* all channels */
     float *mean, *inverse;
     float *running_mean, *running_variance; /* where new values go; NULL: not in training */
     const float *gamma, *beta;
     double *sum, *dot;
 } channels_job;
 
-static gm_walk walk_of(const gm_call *c, int instances)
+static gm_walk walk_of(const gm_call *c)
 {
     const gm_node *x = c->in[0];
     gm_walk w = { x->shape[0], 0, x->shape[1], gm_sizes_product(x->shape + 2, x->rank - 2) };
-    if (instances) {
-        w.channels *= w.images;
-        w.images = 1;
-    }
     w.stride = w.channels * w.inner;
     return w;
 }
@@ -51,23 +45,17 @@ static int64_t channels_in_shard(const gm_walk *w)
     return n < 1 ? 1 : n > GM_WALK_CHANNELS ? GM_WALK_CHANNELS : n;
 }
 
-static int in_training(const channels_attr *attr)
-{
-    return !attr->mean || attr->train;
-}
-
 static gm_status channels_infer(gm_call *c)
 {
     const channels_attr *attr = c->attr;
     const gm_node *x = c->in[0];
     char text[GM_SHAPE_TEXT];
-    int least = attr->mean ? 2 : 3;
     gm_shape_text(text, x->rank, x->shape);
-    if (x->rank < least)
-        return gm_fail(c->ctx, GM_E_SHAPE, "%s: input is %s, expected %s", c->op->name, text,
-                       attr->mean ? "[n, channels, ...]" : "[n, channels, h, w]");
+    if (x->rank < 2)
+        return gm_fail(c->ctx, GM_E_SHAPE, "%s: input is %s, expected [n, channels, ...]",
+                       c->op->name, text);
     gm_status status = gm_affine_infer(c, &attr->affine, 1, &x->shape[1]);
-    for (int i = 0; attr->mean && !status && i < 2; i++) {
+    for (int i = 0; !status && i < 2; i++) {
         const gm_param *p = i ? attr->variance : attr->mean;
         char of[GM_SHAPE_TEXT];
         if (p->rank != 1 || p->shape[0] != x->shape[1])
@@ -76,15 +64,12 @@ static gm_status channels_infer(gm_call *c)
                              (long long)x->shape[1]);
     }
     if (status) return status;
-    gm_walk w = walk_of(c, !attr->mean);
-    if (attr->mean && attr->train && w.images * w.inner < 2)
-        return gm_fail(c->ctx, GM_E_SHAPE,
-                       "%s: input is %s: %s a channel has no variance; training wants at least two",
-                       c->op->name, text, w.images * w.inner == 1 ? "one value" : "no value");
-    if (!attr->mean && w.inner < 2)
-        return gm_fail(c->ctx, GM_E_SHAPE,
-                       "%s: input is %s: %s a plane has no variance; expected at least two",
-                       c->op->name, text, w.inner == 1 ? "one value" : "no value");
+    gm_walk w = walk_of(c);
+    if (attr->train && w.images * w.inner < 2)
+        return gm_fail(
+            c->ctx, GM_E_SHAPE,
+            "%s: input is %s: %s a channel has no variance; training expects two or more",
+            c->op->name, text, w.images * w.inner == 1 ? "one value" : "no value");
     gm_infer_same(c);
     if (!gm_mul_size(w.channels, SAVED, &c->saved))
         return gm_fail(c->ctx, GM_E_SHAPE, "%s: input is %s, too many channels", c->op->name, text);
@@ -95,8 +80,7 @@ static gm_status channels_infer(gm_call *c)
 static channels_job job_of(const gm_call *c)
 {
     const channels_attr *attr = c->attr;
-    channels_job job = { .c = c, .attr = attr, .whole = walk_of(c, !attr->mean) };
-    job.parameters = c->in[0]->shape[1];
+    channels_job job = { .c = c, .attr = attr, .whole = walk_of(c) };
     job.sum = (double *)(void *)c->out->saved;
     job.dot = job.sum + job.whole.channels;
     job.mean = (float *)(void *)(job.dot + job.whole.channels);
@@ -142,13 +126,13 @@ static void forward_range(void *arg, int64_t begin, int64_t end)
     gm_walk w = job->whole;
     float scale[GM_WALK_CHANNELS], shift[GM_WALK_CHANNELS];
     w.channels = end - begin;
-    if (in_training(job->attr))
+    if (job->attr->train)
         batch_statistics(job, &w, begin);
     else
         running_statistics(job, begin, end);
     for (int64_t i = 0; i < w.channels; i++) {
-        int64_t p = (begin + i) % job->parameters;
-        scale[i] = job->gamma ? job->gamma[p] * job->inverse[begin + i] : job->inverse[begin + i];
+        int64_t p = begin + i;
+        scale[i] = job->gamma ? job->gamma[p] * job->inverse[p] : job->inverse[p];
         shift[i] = job->beta ? job->beta[p] : 0;
     }
     job->c->k->channel_affine(&w, job->c->out->value + begin * w.inner,
@@ -159,7 +143,7 @@ static void forward_range(void *arg, int64_t begin, int64_t end)
 static gm_status channels_forward(gm_call *c)
 {
     channels_job job = job_of(c);
-    if (job.attr->mean && job.attr->train) {
+    if (job.attr->train) {
         job.running_mean = gm_tape_stage(c->tape, job.attr->mean);
         job.running_variance = gm_tape_stage(c->tape, job.attr->variance);
         if (!job.running_mean || !job.running_variance) return GM_E_NOMEM;
@@ -186,8 +170,8 @@ static void backward_range(void *arg, int64_t begin, int64_t end)
                             affine->fused.slope);
     for (int64_t i = 0; i < w.channels; i++) {
         double inverse = (double)job->inverse[begin + i];
-        double g = job->gamma ? (double)job->gamma[(begin + i) % job->parameters] : 1;
-        int moving = in_training(job->attr);
+        double g = job->gamma ? (double)job->gamma[begin + i] : 1;
+        int moving = job->attr->train;
         a[i] = (float)(g * inverse);
         b[i] = moving ? (float)(-g * inverse * inverse * inverse * dot[i] / n) : 0;
         h[i] = moving ? (float)(-g * inverse * sum[i] / n) : 0;
@@ -198,14 +182,10 @@ static void backward_range(void *arg, int64_t begin, int64_t end)
                            job->mean + begin, a, b, h, c->add[0]);
 }
 
-/* What the channels of each image add to the parameters they share, in the order of the images. */
 static void parameter_gradient(const channels_job *job, float *to, int add, const double *terms)
 {
-    for (int64_t p = 0; to && p < job->parameters; p++) {
-        double total = add ? (double)to[p] : 0;
-        for (int64_t i = p; i < job->whole.channels; i += job->parameters) total += terms[i];
-        to[p] = (float)total;
-    }
+    for (int64_t i = 0; to && i < job->whole.channels; i++)
+        to[i] = (float)(add ? (double)to[i] + terms[i] : terms[i]);
 }
 
 static void channels_backward(gm_call *c)
@@ -219,20 +199,6 @@ static void channels_backward(gm_call *c)
 
 const gm_op gm_op_batch_norm = { "batch_norm", -1, channels_infer, channels_forward,
                                  channels_backward };
-static void instance_gradient(gm_chain *c)
-{
-    const channels_attr *attr = c->node->attr;
-    const int64_t *shape = c->from[0]->shape;
-    const int64_t rows[3] = { shape[0], shape[1],
-                              gm_sizes_product(shape + 2, c->from[0]->rank - 2) };
-    const int64_t scale[3] = { 1, shape[1], 1 };
-    gm_gradient_norm(c, &attr->affine, attr->eps, rows, scale);
-}
-
-const gm_op gm_op_instance_norm = { "instance_norm",   -1,
-                                    channels_infer,    channels_forward,
-                                    channels_backward, instance_gradient };
-
 static gm_status read_options(gm_context *ctx, channels_attr *attr,
                               const gm_batch_norm_options *options)
 {
@@ -262,22 +228,5 @@ gm_var gm_batch_norm(gm_tape *tape, gm_var x, gm_var gamma, gm_var beta, gm_para
     gm_status s = read_options(ctx, &attr, options);
     if (s) return gm_tape_stick(tape, s);
     gm_var y = gm_record(tape, &gm_op_batch_norm, inputs, count, &attr, sizeof attr);
-    return gm_fused_finish(&attr.affine.fused, tape, y);
-}
-
-gm_var gm_instance_norm(gm_tape *tape, gm_var x, gm_var gamma, gm_var beta,
-                        const gm_norm_options *options)
-{
-    if (!gm_tape_open(tape)) return GM_NO_VAR;
-    gm_var inputs[3];
-    gm_norm_options o = GM_NORM_OPTIONS_INIT;
-    gm_context *ctx = gm_tape_context(tape);
-    gm_status s = gm_options_check(ctx, "instance_norm", &o, sizeof o, options);
-    if (s) return gm_tape_stick(tape, s);
-    channels_attr attr = { .eps = o.eps };
-    int32_t count = gm_affine_inputs(&attr.affine, inputs, x, gamma, beta);
-    s = gm_affine_check(&attr.affine, ctx, "instance_norm", o.eps, o.activation, o.slope);
-    if (s) return gm_tape_stick(tape, s);
-    gm_var y = gm_record(tape, &gm_op_instance_norm, inputs, count, &attr, sizeof attr);
     return gm_fused_finish(&attr.affine.fused, tape, y);
 }
