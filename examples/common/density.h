@@ -36,10 +36,13 @@
 #include "progress.h"
 #include "run.h"
 
+#define DENSITY_LABELS_NEEDED 1 /* data without labels are refused; only MNIST's files have any */
+#define DENSITY_LABELS_IF_ANY 2
+
 struct density {
     struct run *run;
     const char *title;   /* of the plot */
-    int labels;          /* set before density_open: labels are needed (MNIST's files only) */
+    int labels;          /* set before density_open: DENSITY_LABELS_..., or 0: none are needed */
     const char *measure; /* likewise: what the loss is; NULL: negative log-likelihood */
     const char *samples; /* before density_train: the file for samples after training; NULL:
                             samples_last.png */

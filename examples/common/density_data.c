@@ -218,7 +218,7 @@ static int open_name(struct density *d, const char *folder, const char *name)
     double most = 0;
     int whole = 1, status = OPTIONS_GO_ON;
     gm_status s = GM_OK;
-    if (d->labels) {
+    if (d->labels == DENSITY_LABELS_NEEDED) {
         message("--dataset '%s' has no labels, but this program needs them", name);
         return 2;
     }
@@ -274,35 +274,55 @@ static const char *uci_folder(const struct options *o, char path[OPTIONS_PATH_SI
     return path;
 }
 
-static int open_data(struct density *d)
+/* Where the data lie, and their name; NULL: MNIST's files. OPTIONS_GO_ON, or 2, reported. */
+static int choose(const struct density *d, const char **folder, const char **name,
+                  char found[OPTIONS_PATH_SIZE])
 {
     const struct options *o = &d->run->options;
     const int digits = !d->dataset || !strcmp(d->dataset, "mnist");
-    const char *folder = d->folder ? d->folder : o->data;
-    char path[OPTIONS_PATH_SIZE], name[NAME_SIZE], other[NAME_SIZE];
-    if (!d->folder && !options_given(o, "data"))
-        return digits ? open_mnist(d, folder) : open_name(d, uci_folder(o, path), d->dataset);
-    if (!is_folder(folder)) {
-        if (digits) return open_mnist(d, folder);
-        message("'%s' is no folder, so there is no --dataset %s in it", folder, d->dataset);
+    char first[NAME_SIZE], other[NAME_SIZE];
+    *folder = d->folder ? d->folder : o->data;
+    *name = digits ? NULL : d->dataset;
+    if (!d->folder && !options_given(o, "data")) {
+        if (!digits) *folder = uci_folder(o, found);
+        return OPTIONS_GO_ON;
+    }
+    if (!is_folder(*folder)) {
+        if (digits) return OPTIONS_GO_ON;
+        message("'%s' is no folder, so there is no --dataset %s in it", *folder, d->dataset);
         return 2;
     }
     if (d->dataset) {
-        const int here = find_part(folder, d->dataset, part_names[0], path);
-        return here || !digits ? open_name(d, folder, d->dataset) : open_mnist(d, folder);
+        if (find_part(*folder, d->dataset, part_names[0], found)) *name = d->dataset;
+        return OPTIONS_GO_ON;
     }
-    const int count = list_names(folder, name, other);
-    if (count == 1) return open_name(d, folder, name);
-    if (count == 0 && holds_digits(folder)) return open_mnist(d, folder);
+    const int count = list_names(*folder, first, other);
+    if (count == 1) {
+        *name = strcpy(found, first);
+        return OPTIONS_GO_ON;
+    }
+    if (count == 0 && holds_digits(*folder)) return OPTIONS_GO_ON;
     if (count == 0)
         message(
             "no data in '%s': expected are NAME-train, NAME-valid and NAME-test as IDX files, or "
             "MNIST's, plain or with .gz",
-            folder);
+            *folder);
     else
-        message("'%s' has several data sets (%s, %s, ...): choose one with --dataset", folder, name,
-                other);
+        message("'%s' has several data sets (%s, %s, ...): choose one with --dataset", *folder,
+                first, other);
     return 2;
+}
+
+/* With the defaults of the data set, unless it is looked at beside another one (`folder`). */
+static int open_data(struct density *d)
+{
+    char found[OPTIONS_PATH_SIZE];
+    const char *folder, *name;
+    int status = choose(d, &folder, &name, found);
+    if (status == OPTIONS_GO_ON && !d->folder)
+        status = options_take_defaults(&d->run->options, name ? name : "mnist");
+    if (status != OPTIONS_GO_ON) return status;
+    return name ? open_name(d, folder, name) : open_mnist(d, folder);
 }
 
 int density_open(struct density *d)

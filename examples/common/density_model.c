@@ -4,6 +4,12 @@
 #include "message.h"
 #include "training.h"
 
+const struct option_defaults density_model_defaults[] = {
+    { "dna", NULL, "--epochs 100 --batch 10" },
+    { "mushrooms", NULL, "--epochs 100 --batch 20 --rate 2e-3" },
+    { NULL, NULL, NULL },
+};
+
 static int load(struct density_model *f, const struct density *d, gm_status *s)
 {
     const int status = run_find_file(f->path, "--model");

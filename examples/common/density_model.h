@@ -22,6 +22,9 @@ struct density_model {
     gm_model *model;
 };
 
+/* Those of the program nade in one order, for options.defaults. */
+extern const struct option_defaults density_model_defaults[];
+
 #define DENSITY_MODEL_DEFAULTS .hidden = 500, .rate = 1e-3
 
 #define DENSITY_MODEL_OPTIONS(f)                                                                   \

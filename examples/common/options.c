@@ -136,6 +136,16 @@ static void help_line(const struct option *option)
     printf("\n");
 }
 
+static void help_defaults(const struct options *o)
+{
+    const struct option_defaults *d = o->defaults;
+    if (!d) return;
+    printf("\nDefaults with a data set (what is given counts; --no-FLAG takes a flag back):\n");
+    for (; d->dataset; d++)
+        printf("  %s%s%s: %s\n", d->dataset, d->with ? " --" : "", d->with ? d->with : "",
+               d->words);
+}
+
 static void print_help(const struct options *o, const struct option *common,
                        const struct option *own, int own_count)
 {
@@ -146,6 +156,7 @@ static void print_help(const struct options *o, const struct option *common,
     for (int i = 0; i < own_count; i++) help_line(&own[i]);
     if (own_count > 0) printf("\n");
     for (int i = 0; i < common_count(o); i++) help_line(&common[i]);
+    help_defaults(o);
     printf("\nThe last line on stdout is the result, one JSON object. Ctrl-C (or SIGTERM) stops "
            "after the "
            "present step and keeps "
@@ -292,10 +303,68 @@ static int check_checkpoint(const char *path)
     return OPTIONS_GO_ON;
 }
 
+/* An option by its name, the program's own first; *bit: its place in `given`. */
+static const struct option *look_up(const struct options *o, const struct option *common,
+                                    const char *name, size_t length, int *bit)
+{
+    const struct option *found = find(o->own, o->own_count, name, length);
+    if (found) {
+        *bit = COMMON + (int)(found - o->own);
+        return found;
+    }
+    found = find(common, common_count(o), name, length);
+    if (found) *bit = (int)(found - common);
+    return found;
+}
+
+/* Sets the option of `word`, which begins with dashes, from the word itself ("--name=value") or
+ * from `next` (NULL: there is none); *used is 1 if it took that. `later`: leaves what was given
+ * already. OPTIONS_GO_ON, or 2, reported. */
+static int set_option(struct options *o, const struct option *common, const char *word,
+                      const char *next, int later, int *used)
+{
+    const char *name = word + 2;
+    const size_t length = word[1] == '-' ? strcspn(name, "=") : 0;
+    const struct option *option = NULL;
+    int bit = 0, on = 1;
+    *used = 0;
+    if (length > 0) option = look_up(o, common, name, length, &bit);
+    if (option == NULL && length > 3 && strncmp(name, "no-", 3) == 0) {
+        option = look_up(o, common, name + 3, length - 3, &bit);
+        if (option != NULL && (option->kind != OPTION_KIND_FLAG || !option->target)) option = NULL;
+        on = 0;
+    }
+    if (option == NULL) {
+        message("unknown option '%s'; see --help", word);
+        return 2;
+    }
+    const char *value = name[length] == '=' ? name + length + 1 : NULL;
+    if (option->kind == OPTION_KIND_FLAG) {
+        if (value != NULL) {
+            message("--%.*s takes no value, got '%s'", (int)length, name, value);
+            return 2;
+        }
+        if (!later || !(o->given >> bit & 1u)) *(int *)option->target = on;
+    } else {
+        if (value == NULL && (next == NULL || strncmp(next, "--", 2) == 0)) {
+            message("--%s takes a value (%s); see --help", option->name, value_name(option));
+            return 2;
+        }
+        *used = value == NULL;
+        if (later && o->given >> bit & 1u) return OPTIONS_GO_ON;
+        const int status = set_value(option, value != NULL ? value : next);
+        if (status != OPTIONS_GO_ON) return status;
+    }
+    if (!later) o->given |= UINT64_C(1) << bit;
+    return OPTIONS_GO_ON;
+}
+
 int options_parse(struct options *o, int argc, char **argv, const struct option *own, int own_count)
 {
     struct option common[COMMON];
     common_table(o, common);
+    o->own = own;
+    o->own_count = own_count;
     int only_operands = 0, status;
 
     /* first of all, so that it shows the defaults and works whatever else is on the line */
@@ -321,36 +390,42 @@ int options_parse(struct options *o, int argc, char **argv, const struct option 
             only_operands = 1;
             continue;
         }
-        const char *name = word + 2;
-        const size_t length = word[1] == '-' ? strcspn(name, "=") : 0;
-        const struct option *option = NULL;
-        if (length > 0) {
-            option = find(own, own_count, name, length);
-            if (option == NULL) option = find(common, common_count(o), name, length);
-        }
-        if (option == NULL) {
-            message("unknown option '%s'; see --help", word);
-            return 2;
-        }
-        const char *value = name[length] == '=' ? name + length + 1 : NULL;
-        if (option->kind == OPTION_KIND_FLAG) {
-            if (value != NULL) {
-                message("--%s takes no value, got '%s'", option->name, value);
-                return 2;
-            }
-            *(int *)option->target = 1;
-        } else {
-            if (value == NULL && (i + 1 >= argc || strncmp(argv[i + 1], "--", 2) == 0)) {
-                message("--%s takes a value (%s); see --help", option->name, value_name(option));
-                return 2;
-            }
-            status = set_value(option, value != NULL ? value : argv[++i]);
-            if (status != OPTIONS_GO_ON) return status;
-        }
-        if (option >= common && option < common + COMMON) o->given |= 1u << (option - common);
+        int used = 0;
+        status = set_option(o, common, word, i + 1 < argc ? argv[i + 1] : NULL, 0, &used);
+        if (status != OPTIONS_GO_ON) return status;
+        i += used;
     }
     if (o->checkpoint && (status = check_checkpoint(o->checkpoint)) != OPTIONS_GO_ON) return status;
     return make_out(o->out);
+}
+
+/* One of the program's own flags. */
+static int is_on(const struct options *o, const char *flag)
+{
+    const struct option *found = find(o->own, o->own_count, flag, strlen(flag));
+    return found && *(const int *)found->target;
+}
+
+int options_take_defaults(struct options *o, const char *dataset)
+{
+    struct option common[COMMON];
+    const struct option_defaults *d = o->defaults;
+    int used, status;
+    common_table(o, common);
+    while (d && d->dataset && (strcmp(d->dataset, dataset) || (d->with && !is_on(o, d->with)))) d++;
+    if (!d || !d->dataset) return OPTIONS_GO_ON;
+    if (strlen(d->words) >= sizeof o->defaults_text) {
+        message("the defaults of %s are too long", dataset);
+        return 2;
+    }
+    if (!o->quiet) message("%s: by default %s", dataset, d->words);
+    char *rest = strcpy(o->defaults_text, d->words), *word = strtok_r(NULL, " ", &rest);
+    while (word) {
+        char *next = strtok_r(NULL, " ", &rest);
+        if ((status = set_option(o, common, word, next, 1, &used)) != OPTIONS_GO_ON) return status;
+        word = used ? strtok_r(NULL, " ", &rest) : next;
+    }
+    return OPTIONS_GO_ON;
 }
 
 int64_t options_last_epoch(const struct options *o)
@@ -360,13 +435,11 @@ int64_t options_last_epoch(const struct options *o)
 
 int options_given(const struct options *o, const char *name)
 {
-    struct options scratch = { 0 };
+    struct options scratch = *o;
     struct option common[COMMON];
+    int bit = 0;
     common_table(&scratch, common);
-    for (int i = 0; i < COMMON; i++) {
-        if (strcmp(common[i].name, name) == 0) return (o->given >> i & 1u) != 0;
-    }
-    return 0;
+    return look_up(&scratch, common, name, strlen(name), &bit) && (o->given >> bit & 1u);
 }
 
 const char *options_out_path(const struct options *o, const char *file,

@@ -19,8 +19,9 @@
  *     int status = options_parse(&o, argc, argv, own, 2);
  *     if (status != OPTIONS_GO_ON) return status;
  *
- * "--name value" and "--name=value" both work. What a target holds before options_parse is its
- * default, and --help shows it. Anything wrong is one line on stderr and exit status 2.
+ * "--name value" and "--name=value" both work, and "--no-name" takes a flag back. What a target
+ * holds before options_parse is its default, and --help shows it; a table of option_defaults has
+ * others for data sets by name. Anything wrong is one line on stderr and exit status 2.
  */
 #ifndef EXAMPLES_OPTIONS_H
 #define EXAMPLES_OPTIONS_H
@@ -28,9 +29,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define OPTIONS_GO_ON (-1)     /* nothing to exit for */
-#define OPTIONS_OPERANDS 8     /* words without dashes at most */
-#define OPTIONS_PATH_SIZE 4096 /* bytes of a path buffer, the closing zero included */
+#define OPTIONS_GO_ON (-1)        /* nothing to exit for */
+#define OPTIONS_OPERANDS 8        /* words without dashes at most */
+#define OPTIONS_DEFAULTS_SIZE 256 /* bytes of a data set's defaults */
+#define OPTIONS_PATH_SIZE 4096    /* bytes of a path buffer, the closing zero included */
 
 /* Kinds and their targets. */
 #define OPTION_KIND_INT 0    /* int64_t, low <= value <= high */
@@ -70,6 +72,14 @@ struct option {
         (name), OPTION_KIND_FLAG, (target), (help), 0, 0, NULL, NULL                               \
     }
 
+/* What a data set has for defaults: the options that a figure in docs/models/ was measured with. */
+struct option_defaults {
+    const char *dataset;
+    const char
+        *with; /* a flag: only if it was given; NULL: always. The first that applies counts */
+    const char *words; /* options of the program, as on its command line */
+};
+
 struct options {
     const char *program;
     const char *summary;      /* the first line of --help */
@@ -94,7 +104,13 @@ struct options {
     const char *out;
     int quiet;
 
-    uint32_t given; /* bits of the common options, see options_given */
+    const struct option_defaults *defaults; /* set before parsing; up to one without a dataset.
+                                               NULL: none */
+
+    const struct option *own; /* what options_parse was given */
+    int own_count;
+    uint64_t given; /* bits of the common options and, behind them, the program's own */
+    char defaults_text[OPTIONS_DEFAULTS_SIZE];
     char data_default[OPTIONS_PATH_SIZE];
     char out_default[OPTIONS_PATH_SIZE];
 };
@@ -107,15 +123,20 @@ void options_init(struct options *o, const char *program, const char *summary);
 
 /* Reads argv and creates the folder --out with its parents. Returns OPTIONS_GO_ON, or the status to
  * exit with: 0 after --help, 2 after a mistake, which has been reported. own may be NULL when
- * own_count is 0. */
+ * own_count is 0; the table is read later, too, and stays where it is. */
 int options_parse(struct options *o, int argc, char **argv, const struct option *own,
                   int own_count);
 
 /* The epoch after which a run ends: --stop-after if that is given and less than --epochs. */
 int64_t options_last_epoch(const struct options *o);
 
-/* Was the common option ("epochs", "batch", ...) given on the command line? */
+/* Was this option ("epochs", or one of the program's own) given on the command line? */
 int options_given(const struct options *o, const char *name);
+
+/* After options_parse: sets the options that o->defaults has for this data set and the command line
+ * does not have, and tells them on stderr unless quiet. Returns OPTIONS_GO_ON, or 2 for a table
+ * that is wrong. */
+int options_take_defaults(struct options *o, const char *dataset);
 
 /* Writes "OUT/file" into path. Names up to 100 bytes always fit after options_parse. Returns path.
  */

@@ -3,7 +3,7 @@
 
 #include "message.h"
 
-#include "gm/optimizer.h"
+#include "gm/archive.h"
 #include "gm/params.h"
 
 #include <math.h>
@@ -30,6 +30,15 @@ int training_same_parameters(const gm_params *a, const gm_params *b)
     return 1;
 }
 
+int training_is_checkpoint(gm_context *context, const char *path)
+{
+    gm_archive *archive = NULL;
+    const int found = gm_archive_open(&archive, context, path) == GM_OK &&
+                      gm_archive_has(archive, "optimizer.steps");
+    gm_archive_release(archive);
+    return found;
+}
+
 int training_resume(gm_model **model, const struct run *r, gm_status *s)
 {
     const char *path = r->options.resume;
@@ -44,7 +53,7 @@ int training_resume(gm_model **model, const struct run *r, gm_status *s)
         message("--resume '%s' is a %s of %lld weights, but the options make a %s of %lld", path,
                 family, (long long)gm_params_elements(here), expected,
                 (long long)gm_params_elements(there));
-    } else if (gm_model_epochs(saved) < 1 || gm_optimizer_steps(gm_model_optimizer(saved)) < 1) {
+    } else if (gm_model_epochs(saved) < 1 || !training_is_checkpoint(r->context, path)) {
         message("--resume '%s' has no state of a training; give a file that --checkpoint wrote",
                 path);
     } else {

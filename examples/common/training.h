@@ -27,6 +27,10 @@ double training_metric(const gm_metric *metrics, int32_t count, const char *name
 /* Have both sets parameters of the same names and shapes in the same order? */
 int training_same_parameters(const gm_params *a, const gm_params *b);
 
+/* Has this file of a model also the state of a training, as --checkpoint writes it? 0 as well if it
+ * cannot be read. */
+int training_is_checkpoint(gm_context *context, const char *path);
+
 /* With --resume: loads that file, which must hold a model like *model, and puts it in the place of
  * *model, which is released. Without it, and after a failure, *model stays. Returns OPTIONS_GO_ON,
  * or the status to exit with: 2 for a file that is missing, no checkpoint, or of another model,

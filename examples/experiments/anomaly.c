@@ -317,9 +317,10 @@ int main(int argc, char **argv)
         DENSITY_OPTIONS(&d),
     };
 
-    int status =
-        run_begin(&r, "anomaly", "Scores pictures of a kind that a model was not fitted to.", argc,
-                  argv, own, (int)(sizeof own / sizeof *own));
+    options_init(&r.options, "anomaly",
+                 "Scores pictures of a kind that a model was not fitted to.");
+    r.options.defaults = density_model_defaults;
+    int status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;
     if (other && digit >= 0) {
         message("either --held-out or --other, not both");

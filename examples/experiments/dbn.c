@@ -1,10 +1,10 @@
 /* dbn.c - trains a deep belief network on bits, one Boltzmann machine after the other, and tells
  * how good each stage is.
  *
- *     dbn --layers 500,784 --steps 25              the second machine begins as the first one
- * turned over (28 x 28 pixels) dbn --layers 500,2000 --steps 25             the sizes of
- * Salakhutdinov and Murray 2008 dbn --steps 25 --rate 5e-3 --upper-rate 1e-3 gently above: see
- * docs/models/dbn.md on what too much of it does to log Z
+ *     dbn --data DIR                       500 and 784 units: the second machine begins as the
+ *                                          first one turned over, and learns gently; see
+ *                                          docs/models/dbn.md on what too much does to log Z
+ *     dbn --data DIR --layers 500,2000     the sizes of Salakhutdinov and Murray 2008
  *
  * After each stage the top's log Z is estimated by annealed importance sampling, and from it the
  * mean bound of log p(x) of the test rows: for one machine that is log p(x) itself. samples_rbm.png
@@ -22,6 +22,13 @@
 #include "common/training.h"
 
 #define GROUP 500
+
+static const struct option_defaults defaults[] = {
+    { "mnist", NULL,
+      "--layers 500,784 --steps 25 --batch 100 --epochs 30 --rate 5e-3 --weight-decay 2e-4 "
+      "--upper-rate 1e-3 --upper-epochs 8" },
+    { NULL, NULL, NULL },
+};
 
 /* What is known of each stage. */
 struct stage {
@@ -110,7 +117,7 @@ static gm_status resume(struct program *p, int *status)
     if ((s = gm_model_load(&saved, r->context, r->options.resume))) return s;
     gm_dbn *dbn = gm_dbn_from_model(saved);
     int same = dbn && gm_dbn_layers(dbn) == gm_dbn_layers(p->dbn) &&
-               gm_optimizer_steps(gm_model_optimizer(saved)) > 0;
+               training_is_checkpoint(r->context, r->options.resume);
     for (int32_t l = 0; same && l <= gm_dbn_layers(dbn); l++)
         same = gm_dbn_layer_size(dbn, l) == gm_dbn_layer_size(p->dbn, l);
     if (!same) {
@@ -218,14 +225,20 @@ int main(int argc, char **argv)
         DENSITY_OPTIONS(&p.d),
     };
 
-    status =
-        run_begin(&r, "dbn", "Trains a deep belief network on bits; --epochs is of each layer.",
-                  argc, argv, own, (int)(sizeof own / sizeof *own));
+    options_init(&r.options, "dbn",
+                 "Trains a deep belief network on bits; --epochs is of each layer.");
+    r.options.defaults = defaults;
+    status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;
-    o.layer_count = binary_layers(layers, sizes, GM_DBN_MAX_LAYERS);
-    if (!o.layer_count) return run_end(&r, GM_OK, 2);
     status = density_open(&p.d);
     if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);
+    o.layer_count = binary_layers(layers, sizes, GM_DBN_MAX_LAYERS);
+    if (!o.layer_count) {
+        density_close(&p.d);
+        return run_end(&r, GM_OK, 2);
+    }
+    if (options_given(&r.options, "epochs") && !options_given(&r.options, "upper-epochs"))
+        p.upper_epochs = 0;
     status = 0;
 
     for (int32_t l = 0; l < GM_DBN_MAX_LAYERS; l++) p.stage[l].bound = p.stage[l].error = NAN;

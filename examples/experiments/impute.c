@@ -219,10 +219,11 @@ int main(int argc, char **argv)
         DENSITY_GREY_OPTION(&d),
     };
 
-    int status = run_begin(&r, "impute", "Completes rows of which a half is known.", argc, argv,
-                           own, (int)(sizeof own / sizeof *own));
+    options_init(&r.options, "impute", "Completes rows of which a half is known.");
+    r.options.defaults = density_model_defaults;
+    int status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;
-    d.labels = !d.dataset || !strcmp(d.dataset, "mnist");
+    d.labels = DENSITY_LABELS_IF_ANY;
     status = density_open(&d);
     if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);
     if ((status = density_model_open(&f, &d, &s)) != OPTIONS_GO_ON) goto out;

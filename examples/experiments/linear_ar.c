@@ -1,11 +1,10 @@
 /* linear_ar.c - a linear autoregressive network: for bits the fully visible belief network (Frey
  * 1998).
  *
- *     linear_ar --dataset dna --weight-decay 3e-3 --epochs 600 --patience 20
- *     linear_ar --dataset mushrooms --batch 20 --rate 3e-3 --epochs 600 --patience 20
- *     linear_ar --dataset mnist --data DIR --order random --rate 1e-2 --last-rate 0 --weight-decay
- * 1e-4 --patience 0 linear_ar --dataset NAME --data DIR --ridge 1e-3     real values, in closed
- * form
+ *     linear_ar --dataset dna
+ *     linear_ar --dataset mushrooms
+ *     linear_ar --data DIR                                   MNIST
+ *     linear_ar --dataset NAME --data DIR --ridge 1e-3       real values, in closed form
  */
 #include <stdlib.h>
 
@@ -14,6 +13,13 @@
 #include "common/density.h"
 #include "common/training.h"
 
+static const struct option_defaults defaults[] = {
+    { "dna", NULL, "--epochs 600 --weight-decay 3e-3 --patience 20" },
+    { "mushrooms", NULL, "--epochs 600 --batch 20 --rate 3e-3 --patience 20" },
+    { "mnist", "dynamic", "--order random --rate 1e-2 --last-rate 0 --patience 0" },
+    { "mnist", NULL, "--order random --rate 1e-2 --last-rate 0 --weight-decay 1e-4 --patience 0" },
+    { NULL, NULL, NULL },
+};
 static const char *const orders[] = { "natural", "random", NULL };
 
 static gm_status draw_order(int64_t *order, const struct density *d)
@@ -68,6 +74,7 @@ int main(int argc, char **argv)
 
     options_init(&r.options, "linear_ar",
                  "Trains a linear autoregressive network on bits or real values.");
+    r.options.defaults = defaults;
     r.options.epochs = 40;
     r.options.batch = 100;
     status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));

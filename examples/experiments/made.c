@@ -1,10 +1,9 @@
 /* made.c - MADE on bits, or on class numbers and real values: exact likelihoods from one pass of a
  * masked network.
  *
- *     made --dataset mushrooms                               one set of masks, natural order
- *     made --dataset dna --masks 0 --random-orders --orders 300   new masks for each update; the
- * mean of 300 sets is scored made --dataset mnist --data DIR --hidden 4000          binarised
- * digits
+ *     made --dataset dna         new masks for each update; the mean of 300 sets is scored
+ *     made --dataset mushrooms   two sets of masks with random orders
+ *     made --data DIR            MNIST's digits as bits: one set, natural order
  *
  * The rate falls linearly to zero over the epochs (but Adadelta's). With several sets
  * --valid-orders of them are averaged in each epoch's validation, --orders at the end. Writes
@@ -21,6 +20,16 @@
 
 #define GROUP 500
 
+static const struct option_defaults defaults[] = {
+    { "dna", NULL,
+      "--masks 0 --degrees random --random-orders --direct --valid-orders 8 --orders 300 "
+      "--epochs 80 --batch 20 --rate 1e-2 --patience 20" },
+    { "mushrooms", NULL,
+      "--hidden 2000 --activation sigmoid --masks 2 --random-orders --valid-orders 2 "
+      "--epochs 120 --batch 20 --rate 3e-3 --weight-decay 3e-5 --patience 30" },
+    { "mnist", NULL, "--hidden 4000 --epochs 24 --batch 100 --weight-decay 3e-5 --patience 15" },
+    { NULL, NULL, NULL },
+};
 static const char *const optimizers[] = { "adam", "adadelta", "adagrad", NULL };
 static const char *const degrees[] = { "spread", "cyclic", "random", NULL };
 static const char *const activations[] = { "relu", "tanh", "sigmoid", "softplus", NULL };
@@ -135,16 +144,19 @@ int main(int argc, char **argv)
         DENSITY_GREY_OPTION(&d),
     };
 
-    int status = run_begin(&r, "made", "Trains a masked autoencoder for distribution estimation.",
-                           argc, argv, own, (int)(sizeof own / sizeof *own));
+    options_init(&r.options, "made", "Trains a masked autoencoder for distribution estimation.");
+    r.options.defaults = defaults;
+    int status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;
+    status = density_open(&d);
+    if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);
+    if (set.masks && set.orders > set.masks && !options_given(&r.options, "orders")) set.orders = 0;
     if (set.masks && set.orders > set.masks) {
         message("--orders is %lld, but there are %lld --masks", (long long)set.orders,
                 (long long)set.masks);
+        density_close(&d);
         return run_end(&r, GM_OK, 2);
     }
-    status = density_open(&d);
-    if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);
     status = 0;
     if ((s = make(&made, &set, &d))) goto out;
     gm_model *model = gm_made_model(made);

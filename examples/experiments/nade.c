@@ -3,8 +3,8 @@
  *
  *     nade --dataset dna                          one order of the columns
  *     nade --dataset mushrooms --order-agnostic   trained for all orders; scored with 1 and with
- * --orders of them nade --dataset mnist --data DIR             500 sigmoid units on binarised
- * digits
+ *                                                 --orders of them
+ *     nade --data DIR                             500 sigmoid units on MNIST's digits as bits
  *
  * Bits and bytes that become bits (see common/density.h); bytes as class numbers with --grey; files
  * of floats with mixtures of Gaussians. Adam, whose rate falls linearly to zero over the epochs.
@@ -18,6 +18,17 @@
 #include "common/message.h"
 #include "common/training.h"
 
+static const struct option_defaults defaults[] = {
+    { "dna", "order-agnostic", "--activation relu --epochs 2500 --batch 700 --patience 0" },
+    { "dna", NULL, "--epochs 100 --batch 10" },
+    { "mushrooms", "order-agnostic",
+      "--activation relu --epochs 1500 --batch 100 --rate 3e-3 --patience 0" },
+    { "mushrooms", NULL, "--epochs 100 --batch 20 --rate 2e-3" },
+    { "mnist", "order-agnostic",
+      "--layers 2 --activation relu --epochs 320 --batch 100 --patience 0 --valid-rows 500" },
+    { "mnist", NULL, "--epochs 30 --batch 100" },
+    { NULL, NULL, NULL },
+};
 static const char *const activations[] = { "sigmoid", "tanh", "relu", NULL };
 static const int32_t activation_of[] = { GM_ACTIVATION_SIGMOID, GM_ACTIVATION_TANH,
                                          GM_ACTIVATION_RELU };
@@ -87,8 +98,9 @@ int main(int argc, char **argv)
         DENSITY_GREY_OPTION(&d),
     };
 
-    int status = run_begin(&r, "nade", "Trains a neural autoregressive distribution estimator.",
-                           argc, argv, own, (int)(sizeof own / sizeof *own));
+    options_init(&r.options, "nade", "Trains a neural autoregressive distribution estimator.");
+    r.options.defaults = defaults;
+    int status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;
     if (set.layers > 1 && !set.agnostic) {
         message("--layers 2 needs --order-agnostic");

@@ -1,15 +1,21 @@
 /* neural_ar.c - a neural autoregressive network: a hidden group for each column (Bengio and Bengio
  * 2000).
  *
- *     neural_ar --dataset dna --hidden 2 --weight-decay 3e-3 --epochs 600 --patience 20
+ *     neural_ar --dataset dna
  *     neural_ar --dataset mushrooms
- *     neural_ar --dataset mnist --data DIR
+ *     neural_ar --data DIR                 MNIST
  */
 #include <gm/gm.h>
 
 #include "common/density.h"
 #include "common/training.h"
 
+static const struct option_defaults defaults[] = {
+    { "dna", NULL, "--epochs 400 --hidden 8 --weight-decay 8e-3" },
+    { "mushrooms", NULL, "--epochs 300 --batch 50 --hidden 4 --weight-decay 1e-4" },
+    { "mnist", NULL, "--epochs 40 --hidden 4 --last-rate 0 --weight-decay 1e-4" },
+    { NULL, NULL, NULL },
+};
 static const char *const functions[] = { "relu", "tanh", "sigmoid", NULL };
 static const int32_t activations[] = { GM_ACTIVATION_RELU, GM_ACTIVATION_TANH,
                                        GM_ACTIVATION_SIGMOID };
@@ -38,6 +44,7 @@ int main(int argc, char **argv)
 
     options_init(&r.options, "neural_ar",
                  "Trains a neural autoregressive network on bits or real values.");
+    r.options.defaults = defaults;
     r.options.epochs = 40;
     r.options.batch = 100;
     status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));

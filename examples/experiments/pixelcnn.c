@@ -1,8 +1,9 @@
 /* pixelcnn.c - PixelCNN on binarised digits, or on images of one channel: exact likelihoods from
  * masked convolutions.
  *
- *     pixelcnn --data DIR                       MNIST's files in DIR, bits drawn once (static)
- *     pixelcnn --data DIR --dynamic             training bits drawn anew in each epoch
+ *     pixelcnn --data DIR                       MNIST's files in DIR, training bits drawn anew in
+ *                                               each epoch
+ *     pixelcnn --data DIR --no-dynamic          bits drawn once
  *     pixelcnn --gated --conditional            the gated network, each digit given its class
  *     pixelcnn --grey                           256 grey values instead of bits
  *     pixelcnn --start FILE --rate 2e-3         goes on from a saved network of the same options
@@ -18,6 +19,11 @@
 #include "common/density.h"
 #include "common/message.h"
 #include "common/training.h"
+
+static const struct option_defaults defaults[] = {
+    { "mnist", NULL, "--dynamic --batch 4 --rate 2e-3 --epochs 31 --patience 0 --valid-rows 500" },
+    { NULL, NULL, NULL },
+};
 
 struct settings {
     gm_pixelcnn_options net;
@@ -106,6 +112,7 @@ int main(int argc, char **argv)
 
     options_init(&r.options, "pixelcnn", "Trains a PixelCNN.");
     set.net.kernel = 5; /* 3 leaves a wider blind spot */
+    r.options.defaults = defaults;
     r.options.epochs = 30;
     r.options.batch = 16;
     int status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));

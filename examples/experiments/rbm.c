@@ -1,8 +1,8 @@
 /* rbm.c - trains a restricted Boltzmann machine on bits, and estimates its partition function by
  * annealed importance sampling.
  *
- *     rbm --hidden 500 --steps 25                  CD-25 (Salakhutdinov and Murray 2008)
- *     rbm --hidden 500 --persistent                PCD-1 (Tieleman 2008)
+ *     rbm --data DIR                               500 units, CD-25 (Salakhutdinov and Murray 2008)
+ *     rbm --data DIR --persistent --steps 1        PCD-1 (Tieleman 2008)
  *
  * With at most 20 hidden units the partition function is also summed exactly. Writes samples, the
  * curves, and the weights as pictures.
@@ -13,6 +13,11 @@
 
 #include "common/binary.h"
 #include "common/training.h"
+
+static const struct option_defaults defaults[] = {
+    { "mnist", NULL, "--steps 25 --epochs 30 --batch 100 --rate 5e-3 --weight-decay 2e-4" },
+    { NULL, NULL, NULL },
+};
 
 int main(int argc, char **argv)
 {
@@ -47,8 +52,9 @@ int main(int argc, char **argv)
         DENSITY_OPTIONS(&d),
     };
 
-    status = run_begin(&r, "rbm", "Trains a restricted Boltzmann machine on bits.", argc, argv, own,
-                       (int)(sizeof own / sizeof *own));
+    options_init(&r.options, "rbm", "Trains a restricted Boltzmann machine on bits.");
+    r.options.defaults = defaults;
+    status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;
     status = density_open(&d);
     if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);

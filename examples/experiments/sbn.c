@@ -1,12 +1,11 @@
 /* sbn.c - trains a sigmoid belief network on bits, and estimates the log-likelihood of test rows
  * with draws of its recognition network.
  *
- *     sbn --estimator nvil --layers 200,200         the deep nets of Mnih and Gregor 2014
- *     sbn --estimator vimco --layers 200 --samples 50
- *     sbn --dataset dna --layers 50 --nll-samples 1000
- *     sbn --dataset mushrooms --layers 20 --estimator gibbs   Monte Carlo EM
- *     sbn --compare --epochs 5 --limit 5000         the five with a recognition network side by
- * side: estimators.png
+ *     sbn --data DIR                                two layers of 200, VIMCO, MNIST's digits as
+ * bits sbn --estimator nvil --layers 200,200         the deep nets of Mnih and Gregor 2014 sbn
+ * --estimator vimco --layers 200 --samples 50 sbn --dataset dna --layers 50 --nll-samples 1000 sbn
+ * --dataset mushrooms --layers 20 --estimator gibbs   Monte Carlo EM sbn --compare --epochs 5
+ * --limit 5000         the five with a recognition network side by side: estimators.png
  *
  * Writes samples as probabilities and as bits, the curves, and the weights of the lowest layer as
  * pictures.
@@ -23,6 +22,13 @@
 #include "common/stop.h"
 #include "common/training.h"
 
+static const struct option_defaults defaults[] = {
+    { "mnist", "compare", "--batch 100 --rate 0.01" },
+    { "mnist", NULL,
+      "--estimator vimco --layers 200,200 --epochs 300 --batch 100 --rate 0.01 --patience 0 "
+      "--nll-samples 5000" },
+    { NULL, NULL, NULL },
+};
 static const char *const estimators[] = { "wake-sleep", "rws",   "nvil",       "vimco",
                                           "disarm",     "gibbs", "mean-field", NULL };
 #define ESTIMATORS                                                                                 \
@@ -193,17 +199,21 @@ int main(int argc, char **argv)
         DENSITY_OPTIONS(&d),
     };
 
-    status = run_begin(&r, "sbn", "Trains a sigmoid belief network on bits.", argc, argv, own,
-                       (int)(sizeof own / sizeof *own));
+    options_init(&r.options, "sbn", "Trains a sigmoid belief network on bits.");
+    r.options.defaults = defaults;
+    status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;
     if (all && (r.options.checkpoint || r.options.resume)) {
         message("--compare trains several nets; --checkpoint and --resume are for one");
         return run_end(&r, GM_OK, 2);
     }
-    o.layer_count = binary_layers(layers, sizes, GM_SBN_MAX_LAYERS);
-    if (!o.layer_count) return run_end(&r, GM_OK, 2);
     status = density_open(&d);
     if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);
+    o.layer_count = binary_layers(layers, sizes, GM_SBN_MAX_LAYERS);
+    if (!o.layer_count) {
+        density_close(&d);
+        return run_end(&r, GM_OK, 2);
+    }
     status = 0;
 
     o.layers = sizes;
