@@ -226,19 +226,27 @@ out:
 
 /* --- Scores. */
 
+static int32_t on_rows(void *user, int64_t done, int64_t total)
+{
+    (void)user, (void)done, (void)total;
+    return stop_requested();
+}
+
 static gm_status score_group(gm_model *model, gm_dataset *data, int64_t begin, int64_t count,
                              double *out)
 {
     gm_tensor *rows = NULL;
     int64_t index[GROUP], label[GROUP];
+    gm_log_prob_options how = GM_LOG_PROB_OPTIONS_INIT;
     gm_status s = GM_OK;
+    how.on_progress = on_rows; /* a group of estimates may take a minute */
     if (gm_model_labels(model)) {
         for (int64_t i = 0; i < count; i++) index[i] = begin + i;
         if ((s = gm_dataset_read_labels(data, index, count, label))) return s;
         if ((s = gm_model_set_labels(model, label, count))) return s;
     }
     if ((s = gm_dataset_read_tensor(&rows, data, begin, count, 0))) return s;
-    s = gm_model_log_prob(model, gm_tensor_read(rows), count, out);
+    s = gm_model_log_prob_estimate(NULL, model, gm_tensor_read(rows), count, &how, out, NULL);
     gm_tensor_release(rows);
     return s;
 }

@@ -215,8 +215,9 @@ gm_status gan_training_report(struct gan_training *a, struct json *json, const c
     json_number(json, "samples_per_second", a->rate);
     gm_status s = a->stopped ? GM_OK : measure(a, json, m);
     json_number(json, "seconds", run_seconds(a->run));
+    if (s == GM_E_CANCELLED) a->stopped = 1, s = GM_OK;
     if (a->stopped) json_flag(json, "stopped", 1);
-    return s == GM_E_CANCELLED ? GM_OK : s;
+    return s;
 }
 
 void gan_training_close(struct gan_training *a)

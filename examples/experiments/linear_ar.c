@@ -16,7 +16,7 @@
 static const struct option_defaults defaults[] = {
     { "dna", NULL, "--epochs 600 --weight-decay 3e-3 --patience 20" },
     { "mushrooms", NULL, "--epochs 600 --batch 20 --rate 3e-3 --patience 20" },
-    { "mnist", "dynamic", "--order random --rate 1e-2 --last-rate 0 --patience 0" },
+    { "mnist", "dynamic", "--rate 1e-2 --last-rate 0 --patience 0" },
     { "mnist", NULL, "--order random --rate 1e-2 --last-rate 0 --weight-decay 1e-4 --patience 0" },
     { NULL, NULL, NULL },
 };

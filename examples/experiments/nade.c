@@ -70,7 +70,8 @@ static gm_status one_order(struct density *d, gm_nade *nade, const struct settin
                           "test rows, one order", NULL, &nll, &error);
     if (s && s != GM_E_CANCELLED) return s;
     json_whole(j, "orders", set->orders);
-    json_number(j, "test_nll_one_order", nll);
+    json_number(j, "test_nll_one_order", s ? NAN : nll);
+    if (s) json_flag(j, "stopped", 1);
     return GM_OK;
 }
 

@@ -116,7 +116,9 @@ typedef struct gm_fit_options {
     gm_dataset *validation; /* borrowed; NULL: none. Evaluated at each epoch's end */
     int64_t patience; /* default 0: off. Else stop after so many epochs without a lower validation
                          "loss"; the weights and running statistics of the best epoch are put back
-                         (GM_OK). Needs validation */
+                         (GM_OK). Needs validation. Checkpoints of such a fit hold its best loss and
+                         weights: after a load, or after GM_E_CANCELLED, the next fit with patience
+                         goes on with these, on the same validation rows */
     const char *checkpoint;   /* NULL: none. A path: gm_model_save_checkpoint there every
                                  checkpoint_every epochs */
     int64_t checkpoint_every; /* default 1 */

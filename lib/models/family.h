@@ -77,9 +77,10 @@ struct gm_model {
     int64_t epochs, steps;
     uint64_t order_seed; /* of the order of rows in each pass */
     int32_t fitting;
-    int32_t in_callback; /* of a host's family: the tape is the callback's */
-    int64_t classes;     /* of the labels; 0: takes none */
-    float *labels;       /* as the host set them */
+    int32_t in_callback;    /* of a host's family: the tape is the callback's */
+    struct gm_watch *watch; /* of early stopping (models/watch.h); NULL: none */
+    int64_t classes;        /* of the labels; 0: takes none */
+    float *labels;          /* as the host set them */
     int64_t label_count, label_room;
 };
 

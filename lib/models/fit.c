@@ -3,7 +3,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "models/family.h"
+#include "models/watch.h"
 
 /* All that one fit needs besides the model. */
 typedef struct fit {
@@ -14,12 +14,9 @@ typedef struct fit {
     int64_t *order;  /* rows */
     float *batch;    /* o.batch rows */
     float *labels;   /* of these; NULL: the model takes none */
-    float *best;     /* weights and state of the best epoch, with patience */
     gm_rng *rng;     /* of the order */
     gm_metrics sums; /* of this epoch */
     gm_metrics validation;
-    double best_loss;
-    int64_t waited;
     struct timespec begin;
 } fit;
 
@@ -36,34 +33,6 @@ static size_t batch_bytes(const fit *f)
 static size_t label_bytes(const fit *f)
 {
     return (size_t)f->o.batch * sizeof *f->labels;
-}
-
-static size_t best_bytes(const fit *f)
-{
-    int64_t count = gm_params_elements(f->model->params) + gm_params_elements(f->model->state);
-    return (size_t)count * sizeof *f->best;
-}
-
-static gm_status keep_best(const fit *f)
-{
-    const gm_params *params = f->model->params, *state = f->model->state;
-    int64_t weights = gm_params_elements(params);
-    gm_status status;
-    GM_TRY(gm_params_read(params, weights, f->best));
-    GM_TRY(gm_params_read(state, gm_params_elements(state), f->best + weights));
-out:
-    return status;
-}
-
-static gm_status restore_best(const fit *f)
-{
-    gm_params *params = f->model->params, *state = f->model->state;
-    int64_t weights = gm_params_elements(params);
-    gm_status status;
-    GM_TRY(gm_params_write(params, f->best, weights));
-    GM_TRY(gm_params_write(state, f->best + weights, gm_params_elements(state)));
-out:
-    return status;
 }
 
 static gm_status wrong(const fit *f, const char *option, int64_t value, const char *wanted)
@@ -108,10 +77,13 @@ static gm_status prepare(fit *f)
     gm_status status;
     f->order = gm_context_allocate(ctx, order_bytes(f));
     f->batch = gm_context_allocate(ctx, batch_bytes(f));
-    if (f->o.patience) f->best = gm_context_allocate(ctx, best_bytes(f));
     if (f->model->classes) f->labels = gm_context_allocate(ctx, label_bytes(f));
-    if (!f->order || !f->batch || (f->o.patience && !f->best) || (f->model->classes && !f->labels))
+    if (!f->order || !f->batch || (f->model->classes && !f->labels))
         GM_TRY(gm_model_fail(ctx, GM_E_NOMEM, "fit: no memory for the order and a batch"));
+    if (f->o.patience)
+        GM_TRY(gm_watch_open(f->model));
+    else
+        gm_watch_close(f->model);
     GM_TRY(gm_rng_create(&f->rng, ctx, 0));
 out:
     return status;
@@ -121,7 +93,6 @@ static void finish(fit *f)
 {
     gm_context *ctx = f->model->ctx;
     gm_rng_release(f->rng);
-    gm_context_free(ctx, f->best, best_bytes(f));
     gm_context_free(ctx, f->labels, label_bytes(f));
     gm_context_free(ctx, f->batch, batch_bytes(f));
     gm_context_free(ctx, f->order, order_bytes(f));
@@ -198,38 +169,26 @@ out:
     return status;
 }
 
-/* Early stopping: *stop is 1 when the validation loss has not fallen for `patience` epochs. */
-static gm_status watch(fit *f, int64_t epoch, int *stop)
-{
-    double loss = f->validation.metric[0].value;
-    if (epoch == 0 || loss < f->best_loss || isnan(f->best_loss)) {
-        f->best_loss = loss;
-        f->waited = 0;
-        return keep_best(f);
-    }
-    *stop = ++f->waited >= f->o.patience;
-    return GM_OK;
-}
-
 static gm_status run(fit *f)
 {
     gm_model *model = f->model;
     gm_status status = GM_OK;
-    int stop = 0;
-    for (int64_t epoch = 0; epoch < f->o.epochs && !stop; epoch++) {
+    const int64_t patience = f->o.patience;
+    for (int64_t epoch = 0; epoch < f->o.epochs; epoch++) {
+        if (patience && model->watch->waited >= patience) break;
         GM_TRY(run_epoch(f, epoch));
         model->epochs++;
         if (f->o.validation) {
             GM_TRY(gm_model_evaluate(model, f->o.validation, f->o.batch, 0, f->validation.metric,
                                      GM_MAX_METRICS, &f->validation.count));
-            if (f->o.patience) GM_TRY(watch(f, epoch, &stop));
+            if (patience) GM_TRY(gm_watch_add(model, f->validation.metric[0].value));
         }
         if (f->o.checkpoint && (epoch + 1) % f->o.checkpoint_every == 0)
             GM_TRY(gm_model_save_checkpoint(model, f->o.checkpoint));
         int64_t seen = f->o.drop_last ? f->rows - f->rows % f->o.batch : f->rows;
         GM_TRY(report(f, epoch, seen, 1));
     }
-    if (f->o.patience && f->waited) GM_TRY(restore_best(f));
+    if (patience) GM_TRY(gm_watch_restore(model));
 out:
     return status;
 }
@@ -253,6 +212,7 @@ gm_status gm_model_fit(gm_model *model, gm_dataset *data, const gm_fit_options *
     status = prepare(&f);
     if (!status) status = run(&f);
     finish(&f);
+    if (status != GM_E_CANCELLED) gm_watch_close(model);
     model->fitting = 0;
     return status;
 }

@@ -1,5 +1,5 @@
 /* model.c - the shared verbs but for fit (fit.c) and files (model_file.c). */
-#include "models/family.h"
+#include "models/watch.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -53,6 +53,7 @@ gm_status gm_model_add_state(gm_model *model, const char *prefix, const gm_layer
 void gm_model_close(gm_model *model)
 {
     if (model->before) gm_context_free(model->ctx, model->before, state_bytes(model));
+    gm_watch_close(model);
     gm_params_release(model->state);
     gm_tape_release(model->tape);
     gm_optimizer_release(model->optimizer);

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "models/family.h"
 #include "models/fields.h"
+#include "models/watch.h"
 
 #define FORMAT 1
 
@@ -102,6 +102,7 @@ static gm_status save(gm_model *model, const char *path, int checkpoint)
     GM_TRY(put_rng(archive, model->rng));
     if (checkpoint && model->optimizer)
         GM_TRY(gm_optimizer_save(model->optimizer, archive, "optimizer."));
+    if (checkpoint) GM_TRY(gm_watch_save(model, archive));
     GM_TRY(gm_archive_write(archive, path));
 out:
     gm_archive_release(archive);
@@ -167,6 +168,7 @@ gm_status gm_model_load(gm_model **out, gm_context *ctx, const char *path)
     GM_TRY(family ? family->load(&model, ctx, archive, optimizer)
                   : gm_host_family_load(&model, ctx, name, archive, optimizer));
     if (optimizer) GM_TRY(gm_optimizer_load(optimizer, archive, "optimizer."));
+    GM_TRY(gm_watch_load(model, archive));
     GM_TRY(get_rng(archive, model->rng));
     model->epochs = epochs;
     model->steps = steps;

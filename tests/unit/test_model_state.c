@@ -134,6 +134,135 @@ START_TEST(best_epoch_comes_back_with_its_state)
 }
 END_TEST
 
+/* Stops after as many epochs as *user holds. */
+static int32_t count_down(void *user, const gm_progress *p)
+{
+    int64_t *left = user;
+    return p->epoch_end && --*left == 0;
+}
+
+/* The same model and rows each time, as all is drawn from a new context's seed. */
+typedef struct early {
+    gm_context *ctx;
+    gm_dataset *data, *check;
+    gm_vae *vae;
+    gm_fit_options o;
+} early;
+
+static early early_make(int64_t *left)
+{
+    early e = { support_context(41, 1), NULL, NULL, NULL, GM_FIT_OPTIONS_INIT };
+    e.data = nets_bits(e.ctx, 40, ROW);
+    e.check = nets_bits(e.ctx, 24, ROW);
+    e.vae = make_vae(e.ctx, 0.5);
+    e.o.epochs = 100;
+    e.o.batch = 10;
+    e.o.validation = e.check;
+    e.o.patience = 3;
+    e.o.on_progress = count_down;
+    e.o.user = left;
+    return e;
+}
+
+static void early_free(early *e)
+{
+    gm_vae_release(e->vae);
+    gm_dataset_release(e->check);
+    gm_dataset_release(e->data);
+    gm_context_release(e->ctx);
+}
+
+/* All parameters; free them. */
+static float *weights(gm_model *model, int64_t *count)
+{
+    const gm_params *p = gm_model_params(model);
+    *count = gm_params_elements(p);
+    float *value = malloc((size_t)*count * sizeof *value);
+    ck_assert_ptr_nonnull(value);
+    ck_assert_int_eq(gm_params_read(p, *count, value), GM_OK);
+    return value;
+}
+
+static void ends_alike(gm_model *a, gm_model *b)
+{
+    int64_t count, other;
+    float *x = weights(a, &count), *y = weights(b, &other);
+    state s = look(a);
+    ck_assert_int_eq(count, other);
+    ck_assert(!memcmp(x, y, (size_t)count * sizeof *x));
+    ck_assert(as_before(b, &s));
+    ck_assert_int_eq(gm_model_epochs(a), gm_model_epochs(b));
+    free(y);
+    free(x);
+}
+
+/* A fit that stops early, stopped after each of its epochs and gone on with, from the file or by
+ * the same model: the same epoch's weights and state, be it before the stop or after. */
+START_TEST(early_stopping_goes_on)
+{
+    char folder[SUPPORT_PATH], path[SUPPORT_PATH + 16];
+    support_folder_make(folder);
+    snprintf(path, sizeof path, "%s/model", folder);
+    int64_t left = 0;
+    early whole = early_make(&left);
+    support_ok(whole.ctx, gm_model_fit(gm_vae_model(whole.vae), whole.data, &whole.o));
+    const int64_t epochs = gm_model_epochs(gm_vae_model(whole.vae));
+    ck_assert_int_lt(epochs, 100);
+    ck_assert_int_gt(epochs, 3);
+    for (int64_t k = 1; k <= epochs; k++)
+        for (int loaded = 0; loaded < 2; loaded++) {
+            early e = early_make(&left);
+            gm_model *model = gm_vae_model(e.vae), *rest = NULL;
+            e.o.checkpoint = path;
+            left = k;
+            support_fails(e.ctx, gm_model_fit(model, e.data, &e.o), GM_E_CANCELLED, "stopped");
+            if (loaded) support_ok(e.ctx, gm_model_load(&rest, e.ctx, path));
+            e.o.epochs = 100 - k;
+            support_ok(e.ctx, gm_model_fit(loaded ? rest : model, e.data, &e.o));
+            ends_alike(gm_vae_model(whole.vae), loaded ? rest : model);
+            gm_model_release(rest);
+            early_free(&e);
+        }
+    /* a fit that is over is forgotten: the next one begins anew, if only to be worse */
+    whole.o.epochs = 1;
+    support_ok(whole.ctx, gm_model_fit(gm_vae_model(whole.vae), whole.data, &whole.o));
+    ck_assert_int_eq(gm_model_epochs(gm_vae_model(whole.vae)), epochs + 1);
+    early_free(&whole);
+    support_folder_remove(folder);
+}
+END_TEST
+
+/* What a checkpoint says of its early stopping must fit its model. */
+START_TEST(early_stopping_of_hostile_files)
+{
+    static const int64_t three = 3;
+    static const float best[3] = { 0 };
+    char folder[SUPPORT_PATH], path[SUPPORT_PATH + 16];
+    support_folder_make(folder);
+    snprintf(path, sizeof path, "%s/model", folder);
+    int64_t left = 1;
+    early e = early_make(&left);
+    gm_model *model = NULL;
+    gm_archive *archive = NULL;
+    support_ok(e.ctx, gm_model_save_checkpoint(gm_vae_model(e.vae), path)); /* without a watch */
+    support_ok(e.ctx, gm_archive_open(&archive, e.ctx, path));
+    ck_assert(!gm_archive_has(archive, "fit.waited"));
+    support_ok(e.ctx, gm_archive_set_int(archive, "fit.waited", -1));
+    support_ok(e.ctx, gm_archive_write(archive, path));
+    support_fails(e.ctx, gm_model_load(&model, e.ctx, path), GM_E_FORMAT, "fit.waited is -1");
+    support_ok(e.ctx, gm_archive_set_int(archive, "fit.waited", 1));
+    support_ok(e.ctx, gm_archive_write(archive, path));
+    support_fails(e.ctx, gm_model_load(&model, e.ctx, path), GM_E_FORMAT, "fit.best");
+    support_ok(e.ctx, gm_archive_put(archive, "fit.best", 1, &three, best));
+    support_ok(e.ctx, gm_archive_write(archive, path));
+    support_fails(e.ctx, gm_model_load(&model, e.ctx, path), GM_E_SHAPE, "[3]");
+    ck_assert_ptr_null(model);
+    gm_archive_release(archive);
+    early_free(&e);
+    support_folder_remove(folder);
+}
+END_TEST
+
 static void train(gm_context *ctx, gm_model *model, gm_dataset *data, int64_t epochs)
 {
     gm_fit_options o = GM_FIT_OPTIONS_INIT;
@@ -322,6 +451,8 @@ Suite *gm_suite(void)
     TCase *t = tcase_create("model_state");
     tcase_set_timeout(t, 120);
     tcase_add_test(t, best_epoch_comes_back_with_its_state);
+    tcase_add_test(t, early_stopping_goes_on);
+    tcase_add_test(t, early_stopping_of_hostile_files);
     tcase_add_test(t, only_training_moves_state);
     tcase_add_test(t, a_batch_of_one_is_refused);
     tcase_add_test(t, a_failed_step_leaves_state);
