@@ -1,4 +1,4 @@
-/* density_model.c - a model with a likelihood, from a file or fitted now. */
+/* density_model.c - a model with a likelihood, from a file or trained now. */
 #include "density_model.h"
 
 #include "message.h"

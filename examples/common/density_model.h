@@ -1,5 +1,5 @@
 /* density_model.h - a model with a likelihood for programs that ask it something: from --model
- * FILE, or fitted now.
+ * FILE, or trained now.
  *
  *     struct density_model f = { DENSITY_MODEL_DEFAULTS };
  *     const struct option own[] = { DENSITY_MODEL_OPTIONS(&f), DENSITY_OPTIONS(&d) };
@@ -29,7 +29,7 @@ extern const struct option_defaults density_model_defaults[];
 
 #define DENSITY_MODEL_OPTIONS(f)                                                                   \
     OPTION_TEXT("model", &(f)->path, "FILE", "a saved model to ask instead of fitting one"),       \
-        OPTION_INT("hidden", &(f)->hidden, 1, 1000000, "hidden units of the model fitted"),        \
+        OPTION_INT("hidden", &(f)->hidden, 1, 1000000, "hidden units of the model trained"),       \
         OPTION_REAL("rate", &(f)->rate, 1e-12, 1e3, "learning rate of Adam")
 
 /* Loads the model, which must fit the rows of d, have a likelihood and take no labels; or fits one

@@ -48,7 +48,7 @@ struct evaluation {
     gm_context *context; /* what follows is evaluation_open's */
     const struct mnist *data;
     struct classifier *reader; /* features; NULL: pixels */
-    gm_dataset *digits;        /* test digits as likelihoods want them */
+    gm_dataset *digits;        /* test digits as likelihoods take them */
     float *test, *train;       /* features of test and training digits */
     int64_t width, test_rows, train_rows;
     double close; /* a distance to the nearest training digit that 1 test digit in 100 is within */

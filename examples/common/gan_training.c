@@ -155,7 +155,7 @@ gm_status gan_training_fit(struct gan_training *a, gm_gan *gan, gm_dataset *rows
     else if (a->on_epoch)
         a->on_epoch(a->user, a->resumed);
     fit.batch = o->batch < gm_dataset_rows(rows) ? o->batch : gm_dataset_rows(rows);
-    fit.drop_last = 1; /* batch norm and the diversity want whole batches */
+    fit.drop_last = 1; /* batch norm and the diversity need whole batches */
     fit.on_progress = on_progress;
     fit.user = a;
     s = training_fit(a->run, model, rows, &fit, 0);

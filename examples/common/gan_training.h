@@ -1,4 +1,4 @@
-/* gan_training.h - what the GAN programs share: the curves of both players, pictures, and the
+/* gan_training.h - what the GAN programs share: the curves of both networks, pictures, and the
  * measures of samples.
  *
  *     struct gan_training a = { .run = &r, .title = "..." };
@@ -72,7 +72,7 @@ gm_status gan_training_rows(gm_dataset **out, const struct mnist *m);
 int gan_training_resume(struct gan_training *a, gm_gan **gan, gm_status *s);
 
 /* Draws the first grid, fits on rows, saves the model, draws the last grid and the curves. GM_OK
- * also after Ctrl-C (a->stopped) and when a player's loss was not finite (reported; *status is 1).
+ * also after Ctrl-C (a->stopped) and when a loss was not finite (reported; *status is 1).
  */
 gm_status gan_training_fit(struct gan_training *a, gm_gan *gan, gm_dataset *rows, int *status);
 

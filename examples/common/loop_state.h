@@ -1,9 +1,10 @@
 /* loop_state.h - --checkpoint and --resume of programs with a training loop of their own: what a
  * loop must keep to go on bit for bit.
  *
- *     const struct loop_state state = { .program = "custom_loop", .params = params, .optimizers = {
- * adam }, .rngs = { rng } }; status = loop_state_resume(&state, &r, &epochs, &s);      epochs: how
- * many were finished, 0 without --resume if (status != OPTIONS_GO_ON) goto out;
+ *     const struct loop_state state = { .program = "custom_loop", .params = params,
+ *                                       .optimizers = { adam }, .rngs = { rng } };
+ *     status = loop_state_resume(&state, &r, &epochs, &s);      epochs: how many were finished,
+ *     if (status != OPTIONS_GO_ON) goto out;                    0 without --resume
  *     ... after each epoch ...
  *     if ((s = loop_state_save(&state, &r, epochs))) goto out;  does nothing without --checkpoint
  */

@@ -1,9 +1,9 @@
 /* anomaly.c - can a likelihood tell foreign pictures? (docs/modules/anomaly.md)
  *
- *     anomaly --held-out 3                        trains on nine digits and scores the tenth
- *     anomaly --other data/fashion-mnist          trains on all digits and scores pictures of
- * clothes, made bits in the same way anomaly --model FILE --other DIR            asks a saved model
- * instead of fitting one
+ *     anomaly --held-out 3                  trains on nine digits and scores the tenth
+ *     anomaly --other data/fashion-mnist    trains on all digits and scores pictures of clothes,
+ *                                           made bits in the same way
+ *     anomaly --model FILE --other DIR      asks a saved model instead of fitting one
  *
  * Scores are log p(x), calibrated on the validation digits. Writes roc.png, log_probs.png (how the
  * two kinds' log-likelihoods are spread) and extremes.png (the least and the most likely pictures
@@ -72,7 +72,7 @@ static int open_other(struct run *r, const char *folder, struct kind *unusual, c
     const int64_t batch = r->options.batch;
     struct density d = { .run = r, .folder = folder };
     const int status = density_open(&d);
-    r->options.batch = batch; /* nothing is fitted to these */
+    r->options.batch = batch; /* nothing is trained to these */
     if (status != OPTIONS_GO_ON) return status;
     gm_dataset_retain(unusual->rows = d.test);
     memcpy(name, d.name, sizeof d.name);
@@ -284,7 +284,7 @@ static gm_status report(struct density *d, gm_anomaly *score, const struct kind 
     return GM_OK;
 }
 
-/* After Ctrl-C: scores of a part of the rows are no result, but that a model was fitted is. */
+/* After Ctrl-C: scores of a part of the rows are no result, but that a model was trained is. */
 static int report_stopped(const struct density *d, const gm_model *model, const char *other,
                           int64_t digit)
 {
@@ -318,7 +318,7 @@ int main(int argc, char **argv)
     };
 
     options_init(&r.options, "anomaly",
-                 "Scores pictures of a kind that a model was not fitted to.");
+                 "Scores pictures of a kind that a model was not trained to.");
     r.options.defaults = density_model_defaults;
     int status = run_start(&r, argc, argv, own, (int)(sizeof own / sizeof *own));
     if (status != OPTIONS_GO_ON) return status;

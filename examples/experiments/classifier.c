@@ -4,8 +4,7 @@
  *
  * Not a generative model; it is here because it shows in a minute that tape, layers and optimizer
  * learn, and because generators need something that reads their samples: model.safetensors is what
- * the GAN examples take as
- * --classifier. The network is LeCun et al. 1998's in its modern form,
+ * the GAN examples take as --classifier. The network is LeCun et al. 1998's in its modern form,
  *
  *     5x5 convolution, ReLU, 2x2 maximum    1 x 28 x 28 -> 16 x 12 x 12
  *     5x5 convolution, ReLU, 2x2 maximum    -> 32 x 4 x 4
@@ -47,7 +46,7 @@ struct learner {
     int64_t *order;      /* a permutation of the training rows */
     int64_t *labels;     /* [most] */
     float *rows;         /* [most, PIXELS] */
-    float *classes;      /* [most]: labels as the loss wants them */
+    float *classes;      /* [most]: labels as the loss takes them */
     struct progress progress;
     double *points, *losses; /* the curve: place in epochs, mean loss since the point before */
     int64_t count, room;

@@ -1,8 +1,8 @@
 /* conv_vae.c - trains a convolutional variational autoencoder on handwritten digits.
  *
  *     conv_vae                  20 latents, binarised anew each epoch, 50 epochs, the estimate of
- * -log p(x) with K = 5000 conv_vae --conditional    encoder and decoder see the digit's class
- * (Sohn, Lee and Yan 2015)
+ *                               -log p(x) with K = 5000
+ *     conv_vae --conditional    encoder and decoder see the digit's class (Sohn, Lee and Yan 2015)
  *
  *     encoder    28 x 28, 32 maps of 14 x 14, 64 maps of 7 x 7, 256, means and log-variances
  *     decoder    the same way back, by transposed convolutions, to logits

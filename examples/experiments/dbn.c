@@ -24,6 +24,12 @@
 #define GROUP 500
 
 static const struct option_defaults defaults[] = {
+    { "dna", NULL,
+      "--layers 100,180 --steps 5 --batch 20 --epochs 100 --rate 2e-3 --weight-decay 2e-3 "
+      "--upper-epochs 20" },
+    { "mushrooms", NULL,
+      "--layers 100,112 --steps 25 --batch 20 --epochs 100 --rate 2e-3 --weight-decay 1e-3 "
+      "--upper-epochs 20" },
     { "mnist", NULL,
       "--layers 500,784 --steps 25 --batch 100 --epochs 30 --rate 5e-3 --weight-decay 2e-4 "
       "--upper-rate 1e-3 --upper-epochs 8" },

@@ -97,14 +97,14 @@ int main(int argc, char **argv)
     gm_dataset *rows = NULL;
     gm_status s = GM_OK;
     const struct option own[] = {
-        OPTION_CHOICE("loss", &set.loss, loss_names, "the game that is played"),
+        OPTION_CHOICE("loss", &set.loss, loss_names, "what both networks minimise"),
         OPTION_CHOICE("norm", &set.norm, norm_names, "of the discriminator's layers"),
-        OPTION_FLAG("conditional", &set.conditional, "both players see the class of the digit"),
+        OPTION_FLAG("conditional", &set.conditional, "both networks see the class of the digit"),
         OPTION_INT("width", &set.width, 1, 1024, "channels of the largest maps"),
         OPTION_INT("latent", &set.latent, 1, 100000, "size of the noise"),
         OPTION_INT("hidden", &set.hidden, 0, 65536,
                    "units of a fully connected layer in either net; 0: none"),
-        OPTION_REAL("rate", &set.rate, 1e-12, 10, "learning rate of both players"),
+        OPTION_REAL("rate", &set.rate, 1e-12, 10, "learning rate of both networks"),
         OPTION_REAL("last-rate", &set.last_rate, 0, 1,
                     "what the rate falls to, as a part of it; 1: it stays"),
         OPTION_REAL("average", &set.average, 0, 0.99999,

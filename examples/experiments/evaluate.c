@@ -1,14 +1,13 @@
 /* evaluate.c - tells how good saved models are, or what training digits themselves would get.
  *
- *     evaluate MODEL.safetensors --data DIR             every number of gm/evaluate.h that applies
- *     evaluate A.safetensors B.safetensors              a comparison
- *     evaluate MODEL.safetensors --classifier PATH      features are the classifier's, not pixels;
- *                                                       and what 1000 samples show, as it reads
- * them evaluate MODEL.safetensors --ais 100              log p(x) by annealing, for decoders
- *     evaluate --real                                   training digits in place of samples: the
- * ruler
+ *     evaluate MODEL.safetensors --data DIR          every number of gm/evaluate.h that applies
+ *     evaluate A.safetensors B.safetensors           a comparison
+ *     evaluate MODEL.safetensors --classifier PATH   features are the classifier's, not pixels;
+ *                                                    and what 1000 samples show, as it reads them
+ *     evaluate MODEL.safetensors --ais 100           log p(x) by annealing, for decoders
+ *     evaluate --real                                training digits in place of samples
  *
- * The ruler is what a perfect model would get: with all of MNIST a Parzen log-likelihood of 241
+ * The last is what a perfect model would get: with all of MNIST a Parzen log-likelihood of 241
  * nats. See docs/modules/evaluation.md on what each number means and how far it can be trusted.
  * PATH is the model.safetensors that the program classifier saves. Trains nothing and writes no
  * file. After Ctrl-C the result has the numbers that were finished, and "stopped".

@@ -1,14 +1,16 @@
 /* gan.c - trains a generative adversarial network on handwritten digits (Goodfellow et al. 2014).
  *
- *     gan                   100-1200-1200-784 against 784-512-256-1, Adam, 40 epochs; with noise
- * and dropout on the side of the discriminator, which otherwise wins: then the generator makes one
- * picture again and again gan --preset 2014     the nets, the schedule and the protocol of the
- * paper's MNIST experiment: the same generator, a maxout discriminator with dropout, stochastic
- * gradient descent with momentum, 250 epochs; the samples are of weights averaged over the last 40
- * epochs or so (decay 0.99995), which the paper does not tell of and which takes the speckles away.
- * With seed 1 this game collapses in its third epoch, as plain games do now and then; its default
- * is 2 gan --conditional     either, with the digit's class given to both players (Mirza and
- * Osindero 2014)
+ *     gan                   100-1200-1200-784 against 784-512-256-1, Adam, 40 epochs
+ *     gan --preset 2014     the nets, the schedule and the protocol of the paper's MNIST experiment
+ *     gan --conditional     either, with the digit's class given to both nets (Mirza and
+ *                           Osindero 2014)
+ *
+ * The first has noise and dropout on the side of the discriminator, which otherwise wins: then the
+ * generator makes one picture again and again. The preset has the same generator, a maxout
+ * discriminator with dropout, stochastic gradient descent with momentum, and 250 epochs; its
+ * samples are of weights averaged over the last 40 epochs or so (decay 0.99995), which the paper
+ * does not tell of and which takes the speckles away. With seed 1 it collapses in its third epoch,
+ * as plain GANs do now and then; its default is 2.
  *
  * The score is the paper's Parzen window estimate: 10 000 samples, the deviation chosen on the
  * validation digits (10 000 here, the paper took 1000 of them), for the preset from 0.10, 0.11, ...
@@ -199,9 +201,9 @@ int main(int argc, char **argv)
     a.parzen_samples = 10000;
     const struct option own[] = {
         OPTION_CHOICE("preset", &set.preset, preset_names, "which set-up to follow"),
-        OPTION_CHOICE("loss", &set.loss, loss_names, "the game that is played"),
-        OPTION_FLAG("conditional", &set.conditional, "both players see the class of the digit"),
-        OPTION_REAL("rate", &set.rate, 0, 10, "learning rate of both players; 0: the preset's"),
+        OPTION_CHOICE("loss", &set.loss, loss_names, "what both networks minimise"),
+        OPTION_FLAG("conditional", &set.conditional, "both networks see the class of the digit"),
+        OPTION_REAL("rate", &set.rate, 0, 10, "learning rate of both networks; 0: the preset's"),
         OPTION_REAL("average", &set.average, -1, 0.99999,
                     "decay of the averaged generator that samples; 0: none; -1: the preset's"),
         OPTION_REAL("dropout", &set.dropout, 0, 0.9,

@@ -1,7 +1,7 @@
 /* generator.c - a differentiable generator network trained by itself: no encoder, no discriminator.
  *
  * Each training image x_i has a code z_i of its own, a free parameter, and network and codes are
- * fitted together (generative latent optimisation: Bojanowski, Joulin, Lopez-Paz and Szlam 2018):
+ * trained together (generative latent optimisation: Bojanowski, Joulin, Lopez-Paz and Szlam 2018):
  *
  *     minimise over theta and all z_i:   mean of -log p(x_i | g(z_i; theta)),   with |z_i| <= 1
  *
@@ -9,7 +9,7 @@
  * of the codes. It is then folded into the first layer, z = m + L e, so that e ~ N(0, I) is the
  * prior of the model that is saved, and anything that can sample a generator can sample this one.
  *
- * A test image has no code yet: one is fitted with the network held fixed. Writes loss.png,
+ * A test image has no code yet: one is trained with the network held fixed. Writes loss.png,
  * samples_first.png, samples_last.png, reconstructions.png and model.safetensors.
  */
 #include "common/image_grid.h"
@@ -279,7 +279,7 @@ static int plot_losses(const struct options *o, const double *losses, int64_t ep
 {
     char path[OPTIONS_PATH_SIZE];
     const struct plot_series line = { .label = "training", .y = losses, .count = (int)epochs };
-    const struct plot plot = { .title = "Generator and codes fitted together",
+    const struct plot plot = { .title = "Generator and codes trained together",
                                .x_label = "epoch",
                                .panels = 1,
                                .panel = { { .y_label = "-log p(x | z) (nats per image)" } },

@@ -2,10 +2,11 @@
  * 2015).
  *
  *     gmmn                  10-64-256-256-1024-784, ReLU and a sigmoid at the end; the samples of a
- * step and the pixels of its digits are made alike by the kernels of variances 2, 5, 10, 20, 40 and
- * 80 gmmn --autoencoder    the same with 32 codes in place of 784 pixels: those of an autoencoder
- * 784-1024-32-1024-784 of sigmoids, fitted first, with dropout in its encoder; --layerwise: pair by
- * pair before that
+ *                           step and the pixels of its digits are made alike by the kernels of
+ *                           variances 2, 5, 10, 20, 40 and 80
+ *     gmmn --autoencoder    the same with 32 codes in place of 784 pixels: those of an autoencoder
+ *                           784-1024-32-1024-784 of sigmoids, trained first, with dropout in its
+ *                           encoder; --layerwise: pair by pair before that
  *
  * The nets, the kernels, the loss, the batches of 1000 and the split of the training digits, 55 000
  * and 5000 by a random permutation, are the authors'. On pixels so is the optimizer, gradient
@@ -56,7 +57,7 @@ struct gmmn {
     int64_t steps, autoencoder_epochs, parzen_samples;
 
     struct progress progress;
-    double *curve; /* loss of each epoch, of the part that is being fitted */
+    double *curve; /* loss of each epoch, of the part that is being trained */
     int count, room;
     int stopped;
     double last;
@@ -402,7 +403,7 @@ int main(int argc, char **argv)
     if (!g.autoencoder_epochs)
         g.autoencoder_epochs =
             options_given(&r.options, "epochs") ? r.options.epochs : AUTOENCODER_EPOCHS;
-    /* A checkpoint has the autoencoder in it, already fitted. */
+    /* A checkpoint has the autoencoder in it, already trained. */
     if (g.autoencoder && r.options.resume)
         s = make_autoencoder(&autoencoder, r.context, 1);
     else if (g.autoencoder)

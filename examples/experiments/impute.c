@@ -1,7 +1,8 @@
 /* impute.c - completes pictures of which a part is known, by a model with exact conditionals.
  *
  *     impute                              fits a model to digits and completes the lower halves of
- * ten test digits impute --model FILE --hide upper    asks a saved autoregressive model
+ *                                         ten test digits
+ *     impute --model FILE --hide upper    asks a saved autoregressive model
  *
  * What is given comes first in the order of a model that knows rows from top to bottom when the
  * lower part is hidden: completions are then exact draws from p(hidden | given), and the
@@ -70,10 +71,10 @@ static gm_status choose_rows(const struct density *d, int64_t place[SHOWN], int6
     const int labels = gm_dataset_has_labels(d->test) != 0;
     gm_status s = GM_OK;
     *count = 0;
-    for (int64_t want = 0; !s && want < SHOWN; want++)
-        for (int64_t i = labels ? 0 : want, label = want; i < rows; i++) {
+    for (int64_t digit = 0; !s && digit < SHOWN; digit++)
+        for (int64_t i = labels ? 0 : digit, label = digit; i < rows; i++) {
             if (labels && (s = gm_dataset_read_labels(d->test, &i, 1, &label))) break;
-            if (label != want) continue;
+            if (label != digit) continue;
             place[(*count)++] = i;
             break;
         }

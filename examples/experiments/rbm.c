@@ -15,6 +15,10 @@
 #include "common/training.h"
 
 static const struct option_defaults defaults[] = {
+    { "dna", NULL,
+      "--hidden 100 --steps 5 --epochs 100 --batch 20 --rate 2e-3 --weight-decay 2e-3" },
+    { "mushrooms", NULL,
+      "--hidden 100 --steps 25 --epochs 100 --batch 20 --rate 2e-3 --weight-decay 1e-3" },
     { "mnist", NULL, "--steps 25 --epochs 30 --batch 100 --rate 5e-3 --weight-decay 2e-4" },
     { NULL, NULL, NULL },
 };

@@ -1,11 +1,13 @@
 /* sbn.c - trains a sigmoid belief network on bits, and estimates the log-likelihood of test rows
  * with draws of its recognition network.
  *
- *     sbn --data DIR                                two layers of 200, VIMCO, MNIST's digits as
- * bits sbn --estimator nvil --layers 200,200         the deep nets of Mnih and Gregor 2014 sbn
- * --estimator vimco --layers 200 --samples 50 sbn --dataset dna --layers 50 --nll-samples 1000 sbn
- * --dataset mushrooms --layers 20 --estimator gibbs   Monte Carlo EM sbn --compare --epochs 5
- * --limit 5000         the five with a recognition network side by side: estimators.png
+ *     sbn --data DIR                          two layers of 200, VIMCO, MNIST's digits as bits
+ *     sbn --estimator nvil                    as Mnih and Gregor 2014
+ *     sbn --layers 200 --samples 50
+ *     sbn --dataset dna
+ *     sbn --dataset mushrooms --layers 20 --estimator gibbs --epochs 20    Monte Carlo EM
+ *     sbn --compare --epochs 5 --limit 5000   the five with a recognition network side by side:
+ *                                             estimators.png
  *
  * Writes samples as probabilities and as bits, the curves, and the weights of the lowest layer as
  * pictures.
@@ -23,6 +25,12 @@
 #include "common/training.h"
 
 static const struct option_defaults defaults[] = {
+    { "dna", NULL,
+      "--estimator vimco --layers 100 --epochs 200 --batch 20 --rate 2e-3 --patience 20 "
+      "--nll-samples 1000" },
+    { "mushrooms", NULL,
+      "--estimator vimco --layers 100,50 --epochs 200 --batch 20 --rate 5e-3 --patience 0 "
+      "--nll-samples 1000" },
     { "mnist", "compare", "--batch 100 --rate 0.01" },
     { "mnist", NULL,
       "--estimator vimco --layers 200,200 --epochs 300 --batch 100 --rate 0.01 --patience 0 "

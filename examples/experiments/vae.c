@@ -1,9 +1,10 @@
 /* vae.c - trains a variational autoencoder on handwritten digits (Kingma and Welling 2014).
  *
- *     vae --preset pytorch    784-400-20-400-784, ReLU, grey targets: the set-up of the PyTorch
- * example vae --preset paper      500 tanh units, 20 latents, digits binarised anew each epoch, 50
- * epochs vae --preset demo       the first with 8 latents, for as many epochs as the 8000 embedded
- * digits want
+ *     vae --preset pytorch    784-400-20-400-784, ReLU, grey targets: as the example of PyTorch
+ *     vae --preset paper      500 tanh units, 20 latents, digits binarised anew each epoch, 50
+ *                             epochs
+ *     vae --preset demo       the first with 8 latents, for as many epochs as suit the 8000
+ *                             embedded digits
  *
  * With grey targets the test loss is no likelihood of binary data; with binarised ones the program
  * also gives the importance estimate of -log p(x) with --nll-samples draws for each test image.

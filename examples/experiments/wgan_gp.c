@@ -77,7 +77,7 @@ int main(int argc, char **argv)
                    "updates of the critic for each of G"),
         OPTION_INT("width", &set.width, 1, 1024, "channels of the largest maps"),
         OPTION_INT("latent", &set.latent, 1, 100000, "size of the noise"),
-        OPTION_REAL("rate", &set.rate, 1e-12, 10, "learning rate of both players"),
+        OPTION_REAL("rate", &set.rate, 1e-12, 10, "learning rate of both networks"),
         OPTION_REAL("average", &set.average, 0, 0.99999,
                     "decay of the averaged generator that samples; 0: none"),
         GAN_TRAINING_OPTIONS(&a),

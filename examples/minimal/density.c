@@ -3,7 +3,7 @@
  *     cc density.c $(pkg-config --cflags --libs gm) -o density
  *     ./density [IMAGES]          an IDX file of images, plain or gz
  *
- * Fits log p(x) to handwritten digits, calibrates it on digits that it was not fitted to, and asks
+ * Fits log p(x) to handwritten digits, calibrates it on digits that it was not trained to, and asks
  * how unusual other digits are: upright ones, and the same ones upside down.
  */
 #include <gm/gm.h>

@@ -1,4 +1,4 @@
-/* vae.c - a variational autoencoder (Kingma and Welling 2014) of handwritten digits, fitted and
+/* vae.c - a variational autoencoder (Kingma and Welling 2014) of handwritten digits, trained and
  * saved.
  *
  *     cc vae.c $(pkg-config --cflags --libs gm) -o vae
