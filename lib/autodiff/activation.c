@@ -1,7 +1,7 @@
 /* activation.c - activations by number and by name, from the one table. */
 #include "autodiff/activation.h"
 
-#define ROW(WORD, word, parameter, from_result)                                                    \
+#define ROW(WORD, word, parameter, from_result, formula)                                           \
     { GM_ACTIVATION_##WORD, GM_UNARY_##WORD, #word, &gm_op_##word, parameter, from_result },
 static const gm_activation_row rows[] = { GM_ACTIVATION_TABLE(ROW) };
 #undef ROW

@@ -5,7 +5,8 @@
 
 #include "autodiff/gradient.h"
 
-#define GM_ACTIVATION_OP(WORD, word, parameter, from_result) extern const gm_op gm_op_##word;
+#define GM_ACTIVATION_OP(WORD, word, parameter, from_result, formula)                              \
+    extern const gm_op gm_op_##word;
 GM_ACTIVATION_TABLE(GM_ACTIVATION_OP)
 #undef GM_ACTIVATION_OP
 

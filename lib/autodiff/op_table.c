@@ -2,7 +2,7 @@
 #include "autodiff/activation.h"
 
 #define ROW(word) &gm_op_##word,
-#define ACTIVATION_ROW(WORD, word, parameter, from_result) &gm_op_##word,
+#define ACTIVATION_ROW(WORD, word, parameter, from_result, formula) &gm_op_##word,
 
 /* clang-format off */
 const gm_op *const gm_op_table[] = {

@@ -29,7 +29,7 @@ enum {
     GM_UNARY_SIN,
     GM_UNARY_COS,
     GM_UNARY_POW, /* x^a, as pow of libm */
-#define GM_UNARY_ROW(WORD, word, parameter, from_result) GM_UNARY_##WORD,
+#define GM_UNARY_ROW(WORD, word, parameter, from_result, formula) GM_UNARY_##WORD,
     GM_ACTIVATION_TABLE(GM_UNARY_ROW) /* the formulas are in gm/ops.h; a: the slope */
 #undef GM_UNARY_ROW
     GM_UNARY_COUNT

@@ -58,15 +58,13 @@ BUILD(sqrt, gm_sqrt(t, v[0]))
 BUILD(abs, gm_abs(t, gm_mul(t, v[0], v[1])))
 BUILD(exp, gm_exp(t, v[0]))
 BUILD(log, gm_log(t, v[0]))
-SQUARED(relu, gm_relu(t, v[0]))
-SQUARED(leaky_relu, gm_leaky_relu(t, v[0], 0.1))
-BUILD(elu, gm_elu(t, v[0], 0.7))
-BUILD(tanh, gm_tanh(t, v[0]))
-BUILD(sigmoid, gm_sigmoid(t, v[0]))
-BUILD(softplus, gm_softplus(t, v[0]))
-BUILD(silu, gm_silu(t, v[0]))
-BUILD(gelu, gm_gelu(t, v[0]))
-BUILD(gelu_tanh, gm_gelu_tanh(t, v[0]))
+/* Each activation of the table. */
+#define ACTIVATION_BUILD(WORD, word, ...)                                                          \
+    SQUARED(only_##word, gm_activate(t, v[0], GM_ACTIVATION_##WORD, 0.7))
+#define ACTIVATION_CASE(WORD, word, ...)                                                           \
+    { #word, "", build_only_##word, 1, { { 2, { 5, 7 }, SMOOTH } } },
+#define ACTIVATION_NUMBER(WORD, ...) GM_ACTIVATION_##WORD,
+GM_ACTIVATION_TABLE(ACTIVATION_BUILD)
 BUILD(normal_cdf, gm_normal_cdf(t, v[0]))
 BUILD(sin, gm_sin(t, v[0]))
 BUILD(cos, gm_cos(t, v[0]))
@@ -193,16 +191,8 @@ static const second_case cases[] = {
     { "exp", "", build_exp, 1, { { 2, { 3, 5 }, ANY } } },
     { "exp", "large", build_exp, 1, { { 2, { 130, 257 }, ANY } } },
     { "log", "", build_log, 1, { { 2, { 3, 5 }, POSITIVE } } },
-    { "relu", "", build_relu, 1, { { 2, { 5, 7 }, SMOOTH } } },
-    { "leaky_relu", "", build_leaky_relu, 1, { { 2, { 5, 7 }, SMOOTH } } },
-    { "elu", "", build_elu, 1, { { 2, { 5, 7 }, SMOOTH } } },
-    { "tanh", "", build_tanh, 1, { { 2, { 5, 7 }, ANY } } },
-    { "sigmoid", "", build_sigmoid, 1, { { 2, { 5, 7 }, ANY } } },
-    { "softplus", "", build_softplus, 1, { { 2, { 5, 7 }, ANY } } },
-    { "silu", "", build_silu, 1, { { 2, { 5, 7 }, ANY } } },
-    { "gelu", "", build_gelu, 1, { { 2, { 5, 7 }, ANY } } },
-    { "gelu_tanh", "", build_gelu_tanh, 1, { { 2, { 5, 7 }, ANY } } },
-    { "normal_cdf", "", build_normal_cdf, 1, { { 2, { 5, 7 }, ANY } } },
+    GM_ACTIVATION_TABLE(ACTIVATION_CASE){
+        "normal_cdf", "", build_normal_cdf, 1, { { 2, { 5, 7 }, ANY } } },
     { "sin", "", build_sin, 1, { { 2, { 5, 7 }, ANY } } },
     { "cos", "", build_cos, 1, { { 2, { 5, 7 }, ANY } } },
     { "pow", "", build_pow, 1, { { 2, { 5, 7 }, 0.3, 2, 0, 0 } } },
@@ -714,13 +704,11 @@ static void add_activation(gm_layer *net, gm_context *ctx, int32_t kind)
     gm_layer_release(a);
 }
 
+static const int32_t kinds[] = { GM_ACTIVATION_TABLE(ACTIVATION_NUMBER) };
+#define KINDS ((int)(sizeof kinds / sizeof *kinds))
+
 START_TEST(test_penalty)
 {
-    static const int32_t kinds[] = { GM_ACTIVATION_LEAKY_RELU, GM_ACTIVATION_TANH,
-                                     GM_ACTIVATION_ELU,        GM_ACTIVATION_RELU,
-                                     GM_ACTIVATION_SIGMOID,    GM_ACTIVATION_SOFTPLUS,
-                                     GM_ACTIVATION_SILU,       GM_ACTIVATION_GELU,
-                                     GM_ACTIVATION_GELU_TANH };
     int32_t kind = kinds[_i];
     gm_context *ctx = support_context(3, 2);
     gm_rng *rng = NULL;
@@ -782,7 +770,7 @@ Suite *gm_suite(void)
     tcase_add_loop_test(tc, test_case, 0, CASES);
     tcase_add_test(tc, test_every_entry_has_a_case);
     tcase_add_test(tc, test_higher);
-    tcase_add_loop_test(tc, test_penalty, 0, 9);
+    tcase_add_loop_test(tc, test_penalty, 0, KINDS);
     suite_add_tcase(s, tc);
     return s;
 }

@@ -66,26 +66,8 @@ static double unary_of(int32_t kind, double v, double a, double b)
         return exp(v);
     case GM_UNARY_LOG:
         return log(v);
-    case GM_UNARY_RELU:
-        return v > 0 ? v : 0;
-    case GM_UNARY_LEAKY_RELU:
-        return v > 0 ? v : a * v;
-    case GM_UNARY_ELU:
-        return v > 0 ? v : a * expm1(v);
-    case GM_UNARY_TANH:
-        return tanh(v);
-    case GM_UNARY_SIGMOID:
-        return 1 / (1 + exp(-v));
-    case GM_UNARY_SOFTPLUS:
-        return log1p(exp(v));
     case GM_UNARY_CLAMP:
         return v < a ? a : v > b ? b : v;
-    case GM_UNARY_SILU:
-        return v / (1 + exp(-v));
-    case GM_UNARY_GELU:
-        return v * 0.5 * erfc(-v / sqrt(2));
-    case GM_UNARY_GELU_TANH:
-        return v * 0.5 * (1 + tanh(sqrt(2 / acos(-1)) * (v + 0.044715 * v * v * v)));
     case GM_UNARY_NORMAL_CDF:
         return 0.5 * erfc(-v / sqrt(2));
     case GM_UNARY_SIN:
@@ -94,6 +76,11 @@ static double unary_of(int32_t kind, double v, double a, double b)
         return cos(v);
     case GM_UNARY_POW:
         return pow(v, a);
+#define ACTIVATION(WORD, word, parameter, from_result, formula)                                    \
+    case GM_UNARY_##WORD:                                                                          \
+        return formula;
+        GM_ACTIVATION_TABLE(ACTIVATION)
+#undef ACTIVATION
     default:
         return v;
     }

@@ -4,7 +4,7 @@
 /* One of an activation: "slope", at least 0. */
 static int has_parameter(int32_t kind)
 {
-#define CASE(WORD, word, parameter, from_result)                                                   \
+#define CASE(WORD, word, parameter, from_result, formula)                                          \
     case GM_UNARY_##WORD:                                                                          \
         return parameter;
     switch (kind) {
@@ -172,7 +172,7 @@ UNARY_OP(cos);
 UNARY_OP(pow);
 UNARY_OP(normal_cdf);
 
-#define ACTIVATION_OP(WORD, word, parameter, from_result) UNARY_OP(word);
+#define ACTIVATION_OP(WORD, word, parameter, from_result, formula) UNARY_OP(word);
 GM_ACTIVATION_TABLE(ACTIVATION_OP)
 
 static gm_var unary(gm_tape *tape, const gm_op *op, gm_var x, int32_t kind, double a, double b)
@@ -256,5 +256,5 @@ gm_var gm_pow(gm_tape *tape, gm_var a, double exponent)
     {                                                                                              \
         return unary(tape, &gm_op_##word, a, GM_UNARY_##WORD, slope, 0);                           \
     }
-#define FUNCTION(WORD, word, parameter, from_result) FUNCTION_##parameter(WORD, word)
+#define FUNCTION(WORD, word, parameter, from_result, formula) FUNCTION_##parameter(WORD, word)
 GM_ACTIVATION_TABLE(FUNCTION)
