@@ -196,8 +196,8 @@ typedef struct gm_host_layer {
         sizeof(gm_host_layer), NULL, NULL, NULL, NULL                                              \
     }
 
-/* params: the layer's parameters, retained as a set (add to it first); NULL: none. Files cannot
- * hold a host's layer (GM_E_UNSUPPORTED when saved); gm_archive_put_params stores its parameters.
+/* params: the layer's parameters, retained as a set (add to it first); NULL: none. Files hold
+ * it if its type is registered (gm_context_register_layer), else it is GM_E_UNSUPPORTED when saved.
  * GM_E_INVALID also: apply NULL, a bad type, params of another context. */
 GM_API gm_status gm_layer_create_host(gm_layer **out, gm_context *context,
                                       const gm_host_layer *host, gm_params *params);

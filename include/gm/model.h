@@ -209,7 +209,8 @@ GM_API gm_status gm_model_log_prob_estimate(gm_likelihood *likelihood, gm_model 
 
 /* Writes weights, architecture, options and the state of the generator as a safetensors file: to a
  * temporary file in the same folder, synced, then renamed, so that a failure leaves an old file as
- * it was. GM_E_INVALID: NULL; GM_E_UNSUPPORTED: a layer of the host's is inside; GM_E_STATE: the
+ * it was. GM_E_INVALID: NULL; GM_E_UNSUPPORTED: a host's layer is inside
+ * whose type is not registered (gm/layer_file.h), or the family has no save; GM_E_STATE: the
  * average of the weights is swapped in (checkpoints); GM_E_IO; GM_E_NOMEM. */
 GM_API gm_status gm_model_save(gm_model *model, const char *path);
 /* The same plus the optimizer's state: fitting continues from it bit for bit. */

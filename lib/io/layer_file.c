@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "io/host_layer_file.h"
 #include "nn/layer.h"
 
 #define KEY 512 /* prefix, path and name */
@@ -110,12 +111,10 @@ static gm_status put_one(walk *w, const char *path, const gm_layer *layer)
     for (int64_t i = 0; i < w->count; i++)
         if (w->list[i].layer == layer)
             return gm_archive_set_text(w->archive, key_of(w, key, path, "same"), w->list[i].path);
-    if (!gm_layer_kind_find(gm_layer_type(layer)))
-        GM_TRY(gm_fail(w->ctx, GM_E_UNSUPPORTED,
-                       "layer file: a layer of the host's (%s) cannot be stored",
-                       gm_layer_type(layer)));
     GM_TRY(remember(w, layer, path));
-    GM_TRY(gm_archive_set_text(w->archive, key_of(w, key, path, "type"), kind->name));
+    GM_TRY(gm_archive_set_text(w->archive, key_of(w, key, path, "type"), gm_layer_type(layer)));
+    if (kind == &gm_kind_host)
+        return gm_host_layer_save(layer, w->archive, key_of(w, key, path, ""));
     for (int i = 0; i < GM_LAYER_INTS && kind->ints[i]; i++)
         GM_TRY(gm_archive_set_int(w->archive, key_of(w, key, path, kind->ints[i]),
                                   layer->attrs.ints[i]));
@@ -284,9 +283,10 @@ static gm_status get_one(gm_layer **out, walk *w, const char *path, int32_t dept
         return get_same(out, w, path, key);
     GM_TRY(gm_archive_get_text(&type, w->archive, key_of(w, key, path, "type")));
     const gm_layer_kind *kind = gm_layer_kind_find(type);
-    if (!kind)
-        GM_TRY(gm_fail(w->ctx, GM_E_UNSUPPORTED,
-                       "layer file: %s \"%.40s\" is no layer of this library", key, type));
+    if (!kind) {
+        GM_TRY(gm_host_layer_load(out, w->archive, key_of(w, key, path, ""), type));
+        return as_format(w->ctx, remember(w, *out, path));
+    }
     /* A spectral norm may be a part of the deepest sequence, and has an inner layer itself. */
     int nests = kind == &gm_kind_sequence || kind == &gm_kind_residual;
     if ((nests && depth > GM_LAYER_DEPTH) || (kind->hold && depth > GM_LAYER_DEPTH + 1))

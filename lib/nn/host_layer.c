@@ -12,7 +12,7 @@ static gm_var apply_host(gm_layer *layer, gm_tape *tape, gm_var x)
 
 const gm_layer_kind gm_kind_host = { .name = "host", .apply = apply_host };
 
-static gm_status check_type(gm_context *ctx, const char *type)
+gm_status gm_host_layer_check_type(gm_context *ctx, const char *type)
 {
     if (gm_name_fits(type, GM_LAYER_TYPE) && !gm_layer_kind_find(type)) return GM_OK;
     return gm_fail(ctx, GM_E_INVALID,
@@ -31,7 +31,7 @@ gm_status gm_layer_create_host(gm_layer **out, gm_context *ctx, const gm_host_la
     gm_status status = gm_options_check(ctx, "host layer", &h, sizeof h, host);
     if (status) return status;
     if (!h.apply || !h.type) return gm_fail(ctx, GM_E_INVALID, "host layer: apply or type is NULL");
-    status = check_type(ctx, h.type);
+    status = gm_host_layer_check_type(ctx, h.type);
     if (status) return status;
     if (params && params->ctx != ctx)
         return gm_fail(ctx, GM_E_INVALID, "host layer: params are of another context");

@@ -120,6 +120,8 @@ gm_status gm_linear_make(gm_layer **out_layer, gm_context *ctx, const gm_layer_k
 gm_status gm_conv_make(gm_layer **out, gm_context *ctx, const gm_layer_kind *kind, int64_t in,
                        int64_t channels, int64_t kernel_h, int64_t kernel_w,
                        const gm_conv_options *options);
+/* Is this a name that a host's type of layer can have? GM_E_INVALID. */
+gm_status gm_host_layer_check_type(gm_context *ctx, const char *type);
 /* What follows a failed initialisation in a constructor: releases *out and sets it to NULL. */
 gm_status gm_layer_drop(gm_layer **out, gm_status status);
 

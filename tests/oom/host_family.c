@@ -1,5 +1,5 @@
-/* host_family.c - every allocation fails once: a host's flow, from its registration to a file and
- * back.
+/* host_family.c - every allocation fails once: a host's flow, and a layer of the host's, from their
+ * registration to a file and back.
  */
 #include "flow.h"
 #include "sweep.h"
@@ -52,7 +52,67 @@ out:
     return status;
 }
 
-static const sweep_scenario all[] = { { "host family", the_flow, 2, 1 } };
+/* y = 2 x: a layer without anything of its own. */
+static gm_var twice_apply(void *user, gm_tape *tape, gm_var x)
+{
+    (void)user;
+    return gm_scale(tape, x, 2);
+}
+
+static gm_status twice_create(gm_layer **out, gm_context *ctx)
+{
+    gm_host_layer host = GM_HOST_LAYER_INIT;
+    host.type = "twice";
+    host.apply = twice_apply;
+    return gm_layer_create_host(out, ctx, &host, NULL);
+}
+
+static gm_status twice_save(void *user, const gm_layer *layer, gm_archive *archive,
+                            const char *prefix)
+{
+    char key[64];
+    (void)user;
+    (void)layer;
+    snprintf(key, sizeof key, "%sfactor", prefix);
+    return gm_archive_set_int(archive, key, 2);
+}
+
+static gm_status twice_load(void *shared, gm_archive *archive, const char *prefix, gm_layer **layer)
+{
+    (void)shared;
+    (void)prefix;
+    return twice_create(layer, gm_archive_context(archive));
+}
+
+static gm_status a_layer(sweep *s)
+{
+    gm_status status;
+    gm_host_layer_type type = GM_HOST_LAYER_TYPE_INIT;
+    gm_layer *net = NULL, *twice = NULL, *loaded = NULL;
+    gm_archive *archive = NULL;
+    type.type = "twice";
+    type.save = twice_save;
+    type.load = twice_load;
+    DO(s, gm_context_register_layer(s->ctx, &type));
+    MAKE(s, twice, twice_create(&twice, s->ctx));
+    MAKE(s, net, gm_sequence_create(&net, s->ctx));
+    ONCE(gm_sequence_add_linear(net, 2, 3));
+    ONCE(gm_sequence_add(net, twice));
+    MAKE(s, archive, gm_archive_create(&archive, s->ctx));
+    ONCE(gm_archive_put_layer(archive, "net.", net)); /* a part of it may be there already */
+    MAKE(s, loaded, gm_archive_get_layer(&loaded, archive, "net."));
+out:
+    gm_archive_release(archive);
+    gm_layer_release(loaded);
+    gm_layer_release(net);
+    gm_layer_release(twice);
+    return status;
+}
+
+static const sweep_scenario all[] = {
+    { "host family", the_flow, 2, 1 },
+    { "host layer", a_layer, 1, 1 },
+};
 
 Suite *gm_suite(void)
 {
