@@ -9,9 +9,11 @@
  *     ... gm_backward(tape, loss, gm_layer_params(net)) ...
  *     if (!s) s = gm_optimizer_step(adam);
  *
- * The method and its constants are fixed at creation; the rest may change between steps. All memory
- * is taken when parameters are bound or an ability is switched on: a step takes none. The result of
- * a step is the same bits whatever number of threads the context has.
+ * The method and its constants are fixed at creation; the rest may change between steps. Arrays of
+ * the parameters' size (gradients, moments, averages, the weights of before a step) are taken when
+ * they are first needed, by the first step at the latest, and kept: a later step takes no memory,
+ * and a model that never trains holds none of them. The result of a step is the same bits whatever
+ * number of threads the context has.
  *
  * Every function takes NULL: status functions return GM_E_INVALID, getters 0. Numbers given as
  * double must be finite. Calls that change a setting return GM_E_INVALID, nothing changed, when the
@@ -131,17 +133,18 @@ GM_API const char *gm_optimizer_kind(const gm_optimizer *optimizer);
 GM_API gm_context *gm_optimizer_context(const gm_optimizer *optimizer);
 
 /* Binds every parameter of the set: the parameters are retained, the set is only read. May be
- * called for several sets. Moments of new parameters are zero; an average that is on starts from
- * their present values. An undo that is possible is given up. GM_E_INVALID: NULL, another context,
- * a parameter that is bound already; GM_E_NOMEM. Nothing is bound then. */
+ * called for several sets. Moments of new parameters are zero; an average that is on starts as the
+ * weights (see gm_optimizer_set_average). An undo that is possible is given up. GM_E_INVALID: NULL,
+ * another context, a parameter that is bound already; GM_E_NOMEM. Nothing is bound then. */
 GM_API gm_status gm_optimizer_add(gm_optimizer *optimizer, const gm_params *params);
 /* How many parameters are bound. */
 GM_API int64_t gm_optimizer_params(const gm_optimizer *optimizer);
 
 /* One update of all bound parameters from their gradients, which are only read. Parameters with no
- * gradient of late have whatever gm_backward last left there. GM_E_STATE: nothing is bound; the
- * averages are swapped in. GM_E_NUMERIC: a gradient is NaN or infinite, the error line names the
- * parameter and nothing is changed. */
+ * gradient of late have whatever gm_backward last left there, or zeros. GM_E_STATE: nothing is
+ * bound; the averages are swapped in. GM_E_NUMERIC: a gradient is NaN or infinite, the error line
+ * names the parameter. GM_E_NOMEM, from the first step after parameters were bound or an ability
+ * was switched on. Nothing is changed after a failure. */
 GM_API gm_status gm_optimizer_step(gm_optimizer *optimizer);
 
 /* How many steps were made since creation, reset or load. */
@@ -175,18 +178,19 @@ GM_API gm_status gm_optimizer_set_clip_norm(gm_optimizer *optimizer, double limi
 GM_API gm_status gm_optimizer_set_clip_value(gm_optimizer *optimizer, double limit);
 
 /* An exponential average of the weights, average = decay average + (1 - decay) w after each step
- * (Polyak and Juditsky 1992 in its exponential form), starting from the present weights. decay in
- * (0, 1); 0 switches it off and frees it. Setting another decay while it is on keeps the average.
- * GM_E_STATE: the averages are swapped in; GM_E_NOMEM. */
+ * (Polyak and Juditsky 1992 in its exponential form). It starts as the weights that the first step,
+ * swap or save after this call finds, and takes its memory there. decay in (0, 1); 0 switches it
+ * off and frees it. Setting another decay while it is on keeps the average. GM_E_STATE: the
+ * averages are swapped in. */
 GM_API gm_status gm_optimizer_set_average(gm_optimizer *optimizer, double decay);
 /* Exchanges weights and averages in place, for sampling and evaluating; call it again to go on
- * training. GM_E_STATE: no average is kept. */
+ * training. GM_E_STATE: no average is kept; GM_E_NOMEM, before the first step. */
 GM_API gm_status gm_optimizer_swap_average(gm_optimizer *optimizer);
 /* 0: no average; 1: one is kept; 2: it is swapped into the parameters now. */
 GM_API int32_t gm_optimizer_average_on(const gm_optimizer *optimizer);
 
-/* on 1: each step keeps the weights as they were before it (one more float a weight); 0 frees them.
- * GM_E_NOMEM. */
+/* on 1: each step keeps the weights as they were before it (one more float a weight, taken by the
+ * first); 0 frees them. GM_E_INVALID: neither 0 nor 1. */
 GM_API gm_status gm_optimizer_set_undo(gm_optimizer *optimizer, int32_t on);
 /* Puts back the weights of before the latest step. Once: GM_E_STATE when undo is off, no step was
  * made since it was switched on, it was undone already, or the averages are swapped in. Moments and

@@ -44,7 +44,9 @@ GM_API int32_t gm_param_rank(const gm_param *param);
 GM_API const int64_t *gm_param_shape(const gm_param *param);
 GM_API int64_t gm_param_count(const gm_param *param);
 /* Value and gradient, gm_param_count floats each; the addresses never change. The gradient is zero
- * at first. */
+ * at first, and its memory is taken when it is first needed: by gm_backward, by a step of an
+ * optimizer, or by this call, which returns NULL if there is none (GM_E_NOMEM in the line). So a
+ * model that only samples or scores holds no gradients. */
 GM_API float *gm_param_value(gm_param *param);
 GM_API float *gm_param_gradient(gm_param *param);
 

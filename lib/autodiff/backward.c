@@ -41,9 +41,13 @@ static int mark_nodes(gm_tape *tape, uint32_t loss, const gm_params *wrt, uint64
 }
 
 /* Where every needed gradient goes. Parameters' go straight into place, unless a host's callback
- * may still fail: then into a copy that is committed at the end. */
-static gm_status allocate(gm_tape *tape, uint32_t loss, int staged)
+ * may still fail: then into a copy that is committed at the end. All that are asked about have a
+ * gradient from here on, of zeros if they had none. */
+static gm_status allocate(gm_tape *tape, uint32_t loss, const gm_params *wrt, int staged)
 {
+    for (int64_t i = 0; wrt && i < wrt->count; i++)
+        if (gm_param_take_gradient(wrt->entries[i].param))
+            return gm_fail_memory(tape->ctx, "backward");
     for (int64_t i = 0; i <= (int64_t)loss; i++) {
         gm_node *node = tape->nodes[i];
         if (!node->needed) continue;
@@ -123,7 +127,7 @@ static gm_status backward(gm_tape *tape, gm_var loss, const gm_params *wrt, int 
     uint64_t pass = tape->ctx->next_pass++;
     gm_arena_reset(&tape->gradients);
     int staged = mark_nodes(tape, loss.index, wrt, pass) || (node->param != NULL);
-    GM_TRY(allocate(tape, loss.index, staged));
+    GM_TRY(allocate(tape, loss.index, wrt, staged));
     if (add && !staged && wrt) /* what is there counts as written */
         for (int64_t i = 0; i < wrt->count; i++) wrt->entries[i].param->written = 1;
     if (node->needed) {

@@ -9,13 +9,10 @@
 #include "kernels/kernels.h"
 #include "tensor/tensor.h"
 
-#define LINE ((size_t)64)
-
-/* Value and gradient lie in one block, each from a 64-byte boundary on. */
-static size_t half_bytes(int64_t count)
+/* Of the value, and of the gradient. */
+static size_t array_bytes(const gm_param *param)
 {
-    size_t bytes = (size_t)(count ? count : 1) * sizeof(float);
-    return (bytes + LINE - 1) / LINE * LINE;
+    return (size_t)(param->count ? param->count : 1) * sizeof(float);
 }
 
 gm_status gm_param_create(gm_param **out, gm_context *ctx, const char *name, int32_t rank,
@@ -40,13 +37,11 @@ gm_status gm_param_create(gm_param **out, gm_context *ctx, const char *name, int
     p->rank = rank;
     if (rank) memcpy(p->shape, shape, (size_t)rank * sizeof *shape);
     p->count = count;
-    size_t half = half_bytes(count);
-    p->value = gm_memory_get_zero(&ctx->memory, 2 * half);
+    p->value = gm_memory_get_zero(&ctx->memory, array_bytes(p));
     if (!p->value) {
         gm_param_release(p);
         return gm_fail_memory(ctx, name);
     }
-    p->gradient = p->value + half / sizeof(float);
     *out = p;
     return GM_OK;
 }
@@ -60,7 +55,8 @@ void gm_param_release(gm_param *param)
 {
     if (!param || --param->owners > 0) return;
     gm_context *ctx = param->ctx;
-    gm_memory_put(&ctx->memory, param->value, 2 * half_bytes(param->count));
+    gm_memory_put(&ctx->memory, param->value, array_bytes(param));
+    gm_memory_put(&ctx->memory, param->gradient, array_bytes(param));
     gm_memory_put(&ctx->memory, param, sizeof *param);
     gm_context_release(ctx);
 }
@@ -90,9 +86,16 @@ float *gm_param_value(gm_param *param)
     return param ? param->value : NULL;
 }
 
+gm_status gm_param_take_gradient(gm_param *param)
+{
+    if (param->gradient) return GM_OK;
+    param->gradient = gm_memory_get_zero(&param->ctx->memory, array_bytes(param));
+    return param->gradient ? GM_OK : gm_fail_memory(param->ctx, param->name);
+}
+
 float *gm_param_gradient(gm_param *param)
 {
-    return param ? param->gradient : NULL;
+    return param && !gm_param_take_gradient(param) ? param->gradient : NULL;
 }
 
 gm_status gm_params_create(gm_params **out, gm_context *ctx)
@@ -231,7 +234,7 @@ double gm_params_gradient_norm(const gm_params *params)
     double sum = 0;
     for (int64_t i = 0; params && i < params->count; i++) {
         const gm_param *p = params->entries[i].param;
-        sum += params->ctx->kernels->sum_squares(p->gradient, p->count);
+        if (p->gradient) sum += params->ctx->kernels->sum_squares(p->gradient, p->count);
     }
     return sqrt(sum);
 }
@@ -240,7 +243,7 @@ void gm_params_zero_gradients(gm_params *params)
 {
     for (int64_t i = 0; params && i < params->count; i++) {
         gm_param *p = params->entries[i].param;
-        memset(p->gradient, 0, (size_t)p->count * sizeof(float));
+        if (p->gradient) memset(p->gradient, 0, (size_t)p->count * sizeof(float));
     }
 }
 

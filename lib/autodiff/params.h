@@ -15,14 +15,17 @@ struct gm_param {
     int32_t rank;
     int64_t shape[GM_MAX_RANK];
     int64_t count;
-    float *value; /* one block: value, then gradient */
-    float *gradient;
-    double origin; /* what gm_layer_init makes it when its rank is 0 or 1: 0, or a gamma's 1 */
+    float *value;
+    float *gradient; /* NULL: all zeros, and nobody has asked for it yet */
+    double origin;   /* what gm_layer_init makes it when its rank is 0 or 1: 0, or a gamma's 1 */
     /* Used by gm_backward while it runs. */
     uint64_t mark;   /* the number of the pass that wants this gradient */
     int32_t written; /* the pass has stored something already */
     float *target;   /* where the pass writes: gradient, or the tape's staging copy */
 };
+
+/* Makes `gradient` an array, of zeros if it was none. GM_E_NOMEM. */
+gm_status gm_param_take_gradient(gm_param *param);
 
 typedef struct gm_params_entry {
     gm_param *param; /* retained */

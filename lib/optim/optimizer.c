@@ -7,17 +7,14 @@
 
 #include "base/options.h"
 
-/* An array of the parameter's size; contents undefined. */
-static float *bound_array(const gm_optimizer *o, const gm_bound *b)
+static size_t array_bytes(const gm_bound *b)
 {
-    return gm_memory_get(&o->ctx->memory,
-                         (size_t)(b->param->count ? b->param->count : 1) * sizeof(float));
+    return (size_t)(b->param->count ? b->param->count : 1) * sizeof(float);
 }
 
 static void bound_free(const gm_optimizer *o, const gm_bound *b, float *array)
 {
-    gm_memory_put(&o->ctx->memory, array,
-                  (size_t)(b->param->count ? b->param->count : 1) * sizeof(float));
+    gm_memory_put(&o->ctx->memory, array, array_bytes(b));
 }
 
 gm_status gm_optimizer_make(gm_optimizer **out, gm_context *ctx, const gm_method *method,
@@ -103,25 +100,52 @@ int64_t gm_optimizer_params(const gm_optimizer *optimizer)
     return optimizer ? optimizer->count : 0;
 }
 
-/* Everything a parameter's updates need. On failure what was taken is in *b, for unbind. */
-static gm_status bind(gm_optimizer *o, gm_bound *b, gm_param *param, const char *name)
+/* The arrays come later: gm_optimizer_take. */
+static void bind(const gm_optimizer *o, gm_bound *b, gm_param *param, const char *name)
 {
     memset(b, 0, sizeof *b);
     gm_param_retain(param);
     b->param = param;
     b->since = o->steps;
     memcpy(b->name, name, strlen(name) + 1);
-    size_t bytes = (size_t)param->count * sizeof(float);
-    for (int32_t i = 0; i < o->slots; i++) {
-        if (!(b->slot[i] = bound_array(o, b))) return gm_fail_memory(o->ctx, o->method->name);
-        memset(b->slot[i], 0, bytes);
+}
+
+/* An array of zeros, if there is none yet. */
+static gm_status take(gm_optimizer *o, const gm_bound *b, float **array)
+{
+    if (!*array) *array = gm_memory_get_zero(&o->ctx->memory, array_bytes(b));
+    return *array ? GM_OK : gm_fail_memory(o->ctx, o->method->name);
+}
+
+gm_status gm_optimizer_take(gm_optimizer *o, int average)
+{
+    gm_status status = GM_OK;
+    for (int64_t i = 0; i < o->count; i++) {
+        gm_bound *b = &o->bound[i];
+        for (int32_t k = 0; k < o->slots; k++) GM_TRY(take(o, b, &b->slot[k]));
+        if (average) GM_TRY(take(o, b, &b->average));
     }
-    if (o->decay > 0) {
-        if (!(b->average = bound_array(o, b))) return gm_fail_memory(o->ctx, o->method->name);
-        memcpy(b->average, param->value, bytes);
+    for (int64_t i = 0; average && i < o->count; i++) {
+        gm_bound *b = &o->bound[i];
+        if (!b->averaged)
+            memcpy(b->average, b->param->value, (size_t)b->param->count * sizeof(float));
+        b->averaged = 1;
     }
-    if (o->undo && !(b->prev = bound_array(o, b))) return gm_fail_memory(o->ctx, o->method->name);
-    return GM_OK;
+out:
+    return status;
+}
+
+gm_status gm_optimizer_take_step(gm_optimizer *o)
+{
+    gm_status status = GM_OK;
+    for (int64_t i = 0; i < o->count; i++) {
+        gm_bound *b = &o->bound[i];
+        GM_TRY(gm_param_take_gradient(b->param));
+        if (o->undo) GM_TRY(take(o, b, &b->prev));
+    }
+    GM_TRY(gm_optimizer_take(o, o->decay > 0));
+out:
+    return status;
 }
 
 static gm_status cut(gm_optimizer *o, plan *p)
@@ -183,7 +207,7 @@ gm_status gm_optimizer_add(gm_optimizer *o, const gm_params *params)
     gm_average_catch_up(o);
     while (done < params->count) {
         const gm_params_entry *e = &params->entries[done];
-        GM_TRY(bind(o, &p.bound[o->count + done++], e->param, e->name));
+        bind(o, &p.bound[o->count + done++], e->param, e->name);
     }
     GM_TRY(cut(o, &p));
     o->bound = p.bound;
@@ -276,6 +300,7 @@ static void drop_averages(gm_optimizer *o)
     for (int64_t i = 0; i < o->count; i++) {
         bound_free(o, &o->bound[i], o->bound[i].average);
         o->bound[i].average = NULL;
+        o->bound[i].averaged = 0;
     }
 }
 
@@ -288,16 +313,7 @@ gm_status gm_optimizer_set_average(gm_optimizer *o, double decay)
     gm_status status = gm_optimizer_check_unswapped(o, "set_average");
     if (status) return status;
     gm_average_catch_up(o); /* what was made so far counts with the old decay */
-    int was_on = o->decay > 0;
     if (decay <= 0) drop_averages(o);
-    for (int64_t i = 0; decay > 0 && !was_on && i < o->count; i++) {
-        gm_bound *b = &o->bound[i];
-        if (!(b->average = bound_array(o, b))) {
-            drop_averages(o);
-            return gm_fail_memory(o->ctx, o->method->name);
-        }
-        memcpy(b->average, b->param->value, (size_t)b->param->count * sizeof(float));
-    }
     o->decay = decay;
     return GM_OK;
 }
@@ -324,11 +340,6 @@ gm_status gm_optimizer_set_undo(gm_optimizer *o, int32_t on)
                        (int)on);
     if (on && o->undo) return GM_OK;
     if (!on) drop_prev(o);
-    for (int64_t i = 0; on && i < o->count; i++)
-        if (!(o->bound[i].prev = bound_array(o, &o->bound[i]))) {
-            drop_prev(o);
-            return gm_fail_memory(o->ctx, o->method->name);
-        }
     o->undo = on;
     return GM_OK;
 }

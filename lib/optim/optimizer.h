@@ -36,9 +36,10 @@ typedef struct gm_bound {
     gm_param *param; /* retained */
     char name[GM_PARAMS_NAME];
     int64_t since;         /* the optimizer's steps when it was bound: moments count from there */
-    float *slot[GM_SLOTS]; /* NULL where the method has none */
-    float *average;        /* NULL: off */
-    float *prev;           /* NULL: off */
+    float *slot[GM_SLOTS]; /* NULL: the method has none, or zeros that no step has touched yet */
+    float *average;        /* NULL: off, or not taken yet */
+    int32_t averaged;      /* it holds an average; else that begins as the weights */
+    float *prev;           /* NULL: off, or no step yet */
 } gm_bound;
 
 typedef struct gm_piece {
@@ -77,6 +78,12 @@ extern const gm_method *const gm_methods[]; /* NULL-terminated */
 gm_status gm_constants_check(gm_context *ctx, const gm_method *method, const gm_constants *c);
 gm_status gm_optimizer_make(gm_optimizer **out, gm_context *ctx, const gm_method *method,
                             const gm_constants *constants);
+
+/* Takes the arrays that are missing: moments of zeros and, if asked for, averages that begin as the
+ * weights. After a failure nothing that can be seen has changed. GM_E_NOMEM. */
+gm_status gm_optimizer_take(gm_optimizer *o, int average);
+/* The same, with gradients and the weights of before: all that a step needs. */
+gm_status gm_optimizer_take_step(gm_optimizer *o);
 
 /* Brings the averages up to date. */
 void gm_average_catch_up(gm_optimizer *o);

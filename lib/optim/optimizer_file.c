@@ -88,6 +88,7 @@ gm_status gm_optimizer_save(gm_optimizer *o, gm_archive *archive, const char *pr
         return gm_fail(o ? o->ctx : NULL, GM_E_INVALID, "optimizer_save: it, or archive, is NULL");
     gm_status status;
     GM_TRY(gm_optimizer_check_unswapped(o, "save"));
+    GM_TRY(gm_optimizer_take(o, o->decay > 0)); /* a file has the untouched arrays, too */
     gm_average_catch_up(o);
     settings s = { o->constants,     o->schedule, o->clip_norm, o->clip_value, o->decay,
                    o->schedule.kind, o->steps,    o->count,     o->slots };
@@ -109,7 +110,7 @@ gm_status gm_optimizer_save(gm_optimizer *o, gm_archive *archive, const char *pr
         const gm_bound *b = &o->bound[i];
         for (int32_t k = 0; k < o->slots; k++)
             GM_TRY(save_array(o, archive, prefix, i, o->method->slots[k], b->slot[k]));
-        if (b->average) GM_TRY(save_array(o, archive, prefix, i, AVERAGE, b->average));
+        if (o->decay > 0) GM_TRY(save_array(o, archive, prefix, i, AVERAGE, b->average));
         if (!b->since) continue;
         GM_TRY(array_key(o->ctx, key, prefix, i, "since"));
         GM_TRY(gm_archive_set_int(archive, key, b->since));
@@ -271,7 +272,8 @@ gm_status gm_optimizer_load(gm_optimizer *o, gm_archive *archive, const char *pr
         GM_TRY(gm_fail(o->ctx, GM_E_SHAPE, "optimizer: stored for %lld parameters, %lld are bound",
                        (long long)s.count, (long long)o->count));
     GM_TRY(load_arrays(o, archive, prefix, &s, 0));
-    /* Switching the average on is the last thing that may fail. */
+    /* Taking the memory is the last thing that may fail. */
+    GM_TRY(gm_optimizer_take(o, s.decay > 0));
     GM_TRY(gm_optimizer_set_average(o, s.decay));
     apply_settings(o, &s);
     GM_TRY(load_arrays(o, archive, prefix, &s, 1));

@@ -96,6 +96,8 @@ gm_status gm_optimizer_step(gm_optimizer *o)
     gm_status status = gm_optimizer_check_unswapped(o, "step");
     if (status) return status;
     double norm = 0;
+    status = gm_optimizer_take_step(o);
+    if (status) return status;
     status = measure(o, &norm);
     if (status) return status;
     const gm_constants *c = &o->constants;
@@ -127,8 +129,9 @@ gm_status gm_optimizer_reset(gm_optimizer *o)
     for (int64_t i = 0; i < o->count; i++) {
         gm_bound *b = &o->bound[i];
         size_t bytes = (size_t)b->param->count * sizeof(float);
-        for (int32_t k = 0; k < o->slots; k++) memset(b->slot[k], 0, bytes);
-        if (b->average) memcpy(b->average, b->param->value, bytes);
+        for (int32_t k = 0; k < o->slots; k++)
+            if (b->slot[k]) memset(b->slot[k], 0, bytes);
+        if (b->averaged) memcpy(b->average, b->param->value, bytes);
         b->since = 0;
     }
     o->steps = 0;
@@ -143,6 +146,8 @@ gm_status gm_optimizer_swap_average(gm_optimizer *o)
     if (!o) return GM_E_INVALID;
     if (!(o->decay > 0))
         return gm_fail(o->ctx, GM_E_STATE, "%s: swap_average: no average is kept", o->method->name);
+    gm_status status = gm_optimizer_take(o, 1);
+    if (status) return status;
     gm_average_catch_up(o);
     for (int64_t i = 0; i < o->count; i++) {
         float *w = o->bound[i].param->value, *a = o->bound[i].average;
