@@ -6,6 +6,11 @@
  *
  * A model owns a random generator, seeded from the context when the model is made and saved with
  * it. Same build, same BLAS, same seed: same bits, whatever the number of threads.
+ *
+ * Memory: a model holds its weights. What training needs (gradients, moments, the weights of before
+ * a step) comes with its first step; workspace comes with the first call of a verb, its families'
+ * own ones too, and is kept, so that a later call with as many rows takes none. GM_E_NOMEM can come
+ * from any verb that may need more, and leaves the model as it was.
  */
 #ifndef GM_MODEL_H
 #define GM_MODEL_H

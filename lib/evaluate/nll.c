@@ -13,8 +13,6 @@ typedef struct nll {
     float *rows, *labels;
     gm_likelihood likelihood;
     double *out, *error;
-    void *block;
-    size_t block_size;
 } nll;
 
 static gm_status check(const nll *e)
@@ -49,13 +47,11 @@ static gm_status open_block(nll *e)
     if (model->row_size > INT64_MAX / 64 / batch)
         return gm_model_fail(model->ctx, GM_E_INVALID,
                              "nll: batch is %lld, more than can be addressed", (long long)batch);
-    e->block_size = (size_t)batch * (sizeof(int64_t) + 2 * sizeof(double)) +
-                    (size_t)(batch * (model->row_size + 1)) * sizeof(float);
-    e->block = gm_context_allocate(model->ctx, e->block_size);
-    if (!e->block)
+    e->index = gm_model_take(model, (size_t)batch * (sizeof(int64_t) + 2 * sizeof(double)) +
+                                        (size_t)(batch * (model->row_size + 1)) * sizeof(float));
+    if (!e->index)
         return gm_model_fail(model->ctx, GM_E_NOMEM, "nll: no memory for a batch of %lld rows",
                              (long long)batch);
-    e->index = e->block;
     e->out = (double *)(e->index + batch);
     e->error = e->out + batch;
     e->rows = (float *)(e->error + batch);
@@ -120,6 +116,7 @@ gm_status gm_evaluate_nll(gm_result *out, gm_model *model, gm_dataset *data,
 {
     if (!model) return GM_E_INVALID;
     nll e = { .model = model, .data = data, .o = GM_NLL_OPTIONS_INIT };
+    const size_t mark = gm_model_mark(model);
     gm_rng_state before;
     gm_status status;
     gm_rng_save(&before, model->rng);
@@ -134,6 +131,6 @@ gm_status gm_evaluate_nll(gm_result *out, gm_model *model, gm_dataset *data,
     GM_TRY(run(&e, out));
 out:
     gm_rng_restore(model->rng, &before);
-    gm_context_free(model->ctx, e.block, e.block_size);
+    gm_model_give(model, mark);
     return status;
 }

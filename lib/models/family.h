@@ -11,6 +11,7 @@
 #include "gm/model.h"
 #include "gm/norm.h"
 #include "gm/tape.h"
+#include "models/scratch.h"
 
 #define GM_TRY(expr)                                                                               \
     do {                                                                                           \
@@ -35,7 +36,8 @@ struct gm_autoregressive; /* models/autoregressive/conditionals.h */
 
 typedef struct gm_family {
     const char *name;
-    /* Which verbs it has, its entries tell: a family without `loss` does not fit, and so on.
+    /* Which verbs it has, its entries tell: a family without `loss` does not fit, and so on. An
+     * entry may leave what it took of the scratch: the shared verb that called it gives it back.
      * Records the loss of a batch on the model's tape, in the tape's mode, and adds the metrics,
      * "loss" first. */
     gm_status (*loss)(gm_model *model, const gm_batch *batch, gm_var *loss, gm_metrics *metrics);
@@ -82,6 +84,7 @@ struct gm_model {
     int64_t classes;        /* of the labels; 0: takes none */
     float *labels;          /* as the host set them */
     int64_t label_count, label_room;
+    gm_scratch scratch;
 };
 
 /* Opens the shared part of a zeroed struct: retains ctx, makes rng, tape and an empty parameter

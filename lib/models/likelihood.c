@@ -96,7 +96,10 @@ static gm_status score_groups(gm_model *model, const gm_batch *batch,
         part.rows += done * model->row_size;
         if (part.labels) part.labels += done;
         if (part.index) part.index += done;
-        GM_TRY(family->log_prob(model, &part, how, out + done, error ? error + done : NULL));
+        const size_t mark = gm_model_mark(model);
+        status = family->log_prob(model, &part, how, out + done, error ? error + done : NULL);
+        gm_model_give(model, mark);
+        if (status) goto out;
         done += part.count;
         if (!how->samples)
             GM_TRY(gm_model_progress(model->ctx, what, how->on_progress, how->user, done,

@@ -60,6 +60,7 @@ void gm_model_close(gm_model *model)
     gm_params_release(model->params);
     gm_rng_release(model->rng);
     gm_context_free(model->ctx, model->labels, (size_t)model->label_room * sizeof(float));
+    gm_model_close_scratch(model);
 }
 
 gm_status gm_model_bind(gm_model *model, gm_optimizer **slot, gm_optimizer *optimizer,
@@ -243,11 +244,13 @@ static gm_status remember_state(gm_model *model)
 /* A step on rows whose labels have been found. */
 gm_status gm_model_step_batch(gm_model *model, const gm_batch *batch, gm_metrics *metrics)
 {
+    const size_t mark = gm_model_mark(model);
     gm_status status = gm_model_check_idle(model, "step");
     if (!status) status = remember_state(model);
     if (status) return status;
     status = model->family->step ? model->family->step(model, batch, metrics)
                                  : gm_model_descend(model, batch, metrics);
+    gm_model_give(model, mark);
     if (!status)
         model->steps++;
     else if (model->before)
@@ -299,18 +302,16 @@ gm_status gm_model_evaluate(gm_model *model, gm_dataset *data, int64_t batch, in
         return gm_model_fail(model->ctx, GM_E_INVALID, "%s: evaluate: the dataset is empty",
                              model->family->name);
     if (batch > rows) batch = rows;
-    size_t bytes = (size_t)batch * (size_t)model->row_size * sizeof(float);
-    size_t index_bytes = (size_t)batch * sizeof(int64_t),
-           label_bytes = (size_t)batch * sizeof(float);
-    float *buffer = gm_context_allocate(model->ctx, bytes);
-    int64_t *index = gm_context_allocate(model->ctx, index_bytes);
+    const size_t mark = gm_model_mark(model);
+    float *buffer = gm_model_take(model, (size_t)batch * (size_t)model->row_size * sizeof *buffer);
+    int64_t *index = gm_model_take(model, (size_t)batch * sizeof *index);
     float *labels = NULL;
     gm_metrics total = { 0 };
     /* Its own random numbers: evaluating does not change what training will draw. */
     gm_rng_state before;
     gm_rng_save(&before, model->rng);
     gm_rng_seed(model->rng, model->order_seed ^ 0x6576616c75617465u);
-    if (model->classes) labels = gm_context_allocate(model->ctx, label_bytes);
+    if (model->classes) labels = gm_model_take(model, (size_t)batch * sizeof *labels);
     if (!buffer || !index || (model->classes && !labels))
         GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "%s: evaluate: no memory for a batch",
                              model->family->name));
@@ -323,7 +324,9 @@ gm_status gm_model_evaluate(gm_model *model, gm_dataset *data, int64_t batch, in
         gm_metrics m = { 0 };
         gm_batch b = { .rows = buffer, .labels = labels, .count = n };
         gm_model_record(model, GM_TAPE_CONSTANT);
+        const size_t of_batch = gm_model_mark(model);
         GM_TRY(model->family->loss(model, &b, &loss, &m));
+        gm_model_give(model, of_batch);
         for (int32_t i = 0; i < m.count; i++) {
             if (done)
                 m.metric[i].value = m.metric[i].value * (double)n + total.metric[i].value;
@@ -337,9 +340,7 @@ gm_status gm_model_evaluate(gm_model *model, gm_dataset *data, int64_t batch, in
     give_metrics(&total, metrics, room, metric_count);
 out:
     gm_rng_restore(model->rng, &before);
-    gm_context_free(model->ctx, buffer, bytes);
-    gm_context_free(model->ctx, index, index_bytes);
-    gm_context_free(model->ctx, labels, label_bytes);
+    gm_model_give(model, mark);
     return status;
 }
 
@@ -354,7 +355,11 @@ gm_status gm_model_sample_into(gm_model *model, int64_t count, float *rows)
     const float *labels;
     gm_status status = gm_model_check_idle(model, "sample");
     if (!status) status = gm_model_labels_for(model, "sample", count, &labels);
-    return status ? status : model->family->sample(model, rows, labels, count);
+    if (status) return status;
+    const size_t mark = gm_model_mark(model);
+    status = model->family->sample(model, rows, labels, count);
+    gm_model_give(model, mark);
+    return status;
 }
 
 gm_status gm_model_sample(gm_tensor **out, gm_model *model, int64_t count)

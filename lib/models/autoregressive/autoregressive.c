@@ -86,6 +86,7 @@ static gm_status visit(gm_model *model, const char *verb, const gm_batch *batch,
     const float *rows = batch->rows, *labels = batch->labels;
     const int64_t width = gm_autoregressive_width(model), size = model->row_size,
                   count = batch->count;
+    const size_t mark = gm_model_mark(model);
     float *raw = NULL;
     size_t bytes = 0;
     gm_status status;
@@ -94,7 +95,7 @@ static gm_status visit(gm_model *model, const char *verb, const gm_batch *batch,
     const int64_t group = count < GM_MODEL_GROUP ? count : GM_MODEL_GROUP;
     if ((uint64_t)width <= SIZE_MAX / sizeof *raw / (uint64_t)size / (uint64_t)group)
         bytes = (size_t)(group * size * width) * sizeof *raw;
-    raw = gm_context_allocate(model->ctx, bytes);
+    raw = gm_model_take(model, bytes);
     if (!raw)
         GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "%s: %s: no memory for conditionals",
                              model->family->name, verb));
@@ -103,12 +104,14 @@ static gm_status visit(gm_model *model, const char *verb, const gm_batch *batch,
         const gm_batch part = { .rows = rows + done * size,
                                 .labels = labels ? labels + done : NULL,
                                 .count = n };
+        const size_t of_group = gm_model_mark(model);
         GM_TRY(entries(model)->raw(model, &part, raw));
+        gm_model_give(model, of_group);
         give(model, raw, part.rows, done, n, out);
         done += n;
     }
 out:
-    if (raw) gm_context_free(model->ctx, raw, bytes);
+    gm_model_give(model, mark);
     return status;
 }
 
@@ -190,8 +193,8 @@ static gm_status exact(gm_model *model, const char *verb, const uint8_t *known, 
     int64_t row = 0, column = 0;
     gm_status status = GM_OK;
     if (gm_autoregressive_any_order(model)) return GM_OK;
-    const size_t bytes = (size_t)model->row_size * sizeof(int64_t);
-    int64_t *order = gm_context_allocate(model->ctx, bytes);
+    const size_t mark = gm_model_mark(model);
+    int64_t *order = gm_model_take(model, (size_t)model->row_size * sizeof *order);
     if (!order)
         return gm_model_fail(model->ctx, GM_E_NOMEM, "%s: %s: no memory for the order",
                              model->family->name, verb);
@@ -202,7 +205,7 @@ static gm_status exact(gm_model *model, const char *verb, const uint8_t *known, 
             "%s: %s: row %lld, column %lld is given, but one before it in the order is not",
             model->family->name, verb, (long long)row, (long long)column);
 out:
-    gm_context_free(model->ctx, order, bytes);
+    gm_model_give(model, mark);
     return status;
 }
 
@@ -212,7 +215,7 @@ static gm_status copy(gm_model *model, const char *verb, const float *rows, cons
                       int64_t count, float **out)
 {
     const int64_t values = count * model->row_size;
-    *out = gm_context_allocate(model->ctx, (size_t)values * sizeof(float));
+    *out = gm_model_take(model, (size_t)values * sizeof **out);
     if (!*out)
         return gm_model_fail(model->ctx, GM_E_NOMEM, "%s: %s: no memory for %lld rows",
                              model->family->name, verb, (long long)count);
@@ -220,7 +223,8 @@ static gm_status copy(gm_model *model, const char *verb, const float *rows, cons
     return GM_OK;
 }
 
-/* Walks for a copy of the rows; log_known [count] is set. The copy is the caller's to free. */
+/* Walks for a copy of the rows; log_known [count] is set. The copy is scratch: the caller
+ * gives it back. */
 static gm_status walk(gm_model *model, const char *verb, const float *rows, const uint8_t *known,
                       int64_t count, int draw, float **filled, double *log_known)
 {
@@ -239,12 +243,6 @@ out:
     return status;
 }
 
-static void forget(gm_model *model, float *filled, int64_t count)
-{
-    if (filled)
-        gm_context_free(model->ctx, filled, (size_t)(count * model->row_size) * sizeof *filled);
-}
-
 /* The failure of a row whose given values have probability zero; the line tells the first such
  * column in the order. */
 static gm_status impossible(gm_model *model, int64_t place, const float *row, const uint8_t *known,
@@ -252,10 +250,9 @@ static gm_status impossible(gm_model *model, int64_t place, const float *row, co
 {
     const int32_t kind = gm_autoregressive_kind(model);
     const int64_t size = model->row_size, width = gm_autoregressive_width(model);
-    const size_t order_bytes = (size_t)size * sizeof(int64_t),
-                 raw_bytes = (size_t)(size * width) * sizeof(float);
-    int64_t *order = gm_context_allocate(model->ctx, order_bytes), k = 0;
-    float *raw = gm_context_allocate(model->ctx, raw_bytes);
+    const size_t mark = gm_model_mark(model);
+    int64_t *order = gm_model_take(model, (size_t)size * sizeof *order), k = 0;
+    float *raw = gm_model_take(model, (size_t)(size * width) * sizeof *raw);
     const gm_batch batch = { .rows = row, .labels = label, .count = 1 };
     gm_status status;
     if (!order || !raw)
@@ -272,21 +269,22 @@ static gm_status impossible(gm_model *model, int64_t place, const float *row, co
         "%s: sample_given: row %lld, column %lld is %g, which has probability zero",
         model->family->name, (long long)place, (long long)order[k], (double)row[order[k]]);
 out:
-    gm_context_free(model->ctx, raw, raw_bytes);
-    gm_context_free(model->ctx, order, order_bytes);
+    gm_model_give(model, mark);
     return status;
 }
 
 gm_status gm_autoregressive_sample_given(gm_model *model, const uint8_t *known, int64_t count,
                                          float *rows, double *log_known)
 {
+    if (!model) return GM_E_INVALID;
+    const size_t mark = gm_model_mark(model);
     float *filled = NULL;
     double *logs = NULL;
     gm_status status;
     const float *labels;
     GM_TRY(check(model, "sample_given", rows, known, count));
     const size_t bytes = (size_t)count * sizeof *logs;
-    logs = gm_context_allocate(model->ctx, bytes);
+    logs = gm_model_take(model, bytes);
     if (!logs)
         GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "%s: sample_given: no memory for %lld rows",
                              model->family->name, (long long)count));
@@ -299,19 +297,20 @@ gm_status gm_autoregressive_sample_given(gm_model *model, const uint8_t *known, 
     memcpy(rows, filled, (size_t)(count * model->row_size) * sizeof *rows);
     if (log_known) memcpy(log_known, logs, bytes);
 out:
-    if (model) forget(model, filled, count);
-    if (logs) gm_context_free(model->ctx, logs, (size_t)count * sizeof *logs);
+    gm_model_give(model, mark);
     return status;
 }
 
 gm_status gm_autoregressive_log_marginal(gm_model *model, const float *rows, const uint8_t *known,
                                          int64_t count, double *log_prob)
 {
-    float *filled = NULL;
+    if (!model) return GM_E_INVALID;
+    const size_t mark = gm_model_mark(model);
+    float *filled;
     gm_status status;
     GM_TRY(check(model, "log_marginal", rows, log_prob, count));
-    status = walk(model, "log_marginal", rows, known, count, 0, &filled, log_prob);
-    forget(model, filled, count);
+    GM_TRY(walk(model, "log_marginal", rows, known, count, 0, &filled, log_prob));
 out:
+    gm_model_give(model, mark);
     return status;
 }

@@ -7,8 +7,6 @@
 /* The order of a model's columns. Zeroed: 0, 1, 2, ... */
 typedef struct gm_order {
     int64_t *column; /* at each place; NULL: the place's own number */
-    float *rows;     /* of gm_order_rows, kept */
-    int64_t room;    /* rows */
 } gm_order;
 
 static inline int64_t gm_order_column(const gm_order *order, int64_t place)
@@ -19,9 +17,9 @@ static inline int64_t gm_order_column(const gm_order *order, int64_t place)
  * columns. */
 gm_status gm_order_set(gm_order *order, gm_model *model, const int64_t *given);
 void gm_order_forget(gm_order *order, gm_model *model);
-/* The rows with their columns in the order: rows itself, or a copy that stays until the next call.
- */
-gm_status gm_order_rows(gm_order *order, gm_model *model, const float *rows, int64_t count,
+/* The rows with their columns in the order: rows itself, or a copy in scratch, which stays until
+ * whoever asked for the recording gives it back. */
+gm_status gm_order_rows(const gm_order *order, gm_model *model, const float *rows, int64_t count,
                         const float **out);
 /* Into an archive, and back: *out is NULL if there is none, else the caller's, `columns` numbers.
  */

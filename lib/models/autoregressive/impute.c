@@ -102,6 +102,7 @@ gm_status gm_autoregressive_impute(gm_model *model, const uint8_t *known, int64_
     gm_context *ctx = model->ctx;
     gm_impute_options o = GM_IMPUTE_OPTIONS_INIT;
     proposals p = { .model = model };
+    const size_t mark = gm_model_mark(model);
     const float *labels;
     gm_status status;
     GM_TRY(gm_options_read(ctx, "impute", &o, sizeof o, options));
@@ -109,11 +110,11 @@ gm_status gm_autoregressive_impute(gm_model *model, const uint8_t *known, int64_
     GM_TRY(gm_model_labels_for(model, "impute", count, &labels));
     const int64_t size = model->row_size;
     p.draws = o.draws;
-    p.rows = gm_context_allocate(ctx, (size_t)(o.draws * size) * sizeof *p.rows);
-    p.known = gm_context_allocate(ctx, (size_t)(o.draws * size));
-    p.weight = gm_context_allocate(ctx, (size_t)o.draws * sizeof *p.weight);
-    if (labels) p.labels = gm_context_allocate(ctx, (size_t)o.draws * sizeof *p.labels);
-    p.filled = gm_context_allocate(ctx, (size_t)(count * size) * sizeof *p.filled);
+    p.rows = gm_model_take(model, (size_t)(o.draws * size) * sizeof *p.rows);
+    p.known = gm_model_take(model, (size_t)(o.draws * size));
+    p.weight = gm_model_take(model, (size_t)o.draws * sizeof *p.weight);
+    if (labels) p.labels = gm_model_take(model, (size_t)o.draws * sizeof *p.labels);
+    p.filled = gm_model_take(model, (size_t)(count * size) * sizeof *p.filled);
     if (!p.rows || !p.known || !p.weight || !p.filled || (labels && !p.labels))
         GM_TRY(gm_model_fail(ctx, GM_E_NOMEM, "%s: impute: no memory for %lld rows and %lld draws",
                              model->family->name, (long long)count, (long long)o.draws));
@@ -123,11 +124,6 @@ gm_status gm_autoregressive_impute(gm_model *model, const uint8_t *known, int64_
     }
     memcpy(rows, p.filled, (size_t)(count * size) * sizeof *rows);
 out:
-    gm_context_free(ctx, p.rows, (size_t)(p.draws * model->row_size) * sizeof *p.rows);
-    gm_context_free(ctx, p.known, (size_t)(p.draws * model->row_size));
-    gm_context_free(ctx, p.weight, (size_t)p.draws * sizeof *p.weight);
-    gm_context_free(ctx, p.labels, (size_t)p.draws * sizeof *p.labels);
-    gm_context_free(ctx, p.filled,
-                    (size_t)(p.filled ? count * model->row_size : 0) * sizeof *p.filled);
+    gm_model_give(model, mark);
     return status;
 }

@@ -252,8 +252,8 @@ gm_status gm_linear_ar_gradient_norm(double *out, gm_linear_ar *ar, gm_dataset *
             "linear_ar: gradient_norm: rows have %lld values, the model's have %lld",
             (long long)gm_dataset_row_size(data), (long long)size);
     int64_t index[GM_MODEL_GROUP];
-    const size_t bytes = (size_t)(GM_MODEL_GROUP * size) * sizeof(float);
-    float *buffer = gm_context_allocate(model->ctx, bytes);
+    const size_t mark = gm_model_mark(model);
+    float *buffer = gm_model_take(model, (size_t)(GM_MODEL_GROUP * size) * sizeof *buffer);
     gm_status status = GM_OK;
     if (!buffer)
         return gm_model_fail(model->ctx, GM_E_NOMEM,
@@ -266,15 +266,17 @@ gm_status gm_linear_ar_gradient_norm(double *out, gm_linear_ar *ar, gm_dataset *
         gm_var mean;
         for (int64_t i = 0; i < n; i++) index[i] = done + i;
         GM_TRY(gm_dataset_read(data, index, n, 0, buffer));
+        const size_t of_batch = gm_model_mark(model);
         gm_model_record(model, 0);
         GM_TRY(loss(model, &batch, &mean, &ignored));
         mean = gm_scale(model->tape, mean, (double)n / (double)rows);
         GM_TRY(gm_backward_add(model->tape, mean, model->params));
+        gm_model_give(model, of_batch);
         done += n;
     }
     *out = gm_params_gradient_norm(model->params);
 out:
-    gm_context_free(model->ctx, buffer, bytes);
+    gm_model_give(model, mark);
     return status;
 }
 

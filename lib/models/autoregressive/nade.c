@@ -37,20 +37,13 @@ static int32_t any_order(const gm_model *model)
     return of(model)->net.agnostic;
 }
 
-float *gm_nade_scratch(gm_nade_net *net, int64_t floats)
+float *gm_nade_take(gm_nade_net *net, int64_t floats)
 {
-    gm_context *ctx = net->model->ctx;
-    if (floats <= net->room) return net->scratch;
-    float *more = gm_context_allocate(ctx, (size_t)floats * sizeof *more);
-    if (!more) {
-        (void)gm_model_fail(ctx, GM_E_NOMEM, "nade: no memory for %lld numbers of a batch",
-                            (long long)floats);
-        return NULL;
-    }
-    gm_context_free(ctx, net->scratch, (size_t)net->room * sizeof *more);
-    net->scratch = more;
-    net->room = floats;
-    return more;
+    float *taken = gm_model_take(net->model, (size_t)floats * sizeof *taken);
+    if (!taken)
+        (void)gm_model_fail(net->model->ctx, GM_E_NOMEM,
+                            "nade: no memory for %lld numbers of a batch", (long long)floats);
+    return taken;
 }
 
 static gm_status refuse(gm_context *ctx, const char *what, double value, const char *wanted)
@@ -205,7 +198,6 @@ static void destroy(gm_model *model)
     gm_context *ctx = model->ctx;
     gm_param *const all[] = { nade->net.w,    nade->net.c,      nade->net.v,     nade->net.b,
                               nade->net.mask, nade->net.deep_w, nade->net.deep_c };
-    gm_context_free(ctx, nade->net.scratch, (size_t)nade->net.room * sizeof(float));
     gm_context_free(ctx, nade->net.orders,
                     (size_t)(nade->net.order_count * model->row_size) * sizeof *nade->net.orders);
     gm_order_forget(&nade->net.order, model);
@@ -408,7 +400,8 @@ static gm_status fill(gm_model *model, float *rows, const float *labels, const u
                                      draw));
             continue;
         }
-        float *scratch = gm_nade_scratch(&nade->net, n * (2 * size + nade->net.width));
+        const size_t mark = gm_model_mark(model);
+        float *scratch = gm_nade_take(&nade->net, n * (2 * size + nade->net.width));
         if (!scratch) return GM_E_NOMEM;
         c.raw = scratch + 2 * n * size;
         if (draw) {
@@ -419,6 +412,7 @@ static gm_status fill(gm_model *model, float *rows, const float *labels, const u
         const weights p = record_weights(&nade->net);
         (void)gm_nade_walk(model->tape, n, &(gm_nade_weights){ p.w, p.c, p.v, p.b },
                            nade->net.activation, choose, &c);
+        gm_model_give(model, mark);
         GM_TRY(gm_tape_status(model->tape));
     }
 out:

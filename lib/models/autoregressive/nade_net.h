@@ -15,17 +15,15 @@ typedef struct gm_nade_net {
     int64_t width;   /* of a conditional */
     double bound;    /* of log deviations */
     gm_param *w, *c, *v, *b, *mask, *deep_w,
-        *deep_c;    /* v may be w; the last three only order-agnostic */
-    float *scratch; /* kept from call to call */
-    int64_t room;
+        *deep_c; /* v may be w; the last three only order-agnostic */
     int32_t tied, agnostic;
     gm_order order;
     uint64_t seed;   /* order-agnostic: of the orders */
     int64_t *orders; /* [order_count, columns] */
     int64_t order_count;
 } gm_nade_net;
-/* At least so many floats of scratch, or NULL with the line. */
-float *gm_nade_scratch(gm_nade_net *net, int64_t floats);
+/* So many floats of the model's scratch, or NULL with the line. */
+float *gm_nade_take(gm_nade_net *net, int64_t floats);
 /* log p(x_k | ...) of conditionals y [n, D (, P)] for x [n, D]: [n, D], (nade_output.c). */
 gm_var gm_nade_log_probs(const gm_nade_net *net, gm_var y, gm_var x, int64_t count);
 /* Log deviations of `count` conditionals into their bound. */

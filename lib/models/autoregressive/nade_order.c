@@ -66,7 +66,7 @@ gm_status gm_nade_masked_loss(gm_nade_net *net, const gm_batch *batch, gm_var *l
 {
     gm_tape *tape = net->model->tape;
     const int64_t count = batch->count, size = net->columns, shape[2] = { count, size };
-    float *mask = gm_nade_scratch(net, 2 * count * size), *weight = mask + count * size;
+    float *mask = gm_nade_take(net, 2 * count * size), *weight = mask + count * size;
     if (!mask) return GM_E_NOMEM;
     draw_masks(net, count, mask, weight);
     gm_var x = gm_input_array(tape, 2, shape, batch->rows),
@@ -117,7 +117,7 @@ static void see(const gm_nade_net *net, float *a, float x, int64_t column)
 
 static float *begin(gm_nade_net *net, int64_t count)
 {
-    float *a = gm_nade_scratch(net, count * net->hidden + net->width);
+    float *a = gm_nade_take(net, count * net->hidden + net->width);
     for (int64_t r = 0; a && r < count; r++)
         memcpy(a + r * net->hidden, gm_param_value(net->c), (size_t)net->hidden * sizeof *a);
     return a;
@@ -135,6 +135,7 @@ gm_status gm_nade_walk_raw(gm_nade_net *net, const int64_t *order, const float *
                            float *raw, double *log_prob)
 {
     const int64_t size = net->columns, width = net->width;
+    const size_t mark = gm_model_mark(net->model);
     float *a = begin(net, count), *own;
     const float *y;
     gm_status status = GM_OK;
@@ -151,6 +152,7 @@ gm_status gm_nade_walk_raw(gm_nade_net *net, const int64_t *order, const float *
         }
     }
 out:
+    gm_model_give(net->model, mark);
     return status;
 }
 
@@ -168,6 +170,7 @@ gm_status gm_nade_walk_fill(gm_nade_net *net, const int64_t *order, float *rows,
                             const uint8_t *known, int64_t count, double *log_known, int draw)
 {
     const int64_t size = net->columns, width = net->width;
+    const size_t mark = gm_model_mark(net->model);
     float *a = begin(net, count), *own;
     const float *y = NULL;
     gm_status status = GM_OK;
@@ -191,6 +194,7 @@ gm_status gm_nade_walk_fill(gm_nade_net *net, const int64_t *order, float *rows,
             }
         }
 out:
+    gm_model_give(net->model, mark);
     return status;
 }
 

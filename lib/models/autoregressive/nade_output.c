@@ -110,14 +110,15 @@ gm_status gm_nade_fit_bias(gm_nade_net *net, gm_dataset *data)
                              "nade: start: rows have %lld values, the model's have %lld",
                              (long long)gm_dataset_row_size(data), (long long)size);
     const int64_t each = net->classes ? net->classes : net->kind == GM_CONDITIONAL_BINARY ? 1 : 2;
-    const size_t bytes = (size_t)(size * each) * sizeof(double),
-                 row_bytes = (size_t)size * sizeof(float);
-    double *sum = gm_model_allocate(model->ctx, bytes);
-    float *row = gm_context_allocate(model->ctx, row_bytes);
+    const size_t bytes = (size_t)(size * each) * sizeof(double);
+    const size_t mark = gm_model_mark(model);
+    double *sum = gm_model_take(model, bytes);
+    float *row = gm_model_take(model, (size_t)size * sizeof *row);
     gm_status status = GM_OK;
     if (!sum || !row)
         GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM,
                              "nade: start: no memory for sums of %lld columns", (long long)size));
+    memset(sum, 0, bytes);
     for (int64_t i = 0; i < rows; i++) {
         GM_TRY(gm_dataset_read(data, &i, 1, 0, row));
         GM_TRY(gm_conditional_check(model, "start", net->kind, net->width, i, row, NULL, 1));
@@ -127,7 +128,6 @@ gm_status gm_nade_fit_bias(gm_nade_net *net, gm_dataset *data)
         set_bias(net, gm_param_value(net->b) + k * net->width,
                  sum + gm_order_column(&net->order, k) * each, (double)rows);
 out:
-    if (row) gm_context_free(model->ctx, row, row_bytes);
-    if (sum) gm_context_free(model->ctx, sum, bytes);
+    gm_model_give(model, mark);
     return status;
 }

@@ -22,33 +22,24 @@ gm_status gm_order_set(gm_order *order, gm_model *model, const int64_t *given)
 void gm_order_forget(gm_order *order, gm_model *model)
 {
     gm_context_free(model->ctx, order->column, (size_t)model->row_size * sizeof *order->column);
-    gm_context_free(model->ctx, order->rows,
-                    (size_t)(order->room * model->row_size) * sizeof *order->rows);
     memset(order, 0, sizeof *order);
 }
 
-gm_status gm_order_rows(gm_order *order, gm_model *model, const float *rows, int64_t count,
+gm_status gm_order_rows(const gm_order *order, gm_model *model, const float *rows, int64_t count,
                         const float **out)
 {
     const int64_t size = model->row_size;
+    const size_t row = (size_t)size * sizeof **out;
     *out = rows;
     if (!order->column) return GM_OK;
-    if (order->room < count) {
-        const size_t row = (size_t)size * sizeof *order->rows;
-        float *more = (uint64_t)count <= SIZE_MAX / row
-                          ? gm_context_allocate(model->ctx, (size_t)count * row)
-                          : NULL;
-        if (!more)
-            return gm_model_fail(model->ctx, GM_E_NOMEM, "%s: no memory for %lld rows",
-                                 model->family->name, (long long)count);
-        gm_context_free(model->ctx, order->rows, (size_t)order->room * row);
-        order->rows = more;
-        order->room = count;
-    }
-    float *to = order->rows;
+    float *to =
+        (uint64_t)count <= SIZE_MAX / row ? gm_model_take(model, (size_t)count * row) : NULL;
+    if (!to)
+        return gm_model_fail(model->ctx, GM_E_NOMEM, "%s: no memory for %lld rows",
+                             model->family->name, (long long)count);
+    *out = to;
     for (int64_t i = 0; i < count; i++)
         for (int64_t k = 0; k < size; k++) *to++ = rows[i * size + order->column[k]];
-    *out = order->rows;
     return GM_OK;
 }
 

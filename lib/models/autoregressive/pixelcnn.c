@@ -153,7 +153,6 @@ static void destroy(gm_model *model)
 {
     gm_pixelcnn *net = of(model);
     gm_context *ctx = model->ctx;
-    gm_context_free(ctx, net->store, net->store_bytes);
     gm_model_close(model);
     for (int64_t i = 0; i < net->layers; i++) {
         gm_param_release(net->layer[i].weight);
@@ -323,24 +322,17 @@ static int64_t carve(gm_pixelcnn *net, int64_t n, float *base)
     return used + n * patch;
 }
 
-static gm_status reserve(gm_pixelcnn *net, int64_t count)
+/* Room to walk, given back by who walks. */
+static gm_status take_room(gm_pixelcnn *net, int64_t count)
 {
-    gm_context *ctx = net->model.ctx;
+    gm_model *model = &net->model;
     const int64_t each = carve(net, 1, NULL), n = images_in(WALK_BYTES, each, count);
-    if (n > net->room) {
-        const size_t bytes = (size_t)(n * each) * sizeof(float);
-        float *store = gm_context_allocate(ctx, bytes);
-        if (!store) {
-            (void)carve(net, net->room, net->store);
-            return gm_model_fail(ctx, GM_E_NOMEM, "pixelcnn: no memory to walk over %lld images",
-                                 (long long)n);
-        }
-        gm_context_free(ctx, net->store, net->store_bytes);
-        net->store = store;
-        net->store_bytes = bytes;
-        net->room = n;
-    }
-    (void)carve(net, net->room, net->store);
+    float *base = gm_model_take(model, (size_t)(n * each) * sizeof *base);
+    if (!base)
+        return gm_model_fail(model->ctx, GM_E_NOMEM, "pixelcnn: no memory to walk over %lld images",
+                             (long long)n);
+    net->room = n;
+    (void)carve(net, n, base);
     return GM_OK;
 }
 
@@ -392,8 +384,9 @@ static gm_status fill(gm_model *model, float *rows, const float *labels, const u
 {
     gm_pixelcnn *net = of(model);
     const int64_t size = model->row_size;
+    const size_t mark = gm_model_mark(model);
     gm_status status;
-    GM_TRY(reserve(net, count));
+    GM_TRY(take_room(net, count));
     for (int64_t done = 0; done < count;) {
         const int64_t n = count - done < net->room ? count - done : net->room;
         const uint8_t *given = known ? known + done * size : NULL;
@@ -408,6 +401,7 @@ static gm_status fill(gm_model *model, float *rows, const float *labels, const u
         done += n;
     }
 out:
+    gm_model_give(model, mark);
     return status;
 }
 

@@ -34,10 +34,9 @@ struct gm_pixelcnn {
     gm_var *saw; /* gated: what the vertical stack gives each block */
 
     /* The walk's memory, for `room` images. */
-    float *store, *image, *patch; /* image: the pixels as they enter; patch: of one layer */
+    float *image, *patch; /* image: the pixels as they enter; patch: of one layer */
     float *across; /* gated: the vertical stack's part of the present row, [blocks][images, width, 2
                       h] */
-    size_t store_bytes;
     int64_t room;
 };
 

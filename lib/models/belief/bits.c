@@ -51,11 +51,10 @@ gm_status gm_model_check_init(gm_model *model, const char *verb, gm_dataset *dat
 gm_status gm_model_bit_means(gm_model *model, gm_dataset *data, float **out)
 {
     const int64_t n = model->row_size;
-    const size_t bytes = (size_t)n * sizeof(float);
-    float *mean = NULL;
+    float *mean;
     gm_status status;
     GM_TRY(gm_model_check_init(model, "start", data));
-    mean = gm_context_allocate(model->ctx, bytes);
+    mean = gm_model_take(model, (size_t)n * sizeof *mean);
     if (!mean)
         GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "%s: start: no memory for %lld means",
                              model->family->name, (long long)n));
@@ -66,9 +65,7 @@ gm_status gm_model_bit_means(gm_model *model, gm_dataset *data, float **out)
                                  "%s: start: column %lld has mean %g; expected bits",
                                  model->family->name, (long long)i, (double)mean[i]));
     *out = mean;
-    return GM_OK;
 out:
-    if (mean) gm_context_free(model->ctx, mean, bytes);
     return status;
 }
 
@@ -76,16 +73,4 @@ float gm_model_bias_of_mean(float mean)
 {
     const double p = fmin(fmax((double)mean, 0.001), 0.999);
     return (float)log(p / (1 - p));
-}
-
-float *gm_model_room(gm_context *ctx, float **room, size_t *bytes, int64_t floats)
-{
-    const size_t wanted = (size_t)floats * sizeof **room;
-    if (wanted <= *bytes) return *room;
-    float *larger = gm_context_allocate(ctx, wanted);
-    if (!larger) return NULL;
-    gm_context_free(ctx, *room, *bytes);
-    *room = larger;
-    *bytes = wanted;
-    return larger;
 }

@@ -20,12 +20,10 @@ gm_status gm_model_check_bits(gm_model *model, const char *verb, int bits, const
 gm_status gm_model_check_arrays(gm_model *model, const char *verb, const void *rows, int64_t n,
                                 const void *out);
 gm_status gm_model_check_init(gm_model *model, const char *verb, gm_dataset *data);
-/* The means of a dataset's columns, for `start`: [row_size], the caller's to free. */
+/* The means of a dataset's columns, for `start`: [row_size], in scratch, which
+ * the caller gives back. */
 gm_status gm_model_bit_means(gm_model *model, gm_dataset *data, float **out);
 /* The logit of a mean that is kept 0.001 away from 0 and 1 (Hinton 2012). */
 float gm_model_bias_of_mean(float mean);
-/* Room for so many floats, kept from call to call and not copied when it grows; NULL without
- * memory, and the old stays. */
-float *gm_model_room(gm_context *ctx, float **room, size_t *bytes, int64_t floats);
 
 #endif

@@ -17,8 +17,6 @@ struct gm_dbn {
     int32_t stage;
     int64_t size[GM_DBN_MAX_LAYERS + 1];
     gm_rbm *machine[GM_DBN_MAX_LAYERS + 1]; /* of layers l - 1 and l */
-    float *states;                          /* of the top's chains */
-    size_t states_bytes;
 };
 
 static gm_dbn *of(gm_model *model)
@@ -189,7 +187,6 @@ static void destroy(gm_model *model)
     gm_context *ctx = model->ctx;
     gm_model_close(model);
     for (int32_t l = 1; l <= dbn->stage; l++) gm_rbm_release(dbn->machine[l]);
-    gm_context_free(ctx, dbn->states, dbn->states_bytes);
     gm_context_free(ctx, dbn, sizeof *dbn);
 }
 
@@ -284,16 +281,16 @@ static gm_status mean_of(gm_dbn *dbn, const char *verb, gm_dataset *data, float 
 {
     gm_model *model = &dbn->model;
     const int64_t n = gm_dataset_rows(data), size = dbn->size[dbn->stage - 1];
-    const size_t bytes = (size_t)(GM_MODEL_GROUP * model->row_size) * sizeof(float);
-    const size_t sum_bytes = (size_t)size * sizeof(double);
-    float *rows = gm_context_allocate(model->ctx, bytes);
-    double *sum = gm_model_allocate(model->ctx, sum_bytes);
+    const size_t mark = gm_model_mark(model);
+    float *rows = gm_model_take(model, (size_t)(GM_MODEL_GROUP * model->row_size) * sizeof *rows);
+    double *sum = gm_model_take(model, (size_t)size * sizeof *sum);
     int64_t index[GM_MODEL_GROUP];
     gm_status status = GM_OK;
     if (!rows || !sum)
         GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "dbn: %s: no memory for rows", verb));
     if (n < 1)
         GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID, "dbn: %s: the dataset is empty", verb));
+    memset(sum, 0, (size_t)size * sizeof *sum);
     for (int64_t done = 0; done < n;) {
         const int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
         for (int64_t i = 0; i < m; i++) index[i] = done + i;
@@ -307,8 +304,7 @@ static gm_status mean_of(gm_dbn *dbn, const char *verb, gm_dataset *data, float 
     }
     for (int64_t i = 0; i < size; i++) out[i] = (float)(sum[i] / (double)n);
 out:
-    gm_context_free(model->ctx, rows, bytes);
-    gm_context_free(model->ctx, sum, sum_bytes);
+    gm_model_give(model, mark);
     return status;
 }
 
@@ -328,19 +324,19 @@ gm_status gm_dbn_init_biases(gm_dbn *dbn, gm_dataset *data)
     if (!dbn) return GM_E_INVALID;
     gm_context *ctx = dbn->model.ctx;
     const int64_t size = dbn->size[dbn->stage - 1];
-    const size_t bytes = (size_t)size * sizeof(float);
+    const size_t mark = gm_model_mark(&dbn->model);
     float *mean = NULL, *bias = gm_param_value(gm_rbm_visible_bias(dbn->machine[dbn->stage]));
     gm_status status;
     GM_TRY(gm_model_check_init(&dbn->model, "start", data));
-    mean = gm_context_allocate(ctx, bytes);
+    mean = gm_model_take(&dbn->model, (size_t)size * sizeof *mean);
     if (!mean)
-        return gm_model_fail(ctx, GM_E_NOMEM, "dbn: start: no memory for %lld means",
-                             (long long)size);
+        GM_TRY(gm_model_fail(ctx, GM_E_NOMEM, "dbn: start: no memory for %lld means",
+                             (long long)size));
     GM_TRY(mean_of(dbn, "start", data, mean));
     for (int64_t i = 0; i < size; i++) bias[i] = gm_model_bias_of_mean(mean[i]);
     gm_rbm_set_log_z(dbn->machine[dbn->stage], NAN, NAN);
 out:
-    if (mean) gm_context_free(ctx, mean, bytes);
+    gm_model_give(&dbn->model, mark);
     return status;
 }
 
@@ -380,8 +376,10 @@ static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_me
     gm_batch lifted;
     gm_status status;
     GM_TRY(lift(dbn, batch, &lifted));
+    const size_t mark = gm_model_mark(top);
     gm_model_record(top, mode);
-    GM_TRY(top->family->loss(top, &lifted, out, metrics));
+    status = top->family->loss(top, &lifted, out, metrics);
+    gm_model_give(top, mark); /* only looked at: `step` is another way */
 out:
     return status;
 }
@@ -394,26 +392,30 @@ static gm_status sample(gm_model *model, float *out, const float *labels, int64_
     const int32_t under = dbn->stage - 1;
     gm_rbm *top = dbn->machine[dbn->stage];
     gm_tape *tape = model->tape;
+    const size_t mark = gm_model_mark(model);
     gm_status status = GM_OK;
     if (!under) return gm_rbm_model(top)->family->sample(gm_rbm_model(top), out, labels, count);
     for (int64_t done = 0; done < count;) {
         const int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
         const int64_t shape[2] = { m, dbn->size[under] };
-        if (!gm_model_room(model->ctx, &dbn->states, &dbn->states_bytes, m * dbn->size[under]))
+        float *states = gm_model_take(model, (size_t)(m * dbn->size[under]) * sizeof *states);
+        if (!states)
             GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "dbn: no memory for %lld chains",
                                  (long long)m));
-        GM_TRY(gm_rbm_draw(top, m, dbn->states, NULL));
+        GM_TRY(gm_rbm_draw(top, m, states, NULL));
         gm_model_record(model, GM_TAPE_CONSTANT);
-        gm_var h = gm_input_array(tape, 2, shape, dbn->states);
+        gm_var h = gm_input_array(tape, 2, shape, states);
         for (int32_t l = under; l > 1; l--)
             h = gm_bernoulli_draw(tape, gm_rbm_apply_visible(tape, dbn->machine[l], h));
         gm_var p = gm_sigmoid(tape, gm_rbm_apply_visible(tape, dbn->machine[1], h));
         GM_TRY(gm_tape_status(tape));
         memcpy(out + done * model->row_size, gm_value(tape, p),
                (size_t)(m * model->row_size) * sizeof *out);
+        gm_model_give(model, mark);
         done += m;
     }
 out:
+    gm_model_give(model, mark);
     return status;
 }
 

@@ -17,9 +17,7 @@ struct gm_rbm {
     int64_t hidden;
     gm_param *weight, *bias, *visible_bias;
     gm_param *chains; /* [chains, visible], state; NULL: not persistent */
-    float *states;    /* of the present step's chains */
-    size_t states_bytes;
-    double log_z; /* NaN: unknown */
+    double log_z;     /* NaN: unknown */
     double log_z_error;
     int64_t log_z_at; /* update that it belongs to */
 };
@@ -122,7 +120,6 @@ static void destroy(gm_model *model)
     gm_param_release(rbm->bias);
     gm_param_release(rbm->visible_bias);
     gm_param_release(rbm->chains);
-    gm_context_free(ctx, rbm->states, rbm->states_bytes);
     gm_context_free(ctx, rbm, sizeof *rbm);
 }
 
@@ -183,13 +180,14 @@ gm_status gm_rbm_init_biases(gm_rbm *rbm, gm_dataset *data)
 {
     if (!rbm) return GM_E_INVALID;
     const int64_t n = rbm->model.row_size;
+    const size_t mark = gm_model_mark(&rbm->model);
     float *mean, *bias = gm_param_value(rbm->visible_bias);
     gm_status status;
     GM_TRY(gm_model_bit_means(&rbm->model, data, &mean));
     for (int64_t i = 0; i < n; i++) bias[i] = gm_model_bias_of_mean(mean[i]);
     rbm->log_z = NAN;
-    gm_context_free(rbm->model.ctx, mean, (size_t)n * sizeof *mean);
 out:
+    gm_model_give(&rbm->model, mark);
     return status;
 }
 
@@ -318,10 +316,11 @@ out:
     return status;
 }
 
-static gm_status reserve(gm_rbm *rbm, int64_t n)
+/* Room for the states of n chains. */
+static gm_status take_states(gm_rbm *rbm, int64_t n, float **out)
 {
-    if (gm_model_room(rbm->model.ctx, &rbm->states, &rbm->states_bytes, n * rbm->model.row_size))
-        return GM_OK;
+    *out = gm_model_take(&rbm->model, (size_t)(n * rbm->model.row_size) * sizeof **out);
+    if (*out) return GM_OK;
     return gm_model_fail(rbm->model.ctx, GM_E_NOMEM, "rbm: no memory for %lld chains",
                          (long long)n);
 }
@@ -335,23 +334,22 @@ static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_me
     const int32_t mode = gm_tape_mode(tape);
     const int persistent = rbm->chains && mode & GM_TAPE_TRAIN;
     const int64_t n = persistent ? rbm->o.chains : batch->count;
+    float *states;
     gm_status status;
     if (!model->optimizer && mode & GM_TAPE_TRAIN)
         GM_TRY(gm_model_fail(model->ctx, GM_E_STATE,
                              "rbm: fit: a frozen layer of a deep belief network"));
     GM_TRY(check_rows(rbm, "fit", batch->rows, batch->count, out));
-    GM_TRY(reserve(rbm, n));
-    memcpy(rbm->states, persistent ? gm_param_value(rbm->chains) : batch->rows,
-           (size_t)(n * model->row_size) * sizeof *rbm->states);
-    GM_TRY(walk(rbm, rbm->states, n, rbm->o.steps, NULL));
+    GM_TRY(take_states(rbm, n, &states));
+    memcpy(states, persistent ? gm_param_value(rbm->chains) : batch->rows,
+           (size_t)(n * model->row_size) * sizeof *states);
+    GM_TRY(walk(rbm, states, n, rbm->o.steps, NULL));
     if (persistent) /* put back, as all state, if the step fails */
-        memcpy(gm_param_value(rbm->chains), rbm->states,
-               (size_t)(n * model->row_size) * sizeof *rbm->states);
+        memcpy(gm_param_value(rbm->chains), states, (size_t)(n * model->row_size) * sizeof *states);
     gm_model_record(model, mode);
     gm_var x = record_rows(rbm, batch->rows, batch->count);
     gm_var data = gm_mean(tape, gm_rbm_apply_free_energy(tape, rbm, x));
-    gm_var chain =
-        gm_mean(tape, gm_rbm_apply_free_energy(tape, rbm, record_rows(rbm, rbm->states, n)));
+    gm_var chain = gm_mean(tape, gm_rbm_apply_free_energy(tape, rbm, record_rows(rbm, states, n)));
     gm_var again = gm_sigmoid(
         tape, gm_rbm_apply_visible(tape, rbm, gm_sigmoid(tape, gm_rbm_apply_hidden(tape, rbm, x))));
     gm_var error = gm_mean(tape, gm_square(tape, gm_sub(tape, again, x)));
@@ -373,12 +371,16 @@ gm_status gm_rbm_draw(gm_rbm *rbm, int64_t n, float *states, float *means)
 static gm_status sample(gm_model *model, float *out, const float *labels, int64_t count)
 {
     gm_rbm *rbm = of(model);
+    float *states;
     gm_status status = GM_OK;
     (void)labels;
     for (int64_t done = 0; done < count;) {
         const int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
-        GM_TRY(reserve(rbm, m));
-        GM_TRY(gm_rbm_draw(rbm, m, rbm->states, out + done * model->row_size));
+        const size_t mark = gm_model_mark(model);
+        GM_TRY(take_states(rbm, m, &states));
+        status = gm_rbm_draw(rbm, m, states, out + done * model->row_size);
+        gm_model_give(model, mark);
+        if (status) goto out;
         done += m;
     }
 out:

@@ -68,26 +68,26 @@ gm_status gm_rbm_log_z(double *out, gm_rbm *rbm)
                 *a = gm_param_value(gm_rbm_visible_bias(rbm));
     side s = { b, a, weight, hidden, visible, visible, 1 };
     if (!by_hidden) s = (side){ a, b, weight, visible, hidden, 1, visible };
-    const size_t bytes = (size_t)s.others * sizeof(double);
-    double *input = gm_context_allocate(ctx, bytes);
+    gm_model *model = gm_rbm_model(rbm);
+    const size_t mark = gm_model_mark(model);
+    double *input = gm_model_take(model, (size_t)s.others * sizeof *input);
     if (!input)
         return gm_model_fail(ctx, GM_E_NOMEM, "rbm: log_z: no memory for %lld sums",
                              (long long)s.others);
     *out = sum_states(&s, input);
-    gm_context_free(ctx, input, bytes);
+    gm_model_give(model, mark);
     return GM_OK;
 }
 
 typedef struct annealing {
     gm_rbm *rbm;
-    gm_context *ctx;
+    gm_model *model; /* the rbm's, on whose tape it records */
     gm_rbm_ais_options o;
-    gm_rng *rng;
-    gm_tape *tape;
-    float *states; /* [runs, visible] */
-    float *base;   /* [visible] biases at beta 0 */
-    float *slope;  /* [visible] a - base */
-    double *log_w; /* [runs] */
+    gm_rng_state host; /* of the model's random stream, while that gives the annealing's numbers */
+    float *states;     /* [runs, visible] */
+    float *base;       /* [visible] biases at beta 0 */
+    float *slope;      /* [visible] a - base */
+    double *log_w;     /* [runs] */
 } annealing;
 
 /* Salakhutdinov and Murray 2008: 500 equal steps from 0 to 0.5, 4000 to 0.9, 10 000 to 1. */
@@ -134,9 +134,9 @@ static gm_status anneal(annealing *t, double now, double next, int last)
     static const int32_t columns[1] = { 1 };
     const int64_t visible = gm_rbm_visible(t->rbm), runs = t->o.runs;
     const int64_t shape[2] = { runs, visible }, row[1] = { visible };
-    gm_tape *tape = t->tape;
+    gm_tape *tape = t->model->tape;
     gm_status status;
-    gm_tape_reset(tape);
+    gm_model_record(t->model, GM_TAPE_CONSTANT);
     gm_var v = gm_input_array(tape, 2, shape, t->states);
     gm_var weight = gm_parameter(tape, gm_rbm_weight(t->rbm));
     gm_var x = gm_linear(tape, v, weight, gm_parameter(tape, gm_rbm_hidden_bias(t->rbm)),
@@ -173,7 +173,7 @@ static double begin(annealing *t)
         log_z += softplus((double)t->base[i]);
     }
     for (int64_t i = 0; i < t->o.runs * visible; i++)
-        t->states[i] = gm_rng_double(t->rng) < 1 / (1 + exp(-(double)t->base[i % visible]));
+        t->states[i] = gm_rng_double(t->model->rng) < 1 / (1 + exp(-(double)t->base[i % visible]));
     for (int64_t r = 0; r < t->o.runs; r++) t->log_w[r] = 0;
     return log_z;
 }
@@ -198,47 +198,63 @@ static void conclude(const annealing *t, double log_base, gm_rbm_ais_result *out
     out->seed = t->o.seed;
 }
 
+/* The host's callback finds the model's random stream as the call found it, and may use the model.
+ */
+static gm_status tell(annealing *t, int64_t done, int64_t steps)
+{
+    gm_rng *rng = t->model->rng;
+    gm_rng_state own;
+    gm_rng_save(&own, rng);
+    gm_rng_restore(rng, &t->host);
+    const gm_status status =
+        gm_model_progress(t->model->ctx, "rbm: ais", t->o.on_progress, t->o.user, done, steps);
+    gm_rng_save(&t->host, rng);
+    gm_rng_restore(rng, &own);
+    return status;
+}
+
+static gm_status run(annealing *t, gm_rbm_ais_result *out)
+{
+    gm_status status = GM_OK;
+    const double log_base = begin(t);
+    const int64_t steps = beta_count(&t->o) - 1;
+    for (int64_t k = 0; k < steps; k++) {
+        GM_TRY(anneal(t, beta_at(&t->o, k), beta_at(&t->o, k + 1), k == steps - 1));
+        GM_TRY(tell(t, k + 1, steps));
+    }
+    conclude(t, log_base, out);
+out:
+    return status;
+}
+
 gm_status gm_rbm_ais(gm_rbm_ais_result *out, gm_rbm *rbm, const gm_rbm_ais_options *options)
 {
     if (!rbm) return GM_E_INVALID;
-    annealing t = { .rbm = rbm,
-                    .ctx = gm_model_context(gm_rbm_model(rbm)),
-                    .o = GM_RBM_AIS_OPTIONS_INIT };
+    gm_model *model = gm_rbm_model(rbm);
+    annealing t = { .rbm = rbm, .model = model, .o = GM_RBM_AIS_OPTIONS_INIT };
     const int64_t visible = gm_rbm_visible(rbm);
+    const size_t row = (size_t)visible * sizeof(float), mark = gm_model_mark(model);
     gm_rbm_ais_result result = GM_RBM_AIS_RESULT_INIT;
     gm_status status;
-    size_t row = (size_t)visible * sizeof(float), all = 0, logs = 0;
     if (!out || out->size < sizeof(size_t) || out->size > sizeof *out)
-        GM_TRY(gm_model_fail(t.ctx, GM_E_INVALID, "rbm: ais: out is NULL or of unknown size"));
-    GM_TRY(gm_options_read(t.ctx, "rbm: ais", &t.o, sizeof t.o, options));
-    GM_TRY(check_options(t.ctx, &t.o, visible));
-    all = row * (size_t)t.o.runs;
-    logs = (size_t)t.o.runs * sizeof(double);
-    t.states = gm_context_allocate(t.ctx, all);
-    t.base = gm_context_allocate(t.ctx, row);
-    t.slope = gm_context_allocate(t.ctx, row);
-    t.log_w = gm_context_allocate(t.ctx, logs);
+        GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID, "rbm: ais: out is NULL or of unknown size"));
+    GM_TRY(gm_options_read(model->ctx, "rbm: ais", &t.o, sizeof t.o, options));
+    GM_TRY(check_options(model->ctx, &t.o, visible));
+    t.states = gm_model_take(model, row * (size_t)t.o.runs);
+    t.base = gm_model_take(model, row);
+    t.slope = gm_model_take(model, row);
+    t.log_w = gm_model_take(model, (size_t)t.o.runs * sizeof *t.log_w);
     if (!t.states || !t.base || !t.slope || !t.log_w)
-        GM_TRY(gm_model_fail(t.ctx, GM_E_NOMEM, "rbm: ais: no memory for %lld runs",
+        GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "rbm: ais: no memory for %lld runs",
                              (long long)t.o.runs));
-    GM_TRY(gm_rng_create(&t.rng, t.ctx, t.o.seed));
-    GM_TRY(gm_tape_create(&t.tape, t.ctx, t.rng));
-    gm_tape_set_mode(t.tape, GM_TAPE_CONSTANT);
-    const double log_base = begin(&t);
-    const int64_t steps = beta_count(&t.o) - 1;
-    for (int64_t k = 0; k < steps; k++) {
-        GM_TRY(anneal(&t, beta_at(&t.o, k), beta_at(&t.o, k + 1), k == steps - 1));
-        GM_TRY(gm_model_progress(t.ctx, "rbm: ais", t.o.on_progress, t.o.user, k + 1, steps));
-    }
-    conclude(&t, log_base, &result);
+    gm_rng_save(&t.host, model->rng);
+    gm_rng_seed(model->rng, t.o.seed);
+    status = run(&t, &result);
+    gm_rng_restore(model->rng, &t.host);
+    if (status) goto out;
     result.size = out->size;
     memcpy(out, &result, out->size);
 out:
-    gm_tape_release(t.tape);
-    gm_rng_release(t.rng);
-    if (t.states) gm_context_free(t.ctx, t.states, all);
-    if (t.base) gm_context_free(t.ctx, t.base, row);
-    if (t.slope) gm_context_free(t.ctx, t.slope, row);
-    if (t.log_w) gm_context_free(t.ctx, t.log_w, logs);
+    gm_model_give(model, mark);
     return status;
 }

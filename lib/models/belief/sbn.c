@@ -31,8 +31,6 @@ struct gm_sbn {
     gm_param *centre;               /* [visible], state */
     gm_param *statistics; /* [3 L]: mean and variance of each layer's signal and how much they
                              count, state */
-    float *scratch;       /* for layers that are drawn unit by unit */
-    size_t scratch_bytes;
     gm_sbn_chains chains;
 };
 
@@ -250,7 +248,6 @@ static void destroy(gm_model *model)
     gm_param_release(sbn->bias);
     gm_param_release(sbn->centre);
     gm_param_release(sbn->statistics);
-    gm_context_free(ctx, sbn->scratch, sbn->scratch_bytes);
     gm_sbn_chains_end(ctx, &sbn->chains);
     gm_context_free(ctx, sbn, sizeof *sbn);
 }
@@ -439,9 +436,9 @@ gm_sbn_chains *gm_sbn_kept(gm_sbn *sbn)
     return &sbn->chains;
 }
 
-float *gm_sbn_scratch(gm_sbn *sbn, int64_t floats)
+float *gm_sbn_take(gm_sbn *sbn, int64_t floats)
 {
-    return gm_model_room(sbn->model.ctx, &sbn->scratch, &sbn->scratch_bytes, floats);
+    return gm_model_take(&sbn->model, (size_t)floats * sizeof(float));
 }
 
 /* Units of a layer with lateral connections, one after the other; `above` is what they hear from
@@ -451,11 +448,13 @@ static gm_var draw_lateral(gm_sbn *sbn, gm_tape *tape, int32_t l, gm_var above, 
     const int64_t size = sbn->size[l], shape[2] = { n, size };
     const float *weight = gm_param_value(sbn->lateral[l]), *from = gm_value(tape, above);
     if (!from) return GM_NO_VAR;
-    if (!gm_sbn_scratch(sbn, n * size))
+    const size_t mark = gm_model_mark(&sbn->model);
+    float *drawn = gm_sbn_take(sbn, n * size);
+    if (!drawn)
         return gm_tape_fail(tape, GM_E_NOMEM,
                             "sbn: no memory for a layer with lateral connections");
     for (int64_t r = 0; r < n; r++) {
-        float *bits = sbn->scratch + r * size;
+        float *bits = drawn + r * size;
         for (int64_t i = 0; i < size; i++) {
             double a = (double)from[r * size + i];
             for (int64_t j = 0; j < i; j++)
@@ -463,7 +462,9 @@ static gm_var draw_lateral(gm_sbn *sbn, gm_tape *tape, int32_t l, gm_var above, 
             bits[i] = gm_rng_double(gm_tape_rng(tape)) < 1 / (1 + exp(-a));
         }
     }
-    return gm_input_copy(tape, 2, shape, sbn->scratch);
+    const gm_var copy = gm_input_copy(tape, 2, shape, drawn);
+    gm_model_give(&sbn->model, mark);
+    return copy;
 }
 
 /* Ancestral sampling of n rows, layer `clamp` (-1: none) set to `values`. layers: L + 1 variables.
@@ -564,6 +565,7 @@ gm_status gm_sbn_init_biases(gm_sbn *sbn, gm_dataset *data)
 {
     if (!sbn) return GM_E_INVALID;
     const int64_t n = sbn->size[0];
+    const size_t mark = gm_model_mark(&sbn->model);
     float *mean, *bias = gm_param_value(gm_params_find(gm_layer_params(sbn->down[0]), "bias"));
     gm_status status;
     GM_TRY(gm_model_bit_means(&sbn->model, data, &mean));
@@ -571,8 +573,8 @@ gm_status gm_sbn_init_biases(gm_sbn *sbn, gm_dataset *data)
         bias[i] = gm_model_bias_of_mean(mean[i]);
         gm_param_value(sbn->centre)[i] = mean[i];
     }
-    gm_context_free(sbn->model.ctx, mean, (size_t)n * sizeof *mean);
 out:
+    gm_model_give(&sbn->model, mark);
     return status;
 }
 

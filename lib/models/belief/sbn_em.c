@@ -62,7 +62,7 @@ static gm_status chains_loss(step *s, gm_var *loss, gm_metrics *metrics)
     gm_var layers[GM_SBN_MAX_LAYERS + 1];
     gm_status status;
     GM_TRY(begin_chains(s, layers));
-    float *room = gm_sbn_scratch(s->sbn, moving + count);
+    float *room = gm_sbn_take(s->sbn, moving + count);
     if (!room) GM_TRY(no_memory(s));
     s->states = room + moving;
     for (int32_t l = 1; l <= s->g.top; l++) {
@@ -156,7 +156,7 @@ static gm_status field_loss(step *s, gm_var *loss, gm_metrics *metrics)
         sizeof f, s->o->sweeps, FIELD_TOLERANCE, 0, 0, NULL, NULL
     };
     gm_status status = GM_OK;
-    float *room = gm_sbn_scratch(s->sbn, field + doubles * wide + most * most + states);
+    float *room = gm_sbn_take(s->sbn, field + doubles * wide + most * most + states);
     if (!room) GM_TRY(no_memory(s));
     double *slopes = (double *)(void *)(room + field), *means = slopes + all,
            *bounds = means + s->n * g->hidden;

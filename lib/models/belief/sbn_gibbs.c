@@ -323,9 +323,9 @@ typedef struct run {
     gm_sbn_gibbs_options o;
     const float *rows;
     int64_t n, hidden, group; /* rows at a time */
-    float *states, *own;      /* own: ours, if the caller wants none */
+    float *states;            /* the caller's, or scratch */
     collector k;
-    size_t state_bytes, draw_bytes, sum_bytes;
+    size_t sum_bytes;
     gm_sbn_gibbs_result result;
 } run;
 
@@ -375,6 +375,7 @@ out:
 
 static gm_status take_memory(run *r)
 {
+    gm_model *model = gm_sbn_model(r->sbn);
     const double row = (double)r->o.chains * (double)r->o.samples * (double)r->hidden;
     r->group = 1;
     if (gm_sbn_has_tanh(r->sbn)) {
@@ -383,25 +384,15 @@ static gm_status take_memory(run *r)
     }
     const size_t chains = (size_t)(r->group * r->o.chains), hidden = (size_t)r->hidden;
     r->k = (collector){ r->o.burn_in, r->o.samples, r->o.thin, NULL, NULL };
-    r->draw_bytes = chains * hidden * (size_t)r->o.samples;
     r->sum_bytes = chains * hidden * sizeof(double);
-    r->k.draws = gm_context_allocate(r->ctx, r->draw_bytes);
-    r->k.sums = gm_context_allocate(r->ctx, r->sum_bytes);
-    if (!r->states) {
-        r->state_bytes = (size_t)(r->n * r->o.chains) * hidden * sizeof(float);
-        r->states = r->own = gm_context_allocate(r->ctx, r->state_bytes);
-    }
+    r->k.draws = gm_model_take(model, chains * hidden * (size_t)r->o.samples);
+    r->k.sums = gm_model_take(model, r->sum_bytes);
+    if (!r->states)
+        r->states = gm_model_take(model, (size_t)(r->n * r->o.chains) * hidden * sizeof *r->states);
     if (r->k.draws && r->k.sums && r->states) return GM_OK;
     return gm_model_fail(r->ctx, GM_E_NOMEM,
                          "sbn: gibbs: no memory for %lld chains of %lld samples",
                          (long long)r->o.chains, (long long)r->o.samples);
-}
-
-static void give_memory(run *r)
-{
-    if (r->k.draws) gm_context_free(r->ctx, r->k.draws, r->draw_bytes);
-    if (r->k.sums) gm_context_free(r->ctx, r->k.sums, r->sum_bytes);
-    if (r->own) gm_context_free(r->ctx, r->own, r->state_bytes);
 }
 
 static gm_status begin_chains(run *r)
@@ -457,7 +448,7 @@ static gm_status sample_rows(run *r, double *means)
     const int64_t chains = r->o.chains, visible = gm_sbn_layer_size(r->sbn, 0);
     gm_status status = GM_OK;
     sampler w;
-    float *room = gm_sbn_scratch(r->sbn, gm_sbn_move_room(r->sbn));
+    float *room = gm_sbn_take(r->sbn, gm_sbn_move_room(r->sbn));
     if (!room)
         GM_TRY(
             gm_model_fail(r->ctx, GM_E_NOMEM, "sbn: gibbs: no memory for the net's connections"));
@@ -499,6 +490,7 @@ gm_status gm_sbn_gibbs(gm_sbn_gibbs_result *out, gm_sbn *sbn, const float *rows,
 {
     if (!sbn) return GM_E_INVALID;
     gm_model *model = gm_sbn_model(sbn);
+    const size_t mark = gm_model_mark(model);
     run r = { .sbn = sbn,
               .ctx = model->ctx,
               .o = GM_SBN_GIBBS_OPTIONS_INIT,
@@ -523,6 +515,6 @@ gm_status gm_sbn_gibbs(gm_sbn_gibbs_result *out, gm_sbn *sbn, const float *rows,
     memcpy(out, &r.result, out->size);
     warn(&r);
 out:
-    give_memory(&r);
+    gm_model_give(model, mark);
     return status;
 }

@@ -144,6 +144,7 @@ gm_status gm_sbn_enumerate(gm_sbn *sbn, const float *rows, int64_t count, double
     if (!sbn) return GM_E_INVALID;
     gm_model *model = gm_sbn_model(sbn);
     const int64_t units = gm_sbn_hidden_units(sbn);
+    const size_t mark = gm_model_mark(model);
     gm_status status;
     float *hidden;
     GM_TRY(check(sbn, "enumerate", rows, count, log_prob));
@@ -155,7 +156,7 @@ gm_status gm_sbn_enumerate(gm_sbn *sbn, const float *rows, int64_t count, double
             (long long)units, (long long)units, MOST_UNITS, MOST_UNITS));
     const int64_t states = (int64_t)1 << units;
     const int64_t group = states < DRAWS_AT_ONCE ? states : DRAWS_AT_ONCE;
-    hidden = gm_sbn_scratch(sbn, group * units);
+    hidden = gm_sbn_take(sbn, group * units);
     if (!hidden)
         GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "sbn: enumerate: no memory for states"));
     for (int64_t r = 0; r < count; r++) {
@@ -187,5 +188,6 @@ gm_status gm_sbn_enumerate(gm_sbn *sbn, const float *rows, int64_t count, double
         for (int64_t j = 0; mean && j < units; j++) mean[j] /= sum;
     }
 out:
+    gm_model_give(model, mark);
     return status;
 }

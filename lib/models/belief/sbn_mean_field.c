@@ -351,16 +351,19 @@ gm_status gm_sbn_mean_field(gm_sbn *sbn, const float *rows, int64_t count,
                             int64_t *iterations)
 {
     if (!sbn) return GM_E_INVALID;
-    gm_context *ctx = gm_sbn_model(sbn)->ctx;
+    gm_model *model = gm_sbn_model(sbn);
+    gm_context *ctx = model->ctx;
+    const size_t mark = gm_model_mark(model);
     gm_sbn_mean_field_options o = GM_SBN_MEAN_FIELD_OPTIONS_INIT;
     gm_status status;
     GM_TRY(gm_options_read(ctx, "sbn: mean_field", &o, sizeof o, options));
     GM_TRY(check(sbn, rows, count, &o, means, bound));
-    float *room = gm_sbn_scratch(sbn, gm_sbn_field_room(sbn));
+    float *room = gm_sbn_take(sbn, gm_sbn_field_room(sbn));
     if (!room)
         GM_TRY(
             gm_model_fail(ctx, GM_E_NOMEM, "sbn: mean_field: no memory for the net's connections"));
     GM_TRY(gm_sbn_field(sbn, rows, count, &o, means, bound, iterations, NULL, room));
 out:
+    gm_model_give(model, mark);
     return status;
 }

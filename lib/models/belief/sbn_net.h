@@ -11,8 +11,8 @@ void gm_sbn_settings(const gm_sbn *sbn, gm_sbn_options *out, float **statistics)
 gm_status gm_sbn_loss(gm_model *model, const gm_batch *batch, gm_var *loss, gm_metrics *metrics);
 #define GM_SBN_MOST_ENUMERATED 20 /* hidden units */
 #define GM_SBN_MIXED 1.1          /* R-hat up to which chains have mixed (Gelman et al. 2013) */
-/* Room for so many floats, kept from call to call; NULL without memory. */
-float *gm_sbn_scratch(gm_sbn *sbn, int64_t floats);
+/* So many floats of the model's scratch; NULL without memory. */
+float *gm_sbn_take(gm_sbn *sbn, int64_t floats);
 
 /* On the model's tape: rows [m, visible]; states [m, hidden units] cut into layers 1 to L; an
  * ancestral sample of n rows, all layers. */

@@ -242,7 +242,7 @@ static gm_status recognised(gm_model *model, gm_sbn *sbn, const gm_sbn_options *
     draws d = { .n = batch->count, .k = o->samples };
     const int64_t count = d.n * d.k;
     gm_status status = GM_OK;
-    float *weights = gm_sbn_scratch(sbn, room(sbn, o, count));
+    float *weights = gm_sbn_take(sbn, room(sbn, o, count));
     if (!weights)
         GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "sbn: no memory for %lld draws",
                              (long long)count));
