@@ -22,7 +22,7 @@ static int mark_nodes(gm_tape *tape, uint32_t loss, const gm_params *wrt, uint64
         if (i > (int64_t)loss) continue;
         if (!node->op) {
             node->reached = node->variable || (node->param && node->param->mark == pass);
-        } else if (node->wants) {
+        } else if (node->requires_grad) {
             for (int32_t j = 0; j < node->inputs; j++)
                 node->reached |= tape->nodes[node->input[j]]->reached;
         }

@@ -17,7 +17,8 @@ static int passes(const gm_node *node)
     return node->op != &gm_op_host || gm_host_of(node)->backward;
 }
 
-/* Inputs may be constants to gm_backward (wants is 0), so paths are found by the inputs alone. */
+/* Inputs may be constants to gm_backward (requires_grad is 0), so paths are found by the inputs
+ * alone. */
 static void find_paths(sweep *s, const gm_var *x, int32_t count)
 {
     memset(s->depends, 0, (size_t)(s->high - s->low + 1));

@@ -49,12 +49,11 @@ static gm_status infer(gm_call *c)
     if (status) return complain(c, "infer", status);
     if (rank < 0 || rank > GM_MAX_RANK)
         return gm_fail(c->ctx, GM_E_INVALID,
-                       "%s: the host's infer callback gave rank %d, 0 to %d "
-                       "is wanted",
-                       a->op.name, (int)rank, GM_MAX_RANK);
+                       "%s: the host's infer callback gave rank %d, expected 0 to %d", a->op.name,
+                       (int)rank, GM_MAX_RANK);
     c->out->rank = rank;
     memcpy(c->out->shape, shape, sizeof shape);
-    if (!a->op.backward) c->out->wants = 0;
+    if (!a->op.backward) c->out->requires_grad = 0;
     /* The tape checks sizes too, but does not know the operation's name. */
     int64_t count;
     return gm_shape_count(c->ctx, a->op.name, rank, shape, &count);

@@ -93,8 +93,9 @@ static gm_status check(const gm_param *p, int32_t kind, double a, double b)
         return gm_fail(p->ctx, GM_E_INVALID, "param_init: %s: gain is %g, expected at least 0",
                        p->name, a);
     if (kind == GM_INIT_ORTHOGONAL && p->rank < 2)
-        return gm_fail(p->ctx, GM_E_SHAPE, "param_init: %s: rank is %d, orthogonal wants 2 or more",
-                       p->name, (int)p->rank);
+        return gm_fail(p->ctx, GM_E_SHAPE,
+                       "param_init: %s: rank is %d, orthogonal expects 2 or more", p->name,
+                       (int)p->rank);
     return GM_OK;
 }
 

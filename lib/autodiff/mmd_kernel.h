@@ -1,4 +1,4 @@
-/* mmd_kernel.h - the inside of a kernel: its parts, ready for the kernels floor. */
+/* mmd_kernel.h - the inside of a kernel: its parts, ready for lib/kernels. */
 #ifndef GM_AUTODIFF_KERNEL_H
 #define GM_AUTODIFF_KERNEL_H
 

@@ -19,7 +19,7 @@ struct gm_param {
     float *gradient; /* NULL: all zeros, and nobody has asked for it yet */
     double origin;   /* what gm_layer_init makes it when its rank is 0 or 1: 0, or a gamma's 1 */
     /* Used by gm_backward while it runs. */
-    uint64_t mark;   /* the number of the pass that wants this gradient */
+    uint64_t mark;   /* the number of the pass that computes this gradient */
     int32_t written; /* the pass has stored something already */
     float *target;   /* where the pass writes: gradient, or the tape's staging copy */
 };

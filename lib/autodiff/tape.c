@@ -212,17 +212,17 @@ gm_var gm_record(gm_tape *tape, const gm_op *op, const gm_var *inputs, int32_t c
     if (count < 0 || count > GM_MAX_INPUTS || (op->arity >= 0 && count != op->arity))
         GM_TRY(gm_fail(ctx, GM_E_INVALID, "%s: %d inputs, expected 1 to %d", op->name, (int)count,
                        GM_MAX_INPUTS));
-    uint8_t wants = 0;
+    uint8_t requires_grad = 0;
     for (int32_t i = 0; i < count; i++) {
         call.in[i] = gm_tape_node(tape, inputs[i]);
         if (!call.in[i]) return none;
-        wants |= call.in[i]->wants;
+        requires_grad |= call.in[i]->requires_grad;
     }
     node = new_node(tape);
     if (!node) GM_TRY(gm_fail_memory(ctx, op->name));
     node->op = op;
     node->inputs = count;
-    node->wants = op->backward ? wants : 0;
+    node->requires_grad = op->backward ? requires_grad : 0;
     node->input = gm_arena_get(&tape->values, (size_t)(count ? count : 1) * sizeof *node->input);
     node->attr = gm_arena_get(&tape->values, attr_size);
     if (!node->input || !node->attr) GM_TRY(gm_fail_memory(ctx, op->name));
@@ -324,7 +324,7 @@ static gm_var copied(gm_tape *tape, const char *what, int32_t rank, const int64_
     gm_node *node = leaf(tape, what, rank, shape, 1);
     if (!node) return none;
     memcpy(node->value, data, (size_t)node->count * sizeof(float));
-    node->variable = node->wants = (uint8_t)variable;
+    node->variable = node->requires_grad = (uint8_t)variable;
     return push(tape, node);
 }
 
@@ -374,7 +374,7 @@ gm_var gm_parameter(gm_tape *tape, gm_param *param)
     node->value = param->value;
     if (!(tape->mode & GM_TAPE_CONSTANT)) {
         node->param = param;
-        node->wants = 1;
+        node->requires_grad = 1;
     }
     return push(tape, node);
 }

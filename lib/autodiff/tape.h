@@ -1,8 +1,8 @@
 /* tape.h - the inside of the tape: nodes, the op table, and the calls an op's functions get.
  *
- * An operation is one row of the op table (ops_*.c): infer checks shapes and says what the output
- * is, forward computes it, backward turns the output's gradient into the inputs'. Recording is
- * eager: gm_record infers, allocates from the arena, computes.
+ * An operation is one row of the op table (ops/): infer checks shapes and sets the output's,
+ * forward computes it, backward turns the output's gradient into the inputs'. Recording is eager:
+ * gm_record infers, allocates from the arena, computes.
  */
 #ifndef GM_AUTODIFF_TAPE_H
 #define GM_AUTODIFF_TAPE_H
@@ -30,13 +30,13 @@ struct gm_node {
     int64_t shape[GM_MAX_RANK];
     int64_t count;
     float *value;
-    float *grad;     /* NULL when no gradient is wanted */
-    gm_param *param; /* of a parameter leaf */
-    uint8_t wants; /* a path leads from here to something that wants a gradient (at record time) */
-    uint8_t variable; /* leaf made by gm_variable */
-    uint8_t reached;  /* this pass: a parameter or variable it is asked about lies below */
-    uint8_t needed;   /* this pass: reached, and the loss lies above: its gradient is computed */
-    int32_t written;  /* this pass has stored into grad already */
+    float *grad;           /* NULL when no gradient is wanted */
+    gm_param *param;       /* of a parameter leaf */
+    uint8_t requires_grad; /* a path leads from here to a parameter or variable (at record time) */
+    uint8_t variable;      /* leaf made by gm_variable */
+    uint8_t reached;       /* this pass: a parameter or variable it is asked about lies below */
+    uint8_t needed;  /* this pass: reached, and the loss lies above: its gradient is computed */
+    int32_t written; /* this pass has stored into grad already */
 };
 
 /* What an op's functions see. */
@@ -58,7 +58,7 @@ typedef struct gm_call {
      * or to store. When the same variable is given twice, the second occurrence has add = 1. */
     float *grad[GM_MAX_INPUTS];
     int add[GM_MAX_INPUTS];
-    gm_status failed; /* only a host's backward can fail: it says so here */
+    gm_status failed; /* only a host's backward can fail: with this */
 } gm_call;
 
 struct gm_op {
@@ -70,7 +70,7 @@ struct gm_op {
                                      NULL: constant */
     /* The same as backward, but recorded: the inputs' gradients as operations on the tape, so that
      * they can be differentiated again (gradient.h). NULL: gm_gradient does not get past this op,
-     * and says so. */
+     * and names it. */
     void (*gradient)(gm_chain *c);
 };
 

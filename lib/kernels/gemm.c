@@ -57,7 +57,7 @@ static void tiles_layout(gemm_job *job)
     job->column_tiles = columns;
 }
 
-/* Where tile i of `tiles` begins: units of ALIGN, dealt out as evenly as they go. */
+/* Where tile i of `tiles` begins: units of ALIGN, shared out as evenly as they go. */
 static int64_t border(int64_t size, int64_t tiles, int64_t i)
 {
     int64_t units = (size + ALIGN - 1) / ALIGN;

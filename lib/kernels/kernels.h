@@ -13,21 +13,32 @@
 
 #include "kernels/activations.h"
 
+/* The functions of one element without arguments, and of two elements: a row is an operation
+ * gm_<word>, whose value and slope are in isa/elementwise.inc and whose recorded gradient in
+ * autodiff/ops/unary.c or binary.c. */
+/* clang-format off */
+#define GM_UNARY_TABLE(X)                                                                          \
+    X(NEG, neg) X(SQUARE, square) X(ABS, abs) X(EXP, exp) X(LOG, log) X(SIN, sin) X(COS, cos)      \
+    X(SQRT, sqrt)             /* gradient at 0 is 0, never NaN */                                  \
+    X(NORMAL_CDF, normal_cdf) /* the standard normal distribution function */
+#define GM_BINARY_TABLE(X)                                                                         \
+    X(ADD, add) X(SUB, sub) X(MUL, mul) X(DIV, div)                                                \
+    X(MINIMUM, minimum) X(MAXIMUM, maximum) /* NaN if either is; a tie's gradient is halved */
+/* 1 or 0, 0 for NaN; no gradient. */
+#define GM_COMPARISON_TABLE(X)                                                                     \
+    X(GREATER, greater) X(GREATER_EQUAL, greater_equal) X(LESS, less) X(LESS_EQUAL, less_equal)    \
+    X(EQUAL, equal)
+/* clang-format on */
+
 /* y = f(x; a, b). The gradient kernels get x and y, and use whichever is cheaper. */
 enum {
     GM_UNARY_IDENTITY = 0,
-    GM_UNARY_NEG,
-    GM_UNARY_SCALE, /* a x + b */
-    GM_UNARY_SQUARE,
-    GM_UNARY_SQRT, /* gradient at 0 is 0, never NaN */
-    GM_UNARY_ABS,
-    GM_UNARY_EXP,
-    GM_UNARY_LOG,
+#define GM_UNARY_ROW(WORD, word) GM_UNARY_##WORD,
+    GM_UNARY_TABLE(GM_UNARY_ROW)
+#undef GM_UNARY_ROW
+        GM_UNARY_SCALE, /* a x + b */
     /* to [a, b]; gradient 1 inside and at the ends, 0 outside; NaN stays NaN */
     GM_UNARY_CLAMP,
-    GM_UNARY_NORMAL_CDF, /* the standard normal distribution function */
-    GM_UNARY_SIN,
-    GM_UNARY_COS,
     GM_UNARY_POW, /* x^a, as pow of libm */
 #define GM_UNARY_ROW(WORD, word, parameter, from_result, formula) GM_UNARY_##WORD,
     GM_ACTIVATION_TABLE(GM_UNARY_ROW) /* the formulas are in gm/ops.h; a: the slope */
@@ -36,18 +47,10 @@ enum {
 };
 
 enum {
-    GM_BINARY_ADD = 0,
-    GM_BINARY_SUB,
-    GM_BINARY_MUL,
-    GM_BINARY_DIV,
-    GM_BINARY_MINIMUM, /* NaN if either is; the gradient of a tie is halved */
-    GM_BINARY_MAXIMUM,
-    GM_BINARY_GREATER, /* from here on 1 or 0, 0 for NaN, and no gradient */
-    GM_BINARY_GREATER_EQUAL,
-    GM_BINARY_LESS,
-    GM_BINARY_LESS_EQUAL,
-    GM_BINARY_EQUAL,
-    GM_BINARY_COUNT
+#define GM_BINARY_ROW(WORD, word) GM_BINARY_##WORD,
+    GM_BINARY_TABLE(GM_BINARY_ROW) GM_COMPARISON_TABLE(GM_BINARY_ROW)
+#undef GM_BINARY_ROW
+        GM_BINARY_COUNT
 };
 
 /* A vector of the widest instruction set. */

@@ -49,7 +49,7 @@ static gm_status check_conv(gm_context *ctx, const char *kind, const gm_layer_at
         if (extra && extra >= stride && extra >= dilation)
             return gm_fail(
                 ctx, GM_E_INVALID,
-                "%s: %s is %lld, below the stride (%lld) or the dilation (%lld) is wanted", kind,
+                "%s: %s is %lld, expected below the stride (%lld) or the dilation (%lld)", kind,
                 names[EXTRA_H + i], (long long)extra, (long long)stride, (long long)dilation);
     }
     return GM_OK;

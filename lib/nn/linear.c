@@ -74,7 +74,7 @@ gm_status gm_linear_make(gm_layer **out_layer, gm_context *ctx, const gm_layer_k
     gm_params *p = (*out_layer)->params;
     GM_TRY(gm_param_init(p->entries[0].param, o.weight_init, o.weight_a, o.weight_b, NULL));
     if (!o.bias) return GM_OK;
-    /* The bias's bound hangs on the weight's columns, which its own shape does not tell. */
+    /* The bias's bound depends on the weight's columns, which its own shape does not have. */
     double bound = 1 / sqrt((double)in);
     GM_TRY(o.bias_init == GM_INIT_DEFAULT
                ? gm_param_init(p->entries[1].param, GM_INIT_UNIFORM, -bound, bound, NULL)

@@ -86,7 +86,7 @@ static gm_status check(proof *p, const gm_mask_check_options *o)
         p->columns > INT64_MAX / (int64_t)sizeof(double) / GROUP / p->width)
         return gm_fail(
             p->ctx, GM_E_INVALID,
-            "mask: columns is %lld, width is %lld: at least 1 is wanted, and what can be addressed",
+            "mask: columns is %lld, width is %lld, expected at least 1 and what can be addressed",
             (long long)p->columns, (long long)p->width);
     if (o->draws < 1 || o->inner < 1 || p->columns % o->inner || o->reserved || o->rank < 0 ||
         o->rank >= GM_MAX_RANK || (o->rank && !o->shape))

@@ -1,4 +1,4 @@
-/* masked.c - linear layers and convolutions whose weight is zero where a mask says so. */
+/* masked.c - linear layers and convolutions whose weight is zero where a mask is. */
 #include <string.h>
 
 #include "base/options.h"

@@ -209,7 +209,7 @@ gm_status gm_layer_norm_create(gm_layer **out, gm_context *ctx, int32_t rank, co
     if (status) return status;
     if (rank > 0 && !shape) return gm_fail(ctx, GM_E_INVALID, "layer_norm: shape is NULL");
     gm_layer_attrs attrs = { { rank }, { o.eps } };
-    /* A rank that is out of range says nothing about how long shape is. */
+    /* With a rank that is out of range, nothing is known of how long shape is. */
     for (int32_t i = 0; rank < GM_MAX_RANK && i < rank; i++) attrs.ints[SIZES + i] = shape[i];
     attrs.ints[AFFINE] = o.affine;
     return gm_layer_make(out, ctx, &gm_kind_layer_norm, &attrs);

@@ -11,7 +11,7 @@ static gm_status check_pool(gm_context *ctx, const char *kind, const gm_layer_at
                        kind, (long long)kernel, (long long)stride);
     if (padding < 0 || padding > kernel / 2)
         return gm_fail(ctx, GM_E_INVALID,
-                       "%s: padding is %lld, 0 to half the kernel (%lld) is wanted", kind,
+                       "%s: padding is %lld, expected 0 to half the kernel (%lld)", kind,
                        (long long)padding, (long long)kernel);
     return GM_OK;
 }

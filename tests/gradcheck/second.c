@@ -5,7 +5,7 @@
  *   - s, the sum of the squares of those gradients times other weights, has by gm_backward the
  * derivatives that central differences of gm_backward's first derivatives give, so the recorded
  * graph is checked against numbers it did not make;
- *   - gm_gradients(s, v) is again what gm_backward computes of s: third derivatives hang together.
+ *   - gm_gradients(s, v) is again what gm_backward computes of s: third derivatives agree.
  * The suite fails when an operation of the table has a `gradient` entry and no case here.
  */
 #include "autodiff/gradient.h"

@@ -9,7 +9,8 @@ static gm_status layers(sweep *s)
 {
     gm_status status;
     gm_layer *linear = NULL, *spectral = NULL, *batch = NULL, *rows = NULL, *planes = NULL,
-             *maxout = NULL, *all = NULL, *loaded = NULL;
+             *maxout = NULL, *group = NULL, *state = NULL, *block[2] = { NULL, NULL }, *all = NULL,
+             *loaded = NULL;
     gm_tape *tape = NULL;
     gm_rng *rng = NULL;
     gm_archive *archive = NULL;
@@ -21,6 +22,10 @@ static gm_status layers(sweep *s)
     MAKE(s, batch, gm_batch_norm_create(&batch, s->ctx, 12, NULL));
     MAKE(s, rows, gm_layer_norm_create(&rows, s->ctx, 2, shape, NULL));
     MAKE(s, planes, gm_instance_norm_create(&planes, s->ctx, 2, NULL));
+    MAKE(s, group, gm_group_norm_create(&group, s->ctx, 2, 1, NULL));
+    MAKE(s, block[0], gm_residual_create(&block[0], s->ctx, group));
+    MAKE(s, state, gm_batch_norm_create(&state, s->ctx, 2, NULL));
+    MAKE(s, block[1], gm_residual_create(&block[1], s->ctx, state));
     MAKE(s, maxout, gm_maxout_create(&maxout, s->ctx, 2));
     MAKE(s, all, gm_sequence_create(&all, s->ctx));
     ONCE(gm_sequence_add(all, spectral));
@@ -30,6 +35,8 @@ static gm_status layers(sweep *s)
     ONCE(gm_sequence_add_reshape(all, 2, shape));
     ONCE(gm_sequence_add(all, rows));
     ONCE(gm_sequence_add(all, planes));
+    ONCE(gm_sequence_add(all, block[0]));
+    ONCE(gm_sequence_add(all, block[1]));
     ONCE(gm_sequence_add_batch_norm(all, 2));
     MAKE(s, tape, gm_tape_create(&tape, s->ctx, rng));
     float before = gm_param_value(gm_params_get(gm_layer_state(all), 2))[0];
@@ -56,6 +63,10 @@ out:
     gm_layer_release(rows);
     gm_layer_release(planes);
     gm_layer_release(maxout);
+    gm_layer_release(group);
+    gm_layer_release(state);
+    gm_layer_release(block[0]);
+    gm_layer_release(block[1]);
     gm_layer_release(all);
     gm_layer_release(loaded);
     return status;

@@ -371,7 +371,7 @@ START_TEST(bad_shapes)
     BAD(gm_conv2d(tape, ones(1, 1, 9, 4), ones(1, 1, 7, 7), GM_NO_VAR, NULL, NONE), GM_E_SHAPE,
         "conv2d: width: (4 + 2*0 - 1*(7-1) - 1) / 1 + 1 is below 1");
     BAD(gm_conv2d(tape, ones(2, 3, 8, 8), ones(5, 4, 3, 3), GM_NO_VAR, NULL, NONE), GM_E_SHAPE,
-        "conv2d: input is [2, 3, 8, 8], weight [5, 4, 3, 3] wants 4 channels");
+        "conv2d: input is [2, 3, 8, 8], weight [5, 4, 3, 3]");
     BAD(gm_conv2d(tape, ones(2, 4, 8, 8), ones(5, 2, 3, 3), GM_NO_VAR, &two, NONE), GM_E_SHAPE,
         "conv2d: weight is [5, 2, 3, 3], 2 groups do not divide 5 channels");
     BAD(gm_conv2d(tape, ones(2, 4, 8, 8), ones(5, 4, 0, 3), GM_NO_VAR, NULL, NONE), GM_E_SHAPE,
@@ -379,13 +379,12 @@ START_TEST(bad_shapes)
     int64_t three_shape[3] = { 4, 8, 8 }, six = 6, five = 5;
     BAD(gm_conv2d(tape, gm_constant(tape, 3, three_shape, 0), ones(5, 4, 3, 3), GM_NO_VAR, NULL,
                   NONE),
-        GM_E_SHAPE, "conv2d: input is [4, 8, 8], weight is [5, 4, 3, 3], both want rank 4");
+        GM_E_SHAPE, "conv2d: input is [4, 8, 8], weight is [5, 4, 3, 3]");
     BAD(gm_conv2d(tape, ones(2, 4, 8, 8), ones(5, 4, 3, 3), gm_constant(tape, 1, &six, 0), NULL,
                   NONE),
         GM_E_SHAPE, "conv2d: bias is [6], weight is [5, 4, 3, 3]");
     BAD(gm_conv_transpose2d(tape, ones(2, 3, 8, 8), ones(4, 5, 3, 3), GM_NO_VAR, NULL, NONE),
-        GM_E_SHAPE,
-        "conv_transpose2d: input is [2, 3, 8, 8], weight [4, 5, 3, 3] wants 4 channels");
+        GM_E_SHAPE, "conv_transpose2d: input is [2, 3, 8, 8], weight [4, 5, 3, 3]");
     BAD(gm_conv_transpose2d(tape, ones(2, 3, 8, 8), ones(3, 5, 3, 3), GM_NO_VAR, &two, NONE),
         GM_E_SHAPE, "conv_transpose2d: weight is [3, 5, 3, 3], 2 groups do not divide 3 channels");
     BAD(gm_conv_transpose2d(tape, ones(2, 4, 8, 8), ones(4, 3, 3, 3),
@@ -424,7 +423,7 @@ START_TEST(bad_pools)
         "avg_pool2d: input is [4, 8, 8], expected rank 4");
     BAD(gm_upsample_nearest(tape, ones(1, 1, 4, 4), 0), GM_E_INVALID, "factor is 0");
     BAD(gm_pixel_shuffle(tape, ones(1, 6, 4, 4), 2), GM_E_SHAPE,
-        "pixel_shuffle: input is [1, 6, 4, 4], factor 2 wants a multiple of 4 channels");
+        "pixel_shuffle: input is [1, 6, 4, 4], factor 2");
     BAD(gm_upsample_nearest(tape, gm_constant(tape, 3, three_shape, 0), 2), GM_E_SHAPE,
         "upsample_nearest: input is [4, 8, 8], expected rank 4");
     BAD(gm_upsample_nearest(tape, ones(1, 4, 4, 4), 1 << 30), GM_E_INVALID,

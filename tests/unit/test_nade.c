@@ -556,8 +556,8 @@ START_TEST(operations_refuse)
             "v is [3, 0]",
             "b is [4]",
             "row 0, column 2 is 2, expected a whole number from 0 to 1",
-            "at least 1 row",
-            "nothing that chooses",
+            "nade_walk: rows",
+            "nade_walk: choose is NULL",
             "row 0, column 1 is 7"
         };
         gm_tape_reset(tape);

@@ -115,27 +115,16 @@ static void binary_gradient(gm_chain *c)
     }
 }
 
-#define BINARY_OP(word)                                                                            \
+#define BINARY_OP(WORD, word)                                                                      \
     const gm_op gm_op_##word = {                                                                   \
         #word, 2, gm_infer_broadcast, binary_forward, binary_backward, binary_gradient             \
-    }
-
-BINARY_OP(add);
-BINARY_OP(sub);
-BINARY_OP(mul);
-BINARY_OP(div);
-BINARY_OP(minimum);
-BINARY_OP(maximum);
+    };
+GM_BINARY_TABLE(BINARY_OP)
 
 /* Constant wherever they have a derivative. */
-#define COMPARISON_OP(word)                                                                        \
-    const gm_op gm_op_##word = { #word, 2, gm_infer_broadcast, binary_forward, NULL, NULL }
-
-COMPARISON_OP(greater);
-COMPARISON_OP(greater_equal);
-COMPARISON_OP(less);
-COMPARISON_OP(less_equal);
-COMPARISON_OP(equal);
+#define COMPARISON_OP(WORD, word)                                                                  \
+    const gm_op gm_op_##word = { #word, 2, gm_infer_broadcast, binary_forward, NULL, NULL };
+GM_COMPARISON_TABLE(COMPARISON_OP)
 
 static gm_var binary(gm_tape *tape, const gm_op *op, gm_var a, gm_var b, int32_t kind)
 {
@@ -148,14 +137,5 @@ static gm_var binary(gm_tape *tape, const gm_op *op, gm_var a, gm_var b, int32_t
         return binary(tape, &gm_op_##word, a, b, GM_BINARY_##WORD);                                \
     }
 
-BINARY_FUNCTION(ADD, add)
-BINARY_FUNCTION(SUB, sub)
-BINARY_FUNCTION(MUL, mul)
-BINARY_FUNCTION(DIV, div)
-BINARY_FUNCTION(MINIMUM, minimum)
-BINARY_FUNCTION(MAXIMUM, maximum)
-BINARY_FUNCTION(GREATER, greater)
-BINARY_FUNCTION(GREATER_EQUAL, greater_equal)
-BINARY_FUNCTION(LESS, less)
-BINARY_FUNCTION(LESS_EQUAL, less_equal)
-BINARY_FUNCTION(EQUAL, equal)
+GM_BINARY_TABLE(BINARY_FUNCTION)
+GM_COMPARISON_TABLE(BINARY_FUNCTION)

@@ -8,7 +8,7 @@
 #include "kernels/conv/conv.h"
 #include "tensor/tensor.h"
 
-enum { RESPONSE = 1, IMAGE = 2, WEIGHT = 4 }; /* the forms */
+enum { FORWARD = 1, BACKWARD_DATA = 2, BACKWARD_WEIGHT = 4 }; /* the forms */
 
 static const char *const axis_name[2] = { "height", "width" };
 
@@ -52,8 +52,8 @@ static gm_status check_rank(const gm_call *c, const char *a, const char *b)
     gm_shape_text(ta, first->rank, first->shape);
     gm_shape_text(tb, second->rank, second->shape);
     if (first->rank != 4 || second->rank != 4)
-        return gm_fail(c->ctx, GM_E_SHAPE, "%s: %s is %s, %s is %s, both want rank 4", c->op->name,
-                       a, ta, b, tb);
+        return gm_fail(c->ctx, GM_E_SHAPE, "%s: %s is %s, %s is %s, expected rank 4 of both",
+                       c->op->name, a, ta, b, tb);
     for (int i = 0; i < 4; i++)
         if (first->shape[i] > GM_CONV_LARGEST || second->shape[i] > GM_CONV_LARGEST)
             return gm_fail(c->ctx, GM_E_SHAPE, "%s: %s is %s, %s is %s, a size is over 2^30",
@@ -70,7 +70,7 @@ static gm_status check_channels(const gm_call *c, int64_t wanted, int64_t divide
     gm_shape_text(tx, x->rank, x->shape);
     gm_shape_text(tw, w->rank, w->shape);
     if (x->shape[1] != wanted)
-        return gm_fail(c->ctx, GM_E_SHAPE, "%s: input is %s, weight %s wants %lld channels",
+        return gm_fail(c->ctx, GM_E_SHAPE, "%s: input is %s, weight %s expects %lld channels",
                        c->op->name, tx, tw, (long long)wanted);
     if (divided % groups)
         return gm_fail(c->ctx, GM_E_SHAPE,
@@ -93,7 +93,7 @@ static gm_status check_bias(gm_call *c, int64_t channels)
 }
 
 /* floor((h + 2 p - d (k - 1) - 1) / s) + 1 */
-static gm_status response_size(const gm_call *c, int i, int64_t in, int64_t kernel, int64_t *out)
+static gm_status forward_size(const gm_call *c, int i, int64_t in, int64_t kernel, int64_t *out)
 {
     const gm_conv_geometry *g = &((const gm_conv_attr *)c->attr)->geometry;
     int64_t s = g->stride[i], p = g->padding[i], d = g->dilation[i];
@@ -109,7 +109,7 @@ static gm_status response_size(const gm_call *c, int i, int64_t in, int64_t kern
 }
 
 /* (h - 1) s - 2 p + d (k - 1) + output padding + 1 */
-static gm_status image_size(const gm_call *c, int i, int64_t in, int64_t kernel, int64_t *out)
+static gm_status transpose_size(const gm_call *c, int i, int64_t in, int64_t kernel, int64_t *out)
 {
     const gm_conv_attr *attr = c->attr;
     const gm_conv_geometry *g = &attr->geometry;
@@ -144,15 +144,17 @@ static gm_conv_map map_of(const gm_call *c)
 static gm_status reserve(gm_call *c, int forward)
 {
     gm_conv_map m = map_of(c);
-    int forms = c->out->wants ? RESPONSE | IMAGE | WEIGHT : forward;
+    int forms = c->out->requires_grad ? FORWARD | BACKWARD_DATA | BACKWARD_WEIGHT : forward;
     int32_t threads = gm_team_threads(c->team);
     size_t most = 0, size;
     int64_t count; /* too large a result is told as such, by the tape */
     gm_status status = gm_shape_count(c->ctx, c->op->name, c->out->rank, c->out->shape, &count);
     if (status) return status;
-    if (forms & RESPONSE && (size = gm_conv_forward_work(&m, threads)) > most) most = size;
-    if (forms & IMAGE && (size = gm_conv_backward_data_work(&m, threads)) > most) most = size;
-    if (forms & WEIGHT && (size = gm_conv_backward_weight_work(&m, threads)) > most) most = size;
+    if (forms & FORWARD && (size = gm_conv_forward_work(&m, threads)) > most) most = size;
+    if (forms & BACKWARD_DATA && (size = gm_conv_backward_data_work(&m, threads)) > most)
+        most = size;
+    if (forms & BACKWARD_WEIGHT && (size = gm_conv_backward_weight_work(&m, threads)) > most)
+        most = size;
     return gm_tape_reserve(c->tape, c->op->name, most);
 }
 
@@ -212,9 +214,9 @@ static gm_status conv_infer(gm_call *c)
         if (attr->size[i])
             c->out->shape[2 + i] = attr->size[i];
         else
-            GM_TRY(response_size(c, i, x->shape[2 + i], w->shape[2 + i], &c->out->shape[2 + i]));
+            GM_TRY(forward_size(c, i, x->shape[2 + i], w->shape[2 + i], &c->out->shape[2 + i]));
     }
-    GM_TRY(reserve(c, RESPONSE));
+    GM_TRY(reserve(c, FORWARD));
 out:
     return status;
 }
@@ -258,9 +260,9 @@ static gm_status transpose_infer(gm_call *c)
         if (attr->size[i])
             c->out->shape[2 + i] = attr->size[i];
         else
-            GM_TRY(image_size(c, i, y->shape[2 + i], w->shape[2 + i], &c->out->shape[2 + i]));
+            GM_TRY(transpose_size(c, i, y->shape[2 + i], w->shape[2 + i], &c->out->shape[2 + i]));
     }
-    GM_TRY(reserve(c, IMAGE));
+    GM_TRY(reserve(c, BACKWARD_DATA));
 out:
     return status;
 }
@@ -306,7 +308,7 @@ static gm_status weight_infer(gm_call *c)
         GM_TRY(check_number(c->ctx, c->op->name, "kernel", i, attr->size[i], 1));
         c->out->shape[2 + i] = attr->size[i];
     }
-    GM_TRY(reserve(c, WEIGHT));
+    GM_TRY(reserve(c, BACKWARD_WEIGHT));
 out:
     return status;
 }

@@ -51,8 +51,9 @@ static gm_status check_shapes(gm_call *c)
     const gm_node *x = c->in[X], *w = c->in[WEIGHT];
     if (x->rank != 4 || w->rank != 3 || w->shape[0] != a->count || w->shape[1] != x->shape[3] ||
         w->shape[1] < 1 || w->shape[2] < 1)
-        return gm_fail_shapes(c, "input", x, "weight", w,
-                              ", want [n, h, w, c] and [taps, c, out] with sizes of at least 1");
+        return gm_fail_shapes(
+            c, "input", x, "weight", w,
+            ", expected [n, h, w, c] and [taps, c, out] with sizes of at least 1");
     for (int i = 0; i < 4; i++)
         if (x->shape[i] > GM_CONV_LARGEST || w->shape[2] > GM_CONV_LARGEST)
             return gm_fail_shapes(c, "input", x, "weight", w, ", a size is over 2^30");
@@ -81,7 +82,7 @@ static gm_status infer(gm_call *c)
     GM_TRY(gm_shape_count(c->ctx, c->op->name, c->out->rank, c->out->shape, &count));
     const gm_taps_map m = map_of(c);
     GM_TRY(gm_tape_reserve(c->tape, c->op->name,
-                           gm_taps_work(&m, gm_team_threads(c->team), c->out->wants)));
+                           gm_taps_work(&m, gm_team_threads(c->team), c->out->requires_grad)));
 out:
     return status;
 }

@@ -18,7 +18,7 @@ static gm_status linear_infer(gm_call *c)
         return gm_fail_shapes(c, "input", x, "weight", w, ", expected [..., in] and [out, in]");
     if (x->shape[x->rank - 1] != w->shape[1]) {
         char tx[GM_SHAPE_TEXT], tw[GM_SHAPE_TEXT];
-        return gm_fail(c->ctx, GM_E_SHAPE, "linear: input is %s, weight %s wants %lld columns",
+        return gm_fail(c->ctx, GM_E_SHAPE, "linear: input is %s, weight %s expects %lld columns",
                        gm_shape_text(tx, x->rank, x->shape), gm_shape_text(tw, w->rank, w->shape),
                        (long long)w->shape[1]);
     }

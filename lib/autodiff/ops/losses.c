@@ -15,7 +15,7 @@ gm_status gm_loss_infer(gm_call *c, int32_t target, const char *first, const cha
                            : a->shape[0] == 0;
     if (!fits)
         return gm_fail_shapes(c, first, a, second, t,
-                              ", want the same, or fewer rows that divide the first's");
+                              ", expected the same, or fewer rows that divide the first's");
     c->out->rank = 1;
     c->out->shape[0] = a->shape[0];
     return GM_OK;
@@ -149,7 +149,7 @@ static gm_status class_infer(gm_call *c)
         fits = t->shape[0] ? l->shape[0] >= t->shape[0] && l->shape[0] % t->shape[0] == 0
                            : l->shape[0] == 0;
     if (!fits)
-        return gm_fail_shapes(c, "logits", l, "classes", t, ", want [n, ..., k] and [n, ...]");
+        return gm_fail_shapes(c, "logits", l, "classes", t, ", expected [n, ..., k] and [n, ...]");
     c->out->rank = 1;
     c->out->shape[0] = l->shape[0];
     c->saved = (l->rank > 2 ? 3 : 2) * (l->count / l->shape[l->rank - 1]);

@@ -18,7 +18,7 @@ static gm_status nll_infer(gm_call *c)
     if (s) return s;
     if (!gm_same_shape(c->in[0], c->in[1]))
         return gm_fail_shapes(c, "mean", c->in[0], "log_variance", c->in[1],
-                              ", want the same, or one that broadcasts to the mean's");
+                              ", expected the same, or one that broadcasts to the mean's");
     return GM_OK;
 }
 
@@ -119,7 +119,7 @@ static gm_status kl_infer(gm_call *c)
 {
     if (c->in[0]->rank < 1 || !gm_same_shape(c->in[0], c->in[1]))
         return gm_fail_shapes(c, "mean", c->in[0], "log_variance", c->in[1],
-                              ", want the same, [n, ...]");
+                              ", expected the same, [n, ...]");
     c->out->rank = 1;
     c->out->shape[0] = c->in[0]->shape[0];
     return GM_OK;

@@ -25,7 +25,8 @@ static gm_status mmd_infer(gm_call *c)
     int linear = attr->estimator == GM_MMD_LINEAR || attr->estimator == GM_MMD_BLOCK;
     int64_t least = attr->estimator == GM_MMD_BIASED ? 1 : 2;
     if (x->rank < 2 || y->rank < 2 || row_size(x) != row_size(y) || row_size(x) < 1)
-        return gm_fail_shapes(c, "x", x, "y", y, ", want rows [n, ...] and [m, ...] of one width");
+        return gm_fail_shapes(c, "x", x, "y", y,
+                              ", expected rows [n, ...] and [m, ...] of one width");
     if (attr->block > least) least = attr->block;
     if (x->shape[0] < least || y->shape[0] < least)
         return gm_fail(c->ctx, GM_E_SHAPE,
@@ -36,7 +37,7 @@ static gm_status mmd_infer(gm_call *c)
                        "mmd2: x has %lld rows, y %lld; this estimator needs as many of both",
                        (long long)x->shape[0], (long long)y->shape[0]);
     c->out->rank = 0;
-    c->saved = (x->wants ? x->count : 0) + (y->wants ? y->count : 0);
+    c->saved = (x->requires_grad ? x->count : 0) + (y->requires_grad ? y->count : 0);
     return gm_tape_reserve(c->tape, "mmd2", gm_mmd_work_size(row_size(x)));
 }
 
@@ -83,8 +84,8 @@ static gm_status mmd_forward(gm_call *c)
     const gm_node *x = c->in[0], *y = c->in[1];
     int64_t n = x->shape[0], m = y->shape[0];
     gm_mmd e = gm_mmd_kernel_job(attr->kernel, row_size(x));
-    float *gx = x->wants ? c->out->saved : NULL;
-    float *gy = y->wants ? c->out->saved + (gx ? x->count : 0) : NULL;
+    float *gx = x->requires_grad ? c->out->saved : NULL;
+    float *gy = y->requires_grad ? c->out->saved + (gx ? x->count : 0) : NULL;
     double value = 0;
     if (c->saved) gm_fill_over(c, c->out->saved, 0, c->saved);
     e.work = c->tape->work;
@@ -127,7 +128,7 @@ static void mmd_backward(gm_call *c)
     for (int32_t i = 0; i < 2; i++) {
         scaled_job job = { c, from, i };
         if (c->grad[i]) gm_team_range(c->team, c->in[i]->count, GM_GRAIN, scaled_range, &job);
-        if (c->in[i]->wants) from += c->in[i]->count;
+        if (c->in[i]->requires_grad) from += c->in[i]->count;
     }
 }
 

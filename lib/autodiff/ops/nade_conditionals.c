@@ -57,17 +57,18 @@ static gm_status weights_fit(gm_call *c, const gm_node *const *in)
 {
     const gm_node *w = in[W], *v = in[V], *b = in[B];
     if (w->rank < 2 || w->rank > 3 || w->count < 1)
-        return gm_fail_shapes(c, "w", w, "v", v, ", want [places, (classes,) units], not empty");
+        return gm_fail_shapes(c, "w", w, "v", v,
+                              ", expected [places, (classes,) units], not empty");
     const int64_t units = w->shape[w->rank - 1];
     if (in[C]->rank != 1 || in[C]->shape[0] != units)
-        return gm_fail_shapes(c, "c", in[C], "w", w, ", want one value for each unit");
+        return gm_fail_shapes(c, "c", in[C], "w", w, ", expected one value for each unit");
     if (v->rank < 2 || v->rank > 3 || v->count < 1 || v->shape[0] != w->shape[0] ||
         v->shape[v->rank - 1] != units)
-        return gm_fail_shapes(c, "v", v, "w", w, ", want [places, (parts,) units], not empty");
+        return gm_fail_shapes(c, "v", v, "w", w, ", expected [places, (parts,) units], not empty");
     int fits = b->rank == v->rank - 1;
     for (int32_t i = 0; fits && i < b->rank; i++) fits = b->shape[i] == v->shape[i];
     return fits ? GM_OK
-                : gm_fail_shapes(c, "b", b, "v", v, ", want one value for each row of units");
+                : gm_fail_shapes(c, "b", b, "v", v, ", expected one value for each row of units");
 }
 
 /* Floats that one shard of the way back works in: v, dv, w, dw, then the states. */
@@ -91,7 +92,7 @@ static gm_status nade_infer(gm_call *c)
     gm_status status = weights_fit(c, in);
     if (status) return status;
     if (x->rank != 2 || x->shape[1] != in[W]->shape[0])
-        return gm_fail_shapes(c, "x", x, "w", in[W], ", want a value for each place");
+        return gm_fail_shapes(c, "x", x, "w", in[W], ", expected a value for each place");
     const nade_sizes s = sizes_of(in, x->shape[0]);
     int64_t floats, all;
     c->out->rank = in[V]->rank;
@@ -101,7 +102,7 @@ static gm_status nade_infer(gm_call *c)
     if (!gm_mul_size(s.rows, 2 * s.units, &c->saved))
         return gm_fail(c->ctx, GM_E_INVALID, "%s: %lld rows of %lld units are too many",
                        c->op->name, (long long)s.rows, (long long)s.units);
-    if (!c->out->wants) return GM_OK;
+    if (!c->out->requires_grad) return GM_OK;
     if (!back_floats(&s, &floats) || !gm_mul_size(floats, slices_of(&s), &all) ||
         !gm_mul_size(all, (int64_t)sizeof(float), &all) || (uint64_t)all > SIZE_MAX)
         return gm_fail(c->ctx, GM_E_INVALID, "%s: %lld units are too many", c->op->name,
@@ -397,7 +398,7 @@ gm_var gm_nade_walk(gm_tape *tape, int64_t rows, const gm_nade_weights *weights,
     if (!activation_of(tape, activation, &attr.act)) return GM_NO_VAR;
     if (rows < 1 || !choose)
         return gm_tape_fail(tape, GM_E_INVALID,
-                            rows < 1 ? "nade_walk: at least 1 row is wanted"
-                                     : "nade_walk: there is nothing that chooses values");
+                            rows < 1 ? "nade_walk: rows is below 1, expected at least 1"
+                                     : "nade_walk: choose is NULL");
     return gm_record(tape, &gm_op_nade_walk, inputs, 4, &attr, sizeof attr);
 }

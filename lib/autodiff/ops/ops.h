@@ -11,17 +11,14 @@
 #include "gm/norm.h"
 #include "gm/ops.h"
 
-/* Every operation, one word each (those of activations stand in kernels/activations.h): the table
- * of op_table.c. One that is defined and not here fails tests/operations, one that is here needs a
- * gradient check. slope, scatter_rows, conv2d_weight and resize_adjoint are internal: what
- * gradients need, recorded by gradient entries alone.
- */
+/* Every operation, one word each, but those of an element or two, which stand in kernels/kernels.h
+ * and kernels/activations.h: together the table of op_table.c. One that is defined and not here
+ * fails tests/operations, one that is here needs a gradient check. slope, scatter_rows,
+ * conv2d_weight and resize_adjoint are internal: what gradients need, recorded by gradient entries
+ * alone. */
 /* clang-format off */
 #define GM_OP_TABLE(X)                                                                             \
-    X(neg) X(scale) X(shift) X(square) X(sqrt) X(abs) X(exp) X(log) X(clamp) X(normal_cdf)         \
-    X(sin) X(cos) X(pow)                                                                           \
-    X(add) X(sub) X(mul) X(div) X(minimum) X(maximum)                                              \
-    X(greater) X(greater_equal) X(less) X(less_equal) X(equal) X(where)                            \
+    X(scale) X(shift) X(clamp) X(pow) X(where)                                                     \
     X(softmax) X(log_softmax) X(logsumexp) X(maxout) X(gate)                                       \
     X(sum) X(mean) X(sum_axes) X(mean_axes) X(broadcast) X(min) X(max) X(cumsum)                   \
     X(matmul) X(linear) X(masked_linear)                                                           \
@@ -35,8 +32,13 @@
     X(mmd2)
 /* clang-format on */
 #define GM_OP_DECLARE(word) extern const gm_op gm_op_##word;
+#define GM_OP_DECLARE_ROW(WORD, word) GM_OP_DECLARE(word)
 GM_OP_TABLE(GM_OP_DECLARE)
+GM_UNARY_TABLE(GM_OP_DECLARE_ROW)
+GM_BINARY_TABLE(GM_OP_DECLARE_ROW)
+GM_COMPARISON_TABLE(GM_OP_DECLARE_ROW)
 #undef GM_OP_DECLARE
+#undef GM_OP_DECLARE_ROW
 
 /* The convolution family is closed under differentiation (kernels/conv.h has the map): with the
  * same geometry,

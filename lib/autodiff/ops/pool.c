@@ -22,7 +22,7 @@ static gm_status pool_infer(gm_call *c)
                        (long long)p->kernel, (long long)p->stride);
     if (p->padding < 0 || p->padding > p->kernel / 2)
         return gm_fail(c->ctx, GM_E_INVALID,
-                       "%s: padding is %lld, 0 to half the kernel (%lld) is wanted", name,
+                       "%s: padding is %lld, expected 0 to half the kernel (%lld)", name,
                        (long long)p->padding, (long long)p->kernel);
     if (x->rank != 4)
         return gm_fail(c->ctx, GM_E_SHAPE, "%s: input is %s, expected rank 4", name,

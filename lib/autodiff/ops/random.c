@@ -93,7 +93,7 @@ gm_var gm_dropout(gm_tape *tape, gm_var a, double p)
 static gm_status sample_infer(gm_call *c)
 {
     if (!gm_same_shape(c->in[0], c->in[1]))
-        return gm_fail_shapes(c, "mean", c->in[0], "log_variance", c->in[1], ", want the same");
+        return gm_fail_shapes(c, "mean", c->in[0], "log_variance", c->in[1], ", expected the same");
     gm_infer_same(c);
     c->saved = c->in[0]->count;
     return GM_OK;

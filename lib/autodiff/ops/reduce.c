@@ -156,7 +156,7 @@ static gm_status axes_infer(gm_call *c)
     return GM_OK;
 }
 
-/* Arrays of the grid: 0 the input or its gradient, 1 the output or its gradient. */
+/* Arrays of the walk: 0 the input or its gradient, 1 the output or its gradient. */
 static void axes_strided(const gm_call *c, gm_strided *g)
 {
     const gm_node *a = c->in[0];
@@ -249,8 +249,8 @@ static gm_var over_axes(gm_tape *tape, const gm_op *op, gm_var a, const int32_t 
     if (!gm_tape_open(tape)) return GM_NO_VAR;
     if (count < 0 || count > GM_MAX_RANK || (count && !axes))
         return gm_tape_stick(tape, gm_fail(gm_tape_context(tape), GM_E_INVALID,
-                                           "%s: %d axes at %s, want 0 to %d", op->name, (int)count,
-                                           axes ? "a list" : "NULL", GM_MAX_RANK));
+                                           "%s: %d axes at %s, expected 0 to %d", op->name,
+                                           (int)count, axes ? "a list" : "NULL", GM_MAX_RANK));
     if (count) memcpy(attr.axes, axes, (size_t)count * sizeof *axes);
     return gm_record1(tape, op, a, &attr, sizeof attr);
 }
@@ -290,7 +290,7 @@ static gm_status broadcast_infer(gm_call *c)
     return GM_OK;
 }
 
-/* Arrays of the grid: 0 the output or its gradient, 1 the input or its gradient. */
+/* Arrays of the walk: 0 the output or its gradient, 1 the input or its gradient. */
 static int broadcast_strided(const gm_call *c, gm_strided *g)
 {
     gm_strided_begin(g, c->out->rank, c->out->shape);

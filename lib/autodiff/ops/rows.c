@@ -70,7 +70,7 @@ static void gather_grad_range(void *arg, int64_t begin, int64_t end)
                            job->from + i * job->width + begin, end - begin, 1);
 }
 
-/* table (+)= rows, each where its index says */
+/* table (+)= rows, each at its index */
 static void scatter(const gm_call *c, float *table, int64_t count, const float *rows,
                     const gm_node *index, int64_t width, int add)
 {
@@ -149,7 +149,8 @@ static gm_status scatter_infer(gm_call *c)
     const gm_node *a = c->in[0], *index = c->in[1];
     int fits = index->rank <= a->rank && a->rank - index->rank < GM_MAX_RANK;
     for (int32_t i = 0; fits && i < index->rank; i++) fits = a->shape[i] == index->shape[i];
-    if (!fits) return gm_fail_shapes(c, "rows", a, "indices", index, ", want an index for each");
+    if (!fits)
+        return gm_fail_shapes(c, "rows", a, "indices", index, ", expected an index for each");
     c->out->rank = a->rank - index->rank + 1;
     c->out->shape[0] = *rows;
     for (int32_t i = 1; i < c->out->rank; i++) c->out->shape[i] = a->shape[index->rank + i - 1];

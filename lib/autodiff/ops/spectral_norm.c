@@ -140,8 +140,8 @@ static gm_status check(gm_context *ctx, const spectral_attr *attr,
 {
     if (o->iterations < 0 || o->iterations > GM_MAX_ITERATIONS || o->reserved)
         return gm_fail(ctx, GM_E_INVALID,
-                       "spectral_normalize: iterations is %d, expected 0 to %d; reserved is %d, 0 "
-                       "is wanted",
+                       "spectral_normalize: iterations is %d, expected 0 to %d; reserved is %d, "
+                       "expected 0",
                        (int)o->iterations, GM_MAX_ITERATIONS, (int)o->reserved);
     if (!((float)o->eps > 0 && o->eps <= FLT_MAX))
         return gm_fail(ctx, GM_E_INVALID, "spectral_normalize: eps is %g, expected above 0",

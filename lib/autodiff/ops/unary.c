@@ -22,7 +22,7 @@ static gm_status unary_infer(gm_call *c)
     const char *name = c->op->name;
     if (attr->kind == GM_UNARY_CLAMP) {
         if (!(a <= b))
-            return gm_fail(c->ctx, GM_E_INVALID, "%s: low is %g, high is %g, want low <= high",
+            return gm_fail(c->ctx, GM_E_INVALID, "%s: low is %g, high is %g, expected low <= high",
                            name, (double)a, (double)b);
     } else if (!isfinite(a) || !isfinite(b)) {
         return gm_fail(c->ctx, GM_E_INVALID, "%s: argument is %g, expected a finite float", name,
@@ -72,7 +72,7 @@ static void unary_backward(gm_call *c)
     gm_team_range(c->team, c->out->count, GM_GRAIN, unary_grad_range, &job);
 }
 
-/* f'(x) where it is piecewise constant: the backward kernel's answer to a gradient of 1, so that
+/* f'(x) where it is piecewise constant: the backward kernel's result for a gradient of 1, so that
  * both ways agree at the kinks. Its own derivative is 0. */
 static void slope_range(void *arg, int64_t begin, int64_t end)
 {
@@ -158,19 +158,13 @@ static void unary_gradient(gm_chain *c)
     const gm_op gm_op_##word = { #word,         1, unary_infer, unary_forward, unary_backward,     \
                                  unary_gradient }
 
-UNARY_OP(neg);
 UNARY_OP(scale);
 UNARY_OP(shift);
-UNARY_OP(square);
-UNARY_OP(sqrt);
-UNARY_OP(abs);
-UNARY_OP(exp);
-UNARY_OP(log);
 UNARY_OP(clamp);
-UNARY_OP(sin);
-UNARY_OP(cos);
 UNARY_OP(pow);
-UNARY_OP(normal_cdf);
+
+#define TABLE_OP(WORD, word) UNARY_OP(word);
+GM_UNARY_TABLE(TABLE_OP)
 
 #define ACTIVATION_OP(WORD, word, parameter, from_result, formula) UNARY_OP(word);
 GM_ACTIVATION_TABLE(ACTIVATION_OP)
@@ -179,11 +173,6 @@ static gm_var unary(gm_tape *tape, const gm_op *op, gm_var x, int32_t kind, doub
 {
     gm_unary_attr attr = { kind, (float)a, (float)b };
     return gm_record1(tape, op, x, &attr, sizeof attr);
-}
-
-gm_var gm_neg(gm_tape *tape, gm_var a)
-{
-    return unary(tape, &gm_op_neg, a, GM_UNARY_NEG, 0, 0);
 }
 
 gm_var gm_scale(gm_tape *tape, gm_var a, double factor)
@@ -196,49 +185,9 @@ gm_var gm_shift(gm_tape *tape, gm_var a, double amount)
     return unary(tape, &gm_op_shift, a, GM_UNARY_SCALE, 1, amount);
 }
 
-gm_var gm_square(gm_tape *tape, gm_var a)
-{
-    return unary(tape, &gm_op_square, a, GM_UNARY_SQUARE, 0, 0);
-}
-
-gm_var gm_sqrt(gm_tape *tape, gm_var a)
-{
-    return unary(tape, &gm_op_sqrt, a, GM_UNARY_SQRT, 0, 0);
-}
-
-gm_var gm_abs(gm_tape *tape, gm_var a)
-{
-    return unary(tape, &gm_op_abs, a, GM_UNARY_ABS, 0, 0);
-}
-
-gm_var gm_exp(gm_tape *tape, gm_var a)
-{
-    return unary(tape, &gm_op_exp, a, GM_UNARY_EXP, 0, 0);
-}
-
-gm_var gm_log(gm_tape *tape, gm_var a)
-{
-    return unary(tape, &gm_op_log, a, GM_UNARY_LOG, 0, 0);
-}
-
 gm_var gm_clamp(gm_tape *tape, gm_var a, double low, double high)
 {
     return unary(tape, &gm_op_clamp, a, GM_UNARY_CLAMP, low, high);
-}
-
-gm_var gm_normal_cdf(gm_tape *tape, gm_var a)
-{
-    return unary(tape, &gm_op_normal_cdf, a, GM_UNARY_NORMAL_CDF, 0, 0);
-}
-
-gm_var gm_sin(gm_tape *tape, gm_var a)
-{
-    return unary(tape, &gm_op_sin, a, GM_UNARY_SIN, 0, 0);
-}
-
-gm_var gm_cos(gm_tape *tape, gm_var a)
-{
-    return unary(tape, &gm_op_cos, a, GM_UNARY_COS, 0, 0);
 }
 
 gm_var gm_pow(gm_tape *tape, gm_var a, double exponent)
@@ -258,3 +207,4 @@ gm_var gm_pow(gm_tape *tape, gm_var a, double exponent)
     }
 #define FUNCTION(WORD, word, parameter, from_result, formula) FUNCTION_##parameter(WORD, word)
 GM_ACTIVATION_TABLE(FUNCTION)
+GM_UNARY_TABLE(FUNCTION_0)

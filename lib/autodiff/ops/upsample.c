@@ -1,4 +1,4 @@
-/* upsample.c - larger images: elements repeated, or channels dealt out to positions. */
+/* upsample.c - larger images: elements repeated, or channels moved to positions. */
 #include "autodiff/gradient.h"
 #include "gm/conv.h"
 #include "kernels/conv/conv.h"
@@ -27,7 +27,7 @@ static gm_status upsample_infer(gm_call *c)
     if (c->op == &gm_op_pixel_shuffle) {
         if (x->shape[1] % (f * f))
             return gm_fail(c->ctx, GM_E_SHAPE,
-                           "%s: input is %s, factor %lld wants a multiple of %lld channels", name,
+                           "%s: input is %s, factor %lld expects a multiple of %lld channels", name,
                            text, (long long)f, (long long)(f * f));
         c->out->shape[1] = x->shape[1] / (f * f);
     }

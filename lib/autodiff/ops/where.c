@@ -1,4 +1,4 @@
-/* where.c - one of two values for each element, as a condition says. */
+/* where.c - one of two values for each element, chosen by a condition. */
 #include "autodiff/gradient.h"
 
 /* Arrays of the walk: 0 the condition, 1 and 2 the values, 3 the output or its gradient. */

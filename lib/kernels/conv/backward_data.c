@@ -18,115 +18,107 @@ typedef struct phase {
     int64_t depth;
 } phase;
 
-typedef struct image {
-    const gm_conv_map *m;
-    const gm_kernels *k;
+typedef struct backward_data {
+    gm_conv_form f; /* the frame is of y */
     float *x;
     const float *y, *w;
-    const gm_conv_last *last;
-    int add;
-
     int positions_in_lanes;
-    int64_t cg, og, taps, pixels, area, lanes, panels;
+    int64_t taps, area;
     int64_t phases_h, phases_w;
-    gm_conv_frame frame; /* of y */
-    int framed;
-    gm_conv_cut cut;
-    gm_conv_slots slots;
     phase *phases;
-    int64_t *row, *step, *source;
+    int64_t *source;
     float *packed, *bias;
-} image;
+} backward_data;
 
-static void prepare_frame(image *r)
+static void prepare_frame(backward_data *r)
 {
-    const gm_conv_map *m = r->m;
-    r->frame.h = m->oh;
-    r->frame.w = m->ow;
-    r->frame.top = (m->kh - 1) * m->dh / m->sh;
-    r->frame.left = (m->kw - 1) * m->dw / m->sw;
+    const gm_conv_map *m = r->f.m;
+    r->f.frame.h = m->oh;
+    r->f.frame.w = m->ow;
+    r->f.frame.top = (m->kh - 1) * m->dh / m->sh;
+    r->f.frame.left = (m->kw - 1) * m->dw / m->sw;
     /* The last row of y that is asked for, and those that are there. */
     int64_t last_h = (m->h - 1 + m->ph) / m->sh, last_w = (m->w - 1 + m->pw) / m->sw;
-    r->frame.ph = r->frame.top + (last_h + 1 > m->oh ? last_h + 1 : m->oh);
-    r->frame.pw = r->frame.left + (last_w + 1 > m->ow ? last_w + 1 : m->ow);
-    r->framed = !gm_conv_frame_fits(&r->frame);
+    r->f.frame.ph = r->f.frame.top + (last_h + 1 > m->oh ? last_h + 1 : m->oh);
+    r->f.frame.pw = r->f.frame.left + (last_w + 1 > m->ow ? last_w + 1 : m->ow);
+    r->f.framed = !gm_conv_frame_fits(&r->f.frame);
 }
 
-static size_t prepare(image *r, int32_t threads, void *work)
+static size_t prepare(backward_data *r, int32_t threads, void *work)
 {
-    const gm_conv_map *m = r->m;
+    const gm_conv_map *m = r->f.m;
     gm_conv_carver c = { work, 0 };
-    r->cg = m->c / m->groups;
-    r->og = m->o / m->groups;
+    gm_conv_form_begin(&r->f);
     r->taps = m->kh * m->kw;
-    r->pixels = m->oh * m->ow;
     r->area = m->h * m->w;
-    r->lanes = gm_conv_lanes(r->cg);
-    r->panels = gm_conv_ceil(r->cg, GM_CONV_PANEL);
-    r->positions_in_lanes = r->cg < FEW_CHANNELS;
+    r->f.lanes = gm_conv_lanes(r->f.cg);
+    r->f.panels = gm_conv_ceil(r->f.cg, GM_CONV_PANEL);
+    r->positions_in_lanes = r->f.cg < FEW_CHANNELS;
     double slot;
     if (r->positions_in_lanes) {
-        double ld = (double)gm_conv_lanes(r->pixels);
-        r->cut = gm_conv_cut_images(m->images, GM_CONV_LARGEST, 32);
-        r->row = gm_conv_carve(&c, (double)r->cg * (double)r->taps, sizeof *r->row);
-        r->step = gm_conv_carve(&c, (double)r->og, sizeof *r->step);
-        slot = (double)r->cg * (double)r->taps * ld + (double)r->og * GM_GATHER_LANES;
+        double ld = (double)gm_conv_lanes(r->f.pixels);
+        r->f.cut = gm_conv_cut_images(m->images, GM_CONV_LARGEST, 32);
+        r->f.row = gm_conv_carve(&c, (double)r->f.cg * (double)r->taps, sizeof *r->f.row);
+        r->f.step = gm_conv_carve(&c, (double)r->f.og, sizeof *r->f.step);
+        slot = (double)r->f.cg * (double)r->taps * ld + (double)r->f.og * GM_GATHER_LANES;
     } else {
         r->phases_h = gm_conv_min(m->sh, m->h);
         r->phases_w = gm_conv_min(m->sw, m->w);
         double phases = (double)r->phases_h * (double)r->phases_w;
         double most = (double)gm_conv_ceil(m->h, m->sh) * (double)gm_conv_ceil(m->w, m->sw);
-        r->cut = gm_conv_cut_images(m->images, (int64_t)most, 32);
+        r->f.cut = gm_conv_cut_images(m->images, (int64_t)most, 32);
         prepare_frame(r);
-        double batch = (double)r->cut.batch, depth = (double)r->og * (double)r->taps;
+        double batch = (double)r->f.cut.batch, depth = (double)r->f.og * (double)r->taps;
         r->phases = gm_conv_carve(&c, phases, sizeof *r->phases);
-        r->row = gm_conv_carve(&c, batch * (double)r->area, sizeof *r->row);
-        r->step = gm_conv_carve(&c, depth, sizeof *r->step);
+        r->f.row = gm_conv_carve(&c, batch * (double)r->area, sizeof *r->f.row);
+        r->f.step = gm_conv_carve(&c, depth, sizeof *r->f.step);
         r->source = gm_conv_carve(&c, depth, sizeof *r->source);
-        r->packed = gm_conv_carve(&c, (double)m->groups * (double)r->lanes * depth, sizeof(float));
-        r->bias = gm_conv_carve(&c, (double)m->groups * (double)r->lanes, sizeof(float));
+        r->packed =
+            gm_conv_carve(&c, (double)m->groups * (double)r->f.lanes * depth, sizeof(float));
+        r->bias = gm_conv_carve(&c, (double)m->groups * (double)r->f.lanes, sizeof(float));
         slot = (batch + 1) * most * GM_CONV_PANEL;
-        if (r->framed) slot += batch * (double)m->o * (double)r->frame.ph * (double)r->frame.pw;
+        if (r->f.framed)
+            slot += batch * (double)m->o * (double)r->f.frame.ph * (double)r->f.frame.pw;
     }
-    gm_conv_slots_carve(&r->slots, &c, slot, threads, r->cut.shards);
+    gm_conv_slots_carve(&r->f.slots, &c, slot, threads, r->f.cut.shards);
     return gm_conv_carved(&c);
 }
 
 size_t gm_conv_backward_data_work(const gm_conv_map *m, int32_t threads)
 {
-    image r = { .m = m };
+    backward_data r = { .f = { .m = m } };
     return prepare(&r, threads, NULL);
 }
 
 /* Row i = first + t sh gets x[i] += w[a] y[(i + ph - a dh) / sh] where that is whole: a dh = r mod
  * sh with r = (i + ph) mod sh, and y's row is (first + ph) / sh + t - (a dh - r) / sh. */
-static void fill_phase(image *r, phase *p)
+static void fill_phase(backward_data *r, phase *p)
 {
-    const gm_conv_map *m = r->m;
-    const gm_conv_frame *f = &r->frame;
+    const gm_conv_map *m = r->f.m;
+    const gm_conv_frame *f = &r->f.frame;
     int64_t rest_h = (p->i + m->ph) % m->sh, rest_w = (p->j + m->pw) % m->sw;
-    int64_t *row = r->row + p->row, *step = r->step + p->step, *source = r->source + p->step;
-    for (int64_t n = 0; n < r->cut.batch; n++)
+    int64_t *row = r->f.row + p->row, *step = r->f.step + p->step, *source = r->source + p->step;
+    for (int64_t n = 0; n < r->f.cut.batch; n++)
         for (int64_t i = 0; i < p->rows; i++)
             for (int64_t j = 0; j < p->cols; j++)
                 *row++ = (n * m->o * f->ph + f->top + (p->i + m->ph) / m->sh + i) * f->pw +
                          f->left + (p->j + m->pw) / m->sw + j;
     p->depth = 0;
-    for (int64_t o = 0; o < r->og; o++)
+    for (int64_t o = 0; o < r->f.og; o++)
         for (int64_t a = 0; a < m->kh; a++) {
             if (a * m->dh % m->sh != rest_h) continue;
             for (int64_t b = 0; b < m->kw; b++) {
                 if (b * m->dw % m->sw != rest_w) continue;
                 step[p->depth] = (o * f->ph - (a * m->dh - rest_h) / m->sh) * f->pw -
                                  (b * m->dw - rest_w) / m->sw;
-                source[p->depth++] = o * r->cg * r->taps + a * m->kw + b;
+                source[p->depth++] = o * r->f.cg * r->taps + a * m->kw + b;
             }
         }
 }
 
-static void fill_phases(image *r)
+static void fill_phases(backward_data *r)
 {
-    const gm_conv_map *m = r->m;
+    const gm_conv_map *m = r->f.m;
     int64_t row = 0, step = 0;
     for (int64_t i = 0; i < r->phases_h; i++)
         for (int64_t j = 0; j < r->phases_w; j++) {
@@ -138,7 +130,7 @@ static void fill_phases(image *r)
             p->row = row;
             p->step = step;
             fill_phase(r, p);
-            row += r->cut.batch * p->rows * p->cols;
+            row += r->f.cut.batch * p->rows * p->cols;
             step += p->depth;
         }
 }
@@ -146,38 +138,39 @@ static void fill_phases(image *r)
 /* A panel of channels, phase by phase: to[step][lane]. */
 static void pack(void *arg, int64_t shard)
 {
-    const image *r = arg;
-    int64_t g = shard / r->panels, at = shard % r->panels * GM_CONV_PANEL;
-    int64_t lanes = gm_conv_min(GM_CONV_PANEL, r->lanes - at);
-    int64_t valid = gm_conv_min(lanes, r->cg - at), taps = r->taps;
-    float *to = r->packed + (g * r->lanes + at) * r->og * taps;
+    const backward_data *r = arg;
+    int64_t g = shard / r->f.panels, at = shard % r->f.panels * GM_CONV_PANEL;
+    int64_t lanes = gm_conv_min(GM_CONV_PANEL, r->f.lanes - at);
+    int64_t valid = gm_conv_min(lanes, r->f.cg - at), taps = r->taps;
+    float *to = r->packed + (g * r->f.lanes + at) * r->f.og * taps;
     const phase *last = &r->phases[r->phases_h * r->phases_w - 1];
     int64_t steps = last->step + last->depth;
     for (int64_t s = 0; s < steps; s++, to += lanes) {
-        const float *w = r->w + (g * r->og * r->cg + at) * taps + r->source[s];
+        const float *w = r->w + (g * r->f.og * r->f.cg + at) * taps + r->source[s];
         for (int64_t l = 0; l < valid; l++) to[l] = w[l * taps];
         for (int64_t l = valid; l < lanes; l++) to[l] = 0;
     }
-    if (r->last && r->last->bias)
+    if (r->f.last && r->f.last->bias)
         for (int64_t l = 0; l < lanes; l++)
-            r->bias[g * r->lanes + at + l] = l < valid ? r->last->bias[g * r->cg + at + l] : 0;
+            r->bias[g * r->f.lanes + at + l] =
+                l < valid ? r->f.last->bias[g * r->f.cg + at + l] : 0;
 }
 
 /* sums [positions of the phase][lanes] into every sh-th row and sw-th column of `valid` planes. */
-static void place(const image *r, const phase *p, float *x, const float *sums, int64_t lanes,
-                  int64_t valid, float *scratch)
+static void place(const backward_data *r, const phase *p, float *x, const float *sums,
+                  int64_t lanes, int64_t valid, float *scratch)
 {
-    const gm_conv_map *m = r->m;
+    const gm_conv_map *m = r->f.m;
     int64_t positions = p->rows * p->cols, sw = m->sw;
     if (m->sh == 1 && sw == 1) {
-        r->k->transpose(x, r->area, sums, lanes, positions, valid, r->add);
+        r->f.k->transpose(x, r->area, sums, lanes, positions, valid, r->f.add);
         return;
     }
-    r->k->transpose(scratch, positions, sums, lanes, positions, valid, 0);
+    r->f.k->transpose(scratch, positions, sums, lanes, positions, valid, 0);
     for (int64_t c = 0; c < valid; c++, x += r->area)
         for (int64_t i = 0; i < p->rows; i++, scratch += p->cols) {
             float *to = x + (p->i + i * m->sh) * m->w + p->j;
-            if (r->add)
+            if (r->f.add)
                 for (int64_t j = 0; j < p->cols; j++) to[j * sw] += scratch[j];
             else if (sw == 2)
                 for (int64_t j = 0; j < p->cols; j++) to[2 * j] = scratch[j];
@@ -186,102 +179,90 @@ static void place(const image *r, const phase *p, float *x, const float *sums, i
         }
 }
 
-static void activate(const image *r, float *x, int64_t n)
+static void block_by_channels(backward_data *r, const gm_conv_block *b)
 {
-    if (r->last && r->last->act != GM_UNARY_IDENTITY)
-        r->k->unary(r->last->act, x, x, r->last->a, 0, n);
-}
-
-static void block_by_channels(image *r, int64_t first, int64_t count, int32_t held, float *slot)
-{
-    const gm_conv_map *m = r->m;
-    const float *y = r->y + first * m->o * r->pixels;
+    int64_t first = b->first, count = b->count;
+    const gm_conv_map *m = r->f.m;
     int64_t most = gm_conv_ceil(m->h, m->sh) * gm_conv_ceil(m->w, m->sw) * GM_CONV_PANEL;
-    int64_t plane = r->frame.ph * r->frame.pw, steps = r->og * r->taps;
-    float *sums = slot, *scratch = slot + r->cut.batch * most;
-    if (r->framed) {
-        gm_conv_pad(r->k, &r->frame, &r->slots, held, r->cut.batch * m->o, scratch + most, y,
-                    count * m->o);
-        y = scratch + most;
-    }
+    int64_t plane = r->f.frame.ph * r->f.frame.pw, steps = r->f.og * r->taps;
+    float *sums = b->work, *scratch = b->work + r->f.cut.batch * most;
+    const float *y = gm_conv_framed(&r->f, b->slot, m->o, scratch + most,
+                                    r->y + first * m->o * r->f.pixels, count);
     for (int64_t g = 0; g < m->groups; g++)
-        for (int64_t at = 0; at < r->cg; at += GM_CONV_PANEL) {
-            int64_t lanes = gm_conv_min(GM_CONV_PANEL, r->lanes - at);
-            int64_t valid = gm_conv_min(lanes, r->cg - at);
-            const float *start = r->last && r->last->bias ? r->bias + g * r->lanes + at : NULL;
-            const float *packed = r->packed + (g * r->lanes + at) * steps;
-            float *x = r->x + (first * m->c + g * r->cg + at) * r->area;
+        for (int64_t at = 0; at < r->f.cg; at += GM_CONV_PANEL) {
+            int64_t lanes = gm_conv_min(GM_CONV_PANEL, r->f.lanes - at);
+            int64_t valid = gm_conv_min(lanes, r->f.cg - at);
+            const float *start =
+                r->f.last && r->f.last->bias ? r->bias + g * r->f.lanes + at : NULL;
+            const float *packed = r->packed + (g * r->f.lanes + at) * steps;
+            float *x = r->x + (first * m->c + g * r->f.cg + at) * r->area;
             for (int64_t i = 0; i < r->phases_h * r->phases_w; i++) {
                 const phase *p = &r->phases[i];
                 int64_t positions = p->rows * p->cols;
-                r->k->gather_product(sums, lanes, y + g * r->og * plane, r->row + p->row,
-                                     count * positions, r->step + p->step, p->depth,
-                                     packed + p->step * lanes, lanes, lanes, start, 0, 0);
+                r->f.k->gather_product(sums, lanes, y + g * r->f.og * plane, r->f.row + p->row,
+                                       count * positions, r->f.step + p->step, p->depth,
+                                       packed + p->step * lanes, lanes, lanes, start, 0, 0);
                 for (int64_t n = 0; n < count; n++)
                     place(r, p, x + n * m->c * r->area, sums + n * positions * lanes, lanes, valid,
                           scratch);
             }
             for (int64_t n = 0; n < count; n++)
-                activate(r, x + n * m->c * r->area, valid * r->area);
+                gm_conv_activate(&r->f, x + n * m->c * r->area, valid * r->area);
         }
 }
 
-static void image_by_positions(const image *r, int64_t n, float *slot)
+static void image_by_positions(const backward_data *r, int64_t n, float *slot)
 {
-    const gm_conv_map *m = r->m;
-    int64_t ld = gm_conv_lanes(r->pixels), whole = r->pixels / GM_GATHER_LANES * GM_GATHER_LANES;
-    int64_t rest = r->pixels - whole, rows = r->cg * r->taps;
+    const gm_conv_map *m = r->f.m;
+    int64_t ld = gm_conv_lanes(r->f.pixels),
+            whole = r->f.pixels / GM_GATHER_LANES * GM_GATHER_LANES;
+    int64_t rest = r->f.pixels - whole, rows = r->f.cg * r->taps;
     float *tail = slot + rows * ld;
     for (int64_t g = 0; g < m->groups; g++) {
-        const float *w = r->w + g * r->og * rows;
-        const float *y = r->y + (n * m->o + g * r->og) * r->pixels;
-        float *x = r->x + (n * m->c + g * r->cg) * r->area;
-        r->k->gather_product(slot, ld, w, r->row, rows, r->step, r->og, y, r->pixels, whole, NULL,
-                             0, 0);
+        const float *w = r->w + g * r->f.og * rows;
+        const float *y = r->y + (n * m->o + g * r->f.og) * r->f.pixels;
+        float *x = r->x + (n * m->c + g * r->f.cg) * r->area;
+        r->f.k->gather_product(slot, ld, w, r->f.row, rows, r->f.step, r->f.og, y, r->f.pixels,
+                               whole, NULL, 0, 0);
         if (rest) {
-            for (int64_t o = 0; o < r->og; o++)
+            for (int64_t o = 0; o < r->f.og; o++)
                 for (int64_t j = 0; j < GM_GATHER_LANES; j++)
-                    tail[o * GM_GATHER_LANES + j] = j < rest ? y[o * r->pixels + whole + j] : 0;
-            r->k->gather_product(slot + whole, ld, w, r->row, rows, r->step, r->og, tail,
-                                 GM_GATHER_LANES, GM_GATHER_LANES, NULL, 0, 0);
+                    tail[o * GM_GATHER_LANES + j] = j < rest ? y[o * r->f.pixels + whole + j] : 0;
+            r->f.k->gather_product(slot + whole, ld, w, r->f.row, rows, r->f.step, r->f.og, tail,
+                                   GM_GATHER_LANES, GM_GATHER_LANES, NULL, 0, 0);
         }
-        for (int64_t c = 0; !r->add && c < r->cg; c++)
-            r->k->fill(x + c * r->area, r->last && r->last->bias ? r->last->bias[g * r->cg + c] : 0,
-                       r->area);
-        gm_conv_fold(m, r->cg, x, slot, ld);
-        activate(r, x, r->cg * r->area);
+        for (int64_t c = 0; !r->f.add && c < r->f.cg; c++)
+            r->f.k->fill(x + c * r->area,
+                         r->f.last && r->f.last->bias ? r->f.last->bias[g * r->f.cg + c] : 0,
+                         r->area);
+        gm_conv_fold(m, r->f.cg, x, slot, ld);
+        gm_conv_activate(&r->f, x, r->f.cg * r->area);
     }
 }
 
-static void shard(void *arg, int64_t i)
+static void block(void *form, const gm_conv_block *b)
 {
-    image *r = arg;
-    int32_t held;
-    float *slot = gm_conv_slot_take(&r->slots, &held);
-    int64_t end = gm_conv_first_block(&r->cut, i + 1);
-    for (int64_t b = gm_conv_first_block(&r->cut, i); b < end; b++) {
-        int64_t first = b * r->cut.batch;
-        if (r->positions_in_lanes)
-            image_by_positions(r, first, slot);
-        else
-            block_by_channels(r, first, gm_conv_min(r->cut.batch, r->cut.images - first), held,
-                              slot);
-    }
-    gm_conv_slot_put(&r->slots, held);
+    backward_data *r = form;
+    if (r->positions_in_lanes)
+        image_by_positions(r, b->first, b->work);
+    else
+        block_by_channels(r, b);
 }
 
 void gm_conv_backward_data(const gm_conv_place *p, const gm_conv_map *m, float *x, const float *y,
                            const float *w, const gm_conv_last *last, int add)
 {
-    image r = { .m = m, .k = p->kernels, .x = x, .y = y, .w = w, .last = last, .add = add };
+    backward_data r = {
+        .f = { .m = m, .k = p->kernels, .last = last, .add = add }, .x = x, .y = y, .w = w
+    };
     (void)prepare(&r, gm_team_threads(p->team), p->work);
     if (!m->images || !r.area || !m->c) return;
     if (r.positions_in_lanes) {
-        gm_conv_count(r.row, r.cg * r.taps, 1);
-        gm_conv_count(r.step, r.og, r.cg * r.taps);
+        gm_conv_count(r.f.row, r.f.cg * r.taps, 1);
+        gm_conv_count(r.f.step, r.f.og, r.f.cg * r.taps);
     } else {
         fill_phases(&r);
-        gm_team_run(p->team, m->groups * r.panels, pack, &r);
+        gm_team_run(p->team, m->groups * r.f.panels, pack, &r);
     }
-    gm_team_run(p->team, r.cut.shards, shard, &r);
+    gm_conv_run(p->team, &r.f.cut, &r.f.slots, block, &r);
 }

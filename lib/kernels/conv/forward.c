@@ -8,170 +8,149 @@
  */
 #include "kernels/conv/plan.h"
 
-typedef struct response {
-    const gm_conv_map *m;
-    const gm_kernels *k;
+typedef struct forward {
+    gm_conv_form f;
     const float *x, *w;
     float *y;
-    const gm_conv_last *last;
-    int add;
-
     int positions_in_lanes;
-    int64_t cg, og, depth, pixels, lanes; /* lanes: og, rounded up */
-    gm_conv_frame frame;
-    int framed;
-    gm_conv_cut cut;
-    gm_conv_slots slots;
-    int64_t *row, *step;
+    int64_t depth;
     float *packed, *bias;
-    int64_t panels;
-} response;
+} forward;
 
-static size_t prepare(response *r, int32_t threads, void *work)
+static size_t prepare(forward *r, int32_t threads, void *work)
 {
-    const gm_conv_map *m = r->m;
+    const gm_conv_map *m = r->f.m;
     gm_conv_carver c = { work, 0 };
-    r->cg = m->c / m->groups;
-    r->og = m->o / m->groups;
-    r->depth = r->cg * m->kh * m->kw;
-    r->pixels = m->oh * m->ow;
-    r->lanes = gm_conv_lanes(r->og);
-    r->panels = gm_conv_ceil(r->og, GM_CONV_PANEL);
-    r->positions_in_lanes = gm_conv_few_taps(r->depth, r->og);
-    r->step = gm_conv_carve(&c, (double)r->depth, sizeof *r->step);
+    gm_conv_form_begin(&r->f);
+    r->depth = r->f.cg * m->kh * m->kw;
+    r->f.lanes = gm_conv_lanes(r->f.og);
+    r->f.panels = gm_conv_ceil(r->f.og, GM_CONV_PANEL);
+    r->positions_in_lanes = gm_conv_few_taps(r->depth, r->f.og);
+    r->f.step = gm_conv_carve(&c, (double)r->depth, sizeof *r->f.step);
     double slot;
     if (r->positions_in_lanes) {
-        r->cut = gm_conv_cut_images(m->images, GM_CONV_LARGEST, 32);
-        r->row = gm_conv_carve(&c, (double)r->og, sizeof *r->row);
-        slot =
-            (double)r->depth * (double)gm_conv_lanes(r->pixels) + (double)r->og * GM_GATHER_LANES;
+        r->f.cut = gm_conv_cut_images(m->images, GM_CONV_LARGEST, 32);
+        r->f.row = gm_conv_carve(&c, (double)r->f.og, sizeof *r->f.row);
+        slot = (double)r->depth * (double)gm_conv_lanes(r->f.pixels) +
+               (double)r->f.og * GM_GATHER_LANES;
     } else {
-        r->cut = gm_conv_cut_images(m->images, r->pixels, 32);
-        r->frame = gm_conv_image_frame(m);
-        r->framed = !gm_conv_frame_fits(&r->frame);
-        double batch = (double)r->cut.batch;
-        r->row = gm_conv_carve(&c, batch * (double)r->pixels, sizeof *r->row);
-        r->packed = gm_conv_carve(&c, (double)m->groups * (double)r->lanes * (double)r->depth,
+        r->f.cut = gm_conv_cut_images(m->images, r->f.pixels, 32);
+        r->f.frame = gm_conv_image_frame(m);
+        r->f.framed = !gm_conv_frame_fits(&r->f.frame);
+        double batch = (double)r->f.cut.batch;
+        r->f.row = gm_conv_carve(&c, batch * (double)r->f.pixels, sizeof *r->f.row);
+        r->packed = gm_conv_carve(&c, (double)m->groups * (double)r->f.lanes * (double)r->depth,
                                   sizeof(float));
-        r->bias = gm_conv_carve(&c, (double)m->groups * (double)r->lanes, sizeof(float));
-        slot = batch * (double)r->pixels * GM_CONV_PANEL;
-        if (r->framed) slot += batch * (double)m->c * (double)r->frame.ph * (double)r->frame.pw;
+        r->bias = gm_conv_carve(&c, (double)m->groups * (double)r->f.lanes, sizeof(float));
+        slot = batch * (double)r->f.pixels * GM_CONV_PANEL;
+        if (r->f.framed)
+            slot += batch * (double)m->c * (double)r->f.frame.ph * (double)r->f.frame.pw;
     }
-    gm_conv_slots_carve(&r->slots, &c, slot, threads, r->cut.shards);
+    gm_conv_slots_carve(&r->f.slots, &c, slot, threads, r->f.cut.shards);
     return gm_conv_carved(&c);
 }
 
 size_t gm_conv_forward_work(const gm_conv_map *m, int32_t threads)
 {
-    response r = { .m = m };
+    forward r = { .f = { .m = m } };
     return prepare(&r, threads, NULL);
-}
-
-static void activate(const response *r, float *y, int64_t n)
-{
-    if (r->last && r->last->act != GM_UNARY_IDENTITY)
-        r->k->unary(r->last->act, y, y, r->last->a, 0, n);
 }
 
 static void pack(void *arg, int64_t shard)
 {
-    const response *r = arg;
-    int64_t g = shard / r->panels, at = shard % r->panels * GM_CONV_PANEL;
-    int64_t lanes = gm_conv_min(GM_CONV_PANEL, r->lanes - at);
-    int64_t valid = gm_conv_min(lanes, r->og - at);
-    float *to = r->packed + (g * r->lanes + at) * r->depth;
+    const forward *r = arg;
+    int64_t g = shard / r->f.panels, at = shard % r->f.panels * GM_CONV_PANEL;
+    int64_t lanes = gm_conv_min(GM_CONV_PANEL, r->f.lanes - at);
+    int64_t valid = gm_conv_min(lanes, r->f.og - at);
+    float *to = r->packed + (g * r->f.lanes + at) * r->depth;
     if (valid < lanes) memset(to, 0, (size_t)(lanes * r->depth) * sizeof(float));
-    r->k->transpose(to, lanes, r->w + (g * r->og + at) * r->depth, r->depth, valid, r->depth, 0);
-    if (r->last && r->last->bias)
+    r->f.k->transpose(to, lanes, r->w + (g * r->f.og + at) * r->depth, r->depth, valid, r->depth,
+                      0);
+    if (r->f.last && r->f.last->bias)
         for (int64_t l = 0; l < lanes; l++)
-            r->bias[g * r->lanes + at + l] = l < valid ? r->last->bias[g * r->og + at + l] : 0;
+            r->bias[g * r->f.lanes + at + l] =
+                l < valid ? r->f.last->bias[g * r->f.og + at + l] : 0;
 }
 
-/* A block of images, channels in lanes. */
-static void block_by_channels(response *r, int64_t first, int64_t count, int32_t held, float *slot)
+/* Channels in lanes. */
+static void block_by_channels(forward *r, const gm_conv_block *b)
 {
-    const gm_conv_map *m = r->m;
-    const float *x = r->x + first * m->c * m->h * m->w;
-    float *sums = slot;
-    int64_t plane = r->frame.ph * r->frame.pw;
-    if (r->framed) {
-        float *frame = slot + r->cut.batch * r->pixels * GM_CONV_PANEL;
-        gm_conv_pad(r->k, &r->frame, &r->slots, held, r->cut.batch * m->c, frame, x, count * m->c);
-        x = frame;
-    }
+    int64_t first = b->first, count = b->count;
+    const gm_conv_map *m = r->f.m;
+    float *sums = b->work, *frame = b->work + r->f.cut.batch * r->f.pixels * GM_CONV_PANEL;
+    int64_t plane = r->f.frame.ph * r->f.frame.pw;
+    const float *x =
+        gm_conv_framed(&r->f, b->slot, m->c, frame, r->x + first * m->c * m->h * m->w, count);
     for (int64_t g = 0; g < m->groups; g++)
-        for (int64_t at = 0; at < r->og; at += GM_CONV_PANEL) {
-            int64_t lanes = gm_conv_min(GM_CONV_PANEL, r->lanes - at);
-            int64_t valid = gm_conv_min(lanes, r->og - at);
-            const float *start = r->last && r->last->bias ? r->bias + g * r->lanes + at : NULL;
-            r->k->gather_product(sums, lanes, x + g * r->cg * plane, r->row, count * r->pixels,
-                                 r->step, r->depth, r->packed + (g * r->lanes + at) * r->depth,
-                                 lanes, lanes, start, 0, 0);
+        for (int64_t at = 0; at < r->f.og; at += GM_CONV_PANEL) {
+            int64_t lanes = gm_conv_min(GM_CONV_PANEL, r->f.lanes - at);
+            int64_t valid = gm_conv_min(lanes, r->f.og - at);
+            const float *start =
+                r->f.last && r->f.last->bias ? r->bias + g * r->f.lanes + at : NULL;
+            r->f.k->gather_product(
+                sums, lanes, x + g * r->f.cg * plane, r->f.row, count * r->f.pixels, r->f.step,
+                r->depth, r->packed + (g * r->f.lanes + at) * r->depth, lanes, lanes, start, 0, 0);
             for (int64_t n = 0; n < count; n++) {
-                float *y = r->y + ((first + n) * m->o + g * r->og + at) * r->pixels;
-                r->k->transpose(y, r->pixels, sums + n * r->pixels * lanes, lanes, r->pixels, valid,
-                                r->add);
-                activate(r, y, valid * r->pixels);
+                float *y = r->y + ((first + n) * m->o + g * r->f.og + at) * r->f.pixels;
+                r->f.k->transpose(y, r->f.pixels, sums + n * r->f.pixels * lanes, lanes,
+                                  r->f.pixels, valid, r->f.add);
+                gm_conv_activate(&r->f, y, valid * r->f.pixels);
             }
         }
 }
 
 /* One image, positions in lanes. */
-static void image_by_positions(const response *r, int64_t n, float *slot)
+static void image_by_positions(const forward *r, int64_t n, float *slot)
 {
-    const gm_conv_map *m = r->m;
-    int64_t ld = gm_conv_lanes(r->pixels), whole = r->pixels / GM_GATHER_LANES * GM_GATHER_LANES;
-    int64_t rest = r->pixels - whole;
+    const gm_conv_map *m = r->f.m;
+    int64_t ld = gm_conv_lanes(r->f.pixels),
+            whole = r->f.pixels / GM_GATHER_LANES * GM_GATHER_LANES;
+    int64_t rest = r->f.pixels - whole;
     float *tail = slot + r->depth * ld;
     for (int64_t g = 0; g < m->groups; g++) {
-        float *y = r->y + (n * m->o + g * r->og) * r->pixels;
-        const float *w = r->w + g * r->og * r->depth;
-        const float *start = r->last && r->last->bias ? r->last->bias + g * r->og : NULL;
-        gm_conv_columns(m, r->cg, slot, ld, r->x + (n * m->c + g * r->cg) * m->h * m->w);
-        r->k->gather_product(y, r->pixels, w, r->row, r->og, r->step, r->depth, slot, ld, whole,
-                             start, 1, r->add);
+        float *y = r->y + (n * m->o + g * r->f.og) * r->f.pixels;
+        const float *w = r->w + g * r->f.og * r->depth;
+        const float *start = r->f.last && r->f.last->bias ? r->f.last->bias + g * r->f.og : NULL;
+        gm_conv_columns(m, r->f.cg, slot, ld, r->x + (n * m->c + g * r->f.cg) * m->h * m->w);
+        r->f.k->gather_product(y, r->f.pixels, w, r->f.row, r->f.og, r->f.step, r->depth, slot, ld,
+                               whole, start, 1, r->f.add);
         if (rest)
-            r->k->gather_product(tail, GM_GATHER_LANES, w, r->row, r->og, r->step, r->depth,
-                                 slot + whole, ld, GM_GATHER_LANES, start, 1, 0);
-        for (int64_t o = 0; rest && o < r->og; o++) {
-            float *to = y + o * r->pixels + whole;
+            r->f.k->gather_product(tail, GM_GATHER_LANES, w, r->f.row, r->f.og, r->f.step, r->depth,
+                                   slot + whole, ld, GM_GATHER_LANES, start, 1, 0);
+        for (int64_t o = 0; rest && o < r->f.og; o++) {
+            float *to = y + o * r->f.pixels + whole;
             for (int64_t j = 0; j < rest; j++)
-                to[j] = tail[o * GM_GATHER_LANES + j] + (r->add ? to[j] : 0);
+                to[j] = tail[o * GM_GATHER_LANES + j] + (r->f.add ? to[j] : 0);
         }
-        activate(r, y, r->og * r->pixels);
+        gm_conv_activate(&r->f, y, r->f.og * r->f.pixels);
     }
 }
 
-static void shard(void *arg, int64_t i)
+static void block(void *form, const gm_conv_block *b)
 {
-    response *r = arg;
-    int32_t held;
-    float *slot = gm_conv_slot_take(&r->slots, &held);
-    int64_t end = gm_conv_first_block(&r->cut, i + 1);
-    for (int64_t b = gm_conv_first_block(&r->cut, i); b < end; b++) {
-        int64_t first = b * r->cut.batch;
-        if (r->positions_in_lanes)
-            image_by_positions(r, first, slot);
-        else
-            block_by_channels(r, first, gm_conv_min(r->cut.batch, r->cut.images - first), held,
-                              slot);
-    }
-    gm_conv_slot_put(&r->slots, held);
+    forward *r = form;
+    if (r->positions_in_lanes)
+        image_by_positions(r, b->first, b->work);
+    else
+        block_by_channels(r, b);
 }
 
 void gm_conv_forward(const gm_conv_place *p, const gm_conv_map *m, float *y, const float *x,
                      const float *w, const gm_conv_last *last, int add)
 {
-    response r = { .m = m, .k = p->kernels, .x = x, .w = w, .y = y, .last = last, .add = add };
+    forward r = {
+        .f = { .m = m, .k = p->kernels, .last = last, .add = add }, .x = x, .w = w, .y = y
+    };
     (void)prepare(&r, gm_team_threads(p->team), p->work);
-    if (!m->images || !r.pixels || !m->o) return;
+    if (!m->images || !r.f.pixels || !m->o) return;
     if (r.positions_in_lanes) {
-        gm_conv_count(r.row, r.og, r.depth);
-        gm_conv_count(r.step, r.depth, 1);
+        gm_conv_count(r.f.row, r.f.og, r.depth);
+        gm_conv_count(r.f.step, r.depth, 1);
     } else {
-        gm_conv_positions(m, &r.frame, r.cut.batch, m->c * r.frame.ph * r.frame.pw, r.row);
-        gm_conv_taps(m, &r.frame, r.step);
-        gm_team_run(p->team, m->groups * r.panels, pack, &r);
+        gm_conv_positions(m, &r.f.frame, r.f.cut.batch, m->c * r.f.frame.ph * r.f.frame.pw,
+                          r.f.row);
+        gm_conv_taps(m, &r.f.frame, r.f.step);
+        gm_team_run(p->team, m->groups * r.f.panels, pack, &r);
     }
-    gm_team_run(p->team, r.cut.shards, shard, &r);
+    gm_conv_run(p->team, &r.f.cut, &r.f.slots, block, &r);
 }

@@ -107,3 +107,56 @@ void gm_conv_count(int64_t *to, int64_t n, int64_t step)
 {
     for (int64_t i = 0; i < n; i++) to[i] = i * step;
 }
+
+void gm_conv_form_begin(gm_conv_form *f)
+{
+    const gm_conv_map *m = f->m;
+    f->cg = m->c / m->groups;
+    f->og = m->o / m->groups;
+    f->pixels = m->oh * m->ow;
+}
+
+const float *gm_conv_framed(gm_conv_form *f, int32_t slot, int64_t channels, float *frame,
+                            const float *images, int64_t count)
+{
+    if (!f->framed) return images;
+    gm_conv_pad(f->k, &f->frame, &f->slots, slot, f->cut.batch * channels, frame, images,
+                count * channels);
+    return frame;
+}
+
+void gm_conv_activate(const gm_conv_form *f, float *y, int64_t n)
+{
+    if (f->last && f->last->act != GM_UNARY_IDENTITY)
+        f->k->unary(f->last->act, y, y, f->last->a, 0, n);
+}
+
+typedef struct run_job {
+    const gm_conv_cut *cut;
+    gm_conv_slots *slots;
+    gm_conv_block_fn fn;
+    void *arg;
+} run_job;
+
+static void run_shard(void *arg, int64_t i)
+{
+    const run_job *job = arg;
+    const gm_conv_cut *cut = job->cut;
+    gm_conv_block block = { .shard = i };
+    int64_t begin = gm_conv_first_block(cut, i), end = gm_conv_first_block(cut, i + 1);
+    block.work = gm_conv_slot_take(job->slots, &block.slot);
+    for (int64_t b = begin; b < end; b++) {
+        block.first = b * cut->batch;
+        block.count = gm_conv_min(cut->batch, cut->images - block.first);
+        block.later = b > begin;
+        job->fn(job->arg, &block);
+    }
+    gm_conv_slot_put(job->slots, block.slot);
+}
+
+void gm_conv_run(gm_team *team, const gm_conv_cut *cut, gm_conv_slots *slots, gm_conv_block_fn fn,
+                 void *arg)
+{
+    run_job job = { cut, slots, fn, arg };
+    gm_team_run(team, cut->shards, run_shard, &job);
+}

@@ -92,6 +92,40 @@ void gm_conv_taps(const gm_conv_map *m, const gm_conv_frame *f, int64_t *to);
 void gm_conv_columns(const gm_conv_map *m, int64_t channels, float *to, int64_t ld, const float *x);
 void gm_conv_fold(const gm_conv_map *m, int64_t channels, float *x, const float *from, int64_t ld);
 
+/* What all three forms keep: sizes, how the images are cut, workspace. */
+typedef struct gm_conv_form {
+    const gm_conv_map *m;
+    const gm_kernels *k;
+    const gm_conv_last *last;
+    int add;
+    int64_t cg, og, pixels; /* channels of a group of x and of y; positions of y */
+    int64_t lanes, panels;  /* of a group: channels rounded up; panels of them */
+    gm_conv_frame frame;
+    int framed; /* the images are moved into frames; else they are read where they lie */
+    gm_conv_cut cut;
+    gm_conv_slots slots;
+    int64_t *row, *step; /* offsets of the product's rows and of its terms */
+} gm_conv_form;
+/* The sizes that follow from the map alone. */
+void gm_conv_form_begin(gm_conv_form *f);
+/* `count` images' `channels` planes each, framed at `frame` (of the slot) or where they lie. */
+const float *gm_conv_framed(gm_conv_form *f, int32_t slot, int64_t channels, float *frame,
+                            const float *images, int64_t count);
+/* The activation of `last`, on n values in place. */
+void gm_conv_activate(const gm_conv_form *f, float *y, int64_t n);
+
+/* Some images of a shard, and the workspace to compute them in. */
+typedef struct gm_conv_block {
+    int64_t shard, first, count;
+    int later; /* not the shard's first block */
+    int32_t slot;
+    float *work;
+} gm_conv_block;
+typedef void (*gm_conv_block_fn)(void *arg, const gm_conv_block *block);
+/* Runs fn on all blocks: shards over the team, the blocks of a shard in order. */
+void gm_conv_run(gm_team *team, const gm_conv_cut *cut, gm_conv_slots *slots, gm_conv_block_fn fn,
+                 void *arg);
+
 /* n identical offsets `step` apart. */
 void gm_conv_count(int64_t *to, int64_t n, int64_t step);
 

@@ -173,14 +173,13 @@ static const float *widen(const taps *r, float *to, const float *from, int64_t r
 }
 
 /* The borders of both frames are zero from a slot's first use on. */
-static float *take(taps *r, int32_t *held)
+static float *ready(taps *r, const gm_conv_block *b)
 {
-    float *slot = gm_conv_slot_take(&r->slots, held);
-    if (!r->slots.framed[*held]) {
-        memset(slot, 0, (size_t)r->slots.floats * sizeof(float));
-        r->slots.framed[*held] = 1;
+    if (!r->slots.framed[b->slot]) {
+        memset(b->work, 0, (size_t)r->slots.floats * sizeof(float));
+        r->slots.framed[b->slot] = 1;
     }
-    return slot;
+    return b->work;
 }
 
 /* f(x) of a block in its frame, or x itself. */
@@ -194,10 +193,13 @@ static const float *frame_block(taps *r, int64_t first, int64_t count, int32_t h
     return to;
 }
 
-static void forward_block(taps *r, int64_t first, int64_t count, int32_t held, float *slot)
+static void forward_block(void *arg, const gm_conv_block *b)
 {
+    taps *r = arg;
+    const int64_t first = b->first, count = b->count;
+    float *slot = ready(r, b);
     const gm_taps_map *m = r->m;
-    const float *x = frame_block(r, first, count, held, slot);
+    const float *x = frame_block(r, first, count, b->slot, slot);
     const int64_t rows = count * r->pixels, plane = r->frame.ph * r->frame.pw;
     const int direct = m->o == r->lanes;
     float *y = r->y + first * r->pixels * m->o, *sums = direct ? y : slot + r->frame_floats;
@@ -221,19 +223,6 @@ static void forward_block(taps *r, int64_t first, int64_t count, int32_t held, f
     if (m->act != GM_UNARY_IDENTITY) r->k->unary(m->act, y, y, m->a, 0, rows * m->o);
 }
 
-static void forward_shard(void *arg, int64_t shard)
-{
-    taps *r = arg;
-    int32_t held;
-    float *slot = take(r, &held);
-    const int64_t end = gm_conv_first_block(&r->cut, shard + 1);
-    for (int64_t b = gm_conv_first_block(&r->cut, shard); b < end; b++) {
-        const int64_t first = b * r->cut.batch;
-        forward_block(r, first, gm_conv_min(r->cut.batch, r->cut.images - first), held, slot);
-    }
-    gm_conv_slot_put(&r->slots, held);
-}
-
 void gm_taps_forward(const gm_conv_place *p, const gm_taps_map *m, float *y, const float *x,
                      const float *w, const float *bias, const float *skip)
 {
@@ -243,7 +232,7 @@ void gm_taps_forward(const gm_conv_place *p, const gm_taps_map *m, float *y, con
     fill(&r, 0);
     r.w = widen(&r, r.packed, w, r.depth);
     r.bias = widen(&r, r.start, bias, m->bias_stride ? m->images : 1);
-    gm_team_run(p->team, r.cut.shards, forward_shard, &r);
+    gm_conv_run(p->team, &r.cut, &r.slots, forward_block, &r);
 }
 
 /* Rows of `back_lanes` sums into dx, through f. */
@@ -304,27 +293,20 @@ static void back_bias(taps *r, int64_t first, int64_t count, float *sums, int ad
                           m->o, m->o, r->to->add_bias);
 }
 
-static void back_shard(void *arg, int64_t shard)
+static void back_block(void *arg, const gm_conv_block *b)
 {
     taps *r = arg;
     const gm_taps_map *m = r->m;
-    int32_t held;
-    float *slot = take(r, &held), *back = slot + r->frame_floats + r->sum_floats;
-    float *sums = r->sums + shard * r->depth * r->lanes, *bias = r->biases + shard * m->o;
-    const int64_t begin = gm_conv_first_block(&r->cut, shard);
-    const int64_t end = gm_conv_first_block(&r->cut, shard + 1);
-    for (int64_t b = begin; b < end; b++) {
-        const int64_t first = b * r->cut.batch,
-                      count = gm_conv_min(r->cut.batch, r->cut.images - first);
-        const int64_t at = first * r->pixels * m->o, n = count * r->pixels * m->o;
-        if (m->act != GM_UNARY_IDENTITY)
-            r->k->unary_grad(m->act, r->dy + at, r->dy + at, r->y + at, r->y + at, m->a, 0, n, 0);
-        if (r->to->bias) back_bias(r, first, count, bias, b > begin);
-        if (r->to->w) back_weight(r, first, count, held, slot, sums, b > begin);
-        if (r->to->x) back_image(r, first, count, held, back);
-        if (r->to->skip) r->k->accumulate(r->to->skip + at, r->dy + at, n, r->to->add_skip);
-    }
-    gm_conv_slot_put(&r->slots, held);
+    const int64_t first = b->first, count = b->count;
+    const int64_t at = first * r->pixels * m->o, n = count * r->pixels * m->o;
+    float *slot = ready(r, b), *back = slot + r->frame_floats + r->sum_floats;
+    float *sums = r->sums + b->shard * r->depth * r->lanes, *bias = r->biases + b->shard * m->o;
+    if (m->act != GM_UNARY_IDENTITY)
+        r->k->unary_grad(m->act, r->dy + at, r->dy + at, r->y + at, r->y + at, m->a, 0, n, 0);
+    if (r->to->bias) back_bias(r, first, count, bias, b->later);
+    if (r->to->w) back_weight(r, first, count, b->slot, slot, sums, b->later);
+    if (r->to->x) back_image(r, first, count, b->slot, back);
+    if (r->to->skip) r->k->accumulate(r->to->skip + at, r->dy + at, n, r->to->add_skip);
 }
 
 static void reduce(void *arg, int64_t begin, int64_t end)
@@ -358,7 +340,7 @@ void gm_taps_backward(const gm_conv_place *p, const gm_taps_map *m, const gm_tap
         return;
     }
     fill(&r, 1);
-    gm_team_run(p->team, r.cut.shards, back_shard, &r);
+    gm_conv_run(p->team, &r.cut, &r.slots, back_block, &r);
     if (to->w) {
         gm_team_range(p->team, r.depth * r.lanes, 16384, reduce, &r);
         for (int64_t d = 0; d < r.depth; d++)
