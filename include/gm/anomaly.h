@@ -68,11 +68,12 @@ typedef struct gm_anomaly_options {
 
 /* Scores the rows of `dataset` (pass 0; with its labels, if the model takes some) and keeps their
  * log-likelihoods, 8 bytes a row, and the model (retained). The dataset is borrowed for the call.
- * Labels that gm_model_set_labels gave stay as they are. options NULL: all defaults. GM_E_INVALID
- * also: an option out of range, values that the likelihood cannot have; GM_E_SHAPE: rows of another
- * size; GM_E_STATE: the model takes labels, and the dataset has none; GM_E_NUMERIC: a
- * log-likelihood is NaN or +infinity (the row is in the line; -infinity is fine); GM_E_UNSUPPORTED:
- * the family has no log_prob; GM_E_CANCELLED; what the dataset returned. */
+ * Labels that gm_model_set_labels gave, and the model's random stream, stay as they are: an
+ * estimate draws from a stream of its own, the same each time. options NULL: all defaults.
+ * GM_E_INVALID also: an option out of range, values that the likelihood cannot have; GM_E_SHAPE:
+ * rows of another size; GM_E_STATE: the model takes labels, and the dataset has none; GM_E_NUMERIC:
+ * a log-likelihood is NaN or +infinity (the row is in the line; -infinity is fine);
+ * GM_E_UNSUPPORTED: the family has no log_prob; GM_E_CANCELLED; what the dataset returned. */
 GM_API gm_status gm_anomaly_create(gm_anomaly **out, gm_model *model, gm_dataset *dataset,
                                    const gm_anomaly_options *options);
 
@@ -87,9 +88,10 @@ GM_API const double *gm_anomaly_sorted(const gm_anomaly *anomaly);
 
 /* rows [count, row size], borrowed for the call: log p of each, in nats, and its quantile, near 0
  * for unusual rows; each array has `count` doubles, one of them may be NULL. Labels are those of
- * gm_model_set_labels. GM_E_INVALID also: count < 1, both NULL, values that the likelihood cannot
- * have; GM_E_NUMERIC: a log-likelihood is NaN (the row is in the line); what gm_model_log_prob
- * returns. After a failure the arrays hold anything. */
+ * gm_model_set_labels. Estimates draw from a stream of their own: the same rows have the same
+ * scores each time, and the model's random stream stays as it is. GM_E_INVALID also: count < 1,
+ * both NULL, values that the likelihood cannot have; GM_E_NUMERIC: a log-likelihood is NaN (the row
+ * is in the line); what gm_model_log_prob returns. After a failure the arrays hold anything. */
 GM_API gm_status gm_anomaly_score(gm_anomaly *anomaly, const float *rows, int64_t count,
                                   double *log_prob, double *quantile);
 

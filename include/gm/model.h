@@ -76,8 +76,8 @@ typedef struct gm_metric {
  * GM_E_NUMERIC; then the weights are put back to the ones of the last good step. After the first
  * call with a given count a call does no heap allocation. GM_E_INVALID: NULL, count < 1, values
  * that the likelihood cannot have (row, column and value in the line); GM_E_NUMERIC;
- * GM_E_UNSUPPORTED; GM_E_NOMEM. On any failure no weight has changed, but for the way back above.
- */
+ * GM_E_UNSUPPORTED; GM_E_NOMEM. On any failure no weight has changed, but for the way back above,
+ * and moments, running statistics and the random stream are as before the call. */
 GM_API gm_status gm_model_step(gm_model *model, const float *rows, int64_t count,
                                gm_metric *metrics, int32_t room, int32_t *metric_count);
 

@@ -117,6 +117,14 @@ out:
     return status;
 }
 
+/* Samples of an estimate come from a stream of their own, one for the calibration and one for
+ * scores: the model's stays where it is, and a row has one score. */
+static void own_stream(gm_model *model, uint64_t of, gm_rng_state *before)
+{
+    gm_rng_save(before, model->rng);
+    gm_rng_seed(model->rng, model->order_seed ^ of);
+}
+
 gm_status gm_anomaly_create(gm_anomaly **out, gm_model *model, gm_dataset *data,
                             const gm_anomaly_options *options)
 {
@@ -127,7 +135,9 @@ gm_status gm_anomaly_create(gm_anomaly **out, gm_model *model, gm_dataset *data,
     gm_anomaly_options o = GM_ANOMALY_OPTIONS_INIT;
     gm_anomaly *anomaly = NULL;
     rows r = { 0 };
+    gm_rng_state before;
     gm_status status;
+    own_stream(model, 0x616e6f6d616c7943u, &before);
     GM_TRY(gm_options_read(model->ctx, "anomaly", &o, sizeof o, options));
     GM_TRY(check(model, data, &o));
     GM_TRY(gm_model_check_labels(model, data, "anomaly"));
@@ -140,6 +150,7 @@ gm_status gm_anomaly_create(gm_anomaly **out, gm_model *model, gm_dataset *data,
     *out = anomaly;
     anomaly = NULL;
 out:
+    gm_rng_restore(model->rng, &before);
     gm_anomaly_release(anomaly);
     gm_context_free(model->ctx, r.index, r.bytes);
     return status;
@@ -196,7 +207,9 @@ gm_status gm_anomaly_score(gm_anomaly *anomaly, const float *values, int64_t cou
     if (!log_prob && !quantile)
         return gm_model_fail(ctx, GM_E_INVALID, "anomaly: log_prob and quantile are NULL");
     double *to = log_prob ? log_prob : quantile;
+    gm_rng_state before;
     gm_status status;
+    own_stream(anomaly->model, 0x616e6f6d616c7953u, &before);
     GM_TRY(gm_model_log_prob(anomaly->model, values, count, to));
     for (int64_t i = 0; i < count; i++) {
         if (isnan(to[i]))
@@ -205,6 +218,7 @@ gm_status gm_anomaly_score(gm_anomaly *anomaly, const float *values, int64_t cou
         if (quantile) quantile[i] = gm_anomaly_quantile(anomaly, to[i]);
     }
 out:
+    gm_rng_restore(anomaly->model->rng, &before);
     return status;
 }
 

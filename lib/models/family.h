@@ -74,7 +74,8 @@ struct gm_model {
     float *before;    /* all of it as it was before the present step; NULL before the first */
     gm_optimizer *optimizer; /* NULL: the family does not fit */
     gm_rng *rng;
-    gm_tape *tape; /* draws from rng */
+    gm_rng_state drawn; /* rng's as it was before the present step */
+    gm_tape *tape;      /* draws from rng */
     int64_t row_size;
     int64_t epochs, steps;
     uint64_t order_seed; /* of the order of rows in each pass */
@@ -148,7 +149,7 @@ gm_status gm_model_progress(gm_context *ctx, const char *what, gm_progress_callb
                             void *user, int64_t done, int64_t total);
 /* `likelihood` of a family that is always exact. */
 gm_status gm_model_exact_likelihood(gm_model *model, int64_t samples, gm_likelihood *out);
-/* One update and its count. After a failure state is as before, too. */
+/* One update and its count. After a failure state and random stream are as before, too. */
 gm_status gm_model_step_batch(gm_model *model, const gm_batch *batch, gm_metrics *metrics);
 
 /* Rows that sampling and scoring take at a time, so that memory does not grow with how many are

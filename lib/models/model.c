@@ -217,7 +217,9 @@ gm_status gm_model_descend(gm_model *model, const gm_batch *batch, gm_metrics *m
     gm_status status;
     gm_var loss;
     gm_model_record(model, GM_TAPE_TRAIN);
-    GM_TRY(model->family->loss(model, batch, &loss, metrics));
+    status = model->family->loss(model, batch, &loss, metrics);
+    if (status == GM_E_NUMERIC) status = step_back(model, "the loss", NAN);
+    if (status) goto out;
     double value = gm_scalar(model->tape, loss);
     if (!isfinite(value)) GM_TRY(step_back(model, "the loss", value));
     GM_TRY(gm_backward(model->tape, loss, model->params));
@@ -233,12 +235,20 @@ out:
 static gm_status remember_state(gm_model *model)
 {
     int64_t count = gm_params_elements(model->state);
+    gm_rng_save(&model->drawn, model->rng);
     if (!count) return GM_OK;
     if (!model->before) model->before = gm_context_allocate(model->ctx, state_bytes(model));
     if (!model->before)
         return gm_model_fail(model->ctx, GM_E_NOMEM, "%s: no memory for %lld values of state",
                              model->family->name, (long long)count);
     return gm_params_read(model->state, count, model->before);
+}
+
+static void put_state_back(gm_model *model)
+{
+    gm_rng_restore(model->rng, &model->drawn);
+    if (model->before)
+        (void)gm_params_write(model->state, model->before, gm_params_elements(model->state));
 }
 
 /* A step on rows whose labels have been found. */
@@ -253,8 +263,8 @@ gm_status gm_model_step_batch(gm_model *model, const gm_batch *batch, gm_metrics
     gm_model_give(model, mark);
     if (!status)
         model->steps++;
-    else if (model->before)
-        (void)gm_params_write(model->state, model->before, gm_params_elements(model->state));
+    else
+        put_state_back(model);
     return status;
 }
 

@@ -85,7 +85,7 @@ struct gm_layer {
 };
 
 /* All kinds that files may name, one word each; a new one is its file, its word here, and its row
- * in the conformance list (tests/unit/test_layer.c). */
+ * in the conformance list (tests/support/layers.h). */
 /* clang-format off */
 #define GM_LAYER_TABLE(X)                                                                          \
     X(linear) X(activation) X(dropout) X(embedding) X(reshape) X(flatten) X(maxout) X(sequence)    \
