@@ -4,6 +4,8 @@
 suites := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 ooms := $(patsubst tests/oom/%.c,oom_%,$(wildcard tests/oom/*.c))
 fuzzers := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+conformances := $(addprefix conformance_,families faults files memory layers optimizers)
+conformance_parts := makers conformance hostile $(patsubst tests/conformance/%.c,%,$(wildcard tests/conformance/check_*.c))
 gradchecks := $(patsubst tests/gradcheck/%.c,gradcheck_%,$(wildcard tests/gradcheck/*.c))
 scripted := levels consistency operations
 ifeq ($(SANITIZE),)
@@ -34,6 +36,13 @@ $(addprefix $(bin)/,$(suites)): $(bin)/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/o
 	$(Q)$(link_test)
 
 $(addprefix $(bin)/,$(ooms)): $(bin)/oom_%: $(BUILD)/obj/tests/oom/%.o $(BUILD)/obj/tests/support/main.o $(static)
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(link_test)
+
+conformance_objects := $(conformance_parts:%=$(BUILD)/obj/tests/conformance/%.o)
+$(addprefix $(bin)/,$(conformances)): $(bin)/conformance_%: $(BUILD)/obj/tests/conformance/%.o $(conformance_objects) \
+  $(BUILD)/obj/tests/support/main.o $(static)
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(Q)$(link_test)
@@ -74,7 +83,7 @@ run-$(1): $(3)
 	printf '%s %-24s %s\n' "`cat $$(bin)/log/$(1).verdict`" $(1) "`grep -E 'Checks:|^[a-z]+: [0-9]' $$(bin)/log/$(1).log | tail -n 1`"; \
 	if grep -q FAIL $$(bin)/log/$(1).verdict; then cat $$(bin)/log/$(1).log; fi
 endef
-$(foreach t,$(suites) $(ooms) $(gradchecks),$(eval $(call run_rule,$(t),$(bin)/$(t),$(bin)/$(t))))
+$(foreach t,$(suites) $(ooms) $(conformances) $(gradchecks),$(eval $(call run_rule,$(t),$(bin)/$(t),$(bin)/$(t))))
 $(foreach t,$(fuzzers),$(eval $(call run_rule,$(t),$(bin)/$(t) $(wildcard tests/fuzz/seeds/$(t:fuzz_%=%)/*),$(bin)/$(t))))
 $(eval $(call run_rule,levels,tests/levels,))
 $(eval $(call run_rule,consistency,tests/consistency,))
@@ -85,7 +94,7 @@ $(eval $(call run_rule,abi,tests/abi/check $(shared) $(bin)/abi,$(shared)))
 
 # What a check consists of; `make check-suites` leaves out the scripts.
 .PHONY: check check-suites check-verdict abi-accept abi-size
-checks := $(suites) $(ooms) $(gradchecks) $(fuzzers)
+checks := $(suites) $(ooms) $(conformances) $(gradchecks) $(fuzzers)
 check: all $(addprefix run-,$(checks) $(scripted))
 	@tests/verdict $(bin)/log $(checks) $(scripted)
 check-suites: $(addprefix run-,$(checks))
@@ -102,4 +111,5 @@ abi-size: $(shared)
 	@CC="$(CC)" tests/abi/size $(bin)/abi/stripped.so record
 
 -include $(suites:%=$(BUILD)/obj/tests/unit/%.d) $(ooms:oom_%=$(BUILD)/obj/tests/oom/%.d) \
+  $(conformance_objects:.o=.d) $(conformances:conformance_%=$(BUILD)/obj/tests/conformance/%.d) \
   $(gradchecks:gradcheck_%=$(BUILD)/double/tests/gradcheck/%.d) $(BUILD)/obj/tests/support/main.d $(BUILD)/double/tests/support/main.d

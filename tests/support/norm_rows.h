@@ -1,4 +1,4 @@
-/* norm_rows.h - the normalising layers in the conformance list of test_layer.c. */
+/* norm_rows.h - the normalising layers in the list of layers.h. */
 #ifndef GM_TESTS_NORM_ROWS_H
 #define GM_TESTS_NORM_ROWS_H
 

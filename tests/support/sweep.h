@@ -118,8 +118,7 @@ START_TEST(every_allocation_fails_once)
     const sweep_scenario *s = sweep_all + _i;
     char folder[SUPPORT_PATH];
     int64_t failures = 0;
-    /* Thousands of synced files: in memory where the system has such a folder. */
-    if (!getenv("TMPDIR") && !access("/dev/shm", W_OK)) setenv("TMPDIR", "/dev/shm", 1);
+    support_memory_folder();
     support_folder_make(folder);
     if (sweep_before) sweep_before(folder);
     for (int32_t threads = s->threads ? s->threads : 1; threads <= (s->threads ? s->threads : 2);
