@@ -2,11 +2,12 @@
  * usual.
  *
  *     gm_anomaly *anomaly = NULL;
- *     gm_anomaly_create(&anomaly, gm_nade_model(nade), held_out, NULL);   keeps their sorted log p
+ *     gm_anomaly_create(&anomaly, gm_nade_model(nade), held_out, NULL);
  *     gm_anomaly_score(anomaly, rows, count, log_prob, quantile);
- *                                       quantile 0.002: 2 usual rows in 1000 are as unlikely
  *     gm_anomaly_threshold(&alarm, anomaly, 0.01);
- *                                       log_prob < alarm: a false alarm for 1 usual row in 100
+ *
+ * It keeps the sorted log p of the held-out rows. A quantile of 0.002: 2 usual rows in 1000 are as
+ * unlikely. log_prob < alarm: a false alarm for 1 usual row in 100.
  *
  * A log-likelihood alone says little: its scale depends on the data. Its quantile among the
  * log-likelihoods of usual rows is a number between 0 and 1 that is spread evenly over usual rows.

@@ -4,9 +4,10 @@
  * An encoder layer maps a row x to a code c(x), a decoder layer maps codes back to rows. What is
  * minimised, a mean over the rows of a batch:
  *
- *   GM_RECONSTRUCTION_CROSS_ENTROPY  -sum_i x_i log s(y_i) + (1 - x_i) log(1 - s(y_i)), s =
- * sigmoid: y are the decoder's outputs, logits; x in [0, 1] GM_RECONSTRUCTION_SQUARED        sum_i
- * (x_i - y_i)^2
+ *   GM_RECONSTRUCTION_CROSS_ENTROPY  -sum_i x_i log s(y_i) + (1 - x_i) log(1 - s(y_i))
+ *   GM_RECONSTRUCTION_SQUARED        sum_i (x_i - y_i)^2
+ *
+ * y are the decoder's outputs; for the cross-entropy they are logits, s = sigmoid and x in [0, 1].
  *
  * Dropout layers in the encoder make it robust to missing parts of its input (Vincent et al. 2008);
  * they act while it is fitted and not while it encodes.

@@ -38,7 +38,7 @@ GM_API int64_t gm_autoregressive_width(const gm_model *model);
 /* 1: any subset of columns can be given exactly; 0: only a beginning of the order. */
 GM_API int32_t gm_autoregressive_any_order(const gm_model *model);
 
-/* The order: out[k] is the column that comes at place k; row size numbers. For an order-agnostic
+/* order[k] is the column that comes at place k; row size numbers. For an order-agnostic
  * model, or one with several orders, the one that sampling takes next. GM_E_INVALID: NULL;
  * GM_E_UNSUPPORTED. */
 GM_API gm_status gm_autoregressive_order(gm_model *model, int64_t *order);

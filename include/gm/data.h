@@ -5,11 +5,12 @@
  * have a whole number per row, its label. Sources hold values; views hold a rule and their parent,
  * which they retain. So
  *
- *     gm_dataset_open_idx(&bytes, context, "train-images-idx3-ubyte.gz");  47 MB as bytes, 0 to 255
- *     gm_dataset_scale(&grey, bytes, 1.0 / 255.0, 0.0);                    no memory: computed when
- * read gm_dataset_binarise(&binary, grey, seed, GM_BINARISE_DYNAMIC);       likewise
+ *     gm_dataset_open_idx(&bytes, context, "train-images-idx3-ubyte.gz");
+ *     gm_dataset_scale(&grey, bytes, 1.0 / 255.0, 0.0);
+ *     gm_dataset_binarise(&binary, grey, seed, GM_BINARISE_DYNAMIC);
  *
- * and all three may then be released in any order.
+ * keeps 47 MB of bytes; the two views take no memory and compute values when they are read. All
+ * three may then be released in any order.
  *
  * Reading is a function of the rows asked for and of `pass`, the number of times the data has been
  * gone through. Nothing is consumed, there is no position, and the bits do not depend on the number
@@ -94,7 +95,7 @@ GM_API gm_status gm_dataset_range(gm_dataset **out, gm_dataset *dataset, int64_t
  * made or none is. */
 GM_API gm_status gm_dataset_split(gm_dataset **first, gm_dataset **second, gm_dataset *dataset,
                                   int64_t first_rows);
-/* All rows in one random order that hangs on the seed and the number of rows alone. (gm_model_fit
+/* All rows in one random order that depends on the seed and the number of rows alone. (gm_model_fit
  * shuffles by itself, anew in each pass; this is for splits.) Takes 8 bytes a row. */
 GM_API gm_status gm_dataset_shuffle(gm_dataset **out, gm_dataset *dataset, uint64_t seed);
 
@@ -110,7 +111,7 @@ GM_API gm_status gm_dataset_threshold(gm_dataset **out, gm_dataset *dataset, dou
 #define GM_BINARISE_STATIC 0  /* the same bits in every pass: Larochelle and Murray 2011 */
 #define GM_BINARISE_DYNAMIC 1 /* fresh bits in every pass: Salakhutdinov and Murray 2008 */
 
-/* A value v becomes 1 with probability v, else 0. Static: the bits of a row hang on the seed and
+/* A value v becomes 1 with probability v, else 0. Static: the bits of a row depend on the seed and
  * the number of the row in `dataset`; dynamic: on the pass as well. No memory is taken, nothing is
  * stored. GM_E_INVALID: unknown mode; when read: a value outside [0, 1] (row, column and value are
  * in the line). */
@@ -152,7 +153,7 @@ GM_API gm_context *gm_dataset_context(const gm_dataset *dataset); /* borrowed */
 /* --- Reading. */
 
 /* The one way data comes out: rows[0 .. count-1] (any order, repeats allowed) one after the other
- * into out, count * gm_dataset_row_size floats. pass: how many times the data has been gone
+ * into values, count * gm_dataset_row_size floats. pass: how many times the data has been gone
  * through, from 0; only dynamic binarisation and callbacks look at it. count 0 does nothing. The
  * context's workers share the rows. Allocates nothing, but for views that choose rows of a
  * callback: 8 bytes a row, kept until a larger read. GM_E_INVALID: a row out of range, pass or

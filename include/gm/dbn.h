@@ -87,7 +87,7 @@ GM_API gm_rbm *gm_dbn_layer(gm_dbn *dbn, int32_t layer);
  * gm_rbm_create returns. The net is as before after a failure. */
 GM_API gm_status gm_dbn_grow(gm_dbn *dbn, const gm_rbm_options *options);
 
-/* The mean of what the uppermost machine learns, over the first pass of a dataset, into out [the
+/* The mean of what the uppermost machine learns, over the first pass of a dataset, mean [the
  * size of its visible layer]; and its visible biases at the logits of that mean (kept 0.001 away
  * from 0 and 1; Hinton 2012), which is good for a machine that does not begin as a copy. Both draw
  * from the model's generator if q draws. GM_E_INVALID: NULL, values outside [0, 1]; GM_E_SHAPE:
@@ -96,8 +96,8 @@ GM_API gm_status gm_dbn_mean(gm_dbn *dbn, gm_dataset *data, float *mean);
 GM_API gm_status gm_dbn_init_biases(gm_dbn *dbn, gm_dataset *data);
 
 /* Upwards without draws: probabilities of each layer's units given those of the one below, up to
- * `layer` (1 to gm_dbn_stage); [n, its size] into out. GM_E_INVALID: NULL, n < 1, no such layer, a
- * value outside [0, 1] (row, column, value); GM_E_NOMEM. */
+ * `layer` (1 to gm_dbn_stage); features [count, its size]. GM_E_INVALID: NULL, count < 1, no such
+ * layer, a value outside [0, 1] (row, column, value); GM_E_NOMEM. */
 GM_API gm_status gm_dbn_features(gm_dbn *dbn, const float *rows, int64_t count, int32_t layer,
                                  float *features);
 

@@ -6,14 +6,15 @@
  * goes 28, 14, 7; 64 goes 64, 32, 16, 8, 4.
  *
  *   generator      linear to [n, top, m, m], batch norm, ReLU; then transposed convolutions, each
- * halving the channels, with batch norm and ReLU but the last, which gives the image through tanh
- * (or sigmoid) discriminator  convolutions, the first to `width` channels, each later one doubling
- * them, with leaky ReLU 0.2 and batch norm but on the first; then linear to one logit
+ *                  halving the channels, with batch norm and ReLU but the last, which gives the
+ *                  image through tanh (or sigmoid)
+ *   discriminator  convolutions, the first to `width` channels, each later one doubling them, with
+ *                  leaky ReLU 0.2 and batch norm but on the first; then linear to one logit
  *
  * With `hidden` units each net has a fully connected layer more where its maps are smallest (normed
  * and activated as the others are): after two halvings alone, as for side 28, the logit is a linear
- * function of local patches, and nobody looks at a digit as a whole (the MNIST nets of Chen et al.
- * 2016, InfoGAN, have such layers).
+ * function of local patches, and nothing depends on a digit as a whole (the MNIST nets of Chen et
+ * al. 2016, InfoGAN, have such layers).
  *
  * Weights start N(0, 0.02^2), biases 0, norms at gain 1 and bias 0. Convolutions under a batch norm
  * have no bias of their own.

@@ -1,14 +1,12 @@
 /* gm/evaluate.h - how good a model is, in numbers, each by a protocol that can be named.
  *
- *     gm_evaluate_nll                          -log p(x) of a dataset, exact or by the family's
- * estimate gm_ais, gm_ais_reverse, gm_ais_bracket   log p(x) of a decoder by annealing (gm/ais.h)
- *     gm_parzen, gm_parzen_fit                 windows on samples, for models that can only be
- * sampled (gm/parzen.h) gm_mmd_evaluate                          could samples and data be of one
- * distribution? This and what follows: gm/sample_quality.h gm_kernel_distance, gm_frechet_distance
- * how far samples are from data, on features gm_precision_recall                      whether
- * samples look like data, and whether data are covered gm_nearest_data                          how
- * near samples come to rows of the training set (memorisation) gm_diversity how different samples
- * are from each other
+ *   here                  -log p(x) of a dataset, exact or by the family's estimate
+ *   gm/ais.h              log p(x) of a decoder by annealed importance sampling, and its bracket
+ *   gm/parzen.h           windows on samples, for models that can only be sampled
+ *   gm/sample_quality.h   samples against data on features: two-sample test, kernel and Frechet
+ *                         distance, precision and recall, nearest rows, diversity
+ *   gm/two_sample.h       could two samples be of one distribution?
+ *   gm/anomaly.h          how unusual is a row?
  *
  * No number says it all: a model can have a good likelihood and poor samples, or the other way
  * round (Theis, van den Oord and Bethge 2016). docs/modules/evaluation.md has the definitions with

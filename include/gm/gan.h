@@ -2,23 +2,24 @@
  * Courville 2016, section 20.10.4).
  *
  * A generator network G makes samples from noise z; a discriminator D gives each row, of the data
- * or made by G, one number: the logit of "this is data". They play against each other. With s =
- * sigmoid, what D and G minimise is
+ * or made by G, one number: the logit of "this is data". Each is trained against the other. With
+ * s = sigmoid, what D and G minimise is
  *
- *   GM_GAN_MINIMAX         -E log s(D(x)) - E log(1 - s(D(G(z))))           E log(1 - s(D(G(z))))
- *   GM_GAN_NON_SATURATING  the same                                         -E log s(D(G(z)))
- *   GM_GAN_LEAST_SQUARES   1/2 E (D(x) - 1)^2 + 1/2 E D(G(z))^2             1/2 E (D(G(z)) - 1)^2
- * Mao et al. 2017 GM_GAN_HINGE           E max(0, 1 - D(x)) + E max(0, 1 + D(G(z)))       -E
- * D(G(z))                 Lim and Ye 2017 GM_GAN_WASSERSTEIN     E D(G(z)) - E D(x) -E D(G(z))
- * Arjovsky et al. 2017
+ *                          D                                            G
+ *   GM_GAN_MINIMAX         -E log s(D(x)) - E log(1 - s(D(G(z))))       E log(1 - s(D(G(z))))
+ *   GM_GAN_NON_SATURATING  the same                                     -E log s(D(G(z)))
+ *   GM_GAN_LEAST_SQUARES   1/2 E (D(x) - 1)^2 + 1/2 E D(G(z))^2         1/2 E (D(G(z)) - 1)^2
+ *   GM_GAN_HINGE           E max(0, 1 - D(x)) + E max(0, 1 + D(G(z)))   -E D(G(z))
+ *   GM_GAN_WASSERSTEIN     E D(G(z)) - E D(x)                           -E D(G(z))
  *
- * The first is the game of the textbook: both play for v = E log s(D(x)) + E log(1 - s(D(G(z)))),
- * eq. 20.81. The Wasserstein loss wants D to be Lipschitz: with `weight_clip`, a gradient penalty,
- * or spectral norm layers in D.
+ * The first is the minimax value of the textbook, v = E log s(D(x)) + E log(1 - s(D(G(z)))), eq.
+ * 20.81; least squares: Mao et al. 2017; hinge: Lim and Ye 2017; Wasserstein: Arjovsky et al. 2017.
+ * The Wasserstein loss needs a Lipschitz D: with `weight_clip`, a gradient penalty, or spectral
+ * norm layers in D.
  *
  * One step is one update of D on a batch of data and as many new samples, and after every
- * `discriminator_steps`-th of these one of G, on the samples of that step, judged by the D just
- * updated. Each player's parameters are constants while the other moves: not a byte of them
+ * `discriminator_steps`-th of these one of G, on the samples of that step and with the D just
+ * updated. The parameters of one are constants while the other is updated: not a byte of them
  * changes.
  */
 #ifndef GM_GAN_H
@@ -80,7 +81,7 @@ typedef struct gm_gan_options {
  * value each: rows in the shape in which the generator's network gives them ([n, c, h, w] for
  * images) or, if D does not take that, flat [n, row size]. Both are retained; their parameters
  * appear as "generator.*" and "discriminator.*". A generator with labels makes it conditional: D
- * then takes the label too, as `labels` values after a flat row, [n, row size + labels], or as as
+ * then takes the label too, as `labels` values after a flat row, [n, row size + labels], or as so
  * many constant planes after the channels of images, [n, c + labels, h, w]. GM_E_INVALID: NULL,
  * another context, a head that is not direct (no gradient passes through what it draws), an option
  * out of range (named, with its value), one optimizer for both; GM_E_SHAPE: D does not take what G
@@ -95,17 +96,22 @@ GM_API void gm_gan_release(gm_gan *gan);
 /* The view with the shared verbs: fit, step, sample, save, load. There is no p(x): log_prob is
  * GM_E_UNSUPPORTED. Borrowed.
  *
- * Metrics of a step, of its batch, as the players saw them before their updates ("_norm" of the
- * gradients): "loss"                 what G minimises (in a step in which G does not move: what it
- * would) "discriminator_loss"   what D minimises, penalty included "d_data", "d_samples"  mean of
- * s(D(x)) and of s(D(G(z))); for least squares, hinge and Wasserstein of D itself
- *   "discriminator_norm", "generator_norm"  norm of each player's gradient at its latest update
- *   "diversity"            root of (mean squared distance between two samples / between two rows of
- * data): 0 when all samples are alike, near 1 when they differ as the data do. A batch of one, or
- * of equal rows, repeats the one before "penalty_norm"         with a penalty: mean |grad D|
+ * Metrics of a step, of its batch, before the updates:
+ *
+ *   "loss"                what G minimises (in a step without an update of G: what it would)
+ *   "discriminator_loss"  what D minimises, penalty included
+ *   "d_data"              mean of s(D(x)); for least squares, hinge and Wasserstein of D itself
+ *   "d_samples"           mean of s(D(G(z))), or of D itself
+ *   "discriminator_norm"  norm of the gradient of D at its latest update
+ *   "generator_norm"      norm of the gradient of G at its latest update
+ *   "diversity"           root of (mean squared distance between two samples / between two rows of
+ *                         data): 0 when all samples are alike, near 1 when they differ as the data
+ *                         do. A batch of one, or of equal rows, repeats the one before
+ *   "penalty_norm"        with a penalty: mean |grad D|
+ *
  * gm_model_evaluate reports the same but for the norms, without noise and penalty, for the weights
- * themselves (not their average). GM_E_NUMERIC: either player's loss or gradient was not finite;
- * both then have weights that gave finite losses.
+ * themselves (not their average). GM_E_NUMERIC: a loss or gradient of D or G was not finite; both
+ * then have weights that gave finite losses.
  *
  * sample: G(z) with z from the prior; with the averaged weights if `average` is on. gm_model_save
  * stores the weights that sample uses; gm_model_save_checkpoint all that training needs. */
@@ -113,18 +119,17 @@ GM_API gm_model *gm_gan_model(gm_gan *gan);
 GM_API gm_gan *gm_gan_from_model(gm_model *model); /* NULL if the model is of another family */
 GM_API gm_generator *gm_gan_generator(const gm_gan *gan); /* borrowed */
 GM_API gm_layer *gm_gan_discriminator(const gm_gan *gan); /* borrowed */
-/* Each player's optimizer: their rates and schedules may change while training. Borrowed. */
+/* The optimizers of G and D: their rates and schedules may change while training. Borrowed. */
 GM_API gm_optimizer *gm_gan_generator_optimizer(const gm_gan *gan);
 GM_API gm_optimizer *gm_gan_discriminator_optimizer(const gm_gan *gan);
 
 /* D of each row, [count, row size] floats, borrowed: the logit of "data" (or the critic's value),
- * in evaluation mode, into out[count]. A conditional GAN takes the labels of gm_model_set_labels.
- * GM_E_INVALID: NULL, count < 1; GM_E_STATE and GM_E_SHAPE: labels; GM_E_NOMEM. No heap allocation
- * after the first call with that count. */
-GM_API gm_status gm_gan_discriminate(gm_gan *gan, const float *rows, int64_t count,
-                                     double *probabilities);
+ * in evaluation mode, into values[count]. A conditional GAN takes the labels of
+ * gm_model_set_labels. GM_E_INVALID: NULL, count < 1; GM_E_STATE and GM_E_SHAPE: labels;
+ * GM_E_NOMEM. No heap allocation after the first call with that count. */
+GM_API gm_status gm_gan_discriminate(gm_gan *gan, const float *rows, int64_t count, double *values);
 
-/* The parts of the game, for loops of a host's own. On a tape, from D's values [n] for data and for
+/* The losses, for loops of a host's own. On a tape, from D's values [n] for data and for
  * samples: what D minimises (with one-sided label smoothing), and what G minimises; rank 0.
  * Failures stick to the tape: GM_E_INVALID: loss is none of GM_GAN_*, smoothing not in [0, 1) or
  * not 0 for a loss without targets; GM_E_SHAPE: nothing to average. */

@@ -4,11 +4,11 @@
  * A generator network makes samples G(z) from noise z, uniform in the papers. It is trained so that
  * a batch of samples and a batch of data are alike by the maximum mean discrepancy of gm/mmd.h,
  * which is 0 only where two distributions agree in all moments that the kernel sees; for a Gaussian
- * kernel these are all. There is no second network and no game:
+ * kernel these are all. There is no second network; what is minimised is
  *
  *   GM_GMMN_MMD2   MMD^2(samples, data)
  *   GM_GMMN_MMD    its square root, whose gradient does not fade as the two come close (section 4
- * of the paper)
+ *                  of the paper)
  *
  * With an autoencoder (gm/autoencoder.h, fitted before) it works on codes, "GMMN+AE": data are
  * encoded, the generator makes codes, and sample decodes them. Codes have fewer dimensions than

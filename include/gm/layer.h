@@ -49,7 +49,7 @@ GM_API gm_params *gm_layer_params(const gm_layer *layer);
 /* "linear", "activation", "maxout", "dropout", "embedding", "reshape", "flatten", "sequence",
  * "residual", those of gm/conv.h ("conv2d", "conv_transpose2d", "max_pool2d", "avg_pool2d",
  * "upsample_nearest", "pixel_shuffle", "resize"), of gm/mask.h and of gm/norm.h, or a host's own
- * name. Lives as long as the layer; "" for NULL.
+ * name. Valid while the layer is; "" for NULL.
  */
 GM_API const char *gm_layer_type(const gm_layer *layer);
 

@@ -5,9 +5,10 @@
  * conditional is a linear model (Goodfellow, Bengio and Courville 2016, section 20.10.8):
  *
  *     bits:     logistic regression, logit a_k = b_k + sum_j<k W_kj x_j: the fully visible belief
- * network (Frey 1998); classes:  softmax regression on the one-hot values of the columns before;
+ *               network (Frey 1998);
+ *     classes:  softmax regression on the one-hot values of the columns before;
  *     reals:    linear regression, x_k ~ N(b_k + sum_j<k W_kj x_j, e^(2 s_k)): a Gaussian with full
- * covariance.
+ *               covariance.
  *
  * The negative log-likelihood is convex in W and b (for reals: given s), so that a fit ends at the
  * best there is, wherever it starts; weights start at zero. gm_linear_ar_gradient_norm tells how

@@ -4,12 +4,15 @@
  * Fully connected networks (MADE; Germain, Gregor, Murray and Larochelle 2015). Every unit has a
  * degree. The column at place k of the order (k = 0 ... D-1) has degree k + 1, as an input and as
  * an output; a hidden unit of degree m may depend on the columns of degree 1 ... m. A weight from
- * unit i to unit o is kept where degree(o) >= degree(i)    into a hidden layer   (eq. 12 there)
+ * unit i to unit o is kept where
+ *
+ *     degree(o) >= degree(i)    into a hidden layer   (eq. 12 there)
  *     degree(o) >  degree(i)    into the outputs      (eq. 13; `strict`)
+ *
  * Products of such masks keep the property through any number of layers.
  *
- *     gm_mask_input_degrees(ctx, NULL, 10, in);                                    natural order,
- * 10 columns gm_mask_hidden_degrees(ctx, 32, 10, GM_DEGREES_SPREAD, 1, NULL, hidden);
+ *     gm_mask_input_degrees(ctx, NULL, 10, in);   10 columns in their natural order
+ *     gm_mask_hidden_degrees(ctx, 32, 10, GM_DEGREES_SPREAD, 1, NULL, hidden);
  *     gm_mask_from_degrees(ctx, hidden, 32, in, 10, 0, first);
  *     gm_mask_from_degrees(ctx, in, 10, hidden, 32, 1, last);
  *     gm_masked_linear_create(&a, ctx, 10, 32, first, NULL);
@@ -55,9 +58,9 @@ GM_API gm_status gm_mask_input_degrees(gm_context *context, const int64_t *order
 GM_API gm_status gm_mask_hidden_degrees(gm_context *context, int64_t units, int64_t columns,
                                         int32_t kind, int64_t least, gm_rng *rng, int64_t *degrees);
 
-/* Each of `count` degrees `times` times in a row, into out [count times]: of outputs with `times`
- * numbers for each column (classes, a mean and a deviation), of one-hot inputs, of a hidden group
- * for each column. */
+/* Each of `count` degrees `times` times in a row, into repeated [count times]: of outputs with
+ * `times` numbers for each column (classes, a mean and a deviation), of one-hot inputs, of a hidden
+ * group for each column. */
 GM_API gm_status gm_mask_repeat_degrees(gm_context *context, const int64_t *degrees, int64_t count,
                                         int64_t times, int64_t *repeated);
 

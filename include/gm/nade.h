@@ -7,14 +7,16 @@
  *
  *     a_1 = c,   h_k = f(a_k),   y_k = b_k + V_k h_k,   a_(k+1) = a_k + x_o(k) W_k,
  *
- * so a row costs O(D H). What y_k says of x_o(k):
+ * so a row costs O(D H). What y_k is for x_o(k):
  *
  *     bits:      its logit. Hidden units are touched only where a bit is one;
  *     classes:   K logits; here W holds a row of units for each class of each column;
  *     reals:     C logits of weights, C means, C log deviations (or log scales) of a mixture of
- * Gaussians or Laplacians. The logs are kept within +-log_scale_bound, and the gradient of each
- * mean is multiplied by its deviation, as the paper has it, so that steps do not explode where a
- * component is narrow. Give columns of mean 0 and variance 1.
+ *                Gaussians or Laplacians.
+ *
+ * The log deviations are kept within +-log_scale_bound, and the gradient of each mean is multiplied
+ * by its deviation, as the paper has it, so that steps do not explode where a component is narrow.
+ * Give columns of mean 0 and variance 1.
  *
  * Order-agnostic: the model is trained for all orders at once. Each update hides all but d - 1
  * columns of each row, d uniform from 1 to D and the columns at random; a net that sees the rest

@@ -4,12 +4,12 @@
  * Bengio and Bengio 2000; Goodfellow, Bengio and Courville 2016, section 20.10.9. Along an order of
  * the columns, with the values x_1 ... x_D in it,
  *
- *     h_k = act(c_k + sum_j<=k U_kj x_j)                              a group of `hidden` units,
- * computed once a_k = b_k + sum_j<k V_kj h_j  [+ sum_j<k W_kj x_j, `direct`]     what p(x_k | x_1,
- * ..., x_k-1) is made of
+ *     h_k = act(c_k + sum_j<=k U_kj x_j)                          a group of `hidden` units
+ *     a_k = b_k + sum_j<k V_kj h_j  [+ sum_j<k W_kj x_j, `direct`]
  *
- * and a_k is a logit for bits, K logits for class numbers, a mean and a log deviation (held within
- * +-10) for reals. (The group h_D serves nobody.) Unlike in NADE (gm/nade.h) nothing is shared
+ * Each group is computed once. a_k gives p(x_k | x_1, ..., x_k-1): it is a logit for bits, K logits
+ * for class numbers, a mean and a log deviation (held within
+ * +-10) for reals. (Nothing depends on the group h_D.) Unlike in NADE (gm/nade.h) nothing is shared
  * between the groups: D^2 hidden (K + width) / 2 weights, a quadratic number.
  *
  * All that gm/model.h and gm/autoregressive.h offer works: log_prob is exact, sample draws values

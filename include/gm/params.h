@@ -1,4 +1,11 @@
-/* gm/params.h - parameters: named arrays with a gradient each, in ordered sets. */
+/* gm/params.h - parameters: named arrays with a gradient each, in ordered sets.
+ *
+ * Layers and models make their own parameters; an optimizer updates those of a set, gm_backward
+ * computes the gradients of those of a set, and everything else counts as a constant. A parameter
+ * may be in several sets and several layers: its value is then shared.
+ *
+ * Names are those of the files: gm_params_name gives "0.weight" where PyTorch has it too.
+ */
 #ifndef GM_PARAMS_H
 #define GM_PARAMS_H
 
@@ -30,6 +37,7 @@ typedef struct gm_params gm_params;
  * kh, kw]; rank 1: both its size. */
 GM_API gm_status gm_param_create(gm_param **out, gm_context *context, const char *name,
                                  int32_t rank, const int64_t *shape);
+/* Retain adds an owner, release removes one; both accept NULL. */
 GM_API void gm_param_retain(gm_param *param);
 GM_API void gm_param_release(gm_param *param);
 
@@ -39,6 +47,8 @@ GM_API void gm_param_release(gm_param *param);
  */
 GM_API gm_status gm_param_init(gm_param *param, int32_t kind, double a, double b, gm_rng *rng);
 
+/* Getters: "" for the name, 0 and NULL for the others if param is NULL. Shape and name are valid
+ * while the parameter is. */
 GM_API const char *gm_param_name(const gm_param *param);
 GM_API int32_t gm_param_rank(const gm_param *param);
 GM_API const int64_t *gm_param_shape(const gm_param *param);
@@ -62,13 +72,13 @@ GM_API gm_status gm_params_add(gm_params *params, const char *prefix, gm_param *
  */
 GM_API gm_status gm_params_add_all(gm_params *params, const char *prefix, const gm_params *other);
 
+/* How many there are; the index-th and its name in the set, in the order of adding (NULL out of
+ * range); the one of that name (NULL: none); floats in all values together. Borrowed. */
 GM_API int64_t gm_params_count(const gm_params *params);
-GM_API gm_param *gm_params_get(const gm_params *params,
-                               int64_t index); /* borrowed; NULL out of range */
+GM_API gm_param *gm_params_get(const gm_params *params, int64_t index);
 GM_API const char *gm_params_name(const gm_params *params, int64_t index);
-GM_API gm_param *gm_params_find(const gm_params *params,
-                                const char *name);          /* borrowed; NULL if none */
-GM_API int64_t gm_params_elements(const gm_params *params); /* floats in all values together */
+GM_API gm_param *gm_params_find(const gm_params *params, const char *name);
+GM_API int64_t gm_params_elements(const gm_params *params);
 
 /* Norm of all gradients together, sqrt(sum g^2), in double; not finite when a gradient is not. */
 GM_API double gm_params_gradient_norm(const gm_params *params);

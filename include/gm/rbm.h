@@ -48,9 +48,9 @@ GM_API void gm_rbm_release(gm_rbm *rbm);
 /* The view with the shared verbs. fit and step follow the gradient of E_data F - E_chain F with the
  * chains' states constant: "loss" is that difference (near 0, no measure of progress),
  * "reconstruction" the squared error a unit of one Gibbs step, "free_energy" the data's mean F.
- * sample: probabilities of the visible units after sample_steps steps from fair coins. log_prob:
- * exact with at most 20 visible or hidden units, else with the log Z that gm_rbm_set_log_z gave
- * (GM_E_STATE: none). save, load. Borrowed. */
+ * sample: probabilities of the visible units after sample_steps steps from units that are 0 or 1
+ * with probability 1/2. log_prob: exact with at most 20 visible or hidden units, else with the log
+ * Z that gm_rbm_set_log_z gave (GM_E_STATE: none). save, load. Borrowed. */
 GM_API gm_model *gm_rbm_model(gm_rbm *rbm);
 GM_API gm_rbm *gm_rbm_from_model(gm_model *model);
 GM_API int64_t gm_rbm_visible(const gm_rbm *rbm);
@@ -65,15 +65,15 @@ GM_API gm_param *gm_rbm_visible_bias(const gm_rbm *rbm);
  * GM_E_INVALID: NULL, not bits; GM_E_SHAPE; what the dataset returned. */
 GM_API gm_status gm_rbm_init_biases(gm_rbm *rbm, gm_dataset *data);
 
-/* F of each row, into out[n]; probabilities p(h_j = 1 | v) [n, hidden]. GM_E_INVALID: NULL, n < 1,
- * a value outside [0, 1] (row, column, value); GM_E_NOMEM. */
+/* F of each row, [count]; probabilities p(h_j = 1 | v) [count, hidden]. GM_E_INVALID: NULL, count <
+ * 1, a value outside [0, 1] (row, column, value); GM_E_NOMEM. */
 GM_API gm_status gm_rbm_free_energy(gm_rbm *rbm, const float *rows, int64_t count,
                                     double *energies);
 GM_API gm_status gm_rbm_hidden_probabilities(gm_rbm *rbm, const float *rows, int64_t count,
                                              float *probabilities);
-/* `steps` steps of block Gibbs sampling from rows [n, visible], in place: h ~ p(h | v), v ~ p(v |
- * h). means, if not NULL: p(v = 1 | h) of the last step. Draws from the model's generator. Statuses
- * as gm_rbm_free_energy; GM_E_INVALID also: steps < 1. */
+/* `steps` steps of block Gibbs sampling from rows [count, visible], in place: h ~ p(h | v), v ~ p(v
+ * | h). means, if not NULL: p(v = 1 | h) of the last step. Draws from the model's generator.
+ * Statuses as gm_rbm_free_energy; GM_E_INVALID also: steps < 1. */
 GM_API gm_status gm_rbm_gibbs(gm_rbm *rbm, int64_t count, int64_t steps, float *rows, float *means);
 
 /* On a tape: logits of the hidden units [n, hidden] given the visible ones [n, visible], logits of

@@ -4,7 +4,7 @@
  * depend on a seed given here and touch no other random stream; on_progress, if not NULL, is called
  * on the calling thread after each finished group of rows (or what the options say) with how many
  * are done of how many, and non-zero stops (GM_E_CANCELLED). After a failure results are as before,
- * and arrays that were to be filled hold anything.
+ * and arrays that were to be filled have unspecified values.
  */
 #ifndef GM_RESULT_H
 #define GM_RESULT_H
@@ -28,7 +28,7 @@ typedef struct gm_result {
     int64_t samples;       /* how many samples of the model went into it; 0: none */
     int64_t rows;          /* how many test rows; 0: none */
     uint64_t seed;         /* of what was drawn at random; 0 where nothing was */
-    const char *protocol;  /* text that lives as long as the library: "parzen", "exact", ... */
+    const char *protocol;  /* static text: "parzen", "exact", ... */
     double sigma;          /* Parzen: the deviation of the windows; 0 for other protocols */
     int64_t k; /* draws or chains a row, neighbours, subsets, as the protocol has it; else 0 */
     double sampling_error; /* of value, from the random draws of an estimate (delta method); 0 where

@@ -14,7 +14,7 @@ extern "C" {
 
 typedef struct gm_rng gm_rng;
 
-/* All there is to a generator; plain data that may be stored. */
+/* The whole state of a generator: plain data that may be stored and restored in another process. */
 typedef struct gm_rng_state {
     uint64_t key;
     uint64_t stream;
@@ -24,6 +24,7 @@ typedef struct gm_rng_state {
 
 /* A generator with the given seed. Statuses: GM_E_INVALID (NULL), GM_E_NOMEM. */
 GM_API gm_status gm_rng_create(gm_rng **out, gm_context *context, uint64_t seed);
+/* Retain adds an owner, release removes one; both accept NULL. */
 GM_API void gm_rng_retain(gm_rng *rng);
 GM_API void gm_rng_release(gm_rng *rng);
 
@@ -31,24 +32,26 @@ GM_API void gm_rng_release(gm_rng *rng);
  * is depends on how many splits came before, not on how much was drawn. */
 GM_API gm_status gm_rng_split(gm_rng **out, gm_rng *parent);
 
-/* Starts anew from a seed. */
+/* Starts anew from a seed: the numbers are those of a generator created with it. */
 GM_API void gm_rng_seed(gm_rng *rng, uint64_t seed);
 
+/* The state, and back to it: the numbers that follow are the same again. NULL: nothing happens. */
 GM_API void gm_rng_save(gm_rng_state *out, const gm_rng *rng);
 GM_API void gm_rng_restore(gm_rng *rng, const gm_rng_state *state);
 
-/* Each fills n values (n >= 0) and advances by ceil(n / 4) blocks: what a call gives does not
- * depend on how the host cut earlier calls into threads. GM_E_INVALID: NULL, n negative, a
- * parameter out of range. */
+/* Each fills an array of the caller's with count values (count >= 0) and advances the position by
+ * ceil(count / 4) blocks: what a call gives does not depend on the number of threads. GM_E_INVALID:
+ * NULL, count negative, low or high (mean, deviation) not finite or out of range, high <= low; the
+ * array and the position are untouched then. */
 GM_API gm_status gm_rng_words(gm_rng *rng, int64_t count, uint32_t *words);
 GM_API gm_status gm_rng_uniform(gm_rng *rng, int64_t count, double low, double high,
                                 float *values); /* [low, high) */
 GM_API gm_status gm_rng_normal(gm_rng *rng, int64_t count, double mean, double deviation,
                                float *values);
-/* 1 with probability p[i], else 0; p may be out. Probabilities outside [0, 1] are GM_E_INVALID, out
- * untouched. */
+/* values[i] = 1 with probability p[i], else 0; values may be p itself. GM_E_INVALID also: a
+ * probability outside [0, 1]. */
 GM_API gm_status gm_rng_bernoulli(gm_rng *rng, const float *p, int64_t count, float *values);
-/* A permutation of 0 .. n-1, uniform (Fisher and Yates; Lemire's unbiased bounded numbers). */
+/* A permutation of 0 .. count-1, uniform (Fisher and Yates; Lemire's unbiased bounded numbers). */
 GM_API gm_status gm_rng_permutation(gm_rng *rng, int64_t count, int64_t *permutation);
 /* One number. */
 GM_API double gm_rng_double(gm_rng *rng); /* [0, 1), 53 bits */

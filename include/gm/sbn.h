@@ -4,9 +4,9 @@
  *     p(s_i = 1 | ancestors) = sigmoid(sum_(j < i) W_ji s_j + b_i)
  *
  * Units stand in layers: layer 0 is visible, 1 .. L are hidden, L is the top, whose units are
- * independent (but for lateral connections) with learned biases. Layer l always hears layer l + 1;
- * options add connections from every higher layer (skip), from earlier units of the same layer
- * (lateral: with both, the graph is the general one of the definition), and a layer of
+ * independent (but for lateral connections) with learned biases. The parents of a unit of layer l
+ * are the units of layer l + 1; options add every higher layer (skip), earlier units of the same
+ * layer (lateral: with both, the graph is the general one of the definition), and a layer of
  * deterministic tanh units on the way from l + 1 down to l.
  *
  * A recognition network q(h | x) with the same layer shapes, upwards, q(h_l | h_(l-1)) factorial,
@@ -14,26 +14,30 @@
  * x)], proposals for the importance estimate of log p(x), and the posteriors that most ways of
  * training want:
  *
- *   GM_SBN_WAKE_SLEEP     p on h ~ q(h | x), q on dreams (x, h) ~ p (Hinton, Dayan, Frey and Neal
- * 1995) GM_SBN_RWS            reweighted wake-sleep, K samples weighted by p / q; wake and sleep
- * updates of q (Bornschein and Bengio 2015) GM_SBN_NVIL           the bound's gradient, signals
- * centred by learned baselines of the layer below and divided by their running deviation (Mnih and
- * Gregor 2014); each layer sees only the terms that it can change GM_SBN_VIMCO          the bound
- * with K samples, each judged by the others (Mnih and Rezende 2016) GM_SBN_DISARM         the
- * bound's gradient from antithetic pairs, layer by layer (Dong, Mnih and Tucker 2020; unbiased; ARM
- * of Yin and Zhou 2019 with its noise integrated out)
+ *   GM_SBN_WAKE_SLEEP     p on h ~ q(h | x), q on samples (x, h) ~ p (Hinton, Dayan, Frey and
+ *                         Neal 1995)
+ *   GM_SBN_RWS            reweighted wake-sleep, K samples weighted by p / q; wake and sleep
+ *                         updates of q (Bornschein and Bengio 2015)
+ *   GM_SBN_NVIL           the bound's gradient, signals centred by learned baselines of the layer
+ *                         below and divided by their running deviation; each layer gets only the
+ *                         terms that depend on it (Mnih and Gregor 2014)
+ *   GM_SBN_VIMCO          the bound with K samples, the others as the baseline of each (Mnih and
+ *                         Rezende 2016)
+ *   GM_SBN_DISARM         the bound's gradient from antithetic pairs, layer by layer (Dong, Mnih
+ *                         and Tucker 2020; unbiased; ARM of Yin and Zhou 2019 with its noise
+ *                         integrated out)
  *
- * Two go without it, by the older ways of inference, which can also be asked by themselves
+ * Two need no recognition network. They rest on inference that can also be had by itself
  * (gm_sbn_gibbs, gm_sbn_mean_field):
  *
  *   GM_SBN_GIBBS_EM       Monte Carlo EM: log p(x, h) with h from Markov chains (Neal 1992)
  *   GM_SBN_MEAN_FIELD_EM  the bound of mean field, in the weights of p (Saul, Jaakkola and Jordan
- * 1996)
+ *                         1996)
  *
  * If there is a q, it learns from these posteriors: from the chains' states, or from draws of the
  * mean field's q.
  *
- * States of hidden units are arrays [n, hidden units], layer 1 first; values are 0 and 1.
+ * States of hidden units are arrays [count, hidden units], layer 1 first; values are 0 and 1.
  */
 #ifndef GM_SBN_H
 #define GM_SBN_H
@@ -57,7 +61,7 @@ typedef struct gm_sbn gm_sbn;
 #define GM_SBN_GIBBS_EM 5
 #define GM_SBN_MEAN_FIELD_EM 6
 
-/* How GM_SBN_RWS teaches q; bits. */
+/* Which updates of q GM_SBN_RWS makes; bits. */
 #define GM_SBN_WAKE 1
 #define GM_SBN_SLEEP 2
 
@@ -69,8 +73,8 @@ typedef struct gm_sbn_options {
         *layers; /* their sizes, the one above the visible first; at least 1 each. Copied */
     const int64_t *tanh_units; /* NULL: none; else layer_count widths: tanh_units[l] > 0 tanh units
                                   between layers l + 1 and l, in p and, upwards, in q. Copied */
-    int32_t lateral;           /* default 0; 1: each unit of a layer hears the earlier ones */
-    int32_t skip;              /* default 0; 1: each layer hears all higher ones */
+    int32_t lateral;           /* default 0; 1: earlier units of a layer are parents too */
+    int32_t skip;              /* default 0; 1: all higher layers are parents too */
     int32_t recognition; /* default 1; 0: no q, nor what wants one: of the ways of training only the
                             last two are left */
     int32_t phases;      /* RWS: GM_SBN_WAKE, GM_SBN_SLEEP or both; default both */
@@ -131,28 +135,31 @@ GM_API gm_status gm_sbn_init_biases(gm_sbn *sbn, gm_dataset *data);
 
 /* The whole net as one matrix: units hidden + visible, in the order of ancestral sampling: the top
  * layer first, the visible last, and within a layer by number. weight[i * units + j], j < i, is
- * what unit i hears from unit j; 0 where nothing is connected. Both arrays are the caller's: units
+ * the weight from unit j to unit i; 0 where nothing is connected. Both arrays are the caller's:
+ * units
  * * units and units floats, units = hidden + visible. GM_E_UNSUPPORTED: the net has tanh units;
  * GM_E_INVALID: NULL. */
 GM_API gm_status gm_sbn_dense(gm_sbn *sbn, float *weight, float *bias);
 
-/* Ancestral sampling of all layers: hidden [n, hidden units] and visible [n, visible] (either may
- * be NULL). clamp: -1, or the layer whose units are set to `values` [n, its size] instead of being
- * drawn; layers above it are then drawn from their prior, those below given it, so this answers
- * "what does the net make of this", not "what would have caused it" (q does, and gm_sbn_enumerate).
- * Draws from the model's generator. GM_E_INVALID: NULL sbn, n < 1, no such layer, values NULL with
- * a layer or not bits (row, column, value); GM_E_SHAPE: width is not that layer's size; GM_E_NOMEM.
+/* Ancestral sampling of all layers: hidden [count, hidden units] and visible [count, visible]
+ * (either may be NULL). clamp: -1, or the layer whose units are set to `values` [count, its size]
+ * instead of being drawn; layers above it are then drawn from their prior, those below given it, so
+ * this answers "what does the net make of this", not "what would have caused it" (q does, and
+ * gm_sbn_enumerate). Draws from the model's generator. GM_E_INVALID: NULL sbn, count < 1, no such
+ * layer, values NULL with a layer or not bits (row, column, value); GM_E_SHAPE: width is not that
+ * layer's size; GM_E_NOMEM.
  */
 GM_API gm_status gm_sbn_sample(gm_sbn *sbn, int64_t count, int32_t clamp, const float *values,
                                int64_t width, float *hidden, float *visible);
 
-/* log p(x, h), in nats, of each pair of rows. GM_E_INVALID: NULL, n < 1, values that are not bits;
- * GM_E_NOMEM. */
+/* log p(x, h), in nats, of each pair of rows. GM_E_INVALID: NULL, count < 1, values that are not
+ * bits; GM_E_NOMEM. */
 GM_API gm_status gm_sbn_log_joint(gm_sbn *sbn, const float *rows, const float *hidden,
                                   int64_t count, double *log_joint);
 
-/* h ~ q(h | x) and, if not NULL, log q(h | x) [n] and the probabilities with which each unit was
- * drawn [n, hidden units]. GM_E_UNSUPPORTED: no recognition network; else as gm_sbn_log_joint. */
+/* h ~ q(h | x) and, if not NULL, log q(h | x) [count] and the probabilities with which each unit
+ * was drawn [count, hidden units]. GM_E_UNSUPPORTED: no recognition network; else as
+ * gm_sbn_log_joint. */
 GM_API gm_status gm_sbn_recognise(gm_sbn *sbn, const float *rows, int64_t count, float *hidden,
                                   float *probabilities, double *log_q);
 
@@ -165,7 +172,7 @@ GM_API gm_status gm_sbn_log_prob(gm_sbn *sbn, const float *rows, int64_t count,
                                  double *standard_error, double *elbo);
 
 /* By enumeration of all 2^H states of the hidden units, H <= 20: log p(x) of each row, and if not
- * NULL the posterior's means p(h_j = 1 | x) [n, hidden units]. GM_E_UNSUPPORTED: more than 20
+ * NULL the posterior's means p(h_j = 1 | x) [count, hidden units]. GM_E_UNSUPPORTED: more than 20
  * hidden units (the line says how many states that is); else as gm_sbn_log_joint. */
 GM_API gm_status gm_sbn_enumerate(gm_sbn *sbn, const float *rows, int64_t count, double *log_prob,
                                   double *posterior);
@@ -173,8 +180,9 @@ GM_API gm_status gm_sbn_enumerate(gm_sbn *sbn, const float *rows, int64_t count,
 /* Where the chains of gm_sbn_gibbs begin. */
 #define GM_SBN_INIT_RECOGNITION 0 /* draws of q; without q: as PRIOR */
 #define GM_SBN_INIT_PRIOR 1       /* ancestral draws */
-#define GM_SBN_INIT_UNIFORM 2     /* fair coins: far apart, as R-hat wants it */
-#define GM_SBN_INIT_STATES 3      /* where the caller's states are: persistent chains go on */
+#define GM_SBN_INIT_UNIFORM                                                                        \
+    2 /* each unit 0 or 1 with probability 1/2: overdispersed, as R-hat needs */
+#define GM_SBN_INIT_STATES 3 /* where the caller's states are: persistent chains go on */
 
 typedef struct gm_sbn_gibbs_options {
     size_t size;
@@ -217,23 +225,24 @@ typedef struct gm_sbn_gibbs_result {
  * from
  *
  *     log odds of s_j = a_j + sum_i log [p(s_i | s_j = 1, the rest) / p(s_i | s_j = 0, the rest)],
- * i: the units that hear j,
+ * i: the children of j,
  *
- * a_j what it hears. Inputs are kept up to date as units flip, so a sweep costs about as much as
+ * a_j its input. Inputs are kept up to date as units flip, so a sweep costs about as much as
  * one pass through the net (with tanh units the whole joint is computed anew for each unit).
  *
- * means [n, hidden units]: the posterior's means, averages of p(s_j = 1 | the rest) over all that
- * counts. If not NULL: r_hat and ess [n, hidden units], split R-hat (Gelman et al. 2013) and the
- * effective sample size with Geyer's initial monotone sequence (Vehtari et al. 2021; their ranks
- * change nothing for two values) of each unit's states; a unit that never moved in any chain has 1
- * and all samples. states [n, chains, hidden units]: the last states, and with START_STATES those
- * to begin from; NULL: not wanted.
+ * means [count, hidden units]: the posterior's means, averages of p(s_j = 1 | the rest) over the
+ * samples. The options' r_hat and ess: split R-hat (Gelman et al. 2013) and the effective sample
+ * size with Geyer's initial monotone sequence (Vehtari et al. 2021; their ranks change nothing for
+ * two values) of each unit's states; a unit that never moved in any chain has 1 and all samples.
+ * states [count, chains, hidden units]: the last states, and with INIT_STATES those
+ * to begin from; NULL: left out.
  *
  * Chains that did not mix (a largest R-hat above 1.1) are a warning in the context's log, not a
- * failure. options NULL: all defaults. GM_E_INVALID: NULL, n < 1, an option out of range (named,
- * with its value), rows or states that are not bits (row, column, value), states NULL with
- * START_STATES; GM_E_UNSUPPORTED: more than 2048 chains with tanh units; GM_E_NUMERIC: a weight is
- * not finite; GM_E_NOMEM. *out is as before after a failure. */
+ * failure. options NULL: all defaults. GM_E_INVALID: NULL, count < 1, an option out of range
+ * (named, with its value), rows or states that are not bits (row, column, value), states NULL with
+ * INIT_STATES; GM_E_UNSUPPORTED: more than 2048 chains with tanh units; GM_E_NUMERIC: a weight is
+ * not finite; GM_E_CANCELLED; GM_E_NOMEM. *out is as before after a failure, the model's rng too.
+ */
 GM_API gm_status gm_sbn_gibbs(gm_sbn_gibbs_result *out, gm_sbn *sbn, const float *rows,
                               int64_t count, const gm_sbn_gibbs_options *options, double *means,
                               float *states);
@@ -257,7 +266,7 @@ typedef struct gm_sbn_mean_field_options {
     }
 
 /* Mean field (Saul, Jaakkola and Jordan 1996): the factorial q(h) with means mu that comes near p(h
- * | x), for each row by itself. With z_i what unit i hears, and for any xi_i,
+ * | x), for each row by itself. With z_i the input of unit i, and for any xi_i,
  *
  *     log p(x) >= sum_i [(mu_i - xi_i) E z_i - log E (e^(-xi_i z_i) + e^((1 - xi_i) z_i))] +
  * entropy of q,
@@ -266,11 +275,12 @@ typedef struct gm_sbn_mean_field_options {
  * convex function in [0, 1]; mu_j to sigmoid(slope of the rest of the bound), the maximum of a
  * minorant, as that rest is convex in mu_j.
  *
- * means [n, hidden units] (first read, with go_on); bound [n], in nats; iterations [n] (may be
- * NULL): how many were made. A mean field stays with one of several modes; which one, the beginning
- * decides. options NULL: all defaults. GM_E_UNSUPPORTED: the net has tanh units; GM_E_INVALID:
- * NULL, n < 1, an option out of range, rows that are not bits, means outside [0, 1] (row, column,
- * value); GM_E_NUMERIC: a weight is not finite, or beyond 400; GM_E_CANCELLED; GM_E_NOMEM. */
+ * means [count, hidden units] (first read, with go_on); bound [count], in nats; iterations [count]
+ * (may be NULL): how many were made. A mean field stays with one of several modes; which one, the
+ * beginning decides. options NULL: all defaults. GM_E_UNSUPPORTED: the net has tanh units;
+ * GM_E_INVALID: NULL, count < 1, an option out of range, rows that are not bits, means outside [0,
+ * 1] (row, column, value); GM_E_NUMERIC: a weight is not finite, or beyond 400; GM_E_CANCELLED;
+ * GM_E_NOMEM. */
 GM_API gm_status gm_sbn_mean_field(gm_sbn *sbn, const float *rows, int64_t count,
                                    const gm_sbn_mean_field_options *options, double *means,
                                    double *bound, int64_t *iterations);

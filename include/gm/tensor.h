@@ -44,14 +44,14 @@ GM_API gm_status gm_tensor_rows_view(gm_tensor **out, gm_tensor *tensor, int64_t
 GM_API gm_status gm_tensor_reshape_view(gm_tensor **out, gm_tensor *tensor, int32_t rank,
                                         const int64_t *shape);
 
+/* Retain adds an owner, release removes one; both accept NULL. */
 GM_API void gm_tensor_retain(gm_tensor *tensor);
-/* Accepts NULL. */
 GM_API void gm_tensor_release(gm_tensor *tensor);
 
-/* Getters; NULL gives 0, NULL or no size. */
+/* Getters; NULL gives 0 or NULL. The shape has rank sizes and is valid while the tensor is, as are
+ * the data, gm_tensor_count floats in row-major order. */
 GM_API int32_t gm_tensor_rank(const gm_tensor *tensor);
-GM_API const int64_t *
-gm_tensor_shape(const gm_tensor *tensor); /* rank sizes, valid while the tensor is */
+GM_API const int64_t *gm_tensor_shape(const gm_tensor *tensor);
 GM_API int64_t gm_tensor_size(const gm_tensor *tensor,
                               int32_t axis); /* 0 for an axis out of range */
 GM_API int64_t gm_tensor_count(const gm_tensor *tensor);

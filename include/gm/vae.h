@@ -12,7 +12,7 @@
  *
  * A decoder with labels (gm/generator.h) makes it conditional, q(z | x, y) and p(x | z, y) (Sohn,
  * Lee and Yan 2015): the encoder takes the label too, as `labels` values after the row, [n, row
- * size + labels], or, if the decoder gives images, as as many constant planes after the channels,
+ * size + labels], or, if the decoder gives images, as so many constant planes after the channels,
  * [n, c + labels, h, w]. fit takes the dataset's labels, the other verbs those of
  * gm_model_set_labels (GM_E_STATE: none set, GM_E_SHAPE: another number of them; interpolate takes
  * a single one).

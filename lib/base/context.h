@@ -1,4 +1,4 @@
-/* context.h - the inside of a context, for the library's own floors. */
+/* context.h - the inside of a context, for the library itself. */
 #ifndef GM_BASE_CONTEXT_H
 #define GM_BASE_CONTEXT_H
 

@@ -131,7 +131,7 @@ static gm_status report(fit *f, int64_t epoch, int64_t done, int32_t epoch_end)
     return GM_OK;
 }
 
-/* The order of pass number `pass` hangs on the seed and the number alone, so that a resumed fit
+/* The order of pass number `pass` depends on the seed and the number alone, so that a resumed fit
  * sees the same. */
 static gm_status make_order(fit *f, int64_t pass)
 {

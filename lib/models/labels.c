@@ -72,8 +72,8 @@ gm_status gm_model_labels_for(gm_model *model, const char *verb, int64_t count, 
                              model->family->name, verb, (long long)model->classes));
     if (model->label_count != 1 && model->label_count != count)
         GM_TRY(gm_model_fail(model->ctx, GM_E_SHAPE,
-                             "%s: %s: %lld rows, but %lld labels are set; one for each row, or a "
-                             "single one, is wanted",
+                             "%s: %s: %lld rows, but %lld labels are set; expected one for "
+                             "each row, or a single one",
                              model->family->name, verb, (long long)count,
                              (long long)model->label_count));
     GM_TRY(reserve(model, count));

@@ -87,7 +87,7 @@ gm_status gm_constants_check(gm_context *ctx, const gm_method *method, const gm_
     if (!((float)c->eps > 0))
         return gm_fail(ctx, GM_E_INVALID, "%s: eps is %g, expected above 0", method->name, c->eps);
     if (c->nesterov != 0 && (c->nesterov != 1 || !(c->momentum > 0)))
-        return gm_fail(ctx, GM_E_INVALID, "%s: nesterov is %lld, 0, or 1 with momentum, is wanted",
+        return gm_fail(ctx, GM_E_INVALID, "%s: nesterov is %lld, expected 0, or 1 with momentum",
                        method->name, (long long)c->nesterov);
     if (c->decoupled != 0 && c->decoupled != 1)
         return gm_fail(ctx, GM_E_INVALID, "%s: decoupled is %lld, expected 0 or 1", method->name,

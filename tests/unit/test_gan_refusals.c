@@ -82,7 +82,7 @@ START_TEST(optimizers_that_will_not_do)
     support_ok(ctx, gm_optimizer_add(bound, gm_layer_params(own)));
     o.generator_optimizer = o.discriminator_optimizer = one;
     support_fails(ctx, gm_gan_create(&gan, ctx, g, d, &o), GM_E_INVALID,
-                  "one optimizer is given for both");
+                  "have one optimizer");
     o.discriminator_optimizer = foreign;
     support_fails(ctx, gm_gan_create(&gan, ctx, g, d, &o), GM_E_INVALID, "another context");
     o.discriminator_optimizer = bound;

@@ -19,7 +19,7 @@ typedef struct gm_autoregressive {
     gm_status (*raw)(gm_model *model, const gm_batch *batch, float *out);
     /* Walks the order (known columns first, if any_order): keeps what is known, draws the rest.
      * known NULL: nothing is. log_known NULL, or [count] to which log p(known value | before it) is
-     * added up. Any count; known values are checked. draw 0: only log_known is wanted, and known
+     * added up. Any count; known values are checked. draw 0: only log_known is computed, and known
      * columns come first, so what follows the last of them may be left out. */
     gm_status (*fill)(gm_model *model, float *rows, const float *labels, const uint8_t *known,
                       int64_t count, double *log_known, int draw);

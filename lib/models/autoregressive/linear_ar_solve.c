@@ -94,7 +94,7 @@ static gm_status factorise(normal *n, double ridge)
             return gm_model_fail(
                 n->model->ctx, GM_E_NUMERIC,
                 "linear_ar: solve: singular normal equations: column %lld %s; ridge is %g, a "
-                "larger one is wanted",
+                "larger one is needed",
                 (long long)gm_order_column(n->order, i),
                 constant ? "is constant" : "follows from the columns before it", ridge);
         }

@@ -1,5 +1,5 @@
-/* nade_output.c - what NADE's outputs say of a value: bits, classes, mixtures (Uria, Murray and
- * Larochelle 2013); and the biases that say what each column is by itself. */
+/* nade_output.c - log p of a value by NADE's outputs: bits, classes, mixtures (Uria, Murray and
+ * Larochelle 2013); and biases with the distribution of each column by itself. */
 #include <math.h>
 #include <string.h>
 

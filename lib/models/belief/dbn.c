@@ -1,5 +1,5 @@
 /* dbn.c - deep belief networks: a tower of Boltzmann machines of which the uppermost learns,
- * sampling, the file. What they say of given rows is in dbn_likelihood.c. */
+ * sampling, the file. Likelihoods are in dbn_likelihood.c. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

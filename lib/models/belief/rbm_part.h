@@ -12,8 +12,8 @@
  * NaN for none; and that or the exact one, else GM_E_STATE for `verb`. */
 gm_status gm_rbm_create_in(gm_rbm **out, gm_context *ctx, int64_t visible, int64_t hidden,
                            const gm_rbm_options *options, const gm_model *host);
-/* Samples: n rows of visible states that began at fair coins, and if not NULL p(v = 1 | h) of their
- * last step. */
+/* Samples: n rows of visible states that began as 0 or 1 with probability 1/2, and if not NULL p(v
+ * = 1 | h) of their last step. */
 gm_status gm_rbm_draw(gm_rbm *rbm, int64_t n, float *states, float *means);
 gm_status gm_rbm_put(gm_archive *archive, const char *prefix, gm_rbm *rbm);
 gm_status gm_rbm_get(gm_rbm **out, gm_context *ctx, gm_archive *archive, const char *prefix,

@@ -120,7 +120,7 @@ out:
     return status;
 }
 
-/* What layer l hears. */
+/* Inputs of layer l from its parents. */
 static gm_status make_down(gm_sbn *sbn, int32_t l)
 {
     char prefix[32];
@@ -141,7 +141,7 @@ out:
     return status;
 }
 
-/* What layer l + 1 hears in q, and the baseline of its signal. */
+/* Inputs of layer l + 1 in q, and the baseline of its signal. */
 static gm_status make_up(gm_sbn *sbn, int32_t l)
 {
     char prefix[32];
@@ -358,7 +358,7 @@ gm_status gm_sbn_finite(gm_sbn *sbn, const char *verb, float *weight, float *bia
     return status;
 }
 
-/* What the units of layer l hear from above, for n rows; not from each other. */
+/* The inputs of layer l from above, for n rows; not from units of its own. */
 static gm_var record_above(gm_tape *tape, gm_sbn *sbn, int32_t l, const gm_var *layers, int64_t n)
 {
     const int64_t shape[2] = { n, sbn->size[l] };
@@ -441,7 +441,7 @@ float *gm_sbn_take(gm_sbn *sbn, int64_t floats)
     return gm_model_take(&sbn->model, (size_t)floats * sizeof(float));
 }
 
-/* Units of a layer with lateral connections, one after the other; `above` is what they hear from
+/* Units of a layer with lateral connections, one after the other; `above` is their input from
  * the other layers. */
 static gm_var draw_lateral(gm_sbn *sbn, gm_tape *tape, int32_t l, gm_var above, int64_t n)
 {

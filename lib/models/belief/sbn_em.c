@@ -35,7 +35,7 @@ static void record_states(const step *s, gm_var *layers)
     gm_sbn_record_hidden(s->sbn, s->states, s->n * s->k, layers);
 }
 
-/* What q is taught by the states: the mean of - log q(h | x). */
+/* The loss of q on the states: the mean of - log q(h | x). */
 static gm_var record_lesson(const step *s, const gm_var *layers)
 {
     return gm_mean(s->model->tape, gm_sbn_record_minus_log_q(s->sbn, s->k, layers, NULL));

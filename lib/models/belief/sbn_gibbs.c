@@ -17,8 +17,8 @@
 #define DRAWS_AT_ONCE 1.6e7 /* bytes */
 #define MOST_VALUES 1e13    /* of any array asked for */
 
-/* The net as it is walked: for each hidden unit those that may hear it, with w, e^w and e^-w. Of
- * the chain that moves: states s, inputs a, p = sigmoid(a) and q = 1 - p, each right to its last
+/* The net as the sweeps need it: for each hidden unit its possible children, with w, e^w and e^-w.
+ * Of the chain that moves: states s, inputs a, p = sigmoid(a) and q = 1 - p, each right to its last
  * digit. */
 typedef struct sampler {
     gm_sbn *sbn;
@@ -124,7 +124,7 @@ static void give_states(const sampler *w, float *hidden)
 }
 
 /* Log odds of unit j, whose children are c and its connections edge, edge + 1, ... With (1 + e^(a +
- * w)) / (1 + e^a) = q + p e^w no logarithm is wanted but that of the product over the children. */
+ * w)) / (1 + e^a) = q + p e^w no logarithm is needed but that of the product over the children. */
 static double log_odds(const sampler *w, int64_t j, gm_sbn_range c, int64_t edge)
 {
     const int on = w->s[j] > 0;

@@ -28,7 +28,8 @@ gm_var gm_sbn_record_minus_log_q(gm_sbn *sbn, int64_t k, const gm_var *layers,
                                  const gm_var *logits);
 
 /* The net as a graph over the units of gm_sbn_dense: where each layer begins there and in rows of
- * hidden states, and which units unit i of layer l may hear (from <= j < to), or may be heard by.
+ * hidden states, and which units may be parents of unit i of layer l (from <= j < to), or its
+ * children.
  */
 typedef struct gm_sbn_graph {
     int64_t units, hidden;

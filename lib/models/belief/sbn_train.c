@@ -16,7 +16,7 @@
 #define MAX_LAYERS GM_SBN_MAX_LAYERS
 #define STATISTICS_DECAY 0.9
 
-/* k draws of h for each of n rows, and what p and q say of them: [n k] each, row by row. */
+/* k draws of h for each of n rows, and their log p and log q: [n k] each, row by row. */
 typedef struct draws {
     int64_t n, k;
     gm_var layers[MAX_LAYERS + 1];                       /* the visible one has n rows */
@@ -103,7 +103,7 @@ static gm_var reweighted(gm_tape *tape, gm_sbn *sbn, const gm_sbn_options *o, co
     return o->phases & GM_SBN_SLEEP ? gm_add(tape, loss, record_sleep(tape, sbn, d->n)) : loss;
 }
 
-/* Mnih and Rezende 2016, equations 8 to 10: draw j is judged by L - L_(-j), in L_(-j) its f
+/* Mnih and Rezende 2016, equations 8 to 10: the signal of draw j is L - L_(-j), in L_(-j) its f
  * replaced by the mean of the others'; the rest of the bound's gradient is sum_j w_j grad f_j.
  * scratch: n k floats. */
 static gm_var vimco(gm_tape *tape, const draws *d, const float *weights, float *scratch)
@@ -148,7 +148,7 @@ static void follow(float *statistics, const float *values, int64_t n)
  *     f_l = log p(h_(l-1) | h_l) + ... + log p(h_L) - log q(h_l | h_(l-1)) - ... - log q(h_L |
  * h_(L-1)), (with skip connections all of log p), less its baseline of the layer below and its
  * running mean, over its running deviation where that is above 1. Both are those of the steps
- * before, so that they hang on none of these draws and the gradient's direction is unbiased; only
+ * before, so that they depend on none of these draws and the gradient's direction is unbiased; only
  * the very first step, which has none before it, takes its own. The baselines learn by squared
  * error. */
 static gm_var nvil(gm_tape *tape, gm_sbn *sbn, const gm_sbn_options *o, const draws *d,
@@ -281,9 +281,9 @@ gm_status gm_sbn_loss(gm_model *model, const gm_batch *batch, gm_var *loss, gm_m
     GM_TRY(gm_model_check_bits(gm_sbn_model(sbn), "fit", 1, batch->rows, batch->count,
                                model->row_size));
     const int by_em = o.estimator == GM_SBN_GIBBS_EM || o.estimator == GM_SBN_MEAN_FIELD_EM;
-    const int judge = o.estimator == GM_SBN_GIBBS_EM && o.recognition &&
-                      gm_tape_mode(model->tape) & GM_TAPE_CONSTANT;
-    if (by_em && !judge) return gm_sbn_em_loss(model, &o, batch, loss, metrics);
+    const int bound_too = o.estimator == GM_SBN_GIBBS_EM && o.recognition &&
+                          gm_tape_mode(model->tape) & GM_TAPE_CONSTANT;
+    if (by_em && !bound_too) return gm_sbn_em_loss(model, &o, batch, loss, metrics);
     if (!o.recognition)
         GM_TRY(gm_model_fail(
             model->ctx, GM_E_UNSUPPORTED,

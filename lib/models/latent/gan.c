@@ -1,4 +1,4 @@
-/* gan.c - generative adversarial networks: the two players, their losses and their steps. */
+/* gan.c - generative adversarial networks: two networks, their losses and their steps. */
 #include "gm/gan.h"
 
 #include <math.h>
@@ -87,7 +87,8 @@ static gm_status check_options(gm_context *ctx, const gm_gan_options *o)
         return wrong(ctx, "collapse", o->collapse, "at least 0");
     if (o->generator_optimizer && o->generator_optimizer == o->discriminator_optimizer)
         return gm_model_fail(ctx, GM_E_INVALID,
-                             "gan: one optimizer is given for both players; each wants its own");
+                             "gan: the generator and the discriminator have one optimizer; one for "
+                             "each is expected");
     return GM_OK;
 }
 
@@ -176,7 +177,7 @@ static gm_status collect_params(gm_gan *gan)
     if (gm_params_count(all) != gm_params_count(g) + gm_params_count(d))
         GM_TRY(gm_model_fail(
             gan->model.ctx, GM_E_INVALID,
-            "gan: the players share %lld parameters; each moves only its own",
+            "gan: the generator and the discriminator share %lld parameters; 0 is expected",
             (long long)(gm_params_count(g) + gm_params_count(d) - gm_params_count(all))));
     if (!gm_params_count(g) || !gm_params_count(d))
         GM_TRY(gm_model_fail(gan->model.ctx, GM_E_INVALID,
@@ -286,7 +287,7 @@ gm_optimizer *gm_gan_discriminator_optimizer(const gm_gan *gan)
     return gan ? gan->discriminator_optimizer : NULL;
 }
 
-/* --- The game, on a tape. */
+/* --- Both networks and their losses, on a tape. */
 
 /* Rows in the shape in which the discriminator takes them, without the label. */
 static gm_var as_input(gm_gan *gan, gm_var rows)
@@ -299,7 +300,7 @@ static gm_var as_input(gm_gan *gan, gm_var rows)
 }
 
 /* D of rows in its own shape: [n]. */
-static gm_var judge(gm_gan *gan, gm_var input, gm_var labels)
+static gm_var discriminate(gm_gan *gan, gm_var input, gm_var labels)
 {
     gm_tape *tape = gan->model.tape;
     int64_t flat[1] = { -1 };
@@ -319,7 +320,7 @@ static gm_var blur(gm_gan *gan, gm_var x)
     return gm_add(tape, x, gm_scale(tape, noise, deviation));
 }
 
-/* One batch of the game, recorded. */
+/* One batch, recorded. */
 typedef struct gan_pass {
     gm_var labels;
     gm_var data, samples;       /* rows, in D's shape */
@@ -356,7 +357,7 @@ static gm_var penalty(gm_gan *gan, gan_pass *g, gm_var data)
         gm_var part = gm_rand(tape, gan->rank, shape);
         gm_var samples = gm_stop_gradient(tape, g->samples);
         gm_var between = gm_add(tape, samples, gm_mul(tape, part, gm_sub(tape, g->data, samples)));
-        norms = gm_gan_gradient_norms(tape, judge(gan, between, g->labels), between);
+        norms = gm_gan_gradient_norms(tape, discriminate(gan, between, g->labels), between);
         gm_var off = gm_square(tape, gm_shift(tape, norms, -1));
         cost = gm_scale(tape, gm_mean(tape, off), gan->o.penalty_weight);
     }
@@ -364,7 +365,7 @@ static gm_var penalty(gm_gan *gan, gan_pass *g, gm_var data)
     return cost;
 }
 
-/* --- What the metrics say. */
+/* --- Metrics. */
 
 /* Mean of D, through the sigmoid where the loss has one. */
 static double mean_judgement(const gm_gan *gan, gm_var values)
@@ -456,19 +457,19 @@ static void discriminate_both(gm_gan *gan, gan_pass *g, gm_var data, gm_var samp
 {
     gm_tape *tape = gan->model.tape;
     if (!gan->one_pass) {
-        g->of_data = judge(gan, data, g->labels);
-        g->of_samples = judge(gan, samples, g->labels);
+        g->of_data = discriminate(gan, data, g->labels);
+        g->of_samples = discriminate(gan, samples, g->labels);
         return;
     }
     gm_var rows[2] = { data, samples }, labels[2] = { g->labels, g->labels };
     gm_var y = g->labels.recording ? gm_concat(tape, labels, 2, 0) : GM_NO_VAR;
-    gm_var both = judge(gan, gm_concat(tape, rows, 2, 0), y);
+    gm_var both = discriminate(gan, gm_concat(tape, rows, 2, 0), y);
     int64_t n = gm_count(tape, both) / 2;
     g->of_data = gm_slice(tape, both, 0, 0, n);
     g->of_samples = gm_slice(tape, both, 0, n, 2 * n);
 }
 
-/* Something of D's is not finite: the latest move of either player may have led here. D's was in
+/* Something of D's is not finite: the latest update of either network may have led here. D's was in
  * the update before this one, and so was G's if that was one of its; else G's weights have given a
  * finite loss since. */
 static gm_status step_back(gm_gan *gan, const char *what, double value)
@@ -523,8 +524,8 @@ static gm_status move_generator(gm_gan *gan, const gan_pass *g, double *value)
 {
     gm_tape *tape = gan->model.tape;
     gm_status status;
-    gm_var loss =
-        gm_gan_generator_loss(tape, gan->o.loss, judge(gan, blur(gan, g->samples), g->labels));
+    gm_var loss = gm_gan_generator_loss(tape, gan->o.loss,
+                                        discriminate(gan, blur(gan, g->samples), g->labels));
     GM_TRY(gm_tape_status(tape));
     *value = gm_scalar(tape, loss);
     if (!isfinite(*value)) GM_TRY(stay(gan, "the loss", *value));
@@ -563,7 +564,7 @@ out:
     return status;
 }
 
-/* For gm_model_evaluate: one batch of the game in which nobody moves. */
+/* For gm_model_evaluate: one batch without an update. */
 static gm_status loss(gm_model *model, const gm_batch *batch, gm_var *out, gm_metrics *metrics)
 {
     gm_gan *gan = of(model);
@@ -583,28 +584,27 @@ out:
     return status;
 }
 
-gm_status gm_gan_discriminate(gm_gan *gan, const float *rows, int64_t count, double *probabilities)
+gm_status gm_gan_discriminate(gm_gan *gan, const float *rows, int64_t count, double *values)
 {
     if (!gan) return GM_E_INVALID;
     gm_model *model = &gan->model;
     gm_status status;
     const float *labels;
-    if (!rows || !probabilities || count < 1)
+    if (!rows || !values || count < 1)
         GM_TRY(gm_model_fail(
             model->ctx, GM_E_INVALID,
-            "gan: discriminate: rows or probabilities is NULL, or count is %lld (at least 1)",
+            "gan: discriminate: rows or values is NULL, or count is %lld (at least 1)",
             (long long)count));
-    GM_TRY(gm_model_labels_for(model, "judge", count, &labels));
+    GM_TRY(gm_model_labels_for(model, "discriminate", count, &labels));
     for (int64_t done = 0; done < count;) {
         int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
         int64_t shape[2] = { m, model->row_size };
         gm_model_record(model, GM_TAPE_CONSTANT);
         gm_var x = gm_input_array(model->tape, 2, shape, rows + done * model->row_size);
         gm_var y = gm_model_label_var(model->tape, labels ? labels + done : NULL, m);
-        gm_var values = judge(gan, as_input(gan, x), y);
+        gm_var scores = discriminate(gan, as_input(gan, x), y);
         GM_TRY(gm_tape_status(model->tape));
-        for (int64_t i = 0; i < m; i++)
-            probabilities[done + i] = (double)gm_value(model->tape, values)[i];
+        for (int64_t i = 0; i < m; i++) values[done + i] = (double)gm_value(model->tape, scores)[i];
         done += m;
     }
 out:

@@ -1,4 +1,5 @@
-/* gan_losses.c - what the two players minimise, and the norm that gradient penalties are about. */
+/* gan_losses.c - what generator and discriminator minimise, and the norm that gradient penalties
+ * are about. */
 #include "gm/gan.h"
 
 #include <stdio.h>
@@ -92,8 +93,8 @@ gm_var gm_gan_gradient_norms(gm_tape *tape, gm_var values, gm_var rows)
     }
     int64_t flat[2] = { n, gm_count(tape, rows) };
     if (flat[0]) flat[1] /= flat[0];
-    /* Each value hangs on its own row alone, so the gradient of the sum has the gradient of each in
-     * its row. */
+    /* Each value depends on its own row alone, so the gradient of the sum has the gradient of each
+     * in its row. */
     gm_var gradient = gm_gradient(tape, gm_sum(tape, values), rows);
     gm_var squares = gm_square(tape, gm_reshape(tape, gradient, 2, flat));
     return gm_sqrt(tape, gm_sum_axes(tape, squares, within, 1, 0));

@@ -26,7 +26,7 @@ static gm_status check_options(gm_context *ctx, const gm_gmmn_options *o)
     if (o->estimator != GM_MMD_BIASED && o->estimator != GM_MMD_UNBIASED)
         return gm_model_fail(
             ctx, GM_E_INVALID,
-            "gmmn: estimator is %d, GM_MMD_BIASED (%d) or GM_MMD_UNBIASED (%d) is wanted",
+            "gmmn: estimator is %d, expected GM_MMD_BIASED (%d) or GM_MMD_UNBIASED (%d)",
             (int)o->estimator, GM_MMD_BIASED, GM_MMD_UNBIASED);
     if (o->loss == GM_GMMN_MMD && o->estimator == GM_MMD_UNBIASED)
         return gm_model_fail(ctx, GM_E_INVALID,
@@ -57,8 +57,8 @@ static gm_status check_generator(gm_context *ctx, gm_generator *g, const gm_auto
             (int)gm_generator_output(g), GM_OUTPUT_DIRECT);
     if (gm_generator_labels(g))
         return gm_model_fail(ctx, GM_E_INVALID,
-                             "gmmn: the generator takes labels of %lld classes; one without labels "
-                             "is wanted",
+                             "gmmn: the generator takes labels of %lld classes; expected one "
+                             "without",
                              (long long)gm_generator_labels(g));
     if (!gm_params_count(gm_generator_params(g)))
         return gm_model_fail(ctx, GM_E_INVALID, "gmmn: the generator has no parameters");
