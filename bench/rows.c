@@ -346,7 +346,7 @@ gm_status work_sample(struct work *w, double seconds, double *rate)
     gm_status s;
     if (!w->image && (s = gm_tensor_create(&w->image, w->context, 2, shape))) return s;
     for (; spent < seconds; spent = bench_clock() - begin, done++)
-        if ((s = gm_model_sample_into(w->model, gm_tensor_shape(w->image)[0],
+        if ((s = gm_model_sample_into(w->model, gm_tensor_shape(w->image)[0], NULL,
                                       gm_tensor_data(w->image))))
             return s;
     *rate = (double)done / spent;

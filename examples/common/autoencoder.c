@@ -76,7 +76,7 @@ out:
 }
 
 /* A point is the mean since the point before. */
-static void add_point(struct autoencoder *a, const gm_progress *p)
+static void add_point(struct autoencoder *a, const gm_fit_report *p)
 {
     static const char *const names[AUTOENCODER_CURVES] = { "loss", "reconstruction", "kl" };
     double place = (double)p->epoch + (double)p->row / (double)p->rows;    /* in this run */
@@ -92,7 +92,7 @@ static void add_point(struct autoencoder *a, const gm_progress *p)
     a->count++;
 }
 
-static int32_t on_progress(void *user, const gm_progress *p)
+static int32_t on_report(void *user, const gm_fit_report *p)
 {
     struct autoencoder *a = user;
     double loss = training_metric(p->metrics, p->metric_count, "loss");
@@ -234,7 +234,7 @@ gm_status autoencoder_train(struct autoencoder *a, int *status)
     if (!begin_curves(a, left + 1)) return GM_E_NOMEM;
     fit.batch = o->batch;
     fit.validation = a->valid;
-    fit.on_progress = on_progress;
+    fit.on_report = on_report;
     fit.user = a;
     s = training_fit(a->run, model, a->train, &fit, 0);
     progress_end(&a->progress);
@@ -293,7 +293,7 @@ gm_status autoencoder_report(struct autoencoder *a, struct json *json, const cha
     int32_t count = 0;
     double nll = NAN, error = NAN;
     gm_model *vae = gm_vae_model(a->vae);
-    gm_status s = gm_model_evaluate(vae, a->test, 500, 0, metrics, GM_MAX_METRICS, &count);
+    gm_status s = gm_model_evaluate(vae, a->test, NULL, metrics, GM_MAX_METRICS, &count);
     if (s) return s;
     if (a->nll_samples && a->binary && !a->stopped) {
         s = estimate(a, &nll, &error);

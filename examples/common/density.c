@@ -39,7 +39,7 @@ static int begin_curves(struct density *d, int64_t epochs)
 }
 
 /* A point is the mean since the point before. */
-static void add_point(struct density *d, const gm_progress *p, double loss)
+static void add_point(struct density *d, const gm_fit_report *p, double loss)
 {
     const double in_curves = d->before + (double)p->epoch + (double)p->row / (double)p->rows;
     if (p->row < d->seen) d->seen = 0, d->sum = 0; /* a new epoch */
@@ -51,7 +51,7 @@ static void add_point(struct density *d, const gm_progress *p, double loss)
     d->seen = p->row;
 }
 
-static int32_t on_progress(void *user, const gm_progress *p)
+static int32_t on_report(void *user, const gm_fit_report *p)
 {
     struct density *d = user;
     const double loss = training_metric(p->metrics, p->metric_count, "loss");
@@ -204,7 +204,7 @@ gm_status density_train(struct density *d, gm_model *model, int *status)
     fit.batch = o->batch;
     fit.validation = valid;
     fit.patience = d->patience;
-    fit.on_progress = on_progress;
+    fit.on_report = on_report;
     fit.user = d;
     s = training_fit(d->run, model, d->train, &fit, d->earlier);
     progress_end(&d->progress);

@@ -49,7 +49,7 @@ int gan_training_resume(struct gan_training *a, gm_gan **gan, gm_status *s)
 }
 
 /* A point is the mean since the point before. */
-static void add_point(struct gan_training *a, const gm_progress *p)
+static void add_point(struct gan_training *a, const gm_fit_report *p)
 {
     double place = (double)p->epoch + (double)p->row / (double)p->rows;
     if (p->row < a->seen) a->seen = 0, memset(a->sums, 0, sizeof a->sums); /* a new epoch */
@@ -64,7 +64,7 @@ static void add_point(struct gan_training *a, const gm_progress *p)
     a->count++;
 }
 
-static int32_t on_progress(void *user, const gm_progress *p)
+static int32_t on_report(void *user, const gm_fit_report *p)
 {
     struct gan_training *a = user;
     double loss = training_metric(p->metrics, p->metric_count, "loss");
@@ -156,7 +156,7 @@ gm_status gan_training_fit(struct gan_training *a, gm_gan *gan, gm_dataset *rows
         a->on_epoch(a->user, a->resumed);
     fit.batch = o->batch < gm_dataset_rows(rows) ? o->batch : gm_dataset_rows(rows);
     fit.drop_last = 1; /* batch norm and the diversity need whole batches */
-    fit.on_progress = on_progress;
+    fit.on_report = on_report;
     fit.user = a;
     s = training_fit(a->run, model, rows, &fit, 0);
     progress_end(&a->progress);

@@ -63,7 +63,7 @@ struct gmmn {
     double last;
 };
 
-static int32_t on_progress(void *user, const gm_progress *p)
+static int32_t on_report(void *user, const gm_fit_report *p)
 {
     struct gmmn *g = user;
     const double loss = training_metric(p->metrics, p->metric_count, "loss");
@@ -86,7 +86,7 @@ static gm_status fit(struct gmmn *g, gm_model *model, gm_dataset *rows, int64_t 
     o.epochs = epochs;
     o.batch = batch < gm_dataset_rows(rows) ? batch : gm_dataset_rows(rows);
     o.drop_last = 1; /* the biased estimate depends on the number of rows */
-    o.on_progress = on_progress;
+    o.on_report = on_report;
     o.user = g;
     free(g->curve);
     g->count = 0;

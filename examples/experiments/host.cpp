@@ -103,7 +103,7 @@ struct Watch {
 };
 
 // The callback of fit; noexcept, for it is called from C.
-std::int32_t on_progress(void *user, const gm_progress *p) noexcept
+std::int32_t on_report(void *user, const gm_fit_report *p) noexcept
 {
     Watch &watch = *static_cast<Watch *>(user);
     const double loss = loss_of(p->metrics, p->metric_count);
@@ -171,7 +171,7 @@ int work(const run &r, const mnist &digits)
     watch.checks.reserve(static_cast<std::size_t>(o.epochs));
     gm_fit_options fit = GM_FIT_OPTIONS_INIT;
     fit.batch = o.batch;
-    fit.on_progress = on_progress;
+    fit.on_report = on_report;
     fit.user = &watch;
     fit.validation = digits.valid != nullptr ? digits.valid : digits.test;
     progress_begin(&watch.bar, o.epochs, o.quiet);
@@ -183,7 +183,7 @@ int work(const run &r, const mnist &digits)
     gm_metric metrics[GM_MAX_METRICS];
     std::int32_t count = 0;
     check(r.context,
-          gm_model_evaluate(model, digits.test, 500, 0, metrics, GM_MAX_METRICS, &count));
+          gm_model_evaluate(model, digits.test, nullptr, metrics, GM_MAX_METRICS, &count));
     draw(r, model, "samples_last.png", "samples after training");
     plot_losses(o, watch);
     check(r.context, gm_model_save(model, out_path(o, "model.safetensors").c_str()));

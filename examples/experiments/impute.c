@@ -54,8 +54,8 @@ static void mark_known(const struct density *d, int side, uint8_t *known)
 static gm_status complete(gm_model *model, float *rows, const uint8_t *known, int64_t count,
                           int64_t draws, int *exact, double *ess)
 {
-    gm_status s =
-        *exact ? gm_autoregressive_sample_given(model, known, count, rows, NULL) : GM_E_UNSUPPORTED;
+    gm_status s = *exact ? gm_autoregressive_sample_given(model, known, count, NULL, rows, NULL)
+                         : GM_E_UNSUPPORTED;
     if (s != GM_E_UNSUPPORTED) return s;
     gm_impute_options o = GM_IMPUTE_OPTIONS_INIT;
     *exact = 0;
@@ -142,7 +142,7 @@ static gm_status add_nll(gm_model *model, const float *rows, const uint8_t *know
                          double *out)
 {
     double whole[GROUP];
-    gm_status s = gm_autoregressive_log_marginal(model, rows, known, count, out);
+    gm_status s = gm_autoregressive_log_marginal(model, rows, known, count, NULL, out);
     if (!s) s = gm_model_log_prob(model, rows, count, whole);
     for (int64_t i = 0; !s && i < count; i++) out[i] -= whole[i];
     return s;

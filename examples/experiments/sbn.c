@@ -59,7 +59,7 @@ struct curve {
     struct progress progress;
 };
 
-static int32_t on_progress(void *user, const gm_progress *p)
+static int32_t on_report(void *user, const gm_fit_report *p)
 {
     struct curve *c = user;
     gm_metric m[GM_MAX_METRICS];
@@ -69,7 +69,10 @@ static int32_t on_progress(void *user, const gm_progress *p)
         progress_step(&c->progress, p->epoch + 1, p->row, p->rows, loss);
         return stop_requested();
     }
-    c->failed = gm_model_evaluate(c->model, c->valid, 500, c->limit, m, GM_MAX_METRICS, &count);
+    gm_model_evaluate_options how = GM_MODEL_EVALUATE_OPTIONS_INIT;
+    how.batch = 500;
+    how.limit = c->limit;
+    c->failed = gm_model_evaluate(c->model, c->valid, &how, m, GM_MAX_METRICS, &count);
     double bound = NAN;
     for (int32_t i = 0; i < count; i++)
         if (!strcmp(m[i].name, "elbo")) bound = -m[i].value;
@@ -96,7 +99,7 @@ static gm_status follow(struct density *d, const gm_sbn_options *options, const 
     c->limit = d->valid_rows;
     fit.epochs = from->epochs;
     fit.batch = from->batch;
-    fit.on_progress = on_progress;
+    fit.on_report = on_report;
     fit.user = c;
     progress_begin(&c->progress, from->epochs, from->quiet);
     s = gm_model_fit(c->model, d->train, &fit);

@@ -117,7 +117,7 @@ static gm_status infer(gm_sbn *sbn, const float *bars, int64_t samples, struct p
     g.start = GM_SBN_INIT_UNIFORM; /* far apart: chains that do not mix are found out */
     f.iterations = 1000;
     p->chains = (gm_sbn_gibbs_result)GM_SBN_GIBBS_RESULT_INIT;
-    if ((s = gm_sbn_enumerate(sbn, bars, ALL, p->exact, p->mean[0]))) return s;
+    if ((s = gm_sbn_enumerate(sbn, bars, ALL, NULL, p->exact, p->mean[0]))) return s;
     if ((s = gm_sbn_gibbs(&p->chains, sbn, bars, ALL, &g, p->mean[1], NULL))) return s;
     if ((s = gm_sbn_mean_field(sbn, bars, ALL, &f, p->mean[2], p->bound, NULL))) return s;
     double estimate[ALL];

@@ -60,7 +60,7 @@ int main(int argc, char **argv)
     gm_model *model = gm_vae_model(vae);
     fit.epochs = 5;
     if ((s = gm_model_fit(model, train, &fit))) goto out;
-    if ((s = gm_model_evaluate(model, test, 100, 0, metric, GM_MAX_METRICS, &count))) goto out;
+    if ((s = gm_model_evaluate(model, test, NULL, metric, GM_MAX_METRICS, &count))) goto out;
     for (int32_t i = 0; i < count; i++)
         printf("%s of test images: %g\n", metric[i].name, metric[i].value);
     s = gm_model_save(model, file);

@@ -61,15 +61,18 @@ GM_API gm_status gm_autoregressive_conditionals(gm_model *model, const float *ro
  * column comes after one that is not, and the model has one order (row and column in the line;
  * gm_autoregressive_impute does that approximately); GM_E_INVALID: NULL (but log_known), count < 1,
  * a given value that the model cannot have; GM_E_NUMERIC: a given value has probability zero (row
- * and column in the line); GM_E_NOMEM. After a failure rows are as before. */
+ * and column in the line); GM_E_CANCELLED: options, or NULL, tell progress in values, count * row
+ * size in all; GM_E_NOMEM. After a failure rows are as before. */
 GM_API gm_status gm_autoregressive_sample_given(gm_model *model, const uint8_t *known,
-                                                int64_t count, float *rows, double *log_known);
+                                                int64_t count, const gm_progress_options *options,
+                                                float *rows, double *log_known);
 
 /* log p(known) of each row: the others are summed out. Exact, or GM_E_UNSUPPORTED as above. rows
  * are only read, and nothing is drawn. Other statuses as gm_autoregressive_sample_given;
  * probability zero gives -infinity instead. */
 GM_API gm_status gm_autoregressive_log_marginal(gm_model *model, const float *rows,
                                                 const uint8_t *known, int64_t count,
+                                                const gm_progress_options *options,
                                                 double *log_prob);
 
 /* Imputation of any pattern. Where sample_given is exact this is the same, `draws` times. Otherwise
@@ -84,16 +87,18 @@ typedef struct gm_impute_options {
                       mean over all proposals  (posterior probability of 1 for bits; refused for
                       class  numbers) */
     double *ess;   /* NULL, or receives the effective sample size of each row */
+    gm_progress_callback *on_progress; /* counts values, count * draws * row size in all */
+    void *user;
 } gm_impute_options;
 
 #define GM_IMPUTE_OPTIONS_INIT                                                                     \
     {                                                                                              \
-        sizeof(gm_impute_options), 64, 0, NULL                                                     \
+        sizeof(gm_impute_options), 64, 0, NULL, NULL, NULL                                         \
     }
 
 /* options NULL: all defaults. GM_E_INVALID: NULL, count < 1, draws < 1, mean for class numbers, a
  * given value that the model cannot have; GM_E_NUMERIC: no proposal has a weight above zero;
- * GM_E_UNSUPPORTED; GM_E_NOMEM. After a failure rows are as before. */
+ * GM_E_UNSUPPORTED; GM_E_CANCELLED; GM_E_NOMEM. After a failure rows are as before. */
 GM_API gm_status gm_autoregressive_impute(gm_model *model, const uint8_t *known, int64_t count,
                                           const gm_impute_options *options, float *rows);
 

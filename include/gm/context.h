@@ -62,6 +62,18 @@ typedef struct gm_context gm_context;
  * units that the call documents. Non-zero stops the call: GM_E_CANCELLED. */
 typedef int32_t gm_progress_callback(void *user, int64_t done, int64_t total);
 
+/* Options of long calls that have no others. NULL in its place: no progress. */
+typedef struct gm_progress_options {
+    size_t size;
+    gm_progress_callback *on_progress; /* NULL: none */
+    void *user;
+} gm_progress_options;
+
+#define GM_PROGRESS_OPTIONS_INIT                                                                   \
+    {                                                                                              \
+        sizeof(gm_progress_options), NULL, NULL                                                    \
+    }
+
 /* The host's allocator. `allocate` returns at least `size` bytes aligned to `align` (a power of
  * two, at most 64), or NULL. `release` gets back the same size. Both are called only from threads
  * that call into the library with this context, never from workers. */

@@ -81,17 +81,31 @@ typedef struct gm_metric {
 GM_API gm_status gm_model_step(gm_model *model, const float *rows, int64_t count,
                                gm_metric *metrics, int32_t room, int32_t *metric_count);
 
-/* The metrics that a step would report, without a step, in evaluation mode, averaged over the
- * dataset's rows as pass 0 gives them (see gm/data.h), or over its first `limit` ones (0: all),
- * `batch` at a time. Draws from a stream of its own: the same each time for the same weights, and
- * what training draws later stays the same. data is borrowed for the call. GM_E_INVALID: NULL,
- * batch < 1, limit < 0, values that the likelihood cannot have; GM_E_SHAPE: rows of another size;
- * GM_E_UNSUPPORTED; GM_E_NOMEM; what the dataset returned. */
-GM_API gm_status gm_model_evaluate(gm_model *model, gm_dataset *data, int64_t batch, int64_t limit,
-                                   gm_metric *metrics, int32_t room, int32_t *metric_count);
+typedef struct gm_model_evaluate_options {
+    size_t size;
+    int64_t batch;                     /* rows at a time; default 128, at least 1 */
+    int64_t limit;                     /* only the first so many rows; default 0: all */
+    gm_progress_callback *on_progress; /* counts rows */
+    void *user;
+} gm_model_evaluate_options;
 
-/* Fitting. */
-typedef struct gm_progress {
+#define GM_MODEL_EVALUATE_OPTIONS_INIT                                                             \
+    {                                                                                              \
+        sizeof(gm_model_evaluate_options), 128, 0, NULL, NULL                                      \
+    }
+
+/* The metrics that a step would report, without a step, in evaluation mode, averaged over the
+ * dataset's rows as pass 0 gives them (see gm/data.h). Draws from a stream of its own: the same
+ * each time for the same weights, and what training draws later stays the same. data is borrowed
+ * for the call; options NULL: all defaults. GM_E_INVALID: NULL, an option out of range, values that
+ * the likelihood cannot have; GM_E_SHAPE: rows of another size; GM_E_UNSUPPORTED; GM_E_CANCELLED;
+ * GM_E_NOMEM; what the dataset returned. */
+GM_API gm_status gm_model_evaluate(gm_model *model, gm_dataset *data,
+                                   const gm_model_evaluate_options *options, gm_metric *metrics,
+                                   int32_t room, int32_t *metric_count);
+
+/* Fitting. What on_report is told: where the fit is, and its metrics. */
+typedef struct gm_fit_report {
     size_t size;
     int64_t epoch; /* of this fit, from 0 */
     int64_t epochs;
@@ -104,7 +118,7 @@ typedef struct gm_progress {
     int32_t validation_count; /* 0 unless epoch_end and a validation set was given */
     const gm_metric *validation;
     double seconds; /* since the fit began */
-} gm_progress;
+} gm_fit_report;
 
 typedef struct gm_fit_options {
     size_t size;
@@ -113,11 +127,12 @@ typedef struct gm_fit_options {
     int32_t
         shuffle; /* default 1: a new order each pass, from the model's seed and the pass number */
     int32_t drop_last; /* default 0: the last, smaller batch of a pass is used too */
-    /* Called after every update and at every epoch's end, on the calling thread; non-zero stops the
-     * fit (GM_E_CANCELLED, the model intact). May call into the library with this context, but not
-     * fit or step. */
-    int32_t (*on_progress)(void *user, const gm_progress *progress);
-    void *user;
+    gm_progress_callback *on_progress; /* counts rows of all epochs, after each update */
+    /* Called after every update and at every epoch's end, on the calling thread, with metrics;
+     * non-zero stops the fit (GM_E_CANCELLED, the model intact). May call into the library with
+     * this context, but not fit or step. */
+    int32_t (*on_report)(void *user, const gm_fit_report *report);
+    void *user;             /* of both */
     gm_dataset *validation; /* borrowed; NULL: none. Evaluated at each epoch's end */
     int64_t patience; /* default 0: off. Else stop after so many epochs without a lower validation
                          "loss"; the weights and running statistics of the best epoch are put back
@@ -131,7 +146,7 @@ typedef struct gm_fit_options {
 
 #define GM_FIT_OPTIONS_INIT                                                                        \
     {                                                                                              \
-        sizeof(gm_fit_options), 10, 128, 1, 0, NULL, NULL, NULL, 0, NULL, 1                        \
+        sizeof(gm_fit_options), 10, 128, 1, 0, NULL, NULL, NULL, NULL, 0, NULL, 1                  \
     }
 
 /* Fits the model. The dataset's rows must have as many values as the model's; it is borrowed for
@@ -144,11 +159,15 @@ typedef struct gm_fit_options {
 GM_API gm_status gm_model_fit(gm_model *model, gm_dataset *data, const gm_fit_options *options);
 
 /* count samples as a new tensor [count, row size]: the mean of the output distribution given what
- * is drawn (grey probabilities for Bernoulli), as the family's page says. _into writes into an
- * array of count * row size floats and does no heap allocation after its first call with that
- * count. GM_E_INVALID: NULL, count < 1; GM_E_UNSUPPORTED; GM_E_NOMEM. */
+ * is drawn (grey probabilities for Bernoulli), as the family's page says. _into fills
+ * rows [count, row size], tells progress (options, or NULL) in values, count * row size in all (a
+ * deep belief network: in values of its top machine), and
+ * does no heap allocation after its first call with that count. GM_E_INVALID: NULL, count < 1;
+ * GM_E_UNSUPPORTED; GM_E_CANCELLED; GM_E_NOMEM. After a failure the model's rng is as before, and
+ * rows have unspecified values. */
 GM_API gm_status gm_model_sample(gm_tensor **out, gm_model *model, int64_t count);
-GM_API gm_status gm_model_sample_into(gm_model *model, int64_t count, float *rows);
+GM_API gm_status gm_model_sample_into(gm_model *model, int64_t count,
+                                      const gm_progress_options *options, float *rows);
 
 /* log p of each row, in nats, into log_prob [count]: exact, or an estimate, as gm_model_likelihood
  * tells. rows: [count, row size], borrowed for the call. GM_E_INVALID: NULL, count < 1, values that

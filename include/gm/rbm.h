@@ -73,8 +73,10 @@ GM_API gm_status gm_rbm_hidden_probabilities(gm_rbm *rbm, const float *rows, int
                                              float *probabilities);
 /* `steps` steps of block Gibbs sampling from rows [count, visible], in place: h ~ p(h | v), v ~ p(v
  * | h). means, if not NULL: p(v = 1 | h) of the last step. Draws from the model's generator.
- * Statuses as gm_rbm_free_energy; GM_E_INVALID also: steps < 1. */
-GM_API gm_status gm_rbm_gibbs(gm_rbm *rbm, int64_t count, int64_t steps, float *rows, float *means);
+ * Statuses as gm_rbm_free_energy; GM_E_INVALID also: steps < 1; GM_E_CANCELLED: options, or NULL,
+ * tell progress in values, and rows are then what the steps so far made of them. */
+GM_API gm_status gm_rbm_gibbs(gm_rbm *rbm, int64_t count, int64_t steps,
+                              const gm_progress_options *options, float *rows, float *means);
 
 /* On a tape: logits of the hidden units [n, hidden] given the visible ones [n, visible], logits of
  * the visible ones given the hidden ones, and F of each row, [n]. */

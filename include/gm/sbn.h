@@ -173,8 +173,10 @@ GM_API gm_status gm_sbn_log_prob(gm_sbn *sbn, const float *rows, int64_t count,
 
 /* By enumeration of all 2^H states of the hidden units, H <= 20: log p(x) of each row, and if not
  * NULL the posterior's means p(h_j = 1 | x) [count, hidden units]. GM_E_UNSUPPORTED: more than 20
- * hidden units (the line says how many states that is); else as gm_sbn_log_joint. */
-GM_API gm_status gm_sbn_enumerate(gm_sbn *sbn, const float *rows, int64_t count, double *log_prob,
+ * hidden units (the line says how many states that is); GM_E_CANCELLED: options, or NULL, tell
+ * progress in rows; else as gm_sbn_log_joint. */
+GM_API gm_status gm_sbn_enumerate(gm_sbn *sbn, const float *rows, int64_t count,
+                                  const gm_progress_options *options, double *log_prob,
                                   double *posterior);
 
 /* Where the chains of gm_sbn_gibbs begin. */

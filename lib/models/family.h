@@ -64,6 +64,13 @@ typedef struct gm_family {
     const struct gm_autoregressive *autoregressive; /* NULL: the family is not */
 } gm_family;
 
+/* The long call that is under way, for gm_model_advance. */
+typedef struct gm_model_call {
+    const char *what; /* NULL: none that tells progress */
+    gm_progress_options options;
+    int64_t done, total;
+} gm_model_call;
+
 /* The first member of every family's struct. */
 struct gm_model {
     const gm_family *family;
@@ -86,6 +93,7 @@ struct gm_model {
     float *labels;          /* as the host set them */
     int64_t label_count, label_room;
     gm_scratch scratch;
+    gm_model_call call;
 };
 
 /* Opens the shared part of a zeroed struct: retains ctx, makes rng, tape and an empty parameter
@@ -147,6 +155,14 @@ gm_status gm_log_prob_options_read(gm_context *ctx, const char *what, gm_log_pro
 /* Tells the host's callback (NULL: none), and GM_E_CANCELLED with the line if it stops. */
 gm_status gm_model_progress(gm_context *ctx, const char *what, gm_progress_callback *on_progress,
                             void *user, int64_t done, int64_t total);
+/* Begins a call that tells progress up to `total`; options: the host's, or NULL. GM_E_INVALID:
+ * unknown size. From then on gm_model_advance(model, part) tells how much more is done and returns
+ * GM_E_CANCELLED if the host stops; after gm_model_end_call, or outside of such calls, it does
+ * nothing. */
+gm_status gm_model_begin_call(gm_model *model, const char *what, int64_t total,
+                              const gm_progress_options *options);
+gm_status gm_model_advance(gm_model *model, int64_t part);
+void gm_model_end_call(gm_model *model);
 /* `likelihood` of a family that is always exact. */
 gm_status gm_model_exact_likelihood(gm_model *model, int64_t samples, gm_likelihood *out);
 /* One update and its count. After a failure state and random stream are as before, too. */

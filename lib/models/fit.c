@@ -105,27 +105,41 @@ static double seconds_since(const struct timespec *begin)
     return (double)(now.tv_sec - begin->tv_sec) + 1e-9 * (double)(now.tv_nsec - begin->tv_nsec);
 }
 
+/* Of each epoch. */
+static int64_t rows_used(const fit *f)
+{
+    return f->o.drop_last ? f->rows - f->rows % f->o.batch : f->rows;
+}
+
 static gm_status report(fit *f, int64_t epoch, int64_t done, int32_t epoch_end)
 {
-    if (!f->o.on_progress) return GM_OK;
+    if (!epoch_end) {
+        const int64_t rows = rows_used(f), most = INT64_MAX / rows;
+        const gm_status status =
+            gm_model_progress(f->model->ctx, "fit", f->o.on_progress, f->o.user,
+                              epoch < most ? epoch * rows + done : INT64_MAX,
+                              f->o.epochs <= most ? f->o.epochs * rows : INT64_MAX);
+        if (status) return status;
+    }
+    if (!f->o.on_report) return GM_OK;
     gm_metric means[GM_MAX_METRICS];
     for (int32_t i = 0; i < f->sums.count; i++) {
         means[i] = f->sums.metric[i];
         means[i].value /= (double)done;
     }
-    gm_progress p = { sizeof p,
-                      epoch,
-                      f->o.epochs,
-                      done,
-                      f->rows,
-                      f->model->steps,
-                      epoch_end,
-                      f->sums.count,
-                      means,
-                      epoch_end ? f->validation.count : 0,
-                      f->validation.metric,
-                      seconds_since(&f->begin) };
-    if (f->o.on_progress(f->o.user, &p))
+    gm_fit_report p = { sizeof p,
+                        epoch,
+                        f->o.epochs,
+                        done,
+                        f->rows,
+                        f->model->steps,
+                        epoch_end,
+                        f->sums.count,
+                        means,
+                        epoch_end ? f->validation.count : 0,
+                        f->validation.metric,
+                        seconds_since(&f->begin) };
+    if (f->o.on_report(f->o.user, &p))
         return gm_model_fail(f->model->ctx, GM_E_CANCELLED,
                              "fit: stopped by the host at update %lld", (long long)f->model->steps);
     return GM_OK;
@@ -179,14 +193,15 @@ static gm_status run(fit *f)
         GM_TRY(run_epoch(f, epoch));
         model->epochs++;
         if (f->o.validation) {
-            GM_TRY(gm_model_evaluate(model, f->o.validation, f->o.batch, 0, f->validation.metric,
+            gm_model_evaluate_options how = GM_MODEL_EVALUATE_OPTIONS_INIT;
+            how.batch = f->o.batch;
+            GM_TRY(gm_model_evaluate(model, f->o.validation, &how, f->validation.metric,
                                      GM_MAX_METRICS, &f->validation.count));
             if (patience) GM_TRY(gm_watch_add(model, f->validation.metric[0].value));
         }
         if (f->o.checkpoint && (epoch + 1) % f->o.checkpoint_every == 0)
             GM_TRY(gm_model_save_checkpoint(model, f->o.checkpoint));
-        int64_t seen = f->o.drop_last ? f->rows - f->rows % f->o.batch : f->rows;
-        GM_TRY(report(f, epoch, seen, 1));
+        GM_TRY(report(f, epoch, rows_used(f), 1));
     }
     if (patience) GM_TRY(gm_watch_restore(model));
 out:

@@ -71,6 +71,32 @@ gm_status gm_model_progress(gm_context *ctx, const char *what, gm_progress_callb
                          (long long)done, (long long)total);
 }
 
+gm_status gm_model_begin_call(gm_model *model, const char *what, int64_t total,
+                              const gm_progress_options *options)
+{
+    gm_model_call call = { .options = GM_PROGRESS_OPTIONS_INIT, .total = total };
+    const gm_status status =
+        gm_options_read(model->ctx, what, &call.options, sizeof call.options, options);
+    if (status) return status;
+    if (call.options.on_progress) call.what = what;
+    model->call = call;
+    return GM_OK;
+}
+
+gm_status gm_model_advance(gm_model *model, int64_t part)
+{
+    gm_model_call *call = &model->call;
+    if (!call->what || !part) return GM_OK;
+    call->done += part;
+    return gm_model_progress(model->ctx, call->what, call->options.on_progress, call->options.user,
+                             call->done, call->total);
+}
+
+void gm_model_end_call(gm_model *model)
+{
+    model->call = (gm_model_call){ .what = NULL };
+}
+
 gm_status gm_log_prob_options_read(gm_context *ctx, const char *what, gm_log_prob_options *out,
                                    const gm_log_prob_options *given)
 {

@@ -288,12 +288,18 @@ out:
     return status;
 }
 
-gm_status gm_model_evaluate(gm_model *model, gm_dataset *data, int64_t batch, int64_t limit,
-                            gm_metric *metrics, int32_t room, int32_t *metric_count)
+gm_status gm_model_evaluate(gm_model *model, gm_dataset *data,
+                            const gm_model_evaluate_options *options, gm_metric *metrics,
+                            int32_t room, int32_t *metric_count)
 {
+    gm_model_evaluate_options o = GM_MODEL_EVALUATE_OPTIONS_INIT;
     if (metric_count) *metric_count = 0;
     if (!model) return GM_E_INVALID;
     if (!gm_model_supports(model, GM_VERB_FIT)) return lacks(model, "evaluate");
+    gm_status status = gm_options_read(model->ctx, "evaluate", &o, sizeof o, options);
+    if (status) return status;
+    const int64_t limit = o.limit;
+    int64_t batch = o.batch;
     if (!data || batch < 1 || limit < 0)
         return gm_model_fail(model->ctx, GM_E_INVALID,
                              "%s: evaluate: data is %s, batch is %lld (at least 1), limit is %lld",
@@ -303,7 +309,7 @@ gm_status gm_model_evaluate(gm_model *model, gm_dataset *data, int64_t batch, in
         return gm_model_fail(
             model->ctx, GM_E_SHAPE, "%s: evaluate: rows have %lld values, the model's have %lld",
             model->family->name, (long long)gm_dataset_row_size(data), (long long)model->row_size);
-    gm_status status = gm_model_check_idle(model, "evaluate");
+    status = gm_model_check_idle(model, "evaluate");
     if (!status) status = gm_model_check_labels(model, data, "evaluate");
     if (status) return status;
     int64_t rows = gm_dataset_rows(data);
@@ -345,6 +351,7 @@ gm_status gm_model_evaluate(gm_model *model, gm_dataset *data, int64_t batch, in
         }
         total = m;
         done += n;
+        GM_TRY(gm_model_progress(model->ctx, "evaluate", o.on_progress, o.user, done, rows));
     }
     for (int32_t i = 0; i < total.count; i++) total.metric[i].value /= (double)rows;
     give_metrics(&total, metrics, room, metric_count);
@@ -354,7 +361,8 @@ out:
     return status;
 }
 
-gm_status gm_model_sample_into(gm_model *model, int64_t count, float *rows)
+gm_status gm_model_sample_into(gm_model *model, int64_t count, const gm_progress_options *options,
+                               float *rows)
 {
     if (!model) return GM_E_INVALID;
     if (!gm_model_supports(model, GM_VERB_SAMPLE)) return lacks(model, "sample");
@@ -362,13 +370,21 @@ gm_status gm_model_sample_into(gm_model *model, int64_t count, float *rows)
         return gm_model_fail(model->ctx, GM_E_INVALID,
                              "%s: sample: rows is %s, count is %lld (at least 1)",
                              model->family->name, rows ? "given" : "NULL", (long long)count);
+    if (count > INT64_MAX / model->row_size)
+        return gm_model_fail(model->ctx, GM_E_INVALID, "%s: sample: %lld rows of %lld are too many",
+                             model->family->name, (long long)count, (long long)model->row_size);
     const float *labels;
+    gm_rng_state before;
     gm_status status = gm_model_check_idle(model, "sample");
     if (!status) status = gm_model_labels_for(model, "sample", count, &labels);
     if (status) return status;
+    gm_rng_save(&before, model->rng);
     const size_t mark = gm_model_mark(model);
-    status = model->family->sample(model, rows, labels, count);
+    status = gm_model_begin_call(model, "sample", count * model->row_size, options);
+    if (!status) status = model->family->sample(model, rows, labels, count);
     gm_model_give(model, mark);
+    gm_model_end_call(model);
+    if (status) gm_rng_restore(model->rng, &before);
     return status;
 }
 
@@ -385,7 +401,7 @@ gm_status gm_model_sample(gm_tensor **out, gm_model *model, int64_t count)
     gm_tensor *t = NULL;
     int64_t shape[2] = { count, model->row_size };
     GM_TRY(gm_tensor_create(&t, model->ctx, 2, shape));
-    GM_TRY(gm_model_sample_into(model, count, gm_tensor_data(t)));
+    GM_TRY(gm_model_sample_into(model, count, NULL, gm_tensor_data(t)));
     *out = t;
     return GM_OK;
 out:

@@ -83,8 +83,8 @@ static gm_status a_life(sweep *s, gm_model *model, int whole)
     for (int i = 0; i < ROWS; i++) known[i * VALUES + places[0]] = 1;
     DO(s, gm_autoregressive_log_probs(model, data, ROWS, score));
     DO(s, gm_autoregressive_conditionals(model, data, ROWS, given));
-    DO(s, gm_autoregressive_sample_given(model, known, ROWS, rows, score));
-    DO(s, gm_autoregressive_log_marginal(model, rows, known, ROWS, score));
+    DO(s, gm_autoregressive_sample_given(model, known, ROWS, NULL, rows, score));
+    DO(s, gm_autoregressive_log_marginal(model, rows, known, ROWS, NULL, score));
     DO(s, gm_autoregressive_impute(model, known, ROWS, &o, rows));
     DO(s, gm_model_save_checkpoint(model, path));
     MAKE(s, loaded, gm_model_load(&loaded, s->ctx, path));
@@ -103,7 +103,7 @@ static gm_status impossible(sweep *s, gm_model *model)
     uint8_t known[VALUES] = { 0 };
     known[order[0]] = 1;
     gm_param_value(gm_params_find(gm_model_params(model), "bias"))[0] = INFINITY;
-    const gm_status refused = gm_autoregressive_sample_given(model, known, 1, row, NULL);
+    const gm_status refused = gm_autoregressive_sample_given(model, known, 1, NULL, row, NULL);
     ck_assert(refused == GM_E_NUMERIC || refused == GM_E_NOMEM);
     if (refused == GM_E_NOMEM && !s->again) status = refused;
     return status;

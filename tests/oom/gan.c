@@ -93,7 +93,7 @@ static gm_status a_life(sweep *s, int64_t classes, int32_t penalty, int files)
         MAKE(s, of, gm_dataset_from_memory(&of, s->ctx, 2, one, kinds));
         DO(s, gm_dataset_attach_labels(rows, of));
     }
-    DO(s, gm_model_evaluate(model, rows, 4, 0, metrics, GM_MAX_METRICS, &count));
+    DO(s, gm_model_evaluate(model, rows, support_batches(4, 0), metrics, GM_MAX_METRICS, &count));
     DO(s, gm_gan_discriminate(gan, data, ROWS, judged));
     MAKE(s, samples, gm_model_sample(&samples, model, ROWS));
     if (!files) goto out;

@@ -159,7 +159,7 @@ static gm_status a_vaes_life(sweep *s)
         DO(s, gm_model_step(model, data, ROWS, metrics, GM_MAX_METRICS, &count));
     ck_assert_int_eq(gm_model_steps(model), 2);
     MAKE(s, rows, gm_dataset_from_memory(&rows, s->ctx, 2, shape, data));
-    DO(s, gm_model_evaluate(model, rows, 5, 0, metrics, GM_MAX_METRICS, &count));
+    DO(s, gm_model_evaluate(model, rows, support_batches(5, 0), metrics, GM_MAX_METRICS, &count));
     MAKE(s, x, gm_tensor_create_from(&x, s->ctx, 2, shape, data));
     MAKE(s, mean, gm_tensor_create(&mean, s->ctx, 2, codes));
     MAKE(s, spread, gm_tensor_create(&spread, s->ctx, 2, codes));

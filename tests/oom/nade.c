@@ -40,7 +40,7 @@ static gm_status life(sweep *s, int32_t kind, int32_t agnostic)
     DO(s, gm_model_log_prob(model, data, ROWS, score));
     DO(s, gm_autoregressive_log_probs(model, data, ROWS, parts));
     DO(s, gm_autoregressive_conditionals(model, data, ROWS, conditionals));
-    DO(s, gm_autoregressive_sample_given(model, known, ROWS, copy, score));
+    DO(s, gm_autoregressive_sample_given(model, known, ROWS, NULL, copy, score));
     if (agnostic) DO(s, gm_nade_set_orders(nade, 3));
     MAKE(s, samples, gm_model_sample(&samples, model, 2));
     DO(s, gm_model_save_checkpoint(model, path));

@@ -41,7 +41,7 @@ static gm_status a_nets_life(sweep *s, int32_t estimator)
         DO(s, gm_sbn_sample(sbn, ROWS, -1, NULL, 0, hidden, visible));
         DO(s, gm_sbn_recognise(sbn, rows, ROWS, hidden, NULL, lp));
         DO(s, gm_sbn_log_joint(sbn, rows, hidden, ROWS, lp));
-        DO(s, gm_sbn_enumerate(sbn, rows, ROWS, lp, mean));
+        DO(s, gm_sbn_enumerate(sbn, rows, ROWS, NULL, lp, mean));
         DO(s, gm_sbn_log_prob(
                   sbn, rows, ROWS,
                   &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = 5 }, lp,
@@ -100,7 +100,7 @@ static gm_status machine(sweep *s)
     MAKE(s, rbm, gm_rbm_create(&rbm, s->ctx, VISIBLE, 3, &o));
     DO(s, gm_rbm_init_biases(rbm, data));
     for (int i = 0; i < 2; i++) DO(s, gm_model_step(gm_rbm_model(rbm), rows, ROWS, NULL, 0, NULL));
-    DO(s, gm_rbm_gibbs(rbm, ROWS, 2, states, NULL));
+    DO(s, gm_rbm_gibbs(rbm, ROWS, 2, NULL, states, NULL));
     DO(s, gm_rbm_hidden_probabilities(rbm, rows, ROWS, chance));
     DO(s, gm_rbm_ais(&r, rbm, &a));
     DO(s, gm_model_log_prob(gm_rbm_model(rbm), rows, ROWS, lp));

@@ -177,9 +177,9 @@ static inline void density_completes(gm_context *ctx, gm_model *model)
             rows[i * BITS + order[k]] = (float)(k % 2);
             known[i * BITS + order[k]] = 1;
         }
-    support_ok(ctx, gm_autoregressive_log_marginal(model, rows, known, 2, marginal));
+    support_ok(ctx, gm_autoregressive_log_marginal(model, rows, known, 2, NULL, marginal));
     ck_assert(rows[order[BITS - 1]] > 6);
-    support_ok(ctx, gm_autoregressive_sample_given(model, known, N, rows, logs));
+    support_ok(ctx, gm_autoregressive_sample_given(model, known, N, NULL, rows, logs));
     const double whole = density_marginal(p, rows, known);
     ck_assert_double_eq_tol(exp(marginal[0]), whole, density_tolerance());
     ck_assert_double_eq(marginal[0], marginal[1]);
@@ -369,8 +369,8 @@ static inline void density_stays(density_fn make)
     for (int k = 0; k < 4; k++) {
         before = w.calls;
         support_ok(ctx, gm_model_step(model, rows + 7 * BITS, 20, NULL, 0, NULL));
-        support_ok(ctx,
-                   gm_model_sample_into(model, gm_tensor_shape(drawn)[0], gm_tensor_data(drawn)));
+        support_ok(ctx, gm_model_sample_into(model, gm_tensor_shape(drawn)[0], NULL,
+                                             gm_tensor_data(drawn)));
     }
     ck_assert_int_eq(w.calls, before);
     gm_tensor_release(drawn);

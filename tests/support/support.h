@@ -61,6 +61,10 @@ static inline int support_says(const char *line, const char *text)
     } while (0)
 
 /* The call succeeds; if not, the error line is shown. */
+/* The options of gm_model_evaluate: rows at a time, and at most so many (0: all). */
+#define support_batches(batch, limit)                                                              \
+    (&(gm_model_evaluate_options){ sizeof(gm_model_evaluate_options), batch, limit, NULL, NULL })
+
 #define support_ok(ctx, call)                                                                      \
     do {                                                                                           \
         gm_status support_status = (call);                                                         \

@@ -187,8 +187,8 @@ static double test_loss(gm_context *ctx, gm_autoencoder *a, gm_dataset *data)
 {
     gm_metric m[GM_MAX_METRICS];
     int32_t count;
-    support_ok(ctx,
-               gm_model_evaluate(gm_autoencoder_model(a), data, 64, 0, m, GM_MAX_METRICS, &count));
+    support_ok(ctx, gm_model_evaluate(gm_autoencoder_model(a), data, support_batches(64, 0), m,
+                                      GM_MAX_METRICS, &count));
     return nets_metric(m, count, "loss");
 }
 
@@ -325,7 +325,7 @@ START_TEST(no_allocation_in_a_step)
 }
 END_TEST
 
-static int32_t change_stage(void *user, const gm_progress *p)
+static int32_t change_stage(void *user, const gm_fit_report *p)
 {
     (void)p;
     return gm_autoencoder_set_stage(user, 1) != GM_E_STATE;
@@ -385,7 +385,7 @@ START_TEST(refusals)
     gm_dataset *data = line(ctx);
     gm_fit_options fit = GM_FIT_OPTIONS_INIT;
     fit.epochs = 1;
-    fit.on_progress = change_stage;
+    fit.on_report = change_stage;
     fit.user = a;
     support_ok(ctx, gm_model_fit(model, data, &fit)); /* the callback was refused each time */
     gm_dataset_release(data);

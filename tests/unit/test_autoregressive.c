@@ -76,14 +76,14 @@ START_TEST(ends_of_knowing)
     memset(all, 1, sizeof all);
     memcpy(before, row, sizeof row);
     support_ok(ctx, gm_model_log_prob(model, row, 1, &score));
-    support_ok(ctx, gm_autoregressive_sample_given(model, all, 1, row, &log_known));
+    support_ok(ctx, gm_autoregressive_sample_given(model, all, 1, NULL, row, &log_known));
     ck_assert_mem_eq(row, before, sizeof row);
     ck_assert_double_eq_tol(log_known, score, 1e-5);
-    support_ok(ctx, gm_autoregressive_log_marginal(model, row, all, 1, &log_known));
+    support_ok(ctx, gm_autoregressive_log_marginal(model, row, all, 1, NULL, &log_known));
     ck_assert_double_eq_tol(log_known, score, 1e-5);
-    support_ok(ctx, gm_autoregressive_log_marginal(model, row, none, 1, &log_known));
+    support_ok(ctx, gm_autoregressive_log_marginal(model, row, none, 1, NULL, &log_known));
     ck_assert_double_eq(log_known, 0);
-    support_ok(ctx, gm_autoregressive_sample_given(model, none, 1, row, NULL));
+    support_ok(ctx, gm_autoregressive_sample_given(model, none, 1, NULL, row, NULL));
     for (int c = 0; c < BITS; c++) ck_assert(row[c] == 0 || row[c] == 1);
     o.ess = &ess;
     support_ok(ctx, gm_autoregressive_impute(model, none, 1, &o, row));
@@ -114,11 +114,11 @@ START_TEST(probability_zero)
     known[0] = known[1] = known[BITS] = known[BITS + 1] = 1;
     row[1] = 1;
     memcpy(before, row, sizeof row);
-    support_ok(ctx, gm_autoregressive_log_marginal(model, row, known, 2, out));
+    support_ok(ctx, gm_autoregressive_log_marginal(model, row, known, 2, NULL, out));
     ck_assert_double_eq_tol(out[0], -log(2), 1e-6);
     ck_assert(isinf(out[1]) && out[1] < 0);
-    support_fails(ctx, gm_autoregressive_sample_given(model, known, 2, row, out), GM_E_NUMERIC,
-                  "row 1, column 1");
+    support_fails(ctx, gm_autoregressive_sample_given(model, known, 2, NULL, row, out),
+                  GM_E_NUMERIC, "row 1, column 1");
     ck_assert_mem_eq(row, before, sizeof row);
     support_fails(ctx, gm_autoregressive_impute(model, known, 2, NULL, row), GM_E_NUMERIC, "row 1");
     ck_assert_mem_eq(row, before, sizeof row);
@@ -143,27 +143,28 @@ START_TEST(refusals)
     support_fails(ctx, gm_model_log_prob(model, rows, 3, out), GM_E_INVALID, "log_prob: row 2");
     support_fails(ctx, gm_model_step(model, rows, 3, NULL, 0, NULL), GM_E_INVALID,
                   "row 2, column 4");
-    support_ok(ctx,
-               gm_autoregressive_log_marginal(model, rows, known, 3, out)); /* it is not known */
+    support_ok(ctx, gm_autoregressive_log_marginal(model, rows, known, 3, NULL,
+                                                   out)); /* it is not known */
     known[2 * BITS + 4] = 1;
-    support_fails(ctx, gm_autoregressive_log_marginal(model, rows, known, 3, out), GM_E_INVALID,
-                  "0.5");
+    support_fails(ctx, gm_autoregressive_log_marginal(model, rows, known, 3, NULL, out),
+                  GM_E_INVALID, "0.5");
     support_fails(ctx, gm_autoregressive_impute(model, known, 3, NULL, rows), GM_E_INVALID, "0.5");
     rows[2 * BITS + 4] = 1;
-    support_fails(ctx, gm_autoregressive_sample_given(model, known, 3, rows, out), GM_E_UNSUPPORTED,
+    support_fails(ctx, gm_autoregressive_sample_given(model, known, 3, NULL, rows, out),
+                  GM_E_UNSUPPORTED,
                   "row 2, column 4 is given, but one before it in the order is not");
-    support_fails(ctx, gm_autoregressive_log_marginal(model, rows, known, 3, out), GM_E_UNSUPPORTED,
-                  "row 2, column 4");
-    support_fails(ctx, gm_autoregressive_sample_given(model, known, 0, rows, out), GM_E_INVALID,
-                  "count is 0");
-    support_fails(ctx, gm_autoregressive_sample_given(model, known, 1, NULL, out), GM_E_INVALID,
-                  "NULL");
-    support_fails(ctx, gm_autoregressive_sample_given(model, NULL, 1, rows, out), GM_E_INVALID,
-                  "NULL");
-    support_fails(ctx, gm_autoregressive_log_marginal(model, rows, known, 1, NULL), GM_E_INVALID,
-                  "NULL");
-    support_fails(ctx, gm_autoregressive_log_marginal(model, rows, NULL, 1, out), GM_E_INVALID,
-                  "NULL");
+    support_fails(ctx, gm_autoregressive_log_marginal(model, rows, known, 3, NULL, out),
+                  GM_E_UNSUPPORTED, "row 2, column 4");
+    support_fails(ctx, gm_autoregressive_sample_given(model, known, 0, NULL, rows, out),
+                  GM_E_INVALID, "count is 0");
+    support_fails(ctx, gm_autoregressive_sample_given(model, known, 1, NULL, NULL, out),
+                  GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_autoregressive_sample_given(model, NULL, 1, NULL, rows, out),
+                  GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_autoregressive_log_marginal(model, rows, known, 1, NULL, NULL),
+                  GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_autoregressive_log_marginal(model, rows, NULL, 1, NULL, out),
+                  GM_E_INVALID, "NULL");
     support_fails(ctx, gm_autoregressive_log_probs(model, rows, -1, out), GM_E_INVALID,
                   "count is -1");
     support_fails(ctx, gm_autoregressive_log_probs(model, rows, INT64_MAX, out), GM_E_INVALID,
@@ -182,8 +183,8 @@ START_TEST(refusals)
     ck_assert_int_eq(gm_autoregressive_log_probs(NULL, rows, 1, out), GM_E_INVALID);
     ck_assert_int_eq(gm_autoregressive_conditionals(NULL, rows, 1, rows), GM_E_INVALID);
     ck_assert_int_eq(gm_autoregressive_order(NULL, order), GM_E_INVALID);
-    ck_assert_int_eq(gm_autoregressive_sample_given(NULL, known, 1, rows, out), GM_E_INVALID);
-    ck_assert_int_eq(gm_autoregressive_log_marginal(NULL, rows, known, 1, out), GM_E_INVALID);
+    ck_assert_int_eq(gm_autoregressive_sample_given(NULL, known, 1, NULL, rows, out), GM_E_INVALID);
+    ck_assert_int_eq(gm_autoregressive_log_marginal(NULL, rows, known, 1, NULL, out), GM_E_INVALID);
     ck_assert_int_eq(gm_autoregressive_impute(NULL, known, 1, NULL, rows), GM_E_INVALID);
     ck_assert_int_eq(gm_autoregressive_kind(NULL), -1);
     ck_assert_int_eq(gm_autoregressive_width(NULL), 0);
@@ -210,10 +211,10 @@ START_TEST(other_families)
     support_fails(ctx, gm_autoregressive_order(model, order), GM_E_UNSUPPORTED, "vae: order");
     support_fails(ctx, gm_autoregressive_log_probs(model, row, 1, out), GM_E_UNSUPPORTED, "vae");
     support_fails(ctx, gm_autoregressive_conditionals(model, row, 1, row), GM_E_UNSUPPORTED, "vae");
-    support_fails(ctx, gm_autoregressive_sample_given(model, known, 1, row, out), GM_E_UNSUPPORTED,
-                  "vae");
-    support_fails(ctx, gm_autoregressive_log_marginal(model, row, known, 1, out), GM_E_UNSUPPORTED,
-                  "vae");
+    support_fails(ctx, gm_autoregressive_sample_given(model, known, 1, NULL, row, out),
+                  GM_E_UNSUPPORTED, "vae");
+    support_fails(ctx, gm_autoregressive_log_marginal(model, row, known, 1, NULL, out),
+                  GM_E_UNSUPPORTED, "vae");
     support_fails(ctx, gm_autoregressive_impute(model, known, 1, NULL, row), GM_E_UNSUPPORTED,
                   "vae: impute");
     gm_vae_release(vae);

@@ -346,7 +346,8 @@ START_TEST(evaluation_leaves_training_alone)
         support_ok(ctx[i], gm_dataset_from_memory(&data, ctx[i], 2, shape, rows));
         for (int k = 0; k < 2 && i; k++) {
             int32_t count;
-            support_ok(ctx[i], gm_model_evaluate(model[i], data, 4, 0, &m[k], 1, &count));
+            support_ok(ctx[i],
+                       gm_model_evaluate(model[i], data, support_batches(4, 0), &m[k], 1, &count));
         }
         support_ok(ctx[i], gm_model_step(model[i], rows, 6, NULL, 0, NULL));
         w[i] = nets_weights(model[i], &n);
@@ -468,7 +469,7 @@ START_TEST(upwards)
 }
 END_TEST
 
-static int32_t grow_within(void *user, const gm_progress *p)
+static int32_t grow_within(void *user, const gm_fit_report *p)
 {
     gm_dbn *dbn = user;
     (void)p;
@@ -565,7 +566,7 @@ START_TEST(refusals)
     gm_dataset_release(data);
     support_ok(ctx, gm_dataset_from_memory(&data, ctx, 2, right, rows));
     gm_fit_options fit = GM_FIT_OPTIONS_INIT;
-    fit.epochs = 1, fit.batch = 2, fit.on_progress = grow_within, fit.user = dbn;
+    fit.epochs = 1, fit.batch = 2, fit.on_report = grow_within, fit.user = dbn;
     support_ok(ctx, gm_model_fit(model, data, &fit));
     gm_dataset_release(data);
 

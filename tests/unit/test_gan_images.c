@@ -98,8 +98,8 @@ START_TEST(same_bytes_and_files)
             steps(ctx[k], gm_gan_model(gan[k]), 4);
             if (k == 1) { /* an evaluation in between changes nothing */
                 gm_dataset *data = gans_dataset(ctx[k], N, ROW, x, kinds);
-                support_ok(ctx[k],
-                           gm_model_evaluate(gm_gan_model(gan[k]), data, 5, 0, NULL, 0, NULL));
+                support_ok(ctx[k], gm_model_evaluate(gm_gan_model(gan[k]), data,
+                                                     support_batches(5, 0), NULL, 0, NULL));
                 same_all(gan[0], gan[1]);
                 gm_dataset_release(data);
             }

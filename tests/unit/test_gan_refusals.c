@@ -81,8 +81,7 @@ START_TEST(optimizers_that_will_not_do)
     gm_gan *gan = NULL;
     support_ok(ctx, gm_optimizer_add(bound, gm_layer_params(own)));
     o.generator_optimizer = o.discriminator_optimizer = one;
-    support_fails(ctx, gm_gan_create(&gan, ctx, g, d, &o), GM_E_INVALID,
-                  "have one optimizer");
+    support_fails(ctx, gm_gan_create(&gan, ctx, g, d, &o), GM_E_INVALID, "have one optimizer");
     o.discriminator_optimizer = foreign;
     support_fails(ctx, gm_gan_create(&gan, ctx, g, d, &o), GM_E_INVALID, "another context");
     o.discriminator_optimizer = bound;
@@ -211,10 +210,10 @@ START_TEST(labels_refuse)
                   "wants labels of 3 classes, the dataset has none");
     support_fails(ctx, gm_model_fit(model, many, &fit), GM_E_INVALID,
                   "go up to 3, the model takes 0 to 2");
-    support_fails(ctx, gm_model_evaluate(model, bare, N, 0, NULL, 0, NULL), GM_E_STATE,
-                  "dataset has none");
-    support_fails(ctx, gm_model_evaluate(model, many, N, 0, NULL, 0, NULL), GM_E_INVALID,
-                  "go up to 3");
+    support_fails(ctx, gm_model_evaluate(model, bare, support_batches(N, 0), NULL, 0, NULL),
+                  GM_E_STATE, "dataset has none");
+    support_fails(ctx, gm_model_evaluate(model, many, support_batches(N, 0), NULL, 0, NULL),
+                  GM_E_INVALID, "go up to 3");
     support_fails(ctx, gm_model_sample(&t, model, 2), GM_E_STATE, "labels of 3 classes");
     ck_assert_ptr_null(t);
     support_fails(ctx, gm_model_step(model, rows, N, NULL, 0, NULL), GM_E_STATE,

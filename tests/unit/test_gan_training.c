@@ -362,7 +362,7 @@ START_TEST(no_allocation_in_a_step)
         for (int i = 0; i < 2; i++) {
             gm_context_memory(&before, ctx);
             steps(ctx, gm_gan_model(gan), x, 2, NULL, NULL); /* with G's turn and without */
-            support_ok(ctx, gm_model_sample_into(gm_gan_model(gan), gm_tensor_shape(t)[0],
+            support_ok(ctx, gm_model_sample_into(gm_gan_model(gan), gm_tensor_shape(t)[0], NULL,
                                                  gm_tensor_data(t)));
             support_ok(ctx, gm_gan_discriminate(gan, x, N, values));
             gm_context_memory(&after, ctx);
@@ -393,8 +393,9 @@ START_TEST(evaluate_leaves_training_alone)
             int32_t count;
             gans_players before = gans_look(gan[k]);
             for (int i = 0; i < 2; i++)
-                support_ok(ctx[k], gm_model_evaluate(gm_gan_model(gan[k]), data, 20, 0, m[i],
-                                                     GM_MAX_METRICS, &count));
+                support_ok(ctx[k],
+                           gm_model_evaluate(gm_gan_model(gan[k]), data, support_batches(20, 0),
+                                             m[i], GM_MAX_METRICS, &count));
             ck_assert_int_eq(gans_moved(gan[k], &before), 0);
             ck_assert_int_eq(count, 5);
             static const char *const names[] = { "loss", "discriminator_loss", "d_data",

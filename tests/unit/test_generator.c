@@ -246,13 +246,13 @@ START_TEST(no_allocation_in_decode)
     gm_memory_counters before, after;
     support_ok(ctx,
                gm_generator_decode(g, gm_tensor_read(z), gm_tensor_shape(z)[0], gm_tensor_data(x)));
-    support_ok(
-        ctx, gm_model_sample_into(gm_generator_model(g), gm_tensor_shape(x)[0], gm_tensor_data(x)));
+    support_ok(ctx, gm_model_sample_into(gm_generator_model(g), gm_tensor_shape(x)[0], NULL,
+                                         gm_tensor_data(x)));
     gm_context_memory(&before, ctx);
     support_ok(ctx,
                gm_generator_decode(g, gm_tensor_read(z), gm_tensor_shape(z)[0], gm_tensor_data(x)));
-    support_ok(
-        ctx, gm_model_sample_into(gm_generator_model(g), gm_tensor_shape(x)[0], gm_tensor_data(x)));
+    support_ok(ctx, gm_model_sample_into(gm_generator_model(g), gm_tensor_shape(x)[0], NULL,
+                                         gm_tensor_data(x)));
     gm_context_memory(&after, ctx);
     ck_assert_uint_eq(before.allocations, after.allocations);
     gm_tensor_release(x);

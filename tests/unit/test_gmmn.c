@@ -158,11 +158,13 @@ START_TEST(a_mixture_is_matched)
         gm_gmmn *gmmn = make(ctx, g, o, 0.02);
         gm_model *model = gm_gmmn_model(gmmn);
         double before = distance(ctx, gmmn, held, 400, &least);
-        support_ok(ctx, gm_model_evaluate(model, data, 256, 0, m[0], GM_MAX_METRICS, &count));
+        support_ok(ctx, gm_model_evaluate(model, data, support_batches(256, 0), m[0],
+                                          GM_MAX_METRICS, &count));
         fit.epochs = 60;
         fit.batch = 128;
         support_ok(ctx, gm_model_fit(model, data, &fit));
-        support_ok(ctx, gm_model_evaluate(model, data, 256, 0, m[1], GM_MAX_METRICS, &count));
+        support_ok(ctx, gm_model_evaluate(model, data, support_batches(256, 0), m[1],
+                                          GM_MAX_METRICS, &count));
         double after = distance(ctx, gmmn, held, 400, &least);
         ck_assert_msg(after < before / 20, "loss %d: %g, before %g", (int)loss, after, before);
         ck_assert_msg(least > 50, "loss %d: %d of 400 samples in one corner", (int)loss, least);
@@ -263,10 +265,12 @@ START_TEST(codes_are_matched_and_decoded)
     ck_assert_ptr_eq(gm_gmmn_generator(gmmn), g);
     int64_t n;
     float *rest = nets_weights(gm_autoencoder_model(a), &n), *still;
-    support_ok(ctx, gm_model_evaluate(model, data, 256, 0, m, GM_MAX_METRICS, &count));
+    support_ok(ctx,
+               gm_model_evaluate(model, data, support_batches(256, 0), m, GM_MAX_METRICS, &count));
     double before = nets_metric(m, count, "mmd2");
     support_ok(ctx, gm_model_fit(model, data, &fit));
-    support_ok(ctx, gm_model_evaluate(model, data, 256, 0, m, GM_MAX_METRICS, &count));
+    support_ok(ctx,
+               gm_model_evaluate(model, data, support_batches(256, 0), m, GM_MAX_METRICS, &count));
     ck_assert_double_lt(nets_metric(m, count, "mmd2"), before / 10);
     still = nets_weights(gm_autoencoder_model(a), &n);
     ck_assert_mem_eq(rest, still, (size_t)n * sizeof *rest); /* the autoencoder rests */
@@ -278,7 +282,7 @@ START_TEST(codes_are_matched_and_decoded)
     gm_model_seed(model, 9);
     gm_model_seed(gm_generator_model(g), 9);
     support_ok(ctx, gm_model_sample(&sample, model, 700));
-    support_ok(ctx, gm_model_sample_into(gm_generator_model(g), gm_tensor_shape(code)[0],
+    support_ok(ctx, gm_model_sample_into(gm_generator_model(g), gm_tensor_shape(code)[0], NULL,
                                          gm_tensor_data(code)));
     support_ok(ctx, gm_autoencoder_decode(a, gm_tensor_read(code), gm_tensor_shape(code)[0],
                                           gm_tensor_data(back)));
@@ -433,7 +437,8 @@ START_TEST(no_allocation_in_a_step)
     for (int i = 0; i < 2; i++) {
         gm_context_memory(&before, ctx);
         steps(ctx, model, x, 2);
-        support_ok(ctx, gm_model_sample_into(model, gm_tensor_shape(t)[0], gm_tensor_data(t)));
+        support_ok(ctx,
+                   gm_model_sample_into(model, gm_tensor_shape(t)[0], NULL, gm_tensor_data(t)));
         gm_context_memory(&after, ctx);
     }
     ck_assert_uint_eq(before.allocations, after.allocations);

@@ -176,9 +176,9 @@ START_TEST(draws_of_reals)
     }
     support_ok(ctx, gm_autoregressive_conditionals(model, x, 1, given));
     support_ok(ctx, gm_autoregressive_log_probs(model, x, 1, logs));
-    support_ok(ctx, gm_autoregressive_log_marginal(model, x, known, 2, log_known));
+    support_ok(ctx, gm_autoregressive_log_marginal(model, x, known, 2, NULL, log_known));
     ck_assert_double_eq_tol(log_known[0], logs[turn[0]] + logs[turn[1]], 1e-5);
-    support_ok(ctx, gm_autoregressive_sample_given(model, known, N, x, NULL));
+    support_ok(ctx, gm_autoregressive_sample_given(model, known, N, NULL, x, NULL));
     for (int i = 0; i < N; i++) mean += (double)x[i * D + turn[2]] / N;
     ck_assert_double_eq_tol(mean, (double)given[2 * turn[2]],
                             4 * (double)given[2 * turn[2] + 1] / sqrt(N));
@@ -264,8 +264,8 @@ START_TEST(bits_are_convex)
     /* The loss that is reported has no penalty in it. */
     double p[80], mean = 0;
     support_ok(ctx, gm_model_log_prob(gm_linear_ar_model(ar[0]), rows, 80, p));
-    support_ok(ctx,
-               gm_model_evaluate(gm_linear_ar_model(ar[0]), data, 32, 0, m, GM_MAX_METRICS, &n));
+    support_ok(ctx, gm_model_evaluate(gm_linear_ar_model(ar[0]), data, support_batches(32, 0), m,
+                                      GM_MAX_METRICS, &n));
     for (int i = 0; i < 80; i++) mean -= p[i] / 80;
     ck_assert_double_eq_tol(nets_metric(m, n, "loss"), mean, 1e-4);
     for (int k = 0; k < 2; k++) gm_linear_ar_release(ar[k]);

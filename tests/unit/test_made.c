@@ -185,10 +185,10 @@ START_TEST(any_subset)
         rows[s * BITS + 4] = (float)(s >> 1 & 1);
         rows[s * BITS + 7] = (float)(s >> 2 & 1);
     }
-    support_ok(ctx, gm_autoregressive_log_marginal(model, rows, given, 8, log_p));
+    support_ok(ctx, gm_autoregressive_log_marginal(model, rows, given, 8, NULL, log_p));
     for (int s = 0; s < 8; s++) sum += exp(log_p[s]);
     ck_assert_double_eq_tol(sum, 1, density_tolerance());
-    support_ok(ctx, gm_autoregressive_sample_given(model, given, 8, rows, NULL));
+    support_ok(ctx, gm_autoregressive_sample_given(model, given, 8, NULL, rows, NULL));
     for (int s = 0; s < 8; s++) {
         ck_assert(rows[s * BITS + 1] == (float)(s & 1) &&
                   rows[s * BITS + 7] == (float)(s >> 2 & 1));
@@ -198,7 +198,7 @@ START_TEST(any_subset)
     gm_model_release(model);
     /* One order: a given column behind one that is not is refused. */
     model = density_fitted(ctx, plain);
-    support_fails(ctx, gm_autoregressive_sample_given(model, given, 8, rows, NULL),
+    support_fails(ctx, gm_autoregressive_sample_given(model, given, 8, NULL, rows, NULL),
                   GM_E_UNSUPPORTED, "row 0, column 1");
     gm_model_release(model);
     gm_context_release(ctx);
@@ -354,7 +354,8 @@ START_TEST(connectivity_helps)
         support_ok(ctx, gm_made_create(&made, ctx, BITS, &o));
         support_ok(ctx, gm_optimizer_set_rate(gm_model_optimizer(gm_made_model(made)), 0.01));
         density_fit(ctx, gm_made_model(made), 150);
-        support_ok(ctx, gm_model_evaluate(gm_made_model(made), data, 60, 0, metric, 1, &count));
+        support_ok(ctx, gm_model_evaluate(gm_made_model(made), data, support_batches(60, 0), metric,
+                                          1, &count));
         loss[k] = metric[0].value;
         gm_dataset_release(data);
         gm_made_release(made);

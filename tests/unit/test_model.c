@@ -27,7 +27,7 @@ typedef struct seen {
     double validation;
 } seen;
 
-static int32_t watch(void *user, const gm_progress *p)
+static int32_t watch(void *user, const gm_fit_report *p)
 {
     seen *s = user;
     ck_assert_uint_eq(p->size, sizeof *p);
@@ -51,7 +51,7 @@ START_TEST(fit_reports_and_stops)
     gm_model *model = gm_vae_model(vae);
     seen s = { 0 };
     gm_fit_options o = fit_of(3, 16);
-    o.on_progress = watch;
+    o.on_report = watch;
     o.user = &s;
     o.validation = check;
     support_ok(ctx, gm_model_fit(model, data, &o));
@@ -103,8 +103,8 @@ START_TEST(fit_refuses)
     support_fails(ctx, gm_model_step(model, NULL, 1, NULL, 0, NULL), GM_E_INVALID, "NULL");
     gm_tensor *t = NULL;
     support_fails(ctx, gm_model_sample(&t, model, 0), GM_E_INVALID, "count is 0");
-    support_fails(ctx, gm_model_sample_into(model, 0, row), GM_E_INVALID, "count is 0");
-    support_fails(ctx, gm_model_sample_into(model, 1, NULL), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_model_sample_into(model, 0, NULL, row), GM_E_INVALID, "count is 0");
+    support_fails(ctx, gm_model_sample_into(model, 1, NULL, NULL), GM_E_INVALID, "NULL");
     gm_vae_release(vae);
     gm_dataset_release(wide);
     gm_dataset_release(data);
@@ -129,7 +129,8 @@ START_TEST(explosion_keeps_the_last_good_weights)
     support_fails(ctx, gm_model_fit(gm_vae_model(vae), data, &o), GM_E_NUMERIC, "kept");
     gm_metric m[GM_MAX_METRICS];
     int32_t n;
-    support_ok(ctx, gm_model_evaluate(gm_vae_model(vae), data, 50, 0, m, GM_MAX_METRICS, &n));
+    support_ok(ctx, gm_model_evaluate(gm_vae_model(vae), data, support_batches(50, 0), m,
+                                      GM_MAX_METRICS, &n));
     ck_assert_msg(isfinite(nets_metric(m, n, "loss")), "loss is %g", nets_metric(m, n, "loss"));
     gm_vae_release(vae);
     gm_optimizer_release(sgd);
@@ -155,13 +156,14 @@ START_TEST(early_stopping_restores_the_best)
     gm_fit_options o = fit_of(100, 10);
     o.validation = check;
     o.patience = 3;
-    o.on_progress = watch;
+    o.on_report = watch;
     o.user = &s;
     support_ok(ctx, gm_model_fit(gm_vae_model(vae), data, &o));
     ck_assert_int_lt(s.epochs, 100);
     gm_metric m[GM_MAX_METRICS];
     int32_t n;
-    support_ok(ctx, gm_model_evaluate(gm_vae_model(vae), check, 10, 0, m, GM_MAX_METRICS, &n));
+    support_ok(ctx, gm_model_evaluate(gm_vae_model(vae), check, support_batches(10, 0), m,
+                                      GM_MAX_METRICS, &n));
     ck_assert_msg(nets_metric(m, n, "loss") < s.validation, "restored %g, last %g",
                   nets_metric(m, n, "loss"), s.validation);
     gm_vae_release(vae);
@@ -189,7 +191,7 @@ START_TEST(no_allocation_in_a_step)
             gm_context_memory(&before, ctx);
             for (int k = 0; k < 3; k++) {
                 support_ok(ctx, gm_model_step(gm_vae_model(vae), rows, 10, NULL, 0, NULL));
-                support_ok(ctx, gm_model_sample_into(gm_vae_model(vae), gm_tensor_shape(t)[0],
+                support_ok(ctx, gm_model_sample_into(gm_vae_model(vae), gm_tensor_shape(t)[0], NULL,
                                                      gm_tensor_data(t)));
                 support_ok(ctx, gm_vae_reconstruct(vae, gm_tensor_read(t), gm_tensor_shape(t)[0],
                                                    gm_tensor_data(t)));

@@ -81,7 +81,8 @@ static void look(gm_context *ctx, gm_model *model, gm_dataset *data, found *out)
     gm_metric metrics[GM_MAX_METRICS];
     int32_t count;
     memset(out, 0, sizeof *out);
-    support_ok(ctx, gm_model_evaluate(model, data, 16, 0, metrics, GM_MAX_METRICS, &count));
+    support_ok(ctx, gm_model_evaluate(model, data, support_batches(16, 0), metrics, GM_MAX_METRICS,
+                                      &count));
     out->loss[0] = metrics[0].value;
     if (gm_model_supports(model, GM_VERB_LOG_PROB)) {
         gm_result r = GM_RESULT_INIT;
@@ -102,7 +103,8 @@ static void look(gm_context *ctx, gm_model *model, gm_dataset *data, found *out)
     fit.batch = 16;
     fit.validation = data;
     support_ok(ctx, gm_model_fit(model, data, &fit));
-    support_ok(ctx, gm_model_evaluate(model, data, N, 0, metrics, GM_MAX_METRICS, &count));
+    support_ok(ctx, gm_model_evaluate(model, data, support_batches(N, 0), metrics, GM_MAX_METRICS,
+                                      &count));
     out->loss[1] = metrics[0].value;
 }
 
@@ -187,8 +189,8 @@ START_TEST(datasets_without_labels_are_refused)
     support_fails(ctx, gm_model_fit(model, data, &fit), GM_E_STATE, "3 classes");
     fit.validation = data;
     support_fails(ctx, gm_model_fit(model, labelled, &fit), GM_E_STATE, "3 classes");
-    support_fails(ctx, gm_model_evaluate(model, data, N, 0, NULL, 0, NULL), GM_E_STATE,
-                  "3 classes");
+    support_fails(ctx, gm_model_evaluate(model, data, support_batches(N, 0), NULL, 0, NULL),
+                  GM_E_STATE, "3 classes");
     if (gm_model_supports(model, GM_VERB_LOG_PROB)) {
         support_fails(ctx, gm_evaluate_nll(&r, model, data, NULL), GM_E_STATE, "3 classes");
         support_fails(ctx, gm_anomaly_create(&score, model, data, NULL), GM_E_STATE, "3 classes");

@@ -333,6 +333,103 @@ START_TEST(progress)
 }
 END_TEST
 
+typedef struct values_done {
+    int64_t done, total, calls, stop;
+} values_done;
+
+static int32_t count_values(void *user, int64_t done, int64_t total)
+{
+    values_done *v = user;
+    ck_assert(done > v->done && done <= total && (!v->total || v->total == total));
+    v->done = done;
+    v->total = total;
+    return ++v->calls == v->stop;
+}
+
+static const values_done none = { 0, 0, 0, -1 };
+
+/* Sampling, and completing rows: progress counts values to the end, changes no number, and can
+ * stop; then the model draws as if nothing had been. */
+START_TEST(progress_of_samples)
+{
+    static float plain[MANY * SIZE], told[MANY * SIZE], rows[MANY * SIZE];
+    gm_context *ctx = support_context(46, 1);
+    gm_model *model = rows_of[_i].make(ctx);
+    values_done all = none, first = { 0, 0, 0, 1 };
+    gm_progress_options o = GM_PROGRESS_OPTIONS_INIT, stop = GM_PROGRESS_OPTIONS_INIT;
+    o.on_progress = stop.on_progress = count_values, o.user = &all, stop.user = &first;
+    gm_model_seed(model, 3);
+    support_ok(ctx, gm_model_sample_into(model, MANY, NULL, plain));
+    gm_model_seed(model, 3);
+    support_ok(ctx, gm_model_sample_into(model, MANY, &o, told));
+    ck_assert_mem_eq(plain, told, sizeof plain);
+    ck_assert(all.done == all.total && all.total % MANY == 0 && all.calls > 1);
+    gm_model_seed(model, 3);
+    support_fails(ctx, gm_model_sample_into(model, MANY, &stop, told), GM_E_CANCELLED, "sample");
+    ck_assert_int_eq(first.calls, 1);
+    support_ok(ctx, gm_model_sample_into(model, MANY, NULL, told));
+    ck_assert_mem_eq(plain, told, sizeof plain);
+    o.size = 5;
+    support_fails(ctx, gm_model_sample_into(model, MANY, &o, rows), GM_E_INVALID, "size");
+    gm_model_release(model);
+    gm_context_release(ctx);
+}
+END_TEST
+
+START_TEST(progress_of_completed_rows)
+{
+    static float plain[MANY * SIZE], told[MANY * SIZE], rows[MANY * SIZE];
+    static double marginal[2][MANY];
+    static uint8_t known[MANY * SIZE];
+    int64_t order[SIZE];
+    gm_context *ctx = support_context(46, 1);
+    gm_model *model = rows_of[_i].make(ctx);
+    values_done all = none, first = { 0, 0, 0, 1 };
+    gm_progress_options o = GM_PROGRESS_OPTIONS_INIT, stop = GM_PROGRESS_OPTIONS_INIT;
+    gm_impute_options impute = GM_IMPUTE_OPTIONS_INIT;
+    o.on_progress = stop.on_progress = impute.on_progress = count_values;
+    o.user = impute.user = &all, stop.user = &first;
+    memset(known, 0, sizeof known);
+    if (gm_autoregressive_kind(model) < 0) goto out;
+    support_ok(ctx, gm_autoregressive_order(model, order));
+    for (int64_t i = 0; i < MANY * SIZE; i++) rows[i] = (float)(i * 7 % 5 < 2);
+    for (int64_t r = 0; r < MANY; r++)
+        for (int k = 0; k < 4; k++) known[r * SIZE + order[k]] = 1;
+    memcpy(plain, rows, sizeof rows);
+    memcpy(told, rows, sizeof rows);
+    gm_model_seed(model, 4);
+    support_ok(ctx, gm_autoregressive_sample_given(model, known, MANY, NULL, plain, NULL));
+    gm_model_seed(model, 4);
+    support_ok(ctx, gm_autoregressive_sample_given(model, known, MANY, &o, told, NULL));
+    ck_assert_mem_eq(plain, told, sizeof plain);
+    ck_assert(all.done == all.total && all.total == MANY * SIZE);
+    memcpy(told, rows, sizeof rows);
+    support_fails(ctx, gm_autoregressive_sample_given(model, known, MANY, &stop, told, NULL),
+                  GM_E_CANCELLED, "sample_given");
+    ck_assert_mem_eq(rows, told, sizeof rows);
+
+    all = none;
+    support_ok(ctx, gm_autoregressive_log_marginal(model, rows, known, MANY, NULL, marginal[0]));
+    support_ok(ctx, gm_autoregressive_log_marginal(model, rows, known, MANY, &o, marginal[1]));
+    ck_assert_mem_eq(marginal[0], marginal[1], sizeof marginal[0]);
+    ck_assert(all.calls >= 1 && all.done <= all.total);
+
+    all = none;
+    impute.draws = 2;
+    support_ok(ctx, gm_autoregressive_impute(model, known, 9, &impute, told));
+    ck_assert(all.done == all.total && all.total == 9 * 2 * SIZE);
+    first = (values_done){ 0, 0, 0, 1 };
+    impute.user = &first;
+    memcpy(told, rows, sizeof rows);
+    support_fails(ctx, gm_autoregressive_impute(model, known, 9, &impute, told), GM_E_CANCELLED,
+                  "impute");
+    ck_assert_mem_eq(rows, told, sizeof rows);
+out:
+    gm_model_release(model);
+    gm_context_release(ctx);
+}
+END_TEST
+
 /* The standard errors are the deviations of estimates from other draws. With Gaussian estimates the
  * ratio of the variances of 100 of them has a deviation of sqrt(2 / 100), of 24 rows 0.03; the
  * delta method's own error falls as 1/K. */
@@ -448,6 +545,8 @@ Suite *gm_suite(void)
     tcase_add_loop_test(c, every_way_tells_the_same, 0, ROWS_OF);
     tcase_add_loop_test(c, samples_of_the_callers, 0, ROWS_OF);
     tcase_add_loop_test(c, progress, 0, ROWS_OF);
+    tcase_add_loop_test(c, progress_of_samples, 0, ROWS_OF);
+    tcase_add_loop_test(c, progress_of_completed_rows, 0, ROWS_OF);
     tcase_add_loop_test(c, errors_are_deviations, 0, ROWS_OF);
     tcase_add_test(c, every_family_tells);
     tcase_add_test(c, refusals);

@@ -96,7 +96,7 @@ typedef struct seen {
     int64_t epochs;
 } seen;
 
-static int32_t watch(void *user, const gm_progress *p)
+static int32_t watch(void *user, const gm_fit_report *p)
 {
     seen *s = user;
     if (!p->epoch_end) return 0;
@@ -120,11 +120,12 @@ START_TEST(best_epoch_comes_back_with_its_state)
     o.batch = 10;
     o.validation = check;
     o.patience = 3;
-    o.on_progress = watch;
+    o.on_report = watch;
     o.user = &s;
     support_ok(ctx, gm_model_fit(gm_vae_model(vae), data, &o));
     ck_assert_int_lt(s.epochs, 100);
-    support_ok(ctx, gm_model_evaluate(gm_vae_model(vae), check, 10, 0, m, GM_MAX_METRICS, &count));
+    support_ok(ctx, gm_model_evaluate(gm_vae_model(vae), check, support_batches(10, 0), m,
+                                      GM_MAX_METRICS, &count));
     ck_assert_msg(nets_metric(m, count, "loss") == s.best, "restored %.17g, best %.17g",
                   nets_metric(m, count, "loss"), s.best);
     gm_vae_release(vae);
@@ -289,7 +290,8 @@ START_TEST(only_training_moves_state)
         train(ctx, models[k], data, 3);
         ck_assert(!as_before(models[k], &then));
         then = look(models[k]);
-        support_ok(ctx, gm_model_evaluate(models[k], data, 7, 0, m, GM_MAX_METRICS, &count));
+        support_ok(ctx, gm_model_evaluate(models[k], data, support_batches(7, 0), m, GM_MAX_METRICS,
+                                          &count));
         support_ok(ctx, gm_model_sample(&out, models[k], 5));
         gm_tensor_release(out);
         if (k) {

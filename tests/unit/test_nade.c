@@ -123,7 +123,7 @@ START_TEST(any_subset)
         }
     memset(known, 0, BITS); /* nothing in the first, all in the second */
     memset(known + BITS, 1, BITS);
-    support_ok(ctx, gm_autoregressive_log_marginal(model, rows, known, N, logs));
+    support_ok(ctx, gm_autoregressive_log_marginal(model, rows, known, N, NULL, logs));
     support_ok(ctx, gm_model_log_prob(model, rows + BITS, 1, whole));
     ck_assert_double_eq(logs[0], 0);
     ck_assert_double_eq_tol(logs[1], whole[0], 1e-4);
@@ -145,10 +145,10 @@ START_TEST(any_subset)
             more[b * BITS + open] = 1;
             both[b * BITS + open] = (float)b;
         }
-        support_ok(ctx, gm_autoregressive_log_marginal(model, both, more, 2, none));
+        support_ok(ctx, gm_autoregressive_log_marginal(model, both, more, 2, NULL, none));
         ck_assert_double_eq_tol(exp(none[0]) + exp(none[1]), exp(logs[i]), 1e-5);
     }
-    support_ok(ctx, gm_autoregressive_sample_given(model, known, N, rows, again));
+    support_ok(ctx, gm_autoregressive_sample_given(model, known, N, NULL, rows, again));
     for (int i = 0; i < N; i++) {
         ck_assert_double_eq_tol(again[i], logs[i], 1e-5);
         for (int c = 0; c < BITS; c++) {

@@ -125,7 +125,7 @@ START_TEST(the_equations)
         support_ok(ctx, gm_optimizer_set_rate(gm_model_optimizer(model), 0.02));
         for (int i = 0; i < 60; i++) support_ok(ctx, gm_model_step(model, rows, 3, NULL, 0, NULL));
         support_ok(ctx, gm_model_log_prob(model, rows, 3, got));
-        support_ok(ctx, gm_autoregressive_log_marginal(model, rows, known, 3, walked));
+        support_ok(ctx, gm_autoregressive_log_marginal(model, rows, known, 3, NULL, walked));
         for (int i = 0; i < 3; i++) {
             ck_assert_double_eq_tol(got[i], by_hand(model, a, 9, rows + i * D), 2e-5);
             ck_assert_double_eq_tol(walked[i], got[i], 2e-5);
@@ -159,7 +159,7 @@ START_TEST(class_numbers)
     for (int i = 0; i < 30; i++)
         support_ok(ctx, gm_model_step(model, rows + 6 * C, 5, NULL, 0, NULL));
     support_ok(ctx, gm_model_log_prob(model, rows, ALL, p));
-    support_ok(ctx, gm_autoregressive_log_marginal(model, rows, known, ALL, walked));
+    support_ok(ctx, gm_autoregressive_log_marginal(model, rows, known, ALL, NULL, walked));
     for (int s = 0; s < ALL; s++) {
         sum += exp(p[s]);
         ck_assert_double_eq_tol(walked[s], p[s], 1e-5);
@@ -202,7 +202,7 @@ START_TEST(reals)
     ck_assert_int_eq(gm_autoregressive_width(model), 2);
     memset(known, 1, sizeof known);
     support_ok(ctx, gm_model_log_prob(model, x, N, score));
-    support_ok(ctx, gm_autoregressive_log_marginal(model, x, known, N, walked));
+    support_ok(ctx, gm_autoregressive_log_marginal(model, x, known, N, NULL, walked));
     for (int i = 0; i < N; i++)
         ck_assert_double_eq_tol(score[i], walked[i], 1e-4 * (1 + fabs(score[i])));
     /* Given the first: draws lie where the conditional says. */
@@ -212,7 +212,7 @@ START_TEST(reals)
         known[2 * i + 1] = 0;
     }
     support_ok(ctx, gm_autoregressive_conditionals(model, x, 1, given));
-    support_ok(ctx, gm_autoregressive_sample_given(model, known, N, x, NULL));
+    support_ok(ctx, gm_autoregressive_sample_given(model, known, N, NULL, x, NULL));
     for (int i = 0; i < N; i++) mean += (double)x[2 * i + 1] / N;
     ck_assert_double_eq_tol(mean, (double)given[2], 4 * (double)given[3] / sqrt(N) + 1e-5);
     gm_rng_release(rng);

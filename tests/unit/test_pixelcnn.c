@@ -197,7 +197,7 @@ START_TEST(walk_equals_recomputing)
     memcpy(rows, gm_tensor_read(samples), sizeof rows);
     memset(known, 1, sizeof known);
     support_ok(ctx, gm_autoregressive_log_probs(model, rows, N, parts));
-    support_ok(ctx, gm_autoregressive_log_marginal(model, rows, known, N, walked));
+    support_ok(ctx, gm_autoregressive_log_marginal(model, rows, known, N, NULL, walked));
     for (int i = 0; i < N; i++) {
         seen[i] = 0;
         for (int k = 0; k < SIZE; k++) seen[i] += parts[i * SIZE + k];
@@ -208,7 +208,7 @@ START_TEST(walk_equals_recomputing)
     for (int i = 0; i < N; i++)
         for (int k = 0; k < SIZE; k++) known[i * SIZE + k] = k < 9 * i;
     memcpy(drawn, rows, sizeof rows);
-    support_ok(ctx, gm_autoregressive_sample_given(model, known, N, drawn, walked));
+    support_ok(ctx, gm_autoregressive_sample_given(model, known, N, NULL, drawn, walked));
     for (int i = 0; i < N; i++) {
         seen[i] = 0;
         for (int k = 0; k < 9 * i; k++) seen[i] += parts[i * SIZE + k];
@@ -236,9 +236,10 @@ START_TEST(groups_of_images)
     ck_assert(rows && known);
     for (int i = 0; i < N * SIZE; i++) rows[i] = (float)(i % 7 % 2);
     for (int i = 0; i < N; i++) memset(known + i * SIZE, 1, 10);
-    support_ok(ctx, gm_autoregressive_log_marginal(model, rows, known, N, walked));
+    support_ok(ctx, gm_autoregressive_log_marginal(model, rows, known, N, NULL, walked));
     for (int i = 0; i < N; i += 13) {
-        support_ok(ctx, gm_autoregressive_log_marginal(model, rows + i * SIZE, known, 1, &one));
+        support_ok(ctx,
+                   gm_autoregressive_log_marginal(model, rows + i * SIZE, known, 1, NULL, &one));
         ck_assert_double_eq(one, walked[i]);
     }
     free(known);
@@ -368,8 +369,8 @@ START_TEST(refusals)
                   "row 0, column 2 is 0.5");
     support_fails(ctx, gm_model_log_prob(model, row, 1, &score), GM_E_INVALID, "expected 0 or 1");
     row[2] = 0;
-    support_fails(ctx, gm_autoregressive_sample_given(model, known, 1, row, NULL), GM_E_UNSUPPORTED,
-                  "row 0, column 1");
+    support_fails(ctx, gm_autoregressive_sample_given(model, known, 1, NULL, row, NULL),
+                  GM_E_UNSUPPORTED, "row 0, column 1");
     gm_tape *tape = NULL;
     support_ok(ctx, gm_tape_create(&tape, ctx, NULL));
     const int64_t wrong[2] = { 1, 3 }, right[2] = { 1, 4 };

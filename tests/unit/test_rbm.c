@@ -102,7 +102,7 @@ START_TEST(chains_against_all_states)
     const double log_z = brute_log_z(rbm);
     int64_t seen[1 << V] = { 0 };
     double chi = 0, marginal[V] = { 0 }, got[V] = { 0 }, by_sample[V] = { 0 };
-    support_ok(ctx, gm_rbm_gibbs(rbm, N, 30, rows, means));
+    support_ok(ctx, gm_rbm_gibbs(rbm, N, 30, NULL, rows, means));
     gm_tensor *t = NULL;
     support_ok(ctx, gm_model_sample(&t, gm_rbm_model(rbm), N));
     for (int r = 0; r < N; r++) {
@@ -376,12 +376,13 @@ START_TEST(refusals)
                   "row 1, column 2 is 1.5");
     support_fails(ctx, gm_rbm_hidden_probabilities(rbm, rows, 2, chance), GM_E_INVALID,
                   "row 1, column 2 is 1.5");
-    support_fails(ctx, gm_rbm_gibbs(rbm, 2, 1, rows, NULL), GM_E_INVALID, "row 1, column 2 is 1.5");
+    support_fails(ctx, gm_rbm_gibbs(rbm, 2, 1, NULL, rows, NULL), GM_E_INVALID,
+                  "row 1, column 2 is 1.5");
     rows[6] = NAN;
     support_fails(ctx, gm_rbm_free_energy(rbm, rows, 2, out), GM_E_INVALID,
                   "row 1, column 2 is nan");
     rows[6] = 0;
-    support_fails(ctx, gm_rbm_gibbs(rbm, 2, 0, rows, NULL), GM_E_INVALID, "steps is 0");
+    support_fails(ctx, gm_rbm_gibbs(rbm, 2, 0, NULL, rows, NULL), GM_E_INVALID, "steps is 0");
     support_fails(ctx, gm_rbm_free_energy(rbm, rows, 0, out), GM_E_INVALID, "count is 0");
     support_fails(ctx, gm_rbm_free_energy(rbm, rows, 1, NULL), GM_E_INVALID, "NULL");
     support_fails(ctx, gm_rbm_log_z(NULL, rbm), GM_E_INVALID, "NULL");

@@ -15,7 +15,7 @@ START_TEST(every_state_against_plain_loops)
         ref r = ref_make(sbn);
         const int64_t states = (int64_t)1 << r.hidden;
         double exact[3], posterior[3 * 8];
-        support_ok(ctx, gm_sbn_enumerate(sbn, rows, 3, exact, posterior));
+        support_ok(ctx, gm_sbn_enumerate(sbn, rows, 3, NULL, exact, posterior));
         for (int k = 0; k < 3; k++) {
             double f[32], mean[8] = { 0 }, got[32];
             float all[32 * VISIBLE], hidden[32 * 8];
@@ -154,7 +154,7 @@ START_TEST(ancestral_samples)
         }
         const float pairs[4] = { 1, 0, 1, 1 };
         double lp[2];
-        support_ok(ctx, gm_sbn_enumerate(sbn, pairs, 2, lp, NULL));
+        support_ok(ctx, gm_sbn_enumerate(sbn, pairs, 2, NULL, lp, NULL));
         want = exp(lp[0]) + exp(lp[1]);
         ck_assert_msg(fabs(mean - want) < 4 * 0.5 / sqrt(N), "mean %g, marginal %g", mean, want);
         gm_tensor_release(t);
@@ -175,7 +175,7 @@ START_TEST(importance_estimate)
                                         &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options),
                                                                 .samples = 20000 },
                                         got, error, elbo));
-        support_ok(ctx, gm_sbn_enumerate(sbn, rows, 3, exact, NULL));
+        support_ok(ctx, gm_sbn_enumerate(sbn, rows, 3, NULL, exact, NULL));
         support_ok(ctx, gm_sbn_log_prob(sbn, rows, 3,
                                         &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options),
                                                                 .samples = 1 },
@@ -212,7 +212,7 @@ START_TEST(one_matrix)
     float all[16 * VISIBLE], weight[81], bias[9], hidden[5] = { 1, 0, 1, 0, 1 };
     double p[16], sum = 0, joint, by_hand = 0;
     for (int i = 0; i < 16 * VISIBLE; i++) all[i] = (float)(i / VISIBLE >> i % VISIBLE & 1);
-    support_ok(ctx, gm_sbn_enumerate(sbn, all, 16, p, NULL));
+    support_ok(ctx, gm_sbn_enumerate(sbn, all, 16, NULL, p, NULL));
     for (int i = 0; i < 16; i++) sum += exp(p[i]);
     ck_assert_double_eq_tol(sum, 1, 1e-5);
     support_ok(ctx, gm_sbn_dense(sbn, weight, bias));
@@ -303,7 +303,7 @@ START_TEST(refused_questions)
     support_fails(ctx, gm_model_step(model, x, 2, NULL, 0, NULL), GM_E_INVALID,
                   "row 1, column 2 is 0.5");
     support_fails(ctx, gm_sbn_log_joint(sbn, x, h, 2, out), GM_E_INVALID, "row 1, column 2 is 0.5");
-    support_fails(ctx, gm_sbn_enumerate(sbn, x, 2, out, NULL), GM_E_INVALID,
+    support_fails(ctx, gm_sbn_enumerate(sbn, x, 2, NULL, out, NULL), GM_E_INVALID,
                   "row 1, column 2 is 0.5");
     support_fails(ctx, gm_sbn_recognise(sbn, x, 2, h, NULL, NULL), GM_E_INVALID,
                   "row 1, column 2 is 0.5");
@@ -318,7 +318,7 @@ START_TEST(refused_questions)
                   "hidden: row 1, column 4 is 3");
     support_fails(ctx, gm_sbn_log_joint(sbn, x, NULL, 2, out), GM_E_INVALID, "hidden is NULL");
     support_fails(ctx, gm_sbn_log_joint(sbn, x, h, 0, out), GM_E_INVALID, "count is 0");
-    support_fails(ctx, gm_sbn_enumerate(sbn, NULL, 1, out, NULL), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_sbn_enumerate(sbn, NULL, 1, NULL, out, NULL), GM_E_INVALID, "NULL");
     support_fails(ctx,
                   gm_sbn_log_prob(
                       sbn, x, 1,
@@ -361,7 +361,7 @@ START_TEST(refused_questions)
     x[0] = 0;
     o = options_of(many, 2);
     support_ok(ctx, gm_sbn_create(&sbn, ctx, 4, &o));
-    support_fails(ctx, gm_sbn_enumerate(sbn, x, 1, out, NULL), GM_E_UNSUPPORTED,
+    support_fails(ctx, gm_sbn_enumerate(sbn, x, 1, NULL, out, NULL), GM_E_UNSUPPORTED,
                   "21 hidden units have 2^21 states; at most 20");
     gm_sbn_release(sbn);
     /* Without q: what wants one, and what does not. */
@@ -379,7 +379,7 @@ START_TEST(refused_questions)
                         &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = 5 },
                         out, NULL, NULL),
         GM_E_UNSUPPORTED, "no recognition network");
-    support_ok(ctx, gm_sbn_enumerate(sbn, x, 1, out, NULL));
+    support_ok(ctx, gm_sbn_enumerate(sbn, x, 1, NULL, out, NULL));
     support_ok(ctx, gm_model_log_prob(gm_sbn_model(sbn), x, 1, out + 1)); /* few units: exact */
     ck_assert_double_eq(out[0], out[1]);
     support_ok(ctx, gm_sbn_sample(sbn, 1, -1, NULL, 0, h, NULL));

@@ -192,7 +192,7 @@ struct losses {
     double mean;
 };
 
-static int32_t on_epoch(void *user, const gm_progress *p)
+static int32_t on_epoch(void *user, const gm_fit_report *p)
 {
     struct losses *l = user;
     if (p->epoch_end && p->epoch >= l->burn_in)
@@ -234,7 +234,7 @@ START_TEST(chains_go_on)
         struct losses seen = { 100, 0, 0 };
         fit.epochs = 400;
         fit.batch = 70; /* the last one is smaller */
-        fit.on_progress = on_epoch;
+        fit.on_report = on_epoch;
         fit.user = &seen;
         support_ok(ctx, gm_model_fit(gm_sbn_model(sbn), data, &fit));
         off[persistent] = fabs(seen.mean - expected_loss(sbn));
@@ -385,7 +385,7 @@ END_TEST
 static double bars_divergence(gm_context *ctx, gm_sbn *sbn, const float *bars)
 {
     double lp[32], sum = 0;
-    support_ok(ctx, gm_sbn_enumerate(sbn, bars, 32, lp, NULL));
+    support_ok(ctx, gm_sbn_enumerate(sbn, bars, 32, NULL, lp, NULL));
     for (int n = 0; n < 32; n++)
         sum += ((n % 16 == 0 || n % 16 == 15 ? log(2) : 0) - log(32) - lp[n]) / 32;
     return sum;
@@ -474,9 +474,9 @@ START_TEST(evaluation)
         double exact[ROWS];
         support_ok(ctx, gm_dataset_from_memory(&data, ctx, 2, shape, rows));
         float *before = nets_weights(gm_sbn_model(sbn), &n);
-        support_ok(ctx, gm_sbn_enumerate(sbn, rows, ROWS, exact, NULL));
-        support_ok(ctx,
-                   gm_model_evaluate(gm_sbn_model(sbn), data, 2, 0, m, GM_MAX_METRICS, &count));
+        support_ok(ctx, gm_sbn_enumerate(sbn, rows, ROWS, NULL, exact, NULL));
+        support_ok(ctx, gm_model_evaluate(gm_sbn_model(sbn), data, support_batches(2, 0), m,
+                                          GM_MAX_METRICS, &count));
         ck_assert_str_eq(m[0].name, "loss");
         const double chains = _i == GM_SBN_GIBBS_EM && !recognition;
         ck_assert_int_eq(count, chains ? 1 : 2);

@@ -34,7 +34,7 @@ START_TEST(chains_find_the_posterior)
     const int64_t hidden = gm_sbn_hidden_units(sbn);
     double exact[ROWS], want[ROWS * 12], mean[ROWS * 12], hat[ROWS * 12], ess[ROWS * 12], worst = 0;
     float states[ROWS * 4 * 12];
-    support_ok(ctx, gm_sbn_enumerate(sbn, rows, ROWS, exact, want));
+    support_ok(ctx, gm_sbn_enumerate(sbn, rows, ROWS, NULL, exact, want));
     for (int32_t start = GM_SBN_INIT_RECOGNITION; start <= GM_SBN_INIT_UNIFORM; start++) {
         gm_sbn_gibbs_options o = GM_SBN_GIBBS_OPTIONS_INIT;
         gm_sbn_gibbs_result r = GM_SBN_GIBBS_RESULT_INIT;
@@ -75,7 +75,7 @@ START_TEST(importance_estimate)
     gm_context *ctx = support_context(9, 1);
     gm_sbn *sbn = make_net(ctx, _i, 0.7);
     double exact[ROWS], got[ROWS], error[ROWS], bound[ROWS];
-    support_ok(ctx, gm_sbn_enumerate(sbn, rows, ROWS, exact, NULL));
+    support_ok(ctx, gm_sbn_enumerate(sbn, rows, ROWS, NULL, exact, NULL));
     support_ok(ctx, gm_sbn_log_prob(sbn, rows, ROWS,
                                     &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options),
                                                             .samples = 20000 },
@@ -428,7 +428,7 @@ START_TEST(mean_field_rises)
         const int64_t hidden = gm_sbn_hidden_units(sbn);
         gm_sbn_mean_field_options o = GM_SBN_MEAN_FIELD_OPTIONS_INIT;
         rising r = { -INFINITY, { 0 }, -1, 0, hidden + VISIBLE };
-        support_ok(ctx, gm_sbn_enumerate(sbn, rows, ROWS, r.exact, posterior));
+        support_ok(ctx, gm_sbn_enumerate(sbn, rows, ROWS, NULL, r.exact, posterior));
         o.on_update = must_rise, o.user = &r;
         o.iterations = 1000;
         support_ok(ctx, gm_sbn_mean_field(sbn, rows, ROWS, &o, mean, bound, iterations));

@@ -200,7 +200,7 @@ static void make_bars(float bars[32 * 16])
 static double bars_divergence(gm_context *ctx, gm_sbn *sbn, const float *bars)
 {
     double lp[32], sum = 0;
-    support_ok(ctx, gm_sbn_enumerate(sbn, bars, 32, lp, NULL));
+    support_ok(ctx, gm_sbn_enumerate(sbn, bars, 32, NULL, lp, NULL));
     for (int n = 0; n < 32; n++) {
         const int twice = n % 16 == 0 || n % 16 == 15;
         sum += ((twice ? log(2) : 0) - log(32) - lp[n]) / 32;
@@ -313,10 +313,10 @@ START_TEST(evaluation_moves_nothing)
     double exact[ROWS], mean = 0;
     support_ok(ctx, gm_dataset_from_memory(&data, ctx, 2, shape, rows));
     float *before = nets_weights(gm_sbn_model(sbn), &n);
-    support_ok(ctx, gm_sbn_enumerate(sbn, rows, ROWS, exact, NULL));
+    support_ok(ctx, gm_sbn_enumerate(sbn, rows, ROWS, NULL, exact, NULL));
     for (int k = 0; k < 200; k++) {
-        support_ok(ctx,
-                   gm_model_evaluate(gm_sbn_model(sbn), data, 2, 0, m, GM_MAX_METRICS, &count));
+        support_ok(ctx, gm_model_evaluate(gm_sbn_model(sbn), data, support_batches(2, 0), m,
+                                          GM_MAX_METRICS, &count));
         ck_assert_str_eq(m[0].name, "loss");
         mean += nets_metric(m, count, "elbo") / 200;
     }

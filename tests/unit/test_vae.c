@@ -157,11 +157,11 @@ START_TEST(every_head_learns)
         gm_fit_options fit = GM_FIT_OPTIONS_INIT;
         fit.epochs = 60;
         fit.batch = 32;
-        support_ok(
-            ctx, gm_model_evaluate(gm_vae_model(vae), data, 64, 0, first, GM_MAX_METRICS, &count));
+        support_ok(ctx, gm_model_evaluate(gm_vae_model(vae), data, support_batches(64, 0), first,
+                                          GM_MAX_METRICS, &count));
         support_ok(ctx, gm_model_fit(gm_vae_model(vae), data, &fit));
-        support_ok(ctx,
-                   gm_model_evaluate(gm_vae_model(vae), data, 64, 0, last, GM_MAX_METRICS, &count));
+        support_ok(ctx, gm_model_evaluate(gm_vae_model(vae), data, support_batches(64, 0), last,
+                                          GM_MAX_METRICS, &count));
         ck_assert_msg(nets_metric(last, count, "elbo") > nets_metric(first, count, "elbo") + 0.8,
                       "head %d: %g, then %g", h, nets_metric(first, count, "elbo"),
                       nets_metric(last, count, "elbo"));
@@ -186,7 +186,8 @@ START_TEST(options_shape_the_loss)
         if (kind == 2) o.warmup_steps = 10;
         if (kind == 3) o.free_bits = 5;
         gm_vae *vae = nets_vae(ctx, 8, 6, 2, bernoulli, &o);
-        support_ok(ctx, gm_model_evaluate(gm_vae_model(vae), data, 64, 0, m, GM_MAX_METRICS, &n));
+        support_ok(ctx, gm_model_evaluate(gm_vae_model(vae), data, support_batches(64, 0), m,
+                                          GM_MAX_METRICS, &n));
         double loss = nets_metric(m, n, "loss"), rec = nets_metric(m, n, "reconstruction"),
                kl = nets_metric(m, n, "kl");
         double want = kind == 0 ? rec + kl : kind == 1 ? rec + 3 * kl : kind == 2 ? rec : rec + 10;
@@ -203,7 +204,8 @@ START_TEST(options_shape_the_loss)
         gm_context *same = support_context(14, 1);
         gm_dataset *rows = nets_bits(same, 64, 8);
         gm_vae *vae = nets_vae(same, 8, 6, 2, bernoulli, &o);
-        support_ok(same, gm_model_evaluate(gm_vae_model(vae), rows, 64, 0, m, GM_MAX_METRICS, &n));
+        support_ok(same, gm_model_evaluate(gm_vae_model(vae), rows, support_batches(64, 0), m,
+                                           GM_MAX_METRICS, &n));
         bound[k] = nets_metric(m, n, "elbo");
         gm_fit_options fit = GM_FIT_OPTIONS_INIT;
         fit.epochs = 2;

@@ -190,9 +190,9 @@ START_TEST(verbs_take_labels)
                       status, line);
         support_fails(ctx, gm_vae_elbo(vae, rows, 4, elbo, rec, kl), status, line);
         support_fails(ctx, gm_model_log_prob(model, rows, 4, log_prob), status, line);
-        support_fails(ctx,
-                      gm_model_sample_into(model, gm_tensor_shape(out)[0], gm_tensor_data(out)),
-                      status, line);
+        support_fails(
+            ctx, gm_model_sample_into(model, gm_tensor_shape(out)[0], NULL, gm_tensor_data(out)),
+            status, line);
         support_fails(ctx, gm_model_step(model, rows, 4, NULL, 0, NULL), status, line);
     }
     support_ok(ctx, gm_model_set_labels(model, labels, 4));
@@ -368,7 +368,8 @@ START_TEST(no_allocation_with_labels)
         for (int64_t k = 0; k < 3; k++) {
             set_label(ctx, vae, k);
             support_ok(ctx, gm_model_step(model, rows, 10, NULL, 0, NULL));
-            support_ok(ctx, gm_model_sample_into(model, gm_tensor_shape(t)[0], gm_tensor_data(t)));
+            support_ok(ctx,
+                       gm_model_sample_into(model, gm_tensor_shape(t)[0], NULL, gm_tensor_data(t)));
             support_ok(ctx, gm_vae_reconstruct(vae, gm_tensor_read(t), gm_tensor_shape(t)[0],
                                                gm_tensor_data(t)));
             support_ok(ctx, gm_model_log_prob(model, rows, 10, out));

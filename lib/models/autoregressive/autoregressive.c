@@ -226,7 +226,8 @@ static gm_status copy(gm_model *model, const char *verb, const float *rows, cons
 /* Walks for a copy of the rows; log_known [count] is set. The copy is scratch: the caller
  * gives it back. */
 static gm_status walk(gm_model *model, const char *verb, const float *rows, const uint8_t *known,
-                      int64_t count, int draw, float **filled, double *log_known)
+                      int64_t count, int draw, const gm_progress_options *options, float **filled,
+                      double *log_known)
 {
     const float *labels;
     gm_status status;
@@ -238,8 +239,10 @@ static gm_status walk(gm_model *model, const char *verb, const float *rows, cons
     GM_TRY(exact(model, verb, known, count));
     GM_TRY(copy(model, verb, rows, known, count, filled));
     for (int64_t i = 0; i < count; i++) log_known[i] = 0;
+    GM_TRY(gm_model_begin_call(model, verb, count * model->row_size, options));
     GM_TRY(entries(model)->fill(model, *filled, labels, known, count, log_known, draw));
 out:
+    if (model) gm_model_end_call(model);
     return status;
 }
 
@@ -274,7 +277,8 @@ out:
 }
 
 gm_status gm_autoregressive_sample_given(gm_model *model, const uint8_t *known, int64_t count,
-                                         float *rows, double *log_known)
+                                         const gm_progress_options *options, float *rows,
+                                         double *log_known)
 {
     if (!model) return GM_E_INVALID;
     const size_t mark = gm_model_mark(model);
@@ -288,7 +292,7 @@ gm_status gm_autoregressive_sample_given(gm_model *model, const uint8_t *known, 
     if (!logs)
         GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "%s: sample_given: no memory for %lld rows",
                              model->family->name, (long long)count));
-    GM_TRY(walk(model, "sample_given", rows, known, count, 1, &filled, logs));
+    GM_TRY(walk(model, "sample_given", rows, known, count, 1, options, &filled, logs));
     GM_TRY(gm_model_labels_for(model, "sample_given", count, &labels));
     for (int64_t i = 0; i < count; i++)
         if (!(logs[i] > -INFINITY))
@@ -302,14 +306,15 @@ out:
 }
 
 gm_status gm_autoregressive_log_marginal(gm_model *model, const float *rows, const uint8_t *known,
-                                         int64_t count, double *log_prob)
+                                         int64_t count, const gm_progress_options *options,
+                                         double *log_prob)
 {
     if (!model) return GM_E_INVALID;
     const size_t mark = gm_model_mark(model);
     float *filled;
     gm_status status;
     GM_TRY(check(model, "log_marginal", rows, log_prob, count));
-    GM_TRY(walk(model, "log_marginal", rows, known, count, 0, &filled, log_prob));
+    GM_TRY(walk(model, "log_marginal", rows, known, count, 0, options, &filled, log_prob));
 out:
     gm_model_give(model, mark);
     return status;

@@ -118,12 +118,19 @@ gm_status gm_autoregressive_impute(gm_model *model, const uint8_t *known, int64_
     if (!p.rows || !p.known || !p.weight || !p.filled || (labels && !p.labels))
         GM_TRY(gm_model_fail(ctx, GM_E_NOMEM, "%s: impute: no memory for %lld rows and %lld draws",
                              model->family->name, (long long)count, (long long)o.draws));
+    const gm_progress_options progress = { sizeof progress, o.on_progress, o.user };
+    if (count > INT64_MAX / o.draws / size)
+        GM_TRY(gm_model_fail(ctx, GM_E_INVALID,
+                             "%s: impute: %lld rows, %lld draws: more values than can be counted",
+                             model->family->name, (long long)count, (long long)o.draws));
+    GM_TRY(gm_model_begin_call(model, "impute", count * o.draws * size, &progress));
     for (int64_t i = 0; i < count; i++) {
         for (int64_t d = 0; labels && d < o.draws; d++) p.labels[d] = labels[i];
         GM_TRY(complete(&p, rows + i * size, known + i * size, i, &o, p.filled + i * size));
     }
     memcpy(rows, p.filled, (size_t)(count * size) * sizeof *rows);
 out:
+    gm_model_end_call(model);
     gm_model_give(model, mark);
     return status;
 }

@@ -342,11 +342,15 @@ static void fill_row(gm_linear_ar *ar, float *row, const uint8_t *known, double 
 static gm_status fill(gm_model *model, float *rows, const float *labels, const uint8_t *known,
                       int64_t count, double *log_known, int draw)
 {
+    gm_status status = GM_OK;
     (void)labels;
-    for (int64_t i = 0; i < count; i++)
+    for (int64_t i = 0; i < count; i++) {
         fill_row(of(model), rows + i * model->row_size, known ? known + i * model->row_size : NULL,
                  log_known ? log_known + i : NULL, draw);
-    return GM_OK;
+        GM_TRY(gm_model_advance(model, model->row_size));
+    }
+out:
+    return status;
 }
 
 static gm_status order(gm_model *model, int64_t *out)

@@ -316,6 +316,7 @@ static gm_status fill(gm_model *model, float *rows, const float *labels, const u
             n++;
         gm_made_walk_rows(&made->net, rows + done * size, NULL, n, given, made->net.o.random_orders,
                           log_known ? log_known + done : NULL, draw);
+        GM_TRY(gm_model_advance(model, n * size));
         done += n;
     }
 out:
@@ -345,6 +346,7 @@ static gm_status sample(gm_model *model, float *out, const float *labels, int64_
             GM_TRY(gm_made_take_set(&made->net, now));
             gm_made_walk_rows(&made->net, out + done * model->row_size, mine, same, NULL, 0, NULL,
                               1);
+            GM_TRY(gm_model_advance(model, same * model->row_size));
         }
         done += n;
     }

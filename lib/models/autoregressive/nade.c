@@ -414,6 +414,7 @@ static gm_status fill(gm_model *model, float *rows, const float *labels, const u
                            nade->net.activation, choose, &c);
         gm_model_give(model, mark);
         GM_TRY(gm_tape_status(model->tape));
+        GM_TRY(gm_model_advance(model, n * size));
     }
 out:
     return status;

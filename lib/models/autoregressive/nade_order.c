@@ -179,6 +179,7 @@ gm_status gm_nade_walk_fill(gm_nade_net *net, const int64_t *order, float *rows,
     for (int pass = 0; pass < (draw ? 2 : 1); pass++)
         for (int64_t k = 0; k < size; k++) {
             const int64_t column = order[k];
+            if (pass) GM_TRY(gm_model_advance(net->model, count));
             if (!any(known, count, size, column, !pass)) continue;
             if (pass || log_known) GM_TRY(look(net, a, count, column, &y));
             for (int64_t r = 0; r < count; r++) {
@@ -193,6 +194,7 @@ gm_status gm_nade_walk_fill(gm_nade_net *net, const int64_t *order, float *rows,
                 see(net, a + r * net->hidden, *x, column);
             }
         }
+    if (!draw) GM_TRY(gm_model_advance(net->model, count * size));
 out:
     gm_model_give(net->model, mark);
     return status;

@@ -397,6 +397,7 @@ static gm_status fill(gm_model *model, float *rows, const float *labels, const u
             look.column = pixel % net->width;
             GM_TRY(walk_pixel(net, &look, labels ? labels + done : NULL, rows + done * size, given,
                               log_known ? log_known + done : NULL));
+            GM_TRY(gm_model_advance(model, n));
         }
         done += n;
     }

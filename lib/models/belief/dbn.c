@@ -393,9 +393,13 @@ static gm_status sample(gm_model *model, float *out, const float *labels, int64_
     gm_rbm *top = dbn->machine[dbn->stage];
     gm_tape *tape = model->tape;
     const size_t mark = gm_model_mark(model);
+    gm_model *machine = gm_rbm_model(top);
     gm_status status = GM_OK;
-    if (!under) return gm_rbm_model(top)->family->sample(gm_rbm_model(top), out, labels, count);
-    for (int64_t done = 0; done < count;) {
+    /* The chains of the machine on top are what takes time. */
+    machine->call = model->call;
+    machine->call.total = count * machine->row_size;
+    if (!under) GM_TRY(machine->family->sample(machine, out, labels, count));
+    for (int64_t done = 0; under && done < count;) {
         const int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
         const int64_t shape[2] = { m, dbn->size[under] };
         float *states = gm_model_take(model, (size_t)(m * dbn->size[under]) * sizeof *states);
@@ -416,6 +420,7 @@ static gm_status sample(gm_model *model, float *out, const float *labels, int64_
     }
 out:
     gm_model_give(model, mark);
+    gm_model_end_call(machine);
     return status;
 }
 

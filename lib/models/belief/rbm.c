@@ -278,6 +278,12 @@ out:
 
 /* Steps of block Gibbs sampling on states [n, visible], a recording each, so that memory does not
  * grow with them. means: NULL, or p(v | h) of the last. */
+/* The part of `whole` that step k of `steps` adds. */
+static int64_t share(int64_t whole, int64_t k, int64_t steps)
+{
+    return whole / steps + (k < whole % steps);
+}
+
 static gm_status walk(gm_rbm *rbm, float *states, int64_t n, int64_t steps, float *means)
 {
     gm_tape *tape = rbm->model.tape;
@@ -293,12 +299,14 @@ static gm_status walk(gm_rbm *rbm, float *states, int64_t n, int64_t steps, floa
         GM_TRY(gm_tape_status(tape));
         memcpy(states, gm_value(tape, v), bytes);
         if (means && k == steps - 1) memcpy(means, gm_value(tape, mean), bytes);
+        GM_TRY(gm_model_advance(&rbm->model, share(n * rbm->model.row_size, k, steps)));
     }
 out:
     return status;
 }
 
-gm_status gm_rbm_gibbs(gm_rbm *rbm, int64_t count, int64_t steps, float *rows, float *means)
+gm_status gm_rbm_gibbs(gm_rbm *rbm, int64_t count, int64_t steps,
+                       const gm_progress_options *options, float *rows, float *means)
 {
     if (!rbm) return GM_E_INVALID;
     gm_status status;
@@ -306,6 +314,7 @@ gm_status gm_rbm_gibbs(gm_rbm *rbm, int64_t count, int64_t steps, float *rows, f
     if (steps < 1)
         GM_TRY(gm_model_fail(rbm->model.ctx, GM_E_INVALID,
                              "rbm: gibbs: steps is %lld, expected at least 1", (long long)steps));
+    GM_TRY(gm_model_begin_call(&rbm->model, "rbm: gibbs", count * rbm->model.row_size, options));
     for (int64_t done = 0; done < count;) {
         const int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
         const int64_t at = done * rbm->model.row_size;
@@ -313,6 +322,7 @@ gm_status gm_rbm_gibbs(gm_rbm *rbm, int64_t count, int64_t steps, float *rows, f
         done += m;
     }
 out:
+    gm_model_end_call(&rbm->model);
     return status;
 }
 

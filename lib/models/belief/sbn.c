@@ -555,6 +555,7 @@ static gm_status sample(gm_model *model, float *out, const float *labels, int64_
         GM_TRY(gm_tape_status(tape));
         memcpy(out + done * model->row_size, gm_value(tape, p),
                (size_t)(m * model->row_size) * sizeof *out);
+        GM_TRY(gm_model_advance(model, m * model->row_size));
         done += m;
     }
 out:
@@ -612,7 +613,8 @@ static gm_status log_prob(gm_model *model, const gm_batch *batch, const gm_log_p
                           double *out, double *error)
 {
     gm_sbn *sbn = of(model);
-    if (!sbn->o.recognition) return gm_sbn_enumerate(sbn, batch->rows, batch->count, out, NULL);
+    if (!sbn->o.recognition)
+        return gm_sbn_enumerate(sbn, batch->rows, batch->count, NULL, out, NULL);
     return gm_sbn_log_prob(sbn, batch->rows, batch->count, how, out, error, NULL);
 }
 

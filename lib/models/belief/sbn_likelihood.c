@@ -138,8 +138,8 @@ static void spell(float *hidden, int64_t first, int64_t m, int64_t units)
         for (int64_t j = 0; j < units; j++) hidden[i * units + j] = (float)((first + i) >> j & 1);
 }
 
-gm_status gm_sbn_enumerate(gm_sbn *sbn, const float *rows, int64_t count, double *log_prob,
-                           double *posterior)
+gm_status gm_sbn_enumerate(gm_sbn *sbn, const float *rows, int64_t count,
+                           const gm_progress_options *options, double *log_prob, double *posterior)
 {
     if (!sbn) return GM_E_INVALID;
     gm_model *model = gm_sbn_model(sbn);
@@ -159,6 +159,7 @@ gm_status gm_sbn_enumerate(gm_sbn *sbn, const float *rows, int64_t count, double
     hidden = gm_sbn_take(sbn, group * units);
     if (!hidden)
         GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "sbn: enumerate: no memory for states"));
+    GM_TRY(gm_model_begin_call(model, "sbn: enumerate", count, options));
     for (int64_t r = 0; r < count; r++) {
         double most = -INFINITY, sum = 0, *mean = posterior ? posterior + r * units : NULL;
         for (int64_t j = 0; mean && j < units; j++) mean[j] = 0;
@@ -186,8 +187,10 @@ gm_status gm_sbn_enumerate(gm_sbn *sbn, const float *rows, int64_t count, double
         }
         log_prob[r] = most + log(sum);
         for (int64_t j = 0; mean && j < units; j++) mean[j] /= sum;
+        GM_TRY(gm_model_advance(model, 1));
     }
 out:
     gm_model_give(model, mark);
+    gm_model_end_call(model);
     return status;
 }

@@ -624,6 +624,7 @@ static gm_status draw(gm_gan *gan, float *out, const float *labels, int64_t coun
         gm_var y = gm_model_label_var(model->tape, labels ? labels + done : NULL, m);
         GM_TRY(
             gm_generator_emit(gan->generator, model->tape, z, y, m, out + done * model->row_size));
+        GM_TRY(gm_model_advance(model, m * model->row_size));
         done += m;
     }
 out:

@@ -369,6 +369,7 @@ static gm_status generate(gm_generator *g, const float *z, const float *labels, 
             code = gm_generator_draw_prior(tape, g, m);
         gm_var label = gm_model_label_var(tape, labels ? labels + done : NULL, m);
         GM_TRY(emit(g, tape, code, label, m, out + done * g->model.row_size, draw));
+        GM_TRY(gm_model_advance(&g->model, m * g->model.row_size));
         done += m;
     }
 out:

@@ -215,6 +215,7 @@ static gm_status draw(gm_gmmn *gmmn, float *out, int64_t count)
         if (gmmn->o.autoencoder) x = gm_autoencoder_apply_decoder(tape, gmmn->o.autoencoder, x);
         GM_TRY(gm_tape_status(tape));
         GM_TRY(gm_read(tape, x, m * model->row_size, out + done * model->row_size));
+        GM_TRY(gm_model_advance(model, m * model->row_size));
         done += m;
     }
 out:

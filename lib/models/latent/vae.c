@@ -327,6 +327,7 @@ static gm_status sample(gm_model *model, float *out, const float *labels, int64_
         GM_TRY(gm_tape_status(tape));
         GM_TRY(gm_generator_emit(vae->decoder, tape, z, labels_at(vae, labels, done, m), m,
                                  out + done * model->row_size));
+        GM_TRY(gm_model_advance(model, m * model->row_size));
         done += m;
     }
 out:
