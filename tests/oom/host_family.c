@@ -36,7 +36,7 @@ static gm_status the_flow(sweep *s)
     DO(s, gm_model_step(model, rows, 8, NULL, 0, NULL));
     DO(s, gm_model_log_prob(model, rows, 8, log_prob));
     DO(s, gm_model_set_labels(model, labels, 3));
-    DO(s, gm_model_sample_into(model, 3, drawn));
+    DO(s, gm_model_sample_into(model, 3, NULL, drawn));
     DO(s, gm_evaluate_nll(&nll, model, data, NULL));
     MAKE(s, anomaly, gm_anomaly_create(&anomaly, model, data, NULL));
     DO(s, gm_model_save_checkpoint(model, path));

@@ -142,7 +142,7 @@ START_TEST(a_flow_learns_two_moons)
     printf("integral %.5f, entropy %.4f\n", mass, entropy);
     ck_assert(fabs(mass - 1) < 2e-3);
     gm_model_seed(model, 7);
-    support_ok(ctx, gm_model_sample_into(model, MOONS, samples));
+    support_ok(ctx, gm_model_sample_into(model, MOONS, NULL, samples));
     support_ok(ctx, gm_model_log_prob(model, samples, MOONS, log_prob));
     const double of_samples = mean_of(log_prob, MOONS, &error);
     printf("log p of samples %.4f +- %.4f\n", of_samples, error);
@@ -163,7 +163,7 @@ START_TEST(a_flow_learns_two_moons)
     gm_two_sample_result found = GM_TWO_SAMPLE_RESULT_INIT;
     support_ok(ctx, gm_mmd_kernel_create(&kernel, ctx));
     support_ok(ctx, gm_mmd_kernel_add_gaussian(kernel, 1, 0.5));
-    support_ok(ctx, gm_model_sample_into(raw, 300, samples));
+    support_ok(ctx, gm_model_sample_into(raw, 300, NULL, samples));
     support_ok(ctx, gm_two_sample_test(&found, kernel, support_rows(samples, 300, 2),
                                        support_rows(test, 300, 2), NULL));
     ck_assert(found.p_value == 0.001);
@@ -248,7 +248,7 @@ START_TEST(checkpoints_and_files)
     for (int i = 0; i < 2; i++) {
         gm_model *m = i ? loaded : model[0];
         support_ok(gm_model_context(m), gm_model_set_labels(m, &label, 1));
-        support_ok(gm_model_context(m), gm_model_sample_into(m, 20, rows[i]));
+        support_ok(gm_model_context(m), gm_model_sample_into(m, 20, NULL, rows[i]));
         support_ok(gm_model_context(m), gm_model_log_prob(m, rows[i], 20, log_prob[i]));
     }
     ck_assert(memcmp(rows[0], rows[1], sizeof rows[0]) == 0);
@@ -273,7 +273,7 @@ typedef struct watched_fit {
     int32_t stop;
 } watched_fit;
 
-static int32_t watch_fit(void *user, const gm_progress *p)
+static int32_t watch_fit(void *user, const gm_fit_report *p)
 {
     watched_fit *w = user;
     ck_assert_int_eq(p->metric_count, 2);
@@ -301,11 +301,12 @@ START_TEST(patience_and_a_stop)
     fit.batch = 10;
     fit.validation = held;
     fit.patience = 5;
-    fit.on_progress = watch_fit;
+    fit.on_report = watch_fit;
     fit.user = &w;
     support_ok(ctx, gm_model_fit(model, data, &fit));
     ck_assert(w.epochs < 500 && w.last > w.best);
-    support_ok(ctx, gm_model_evaluate(model, held, 10, 0, metrics, GM_MAX_METRICS, &count));
+    support_ok(ctx, gm_model_evaluate(model, held, support_batches(10, 0), metrics, GM_MAX_METRICS,
+                                      &count));
     ck_assert_int_eq(count, 2);
     ck_assert(metrics[0].value == w.best);
     w.stop = 1;
@@ -371,7 +372,7 @@ START_TEST(no_memory_after_the_first_call)
         support_ok(ctx, gm_model_log_prob(model, rows, 1100, log_prob));
         support_ok(ctx, gm_model_log_prob(model, rows + 2 * 1050, 1, &alone));
         ck_assert(fabs(alone - log_prob[1050]) < 1e-5);
-        support_ok(ctx, gm_model_sample_into(model, 1100, rows));
+        support_ok(ctx, gm_model_sample_into(model, 1100, NULL, rows));
     }
     gm_context_memory(&after, ctx);
     ck_assert_uint_eq(before.allocations, after.allocations);

@@ -46,9 +46,9 @@ static void from_inside(tiny *t)
     gm_fit_options fit = GM_FIT_OPTIONS_INIT;
     fit.batch = 4;
     t->inner[0] = gm_model_step(t->model, rows, 2, NULL, 0, NULL);
-    t->inner[1] = gm_model_sample_into(t->model, 1, &row);
+    t->inner[1] = gm_model_sample_into(t->model, 1, NULL, &row);
     t->inner[2] = gm_model_log_prob(t->model, rows, 1, &log_prob);
-    t->inner[3] = gm_model_evaluate(t->model, data, 4, 0, NULL, 0, NULL);
+    t->inner[3] = gm_model_evaluate(t->model, data, support_batches(4, 0), NULL, 0, NULL);
     t->inner[4] = gm_model_save(t->model, "/nowhere/at/all");
     t->inner[5] = gm_model_fit(t->model, data, &fit);
     t->inner[6] = gm_model_set_labels(t->model, &label, 1);
@@ -337,7 +337,7 @@ START_TEST(verbs_that_a_family_lacks)
     support_fails(ctx, gm_model_step(model, &row, 1, &metric, 1, &count), GM_E_UNSUPPORTED, "bare");
     support_fails(ctx, gm_model_log_prob(model, &row, 1, &log_prob), GM_E_UNSUPPORTED, "bare");
     support_fails(ctx, gm_model_save(model, path), GM_E_UNSUPPORTED, "bare");
-    support_ok(ctx, gm_model_sample_into(model, 1, &row));
+    support_ok(ctx, gm_model_sample_into(model, 1, NULL, &row));
     ck_assert_ptr_null(gm_model_optimizer(model));
     gm_model_release(model); /* without a destroy */
     ck_assert_int_eq(one.destroyed, 0);
@@ -362,7 +362,7 @@ START_TEST(failing_callbacks)
         one.line = said ? "tiny: no more of this" : NULL;
         const char *text = said ? one.line : "GM_E_CANCELLED";
         support_fails(ctx, gm_model_step(model, rows, 2, NULL, 0, NULL), GM_E_CANCELLED, text);
-        support_fails(ctx, gm_model_sample_into(model, 1, &row), GM_E_CANCELLED, text);
+        support_fails(ctx, gm_model_sample_into(model, 1, NULL, &row), GM_E_CANCELLED, text);
         support_fails(ctx, gm_model_likelihood(&what, model), GM_E_CANCELLED, text);
         support_fails(ctx, gm_model_save(model, path), GM_E_CANCELLED, text);
         ck_assert(access(path, F_OK) != 0);
@@ -374,7 +374,7 @@ START_TEST(failing_callbacks)
     ck_assert_int_eq(gm_model_steps(model), 1);
     one.what = TINY_TAPE;
     support_fails(ctx, gm_model_step(model, rows, 2, NULL, 0, NULL), GM_E_SHAPE, "add");
-    support_fails(ctx, gm_model_sample_into(model, 1, &row), GM_E_SHAPE, "add");
+    support_fails(ctx, gm_model_sample_into(model, 1, NULL, &row), GM_E_SHAPE, "add");
     support_fails(ctx, gm_model_log_prob(model, rows, 2, log_prob), GM_E_SHAPE, "add");
     one.what = TINY_VECTOR;
     support_fails(ctx, gm_model_step(model, rows, 2, NULL, 0, NULL), GM_E_SHAPE,
@@ -418,7 +418,7 @@ START_TEST(verbs_from_inside_a_callback)
     for (int verb = 0; verb < 3; verb++) {
         memset(one.inner, 0, sizeof one.inner);
         if (verb == 0) support_ok(ctx, gm_model_step(model, rows, 2, NULL, 0, NULL));
-        if (verb == 1) support_ok(ctx, gm_model_sample_into(model, 1, &row));
+        if (verb == 1) support_ok(ctx, gm_model_sample_into(model, 1, NULL, &row));
         if (verb == 2) support_ok(ctx, gm_model_log_prob(model, rows, 2, log_prob));
         for (int i = 0; i < 7; i++)
             ck_assert_msg(one.inner[i] == GM_E_STATE, "verb %d of 7 is %s", i,
