@@ -11,13 +11,7 @@ typedef struct stopper {
     int64_t calls, stop_at; /* the call that stops, from 1 */
 } stopper;
 
-#ifdef GM_MODEL_EVALUATE_OPTIONS_INIT
-#define gm_progress gm_fit_report
-#define ON_REPORT on_report
-#else
-#define ON_REPORT on_progress
-#endif
-static int32_t stop_fit(void *user, const gm_progress *progress)
+static int32_t stop_fit(void *user, const gm_fit_report *progress)
 {
     stopper *s = user;
     (void)progress;
@@ -50,7 +44,7 @@ static void cancel_fit(conformance *c, int64_t stop_at)
     fit.epochs = 2;
     fit.batch = BATCH;
     fit.shuffle = 0;
-    fit.ON_REPORT = stop_fit;
+    fit.on_report = stop_fit;
     fit.user = &user;
     const gm_status status = c->verbs->fit(s[0].model, s[0].data, &fit);
     HOLDS(c, status == GM_E_CANCELLED, "a fit that is stopped is %s", gm_status_name(status));
@@ -68,7 +62,7 @@ static void cancel_fit(conformance *c, int64_t stop_at)
             SUCCEEDS(c, s[1].ctx, gm_model_set_labels(s[1].model, labels + at, n));
         SUCCEEDS(c, s[1].ctx, gm_model_step(s[1].model, rows + at * MAKER_BITS, n, NULL, 0, NULL));
     }
-    fit.ON_REPORT = NULL;
+    fit.on_report = NULL;
     fit.epochs = 1;
     s[1].model->epochs = s[0].model->epochs; /* which steps do not count */
     HOLDS(c, s[0].model->epochs == (stop_at > UPDATES), "%lld epochs, stopped at call %lld",
@@ -140,8 +134,53 @@ out:
     free(value[1]);
 }
 
+/* Sampling and evaluation that are stopped: the next sample and metric are those of a model that
+ * was never asked. */
+static void cancel_sample_and_evaluate(conformance *c)
+{
+    float drawn[2][20 * MAKER_BITS] = { { 0 }, { 0 } };
+    gm_metric metrics[2][GM_MAX_METRICS];
+    int32_t count[2] = { 0, 0 };
+    gm_progress_options how = GM_PROGRESS_OPTIONS_INIT;
+    gm_model_evaluate_options evaluate = GM_MODEL_EVALUATE_OPTIONS_INIT;
+    stopper user = { 0, 1 };
+    subject s[2] = { { 0 } };
+    const int64_t label = 1;
+    how.on_progress = evaluate.on_progress = stop;
+    how.user = evaluate.user = &user;
+    evaluate.batch = BATCH;
+    for (int k = 0; k < 2; k++) {
+        if (!subject_make(c, &s[k], 1)) goto out;
+        if (c->maker->labels) SUCCEEDS(c, s[k].ctx, gm_model_set_labels(s[k].model, &label, 1));
+    }
+    if (CAN(&s[0], SAMPLE)) {
+        REFUSES(c, s[0].ctx, gm_model_sample_into(s[0].model, 20, &how, drawn[0]), GM_E_CANCELLED,
+                "sample: stopped");
+        for (int k = 0; k < 2; k++)
+            SUCCEEDS(c, s[k].ctx, gm_model_sample_into(s[k].model, 20, NULL, drawn[k]));
+        HOLDS(c, !memcmp(drawn[0], drawn[1], sizeof drawn[0]),
+              "samples after some that were stopped are others");
+    }
+    user.calls = 0;
+    if (CAN(&s[0], FIT)) {
+        REFUSES(c, s[0].ctx, gm_model_evaluate(s[0].model, s[0].data, &evaluate, NULL, 0, NULL),
+                GM_E_CANCELLED, "evaluate: stopped");
+        evaluate.on_progress = NULL;
+        for (int k = 0; k < 2; k++)
+            SUCCEEDS(c, s[k].ctx,
+                     gm_model_evaluate(s[k].model, s[k].data, &evaluate, metrics[k], GM_MAX_METRICS,
+                                       &count[k]));
+        HOLDS(c, count[0] == count[1] && metrics[0][0].value == metrics[1][0].value,
+              "metrics after an evaluation that was stopped are others");
+    }
+    HOLDS(c, conformance_same(c, s[0].model, s[1].model, 1), "the model is another");
+out:
+    for (int k = 0; k < 2; k++) subject_release(&s[k]);
+}
+
 void check_cancel(conformance *c)
 {
+    cancel_sample_and_evaluate(c);
     cancel_fit(c, 1);
     cancel_fit(c, 3);
     cancel_fit(c, 4);

@@ -26,23 +26,15 @@ const int conformance_check_count = (int)(sizeof conformance_checks / sizeof *co
 gm_status conformance_evaluate(gm_model *model, gm_dataset *data, int64_t batch, int64_t limit,
                                gm_metric *metrics, int32_t room, int32_t *metric_count)
 {
-#ifdef GM_MODEL_EVALUATE_OPTIONS_INIT
     gm_model_evaluate_options o = GM_MODEL_EVALUATE_OPTIONS_INIT;
     o.batch = batch;
     o.limit = limit;
     return gm_model_evaluate(model, data, &o, metrics, room, metric_count);
-#else
-    return gm_model_evaluate(model, data, batch, limit, metrics, room, metric_count);
-#endif
 }
 
 gm_status conformance_sample(gm_model *model, int64_t count, float *rows)
 {
-#ifdef GM_MODEL_EVALUATE_OPTIONS_INIT
     return gm_model_sample_into(model, count, NULL, rows);
-#else
-    return gm_model_sample_into(model, count, rows);
-#endif
 }
 
 void conformance_note(conformance *c, const char *file, int line, const char *format, ...)

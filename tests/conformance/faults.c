@@ -171,10 +171,7 @@ static void values(gm_family *family, conformance_verbs *verbs)
 static gm_status deaf_fit(gm_model *model, gm_dataset *data, const gm_fit_options *options)
 {
     gm_fit_options o = *options;
-#ifdef GM_MODEL_EVALUATE_OPTIONS_INIT
     o.on_report = NULL;
-#endif
-    o.on_progress = NULL;
     return gm_model_fit(model, data, &o);
 }
 

@@ -353,11 +353,7 @@ static gm_status sbn_truth(gm_model *model, const float *rows, const int64_t *la
                            double *log_p)
 {
     (void)labels;
-#ifdef GM_MODEL_EVALUATE_OPTIONS_INIT
     return gm_sbn_enumerate(gm_sbn_from_model(model), rows, count, NULL, log_p, NULL);
-#else
-    return gm_sbn_enumerate(gm_sbn_from_model(model), rows, count, log_p, NULL);
-#endif
 }
 
 static gm_status make_rbm(gm_model **model, gm_context *ctx, maker_parts *parts, int32_t persistent)

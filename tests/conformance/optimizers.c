@@ -16,9 +16,11 @@ static gm_status make_params(gm_params **params, gm_context *ctx)
     gm_status status = gm_params_create(params, ctx);
     if (!status) status = gm_param_create(&p, ctx, "w", 1, &size);
     if (!status) status = gm_params_add(*params, "net.", p);
+    float *gradient = gm_param_gradient(p); /* taken here */
+    if (!status && !gradient) status = GM_E_NOMEM;
     for (int64_t i = 0; !status && i < size; i++) {
         gm_param_value(p)[i] = (float)i - 2;
-        gm_param_gradient(p)[i] = (float)(i * 3 % 5) - 1.5f;
+        gradient[i] = (float)(i * 3 % 5) - 1.5f;
     }
     gm_param_release(p);
     return status;

@@ -25,12 +25,12 @@ static gm_status step(room *r, int64_t n)
 
 static gm_status evaluate(room *r, int64_t n)
 {
-    return gm_model_evaluate(r->model, r->data, n, 0, NULL, 0, NULL);
+    return gm_model_evaluate(r->model, r->data, support_batches(n, 0), NULL, 0, NULL);
 }
 
 static gm_status sample(room *r, int64_t n)
 {
-    return gm_model_sample_into(r->model, n, r->changed);
+    return gm_model_sample_into(r->model, n, NULL, r->changed);
 }
 
 static gm_status log_prob(room *r, int64_t n)
@@ -124,12 +124,12 @@ static gm_status conditionals(room *r, int64_t n)
 static gm_status sample_given(room *r, int64_t n)
 {
     memcpy(r->changed, r->rows, sizeof r->rows);
-    return gm_autoregressive_sample_given(r->model, r->known, n, r->changed, r->real);
+    return gm_autoregressive_sample_given(r->model, r->known, n, NULL, r->changed, r->real);
 }
 
 static gm_status log_marginal(room *r, int64_t n)
 {
-    return gm_autoregressive_log_marginal(r->model, r->rows, r->known, n, r->real);
+    return gm_autoregressive_log_marginal(r->model, r->rows, r->known, n, NULL, r->real);
 }
 
 static gm_status impute(room *r, int64_t n)
@@ -173,7 +173,7 @@ static gm_status sbn_recognise(room *r, int64_t n)
 
 static gm_status sbn_enumerate(room *r, int64_t n)
 {
-    return gm_sbn_enumerate(gm_sbn_from_model(r->model), r->rows, n, r->real, r->real_too);
+    return gm_sbn_enumerate(gm_sbn_from_model(r->model), r->rows, n, NULL, r->real, r->real_too);
 }
 
 static gm_status sbn_gibbs(room *r, int64_t n)
@@ -205,7 +205,7 @@ static gm_status rbm_hidden(room *r, int64_t n)
 static gm_status rbm_gibbs(room *r, int64_t n)
 {
     memcpy(r->changed, r->rows, sizeof r->rows);
-    return gm_rbm_gibbs(gm_rbm_from_model(r->model), n, 2, r->changed, r->other);
+    return gm_rbm_gibbs(gm_rbm_from_model(r->model), n, 2, NULL, r->changed, r->other);
 }
 
 static gm_status rbm_log_z(room *r, int64_t n)
@@ -392,7 +392,7 @@ typedef struct watch {
     int64_t updates; /* of later epochs, that took memory */
 } watch;
 
-static int32_t look(void *user, const gm_progress *p)
+static int32_t look(void *user, const gm_fit_report *p)
 {
     watch *w = user;
     const uint64_t now = allocations(w->ctx);
@@ -410,7 +410,7 @@ START_TEST(updates_after_the_first_epoch_take_nothing)
     gm_fit_options fit = GM_FIT_OPTIONS_INIT;
     fit.epochs = 4;
     fit.batch = 6;
-    fit.on_progress = look;
+    fit.on_report = look;
     fit.user = &w;
     if (gm_model_supports(r.model, GM_VERB_FIT)) {
         support_ok(ctx, gm_model_fit(r.model, r.data, &fit));

@@ -25,9 +25,9 @@ static void use(gm_context *ctx, gm_model *model)
     if (gm_model_supports(model, GM_VERB_LOG_PROB))
         support_ok(ctx, gm_model_log_prob(model, rows, ROWS, log_prob));
     if (gm_model_supports(model, GM_VERB_SAMPLE))
-        support_ok(ctx, gm_model_sample_into(model, ROWS, rows));
+        support_ok(ctx, gm_model_sample_into(model, ROWS, NULL, rows));
     if (gm_model_supports(model, GM_VERB_FIT))
-        support_ok(ctx, gm_model_evaluate(model, data, ROWS, 0, NULL, 0, NULL));
+        support_ok(ctx, gm_model_evaluate(model, data, support_batches(ROWS, 0), NULL, 0, NULL));
     gm_dataset_release(data);
     free(rows);
 }

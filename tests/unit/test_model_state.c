@@ -136,7 +136,7 @@ START_TEST(best_epoch_comes_back_with_its_state)
 END_TEST
 
 /* Stops after as many epochs as *user holds. */
-static int32_t count_down(void *user, const gm_progress *p)
+static int32_t count_down(void *user, const gm_fit_report *p)
 {
     int64_t *left = user;
     return p->epoch_end && --*left == 0;
@@ -160,7 +160,7 @@ static early early_make(int64_t *left)
     e.o.batch = 10;
     e.o.validation = e.check;
     e.o.patience = 3;
-    e.o.on_progress = count_down;
+    e.o.on_report = count_down;
     e.o.user = left;
     return e;
 }
