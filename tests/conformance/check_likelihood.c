@@ -12,12 +12,6 @@ static int same_stream(const gm_rng_state *a, const gm_rng *rng)
            a->splits == b.splits;
 }
 
-/* A deviation that of `comparisons` normal values none exceeds but with probability 1e-6. */
-static double bound_of(int64_t comparisons)
-{
-    return sqrt(2 * log((double)comparisons / 1e-6));
-}
-
 /* Values that use no samples: the same each time, with errors of 0, and no random number. */
 static void fixed(conformance *c, subject *s, const float *rows, const int64_t *labels)
 {
@@ -90,7 +84,8 @@ static void estimated(conformance *c, subject *s, const float *rows, const int64
         found += deviation * deviation;
         /* Student's t of 39 degrees of freedom: its tail is wider than the normal's. */
         HOLDS(c,
-              fabs(mean[i] - 1) < 1.6 * bound_of(MAKER_STATES) * deviation / sqrt(REPEATS) + 1e-5,
+              fabs(mean[i] - 1) <
+                  1.6 * support_bound(MAKER_STATES * 12) * deviation / sqrt(REPEATS) + 1e-5,
               "p of row %d is %g times the true one, error %g", i, mean[i],
               deviation / sqrt(REPEATS));
     }

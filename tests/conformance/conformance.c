@@ -84,11 +84,8 @@ out:
 
 int subject_make(conformance *c, subject *s, int32_t threads)
 {
-    gm_context_options options = GM_CONTEXT_OPTIONS_INIT;
     memset(s, 0, sizeof *s);
-    options.seed = 71;
-    options.threads = threads;
-    HOLDS(c, gm_context_create(&s->ctx, GM_HEADER_VERSION, &options) == GM_OK, "no context");
+    s->ctx = support_context(71, threads);
     SUCCEEDS(c, s->ctx, maker_make(&s->model, c->maker, s->ctx, NULL));
     s->data = conformance_data(c, s->ctx, c->maker->labels > 0);
     return s->data != NULL;

@@ -17,11 +17,28 @@
 /* Rows [count, width] as functions take them. */
 #define support_rows(values, count, width) (&(gm_rows){ (values), (count), (width) })
 
-/* A context with this seed and number of threads. */
+/* How many standard errors none of so many comparisons of normal values passes but with probability
+ * 1e-6 (Bonferroni, with the tail's bound exp(-z^2 / 2)): the bound of a test that nearly any seed
+ * would pass. */
+static inline double support_bound(int64_t comparisons)
+{
+    return sqrt(2 * log((double)comparisons / 1e-6));
+}
+
+/* The same for chi-squares of so many degrees of freedom (Laurent and Massart 2000, lemma 1). */
+static inline double support_chi_bound(double freedom, int64_t comparisons)
+{
+    const double t = log((double)comparisons / 1e-6);
+    return freedom + 2 * sqrt(freedom * t) + 2 * t;
+}
+
+/* A context with this seed and number of threads. GM_TEST_SEED in the environment is added to the
+ * seed: to try whether a test of random numbers passes with others. */
 static inline gm_context *support_context(uint64_t seed, int32_t threads)
 {
     gm_context_options options = GM_CONTEXT_OPTIONS_INIT;
-    options.seed = seed;
+    const char *other = getenv("GM_TEST_SEED");
+    options.seed = seed + (other ? strtoull(other, NULL, 10) : 0);
     options.threads = threads;
     gm_context *ctx = NULL;
     ck_assert_int_eq(gm_context_create(&ctx, GM_HEADER_VERSION, &options), GM_OK);

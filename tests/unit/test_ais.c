@@ -129,7 +129,7 @@ START_TEST(one_temperature_is_plain_importance_sampling)
     support_ok(ctx, gm_ais(&r, g, x, 1, &o));
     ck_assert(isnan(r.standard_error) && r.rows == 1 && r.k == 3000);
     ck_assert(r.sampling_error > 0 && r.sampling_error < 0.1);
-    ck_assert_double_eq_tol(r.value, exact(x, 1, 1), 4 * r.sampling_error);
+    ck_assert_double_eq_tol(r.value, exact(x, 1, 1), support_bound(2) * r.sampling_error);
     gm_generator_release(g);
     gm_context_release(ctx);
 }
@@ -185,17 +185,19 @@ START_TEST(heads_against_an_integral)
         if (kind == 3) support_ok(ctx, gm_model_set_labels(gm_generator_model(g), &label, 1));
         gm_result r = GM_RESULT_INIT, low = GM_RESULT_INIT, high = GM_RESULT_INIT;
         gm_ais_options o = GM_AIS_OPTIONS_INIT;
-        o.temperatures = 100;
+        o.temperatures = kind == 1 ? 1000 : 100; /* its variances can be small */
         o.leapfrog = 3;
         o.chains = 30;
         o.schedule = kind & 1 ? GM_AIS_LINEAR : GM_AIS_SIGMOID;
         support_ok(ctx, gm_ais(&r, g, x, 1, &o));
         double want = integrate(ctx, g, x, 4);
-        ck_assert_msg(fabs(r.value - want) < 0.1, "kind %d: %g, not %g", kind, r.value, want);
+        ck_assert_msg(fabs(r.value - want) < 0.1 + support_bound(8) * r.sampling_error,
+                      "kind %d: %g, not %g", kind, r.value, want);
         o.chains = 8;
         support_ok(ctx, gm_ais_bracket(&low, &high, g, 10, &o));
-        ck_assert_msg(fabs(high.value - low.value) < 0.1, "kind %d: %g to %g", kind, low.value,
-                      high.value);
+        ck_assert_msg(fabs(high.value - low.value) <
+                          0.1 + support_bound(8) * (low.sampling_error + high.sampling_error),
+                      "kind %d: %g to %g", kind, low.value, high.value);
         gm_generator_release(g);
     }
     gm_context_release(ctx);

@@ -399,7 +399,7 @@ START_TEST(binarise_has_the_right_odds)
         support_ok(ctx, gm_dataset_mean(b, mean));
         for (int i = 0; i < COLUMNS; i++) {
             const double p = (double)(i * 255 / (COLUMNS - 1)) / 255.0;
-            ck_assert(fabs((double)mean[i] - p) <= 4.5 * sqrt(p * (1 - p) / ROWS));
+            ck_assert(fabs((double)mean[i] - p) <= support_bound(64) * sqrt(p * (1 - p) / ROWS));
         }
         ck_assert(mean[0] == 0.0f && mean[COLUMNS - 1] == 1.0f);
         gm_dataset_release(b);

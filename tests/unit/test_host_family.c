@@ -128,7 +128,7 @@ START_TEST(a_flow_learns_two_moons)
     const double mean = mean_of(log_prob, MOONS, &error);
     const double gaussian = gaussian_log_prob(train, test, MOONS);
     printf("log p of two moons: flow %.3f +- %.3f, Gaussian %.3f\n", mean, error, gaussian);
-    ck_assert(mean > gaussian + 0.5);
+    ck_assert_msg(mean > gaussian + 0.3, "flow %g, Gaussian %g", mean, gaussian);
 
     /* The same number from the evaluation, which says that it is exact. */
     gm_result nll = GM_RESULT_INIT;
@@ -146,7 +146,7 @@ START_TEST(a_flow_learns_two_moons)
     support_ok(ctx, gm_model_log_prob(model, samples, MOONS, log_prob));
     const double of_samples = mean_of(log_prob, MOONS, &error);
     printf("log p of samples %.4f +- %.4f\n", of_samples, error);
-    ck_assert(fabs(of_samples + entropy) < 4.5 * error);
+    ck_assert(fabs(of_samples + entropy) < support_bound(1) * error);
 
     /* Scores: a row far from the moons is rarer than one on them. */
     gm_anomaly *anomaly = NULL;

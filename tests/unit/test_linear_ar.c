@@ -160,10 +160,10 @@ START_TEST(draws_of_reals)
         for (int i = 0; i < N; i++)
             v[1] += pow((double)gm_tensor_read(drawn)[i * D + c] - m[1], 2) / N;
         for (int i = 0; i < ROWS; i++) v[0] += pow((double)rows[i * D + c] - m[0], 2) / ROWS;
-        ck_assert_msg(fabs(m[0] - m[1]) < 4 * sqrt(v[0] / N), "column %d: mean %g, drawn %g", c,
-                      m[0], m[1]);
-        ck_assert_msg(fabs(v[1] / v[0] - 1) < 4 * sqrt(2.0 / N), "column %d: variance %g, drawn %g",
-                      c, v[0], v[1]);
+        ck_assert_msg(fabs(m[0] - m[1]) < support_bound(8) * sqrt(v[0] / N),
+                      "column %d: mean %g, drawn %g", c, m[0], m[1]);
+        ck_assert_msg(fabs(v[1] / v[0] - 1) < support_bound(8) * sqrt(2.0 / N),
+                      "column %d: variance %g, drawn %g", c, v[0], v[1]);
     }
     /* turn[0] and turn[1] given: the next column's conditional is what is drawn. */
     float given[2 * D];
@@ -181,7 +181,7 @@ START_TEST(draws_of_reals)
     support_ok(ctx, gm_autoregressive_sample_given(model, known, N, NULL, x, NULL));
     for (int i = 0; i < N; i++) mean += (double)x[i * D + turn[2]] / N;
     ck_assert_double_eq_tol(mean, (double)given[2 * turn[2]],
-                            4 * (double)given[2 * turn[2] + 1] / sqrt(N));
+                            support_bound(1) * (double)given[2 * turn[2] + 1] / sqrt(N));
     gm_tensor_release(drawn);
     gm_linear_ar_release(ar);
     gm_dataset_release(data);
@@ -317,7 +317,8 @@ START_TEST(class_numbers)
         seen[(int)x[0] + 3 * (int)x[1] + 9 * (int)x[2]]++;
     }
     for (int s = 0; s < ALL; s++)
-        ck_assert_msg(fabs((double)seen[s] / N - exp(p[s])) < 4 * sqrt(exp(p[s]) / N),
+        ck_assert_msg(fabs((double)seen[s] / N - exp(p[s])) <
+                          support_bound(100) * (sqrt(exp(p[s]) / N) + 2.0 / N),
                       "state %d: %d of %d, p %g", s, seen[s], N, exp(p[s]));
     rows[4] = 3;
     support_fails(ctx, gm_model_log_prob(model, rows, 2, p), GM_E_INVALID,

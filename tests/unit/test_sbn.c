@@ -141,7 +141,7 @@ START_TEST(ancestral_samples)
                 chi += ((double)seen[n] - want) * ((double)seen[n] - want) / want;
                 freedom++;
             }
-            ck_assert_msg(chi < freedom + 4.5 * sqrt(2 * freedom),
+            ck_assert_msg(chi < support_chi_bound(freedom, 3 * REF_SHAPES),
                           "shape %d, clamp %d: chi-square %g of %g", shape, clamp, chi, freedom);
         }
         /* gm_model_sample: probabilities whose means are the visible marginals. */
@@ -156,7 +156,8 @@ START_TEST(ancestral_samples)
         double lp[2];
         support_ok(ctx, gm_sbn_enumerate(sbn, pairs, 2, NULL, lp, NULL));
         want = exp(lp[0]) + exp(lp[1]);
-        ck_assert_msg(fabs(mean - want) < 4 * 0.5 / sqrt(N), "mean %g, marginal %g", mean, want);
+        ck_assert_msg(fabs(mean - want) < support_bound(REF_SHAPES) * 0.5 / sqrt(N),
+                      "mean %g, marginal %g", mean, want);
         gm_tensor_release(t);
         free(r.w);
         gm_sbn_release(sbn);
@@ -188,8 +189,8 @@ START_TEST(importance_estimate)
         support_ok(ctx, gm_model_log_prob(gm_sbn_model(sbn), rows, 3, by_model));
         for (int k = 0; k < 3; k++) {
             ck_assert(error[k] > 0 && error[k] < 0.03 && isfinite(one[k]));
-            ck_assert_msg(fabs(got[k] - exact[k]) < 3 * error[k], "row %d: %g, exact %g, error %g",
-                          k, got[k], exact[k], error[k]);
+            ck_assert_msg(fabs(got[k] - exact[k]) < support_bound(3 * REF_SHAPES) * error[k],
+                          "row %d: %g, exact %g, error %g", k, got[k], exact[k], error[k]);
             ck_assert(elbo[k] < exact[k]);
             ck_assert(fabs(by_model[k] - exact[k]) < 1);
         }

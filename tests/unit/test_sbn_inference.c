@@ -47,7 +47,9 @@ START_TEST(chains_find_the_posterior)
         ck_assert_int_eq(r.unmixed, 0);
         double most = 0, least = INFINITY, spread = 0;
         for (int64_t i = 0; i < ROWS * hidden; i++) {
-            ck_assert_msg(fabs(mean[i] - want[i]) < 0.01,
+            ck_assert_msg(fabs(mean[i] - want[i]) < support_bound(9 * ROWS * hidden) *
+                                                            sqrt(want[i] * (1 - want[i]) / ess[i]) +
+                                                        1e-3,
                           "net %d, start %d, unit %d: %g, exactly %g", _i, (int)start, (int)i,
                           mean[i], want[i]);
             worst = fmax(worst, fabs(mean[i] - want[i]));
@@ -82,7 +84,7 @@ START_TEST(importance_estimate)
                                     got, error, bound));
     for (int k = 0; k < ROWS; k++) {
         ck_assert(error[k] > 0 && error[k] < 0.1 && bound[k] < exact[k]);
-        ck_assert_msg(fabs(got[k] - exact[k]) < 3 * error[k],
+        ck_assert_msg(fabs(got[k] - exact[k]) < support_bound(3 * ROWS) * error[k],
                       "net %d, row %d: %g, exactly %g, error %g", _i, k, got[k], exact[k],
                       error[k]);
     }

@@ -165,7 +165,7 @@ static void check_gradient(int32_t estimator, int shape)
             want = (want + objective(&e, estimator, of)) / (2 * step);
             e.r.w[at] = kept;
             const double error = sqrt(fmax(0, square[at] - mean[at] * mean[at]) / (STEPS - 1));
-            ck_assert_msg(fabs(mean[at] - want) < 4 * error + 1e-6,
+            ck_assert_msg(fabs(mean[at] - want) < support_bound(20 * e.r.count) * error + 1e-6,
                           "estimator %d, shape %d, %s[%lld]: mean gradient %g, exact %g, error %g",
                           (int)estimator, shape, gm_params_name(params, p), (long long)i, mean[at],
                           want, error);
