@@ -48,8 +48,9 @@ void check_files(conformance *c);
 void check_resume(conformance *c);
 void check_threads(conformance *c);
 void check_release(conformance *c);
-/* Apart from the list: files.c. */
+/* Apart from the list: files.c, memory.c. */
 void check_hostile(conformance *c);
+void check_allocations(conformance *c);
 
 void conformance_note(conformance *c, const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

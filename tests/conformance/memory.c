@@ -140,11 +140,21 @@ START_TEST(every_allocation_fails)
 }
 END_TEST
 
+/* After the first call with a count, no verb takes memory from the heap. */
+START_TEST(no_allocation_after_the_first)
+{
+    conformance c = { .maker = &makers[_i], .verbs = &conformance_library };
+    check_allocations(&c);
+    ck_assert_msg(!c.failure[0], "%s", c.failure);
+}
+END_TEST
+
 Suite *gm_suite(void)
 {
     Suite *s = suite_create("conformance of memory");
     TCase *t = tcase_create("memory");
     tcase_set_timeout(t, 300);
+    tcase_add_loop_test(t, no_allocation_after_the_first, 0, maker_count);
     tcase_add_loop_test(t, every_allocation_fails, 0, maker_count);
     suite_add_tcase(s, t);
     return s;
