@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "image_grid.h"
+#include "mean.h"
 #include "message.h"
 #include "plot.h"
 #include "stop.h"
@@ -265,7 +266,8 @@ static gm_status estimate(struct autoencoder *a, double *nll, double *error)
     int64_t rows = gm_dataset_rows(a->test);
     if (a->nll_rows && a->nll_rows < rows) rows = a->nll_rows;
     gm_tensor *x = NULL;
-    double *score = calloc((size_t)rows, sizeof *score), sum = 0, squares = 0;
+    double *score = calloc((size_t)rows, sizeof *score);
+    struct mean mean = { 0 };
     struct progress p;
     gm_status s = score ? gm_dataset_read_tensor(&x, a->test, 0, rows, 0) : GM_E_NOMEM;
     if (!s) s = set_labels(a, a->test, rows);
@@ -278,9 +280,9 @@ static gm_status estimate(struct autoencoder *a, double *nll, double *error)
     o.user = &p;
     if (!s) s = gm_vae_log_prob(a->vae, gm_tensor_read(x), rows, &o, score, NULL);
     progress_end(&p);
-    for (int64_t i = 0; !s && i < rows; i++) sum -= score[i], squares += score[i] * score[i];
-    *nll = sum / (double)rows;
-    *error = sqrt(fmax(0, squares / (double)rows - *nll * *nll) / (double)rows);
+    for (int64_t i = 0; !s && i < rows; i++) mean_add(&mean, -score[i]);
+    *nll = mean.value;
+    *error = mean_error(&mean);
     free(score);
     gm_tensor_release(x);
     return s;

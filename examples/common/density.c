@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "image_grid.h"
+#include "mean.h"
 #include "message.h"
 #include "plot.h"
 #include "stop.h"
@@ -254,7 +255,8 @@ static gm_status score_group(gm_model *model, gm_dataset *data, int64_t begin, i
 gm_status density_score(struct density *d, gm_model *model, gm_dataset *data, int64_t count,
                         const char *what, double *out, double *nll, double *error)
 {
-    double group[GROUP], mean = 0, squares = 0;
+    double group[GROUP];
+    struct mean mean = { 0 };
     struct progress p;
     gm_status s = GM_OK;
     if (!d->run->options.quiet) message("log p(x) of %lld %s", (long long)count, what);
@@ -263,17 +265,13 @@ gm_status density_score(struct density *d, gm_model *model, gm_dataset *data, in
         n = count - at < GROUP ? count - at : GROUP;
         if (stop_requested()) s = GM_E_CANCELLED;
         if (!s) s = score_group(model, data, at, n, group);
-        for (int64_t i = 0; !s && i < n; i++) { /* Welford's sums */
-            const double off = group[i] - mean;
-            mean += off / (double)(at + i + 1);
-            squares += off * (group[i] - mean);
-        }
+        for (int64_t i = 0; !s && i < n; i++) mean_add(&mean, group[i]);
         if (!s && out) memcpy(out + at, group, (size_t)n * sizeof *out);
-        if (!s) progress_step(&p, 1, at + n, count, -mean);
+        if (!s) progress_step(&p, 1, at + n, count, -mean.value);
     }
     progress_end(&p);
-    *nll = -mean;
-    *error = count > 1 ? sqrt(squares / (double)(count - 1) / (double)count) : NAN;
+    *nll = -mean.value;
+    *error = mean_error(&mean);
     return s;
 }
 

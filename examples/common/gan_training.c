@@ -80,6 +80,19 @@ static int32_t on_report(void *user, const gm_fit_report *p)
     return stop_requested();
 }
 
+gm_status gan_training_create(gm_gan **out, gm_context *ctx, struct gan_parts *parts,
+                              gm_gan_options *o, gm_status s)
+{
+    o->generator_optimizer = parts->generator_optimizer;
+    o->discriminator_optimizer = parts->discriminator_optimizer;
+    if (!s) s = gm_gan_create(out, ctx, parts->generator, parts->discriminator, o);
+    gm_optimizer_release(parts->discriminator_optimizer);
+    gm_optimizer_release(parts->generator_optimizer);
+    gm_layer_release(parts->discriminator);
+    gm_generator_release(parts->generator);
+    return s;
+}
+
 /* Samples in [0, 1], always of the same noise. */
 static gm_status sample(struct gan_training *a, int64_t count, gm_tensor **out)
 {

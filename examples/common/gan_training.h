@@ -58,6 +58,17 @@ struct gan_training {
         OPTION_TEXT("classifier", &(a)->classifier, "FILE",                                        \
                     "a classifier's model.safetensors, to read 1000 samples with")
 
+struct gan_parts {
+    gm_generator *generator;
+    gm_layer *discriminator;
+    gm_optimizer *generator_optimizer, *discriminator_optimizer;
+};
+
+/* The GAN of these, or `s`, if that is a failure in making them; releases them either way. The
+ * optimizers of o are set here. */
+gm_status gan_training_create(gm_gan **out, gm_context *ctx, struct gan_parts *parts,
+                              gm_gan_options *o, gm_status s);
+
 /* Adam with beta1 0.5, the custom for GANs since Radford, Metz and Chintala 2016. */
 gm_status gan_training_adam(gm_optimizer **out, gm_context *ctx, double rate, double beta2);
 

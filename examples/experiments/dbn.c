@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "common/binary.h"
+#include "common/mean.h"
 #include "common/message.h"
 #include "common/stop.h"
 #include "common/training.h"
@@ -56,7 +57,8 @@ struct program {
 static gm_status measure_bound(struct program *p, struct stage *stage)
 {
     const int64_t rows = gm_dataset_rows(p->d.test);
-    double bound[GROUP], mean = 0, squares = 0;
+    double bound[GROUP];
+    struct mean mean = { 0 };
     gm_status s = GM_OK;
     for (int64_t at = 0, n; !s && at < rows; at += n) {
         gm_tensor *x = NULL;
@@ -68,15 +70,11 @@ static gm_status measure_bound(struct program *p, struct stage *stage)
                 &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = p->draws },
                 bound, NULL);
         gm_tensor_release(x);
-        for (int64_t i = 0; !s && i < n; i++) { /* Welford's sums */
-            const double off = bound[i] - mean;
-            mean += off / (double)(at + i + 1);
-            squares += off * (bound[i] - mean);
-        }
+        for (int64_t i = 0; !s && i < n; i++) mean_add(&mean, bound[i]);
     }
     if (s) return s;
-    stage->bound = -mean;
-    stage->error = rows > 1 ? sqrt(squares / (double)(rows - 1) / (double)rows) : NAN;
+    stage->bound = -mean.value;
+    stage->error = mean_error(&mean);
     if (!p->d.run->options.quiet)
         message("%d %s: bound %.2f nats, give or take %.2f", (int)gm_dbn_stage(p->dbn),
                 gm_dbn_stage(p->dbn) == 1 ? "machine" : "machines", stage->bound, stage->error);

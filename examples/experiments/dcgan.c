@@ -47,33 +47,24 @@ static gm_status make_gan(gm_gan **out, gm_context *ctx, const struct settings *
 {
     gm_dcgan_options nets = GM_DCGAN_OPTIONS_INIT;
     gm_gan_options o = GM_GAN_OPTIONS_INIT;
-    gm_generator *generator = NULL;
-    gm_layer *discriminator = NULL;
-    gm_optimizer *g = NULL, *d = NULL;
+    struct gan_parts p = { NULL, NULL, NULL, NULL };
     gm_status s;
     nets.width = set->width;
     nets.latent = set->latent;
     nets.hidden = set->hidden;
     nets.labels = set->conditional ? CLASSES : 0;
     nets.discriminator_norm = set->norm;
-    if ((s = gm_dcgan_generator_create(&generator, ctx, &nets))) goto out;
-    if ((s = gm_dcgan_discriminator_create(&discriminator, ctx, &nets))) goto out;
-    if ((s = make_adam(&g, ctx, set, steps))) goto out;
-    if ((s = make_adam(&d, ctx, set, steps))) goto out;
+    if ((s = gm_dcgan_generator_create(&p.generator, ctx, &nets))) goto out;
+    if ((s = gm_dcgan_discriminator_create(&p.discriminator, ctx, &nets))) goto out;
+    if ((s = make_adam(&p.generator_optimizer, ctx, set, steps))) goto out;
+    if ((s = make_adam(&p.discriminator_optimizer, ctx, set, steps))) goto out;
     o.loss = set->loss;
     o.label_smoothing = set->smoothing;
     o.noise = set->noise;
     o.average = set->average;
     if (o.loss == GM_GAN_WASSERSTEIN) o.weight_clip = 0.01;
-    o.generator_optimizer = g;
-    o.discriminator_optimizer = d;
-    s = gm_gan_create(out, ctx, generator, discriminator, &o);
 out:
-    gm_optimizer_release(d);
-    gm_optimizer_release(g);
-    gm_layer_release(discriminator);
-    gm_generator_release(generator);
-    return s;
+    return gan_training_create(out, ctx, &p, &o, s);
 }
 
 int main(int argc, char **argv)

@@ -152,21 +152,19 @@ static void raise_momentum(void *user, int64_t epoch)
 static gm_status make_gan(gm_gan **out, gm_context *ctx, const struct settings *set,
                           gm_dataset *train)
 {
-    gm_generator *generator = NULL;
-    gm_layer *discriminator = NULL;
-    gm_optimizer *g = NULL, *d = NULL;
+    struct gan_parts p = { NULL, NULL, NULL, NULL };
     gm_gan_options o = GM_GAN_OPTIONS_INIT;
     gm_status s;
-    if ((s = make_generator(&generator, ctx, set, train))) goto out;
-    if ((s = make_discriminator(&discriminator, ctx, set))) goto out;
+    if ((s = make_generator(&p.generator, ctx, set, train))) goto out;
+    if ((s = make_discriminator(&p.discriminator, ctx, set))) goto out;
     if (set->preset) {
         double rate = set->rate > 0 ? set->rate : 0.1;
-        if ((s = make_sgd(&g, ctx, rate))) goto out;
-        if ((s = make_sgd(&d, ctx, rate / 2))) goto out;
+        if ((s = make_sgd(&p.generator_optimizer, ctx, rate))) goto out;
+        if ((s = make_sgd(&p.discriminator_optimizer, ctx, rate / 2))) goto out;
     } else {
         double rate = set->rate > 0 ? set->rate : 2e-4;
-        if ((s = gan_training_adam(&g, ctx, rate, 0.999))) goto out;
-        if ((s = gan_training_adam(&d, ctx, rate, 0.999))) goto out;
+        if ((s = gan_training_adam(&p.generator_optimizer, ctx, rate, 0.999))) goto out;
+        if ((s = gan_training_adam(&p.discriminator_optimizer, ctx, rate, 0.999))) goto out;
     }
     o.loss = set->loss;
     o.discriminator_steps = set->d_steps;
@@ -174,15 +172,8 @@ static gm_status make_gan(gm_gan **out, gm_context *ctx, const struct settings *
     o.noise = set->noise;
     o.average = set->average;
     if (o.loss == GM_GAN_WASSERSTEIN) o.weight_clip = 0.01;
-    o.generator_optimizer = g;
-    o.discriminator_optimizer = d;
-    s = gm_gan_create(out, ctx, generator, discriminator, &o);
 out:
-    gm_optimizer_release(d);
-    gm_optimizer_release(g);
-    gm_layer_release(discriminator);
-    gm_generator_release(generator);
-    return s;
+    return gan_training_create(out, ctx, &p, &o, s);
 }
 
 int main(int argc, char **argv)

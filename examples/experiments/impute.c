@@ -20,6 +20,7 @@
 #include "common/density.h"
 #include "common/density_model.h"
 #include "common/image_grid.h"
+#include "common/mean.h"
 #include "common/message.h"
 #include "common/stop.h"
 
@@ -155,7 +156,8 @@ static gm_status measure(const struct density *d, gm_model *model, const uint8_t
     const int64_t total = found->rows < rows ? found->rows : rows;
     int64_t hidden = 0, done = 0;
     int exact = 1;
-    double squares = 0, mean = 0, nll[GROUP], ess[GROUP], wrong = 0, guess = 0, effective = 0;
+    double nll[GROUP], ess[GROUP], wrong = 0, guess = 0, effective = 0;
+    struct mean mean = { 0 };
     float *average = malloc((size_t)width * sizeof *average);
     float *filled = malloc(GROUP * (size_t)width * sizeof *filled);
     uint8_t *all_known = malloc(GROUP * (size_t)width);
@@ -176,13 +178,10 @@ static gm_status measure(const struct density *d, gm_model *model, const uint8_t
                 wrong += filled[i * width + k] != row[i * width + k];
                 guess += roundf(average[k]) != row[i * width + k];
             }
-            if (exact) { /* Welford's sums */
-                const double off = nll[i] - mean;
-                mean += off / (double)(done + i + 1);
-                squares += off * (nll[i] - mean);
-            } else {
+            if (exact)
+                mean_add(&mean, nll[i]);
+            else
                 effective += ess[i];
-            }
         }
         gm_tensor_release(x);
     }
@@ -190,8 +189,8 @@ static gm_status measure(const struct density *d, gm_model *model, const uint8_t
     found->rows = done;
     found->wrong = wrong / values;
     found->guess_wrong = guess / values;
-    found->nll = exact ? mean : NAN;
-    found->nll_error = exact && done > 1 ? sqrt(squares / (count - 1) / count) : NAN;
+    found->nll = exact ? mean.value : NAN;
+    found->nll_error = exact ? mean_error(&mean) : NAN;
     found->ess = exact ? NAN : effective / count;
     free(all_known);
     free(filled);

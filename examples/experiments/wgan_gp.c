@@ -25,33 +25,24 @@ static gm_status make_gan(gm_gan **out, gm_context *ctx, const struct settings *
 {
     gm_dcgan_options nets = GM_DCGAN_OPTIONS_INIT;
     gm_gan_options o = GM_GAN_OPTIONS_INIT;
-    gm_generator *generator = NULL;
-    gm_layer *critic = NULL;
-    gm_optimizer *g = NULL, *d = NULL;
+    struct gan_parts p = { NULL, NULL, NULL, NULL };
     gm_status s;
     nets.width = set->width;
     nets.latent = set->latent;
     nets.discriminator_norm = GM_DCGAN_NO_NORM;
     nets.deviation =
         0.05; /* without norms, 0.02 leaves the critic's first values near 0 for long */
-    if ((s = gm_dcgan_generator_create(&generator, ctx, &nets))) goto out;
-    if ((s = gm_dcgan_discriminator_create(&critic, ctx, &nets))) goto out;
-    if ((s = gan_training_adam(&g, ctx, set->rate, 0.9))) goto out;
-    if ((s = gan_training_adam(&d, ctx, set->rate, 0.9))) goto out;
+    if ((s = gm_dcgan_generator_create(&p.generator, ctx, &nets))) goto out;
+    if ((s = gm_dcgan_discriminator_create(&p.discriminator, ctx, &nets))) goto out;
+    if ((s = gan_training_adam(&p.generator_optimizer, ctx, set->rate, 0.9))) goto out;
+    if ((s = gan_training_adam(&p.discriminator_optimizer, ctx, set->rate, 0.9))) goto out;
     o.loss = set->penalty ? GM_GAN_NON_SATURATING : GM_GAN_WASSERSTEIN;
     o.penalty = set->penalty ? GM_PENALTY_R1 : GM_PENALTY_GRADIENT;
     o.penalty_weight = set->weight;
     o.discriminator_steps = set->critic_steps;
     o.average = set->average;
-    o.generator_optimizer = g;
-    o.discriminator_optimizer = d;
-    s = gm_gan_create(out, ctx, generator, critic, &o);
 out:
-    gm_optimizer_release(d);
-    gm_optimizer_release(g);
-    gm_layer_release(critic);
-    gm_generator_release(generator);
-    return s;
+    return gan_training_create(out, ctx, &p, &o, s);
 }
 
 int main(int argc, char **argv)
