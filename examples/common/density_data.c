@@ -96,6 +96,17 @@ static int list_names(const char *folder, char name[NAME_SIZE], char other[NAME_
     return count;
 }
 
+/* Is there a file of MNIST's of this kind? */
+static int holds(const char *folder, const char *kind)
+{
+    const struct dirent *entry;
+    int found = 0;
+    DIR *dir = opendir(folder);
+    while (dir && !found && (entry = readdir(dir))) found = strstr(entry->d_name, kind) != NULL;
+    if (dir) closedir(dir);
+    return found;
+}
+
 static gm_status take(gm_dataset **out, gm_dataset *whole, int64_t begin, int64_t end,
                       int64_t limit)
 {
@@ -135,7 +146,9 @@ static int open_mnist(struct density *d, const char *path)
     gm_status s;
     o.data = path;
     o.limit = 0; /* a limit is one of each part, and validation is cut off here */
-    const int needs = MNIST_ROWS + (d->labels ? MNIST_LABELS : 0) + (d->grey ? MNIST_BYTES : 0);
+    const int labels = d->labels == DENSITY_LABELS_NEEDED ||
+                       (d->labels && is_folder(path) && holds(path, "labels-idx1-ubyte"));
+    const int needs = MNIST_ROWS + (labels ? MNIST_LABELS : 0) + (d->grey ? MNIST_BYTES : 0);
     const int status = mnist_open(&m, d->run->context, &o, needs);
     if (status != OPTIONS_GO_ON) return status;
     const int64_t rows = m.train_rows, cut = m.valid ? rows : rows - rows / 6;
@@ -253,18 +266,6 @@ out:
     return run_failed(d->run, s) ? 1 : status;
 }
 
-/* Is there any of MNIST's files? */
-static int holds_digits(const char *folder)
-{
-    const struct dirent *entry;
-    int found = 0;
-    DIR *dir = opendir(folder);
-    while (dir && !found && (entry = readdir(dir)))
-        found = strstr(entry->d_name, "images-idx3-ubyte") != NULL;
-    if (dir) closedir(dir);
-    return found;
-}
-
 /* data/mnist's neighbour. */
 static const char *uci_folder(const struct options *o, char path[OPTIONS_PATH_SIZE])
 {
@@ -301,7 +302,7 @@ static int choose(const struct density *d, const char **folder, const char **nam
         *name = strcpy(found, first);
         return OPTIONS_GO_ON;
     }
-    if (count == 0 && holds_digits(*folder)) return OPTIONS_GO_ON;
+    if (count == 0 && holds(*folder, "images-idx3-ubyte")) return OPTIONS_GO_ON;
     if (count == 0)
         message(
             "no data in '%s': expected are NAME-train, NAME-valid and NAME-test as IDX files, or "
