@@ -66,6 +66,8 @@ typedef struct gm_two_sample_result {
  * >=
  * 4. Without any spread p is 1, or 0 where mmd2 is above 0.
  *
+ * Columns count by their scale; gm_standardise makes it one.
+ *
  * x and y are borrowed for the call. options NULL: all defaults. GM_E_INVALID: as gm_mmd_estimate;
  * options out of range; more permutations than fit options->memory (the line tells how many do).
  * GM_E_SHAPE: two widths; fewer than two rows of either; for the linear test different counts or
@@ -90,6 +92,18 @@ typedef struct gm_column_moments {
  * addressed; GM_E_SHAPE: two widths. */
 GM_API gm_status gm_moments(gm_context *context, const gm_rows *x, const gm_rows *y,
                             gm_column_moments *moments);
+
+/* Both samples with each column less its mean over the rows of x and y together, divided by its
+ * deviation over these (root of the mean squared distance, divisor x->count + y->count); a column
+ * whose deviation is below 1e-7 of its mean's size becomes zeros. A kernel of distances sees the
+ * columns by their scale, so that the one of the largest unit decides alone: standardise first
+ * where units are arbitrary, then take the bandwidth (gm_median_bandwidth) and test. The pooled
+ * mean and deviation do not tell which row is of which sample, so the permutation test stays exact.
+ * x_values [x->count, width] and y_values [y->count, width] may be the samples' own arrays. In
+ * double, in two passes. GM_E_INVALID, GM_E_SHAPE: as gm_moments, with y needed; x_values or
+ * y_values is NULL. */
+GM_API gm_status gm_standardise(gm_context *context, const gm_rows *x, const gm_rows *y,
+                                float *x_values, float *y_values);
 
 #ifdef __cplusplus
 }

@@ -1,4 +1,4 @@
-/* moments.c - moments of the columns of two samples (gm/two_sample.h). */
+/* moments.c - moments of the columns of two samples, and one scale for them (gm/two_sample.h). */
 #include <math.h>
 
 #include "evaluate/result.h"
@@ -40,6 +40,51 @@ gm_status gm_moments(gm_context *ctx, const gm_rows *x, const gm_rows *y,
             gm_table column = { "", t[i].values + c, t[i].rows, 1 };
             column_moments(&moments[c], i, &column, x->width);
         }
+out:
+    return status;
+}
+
+/* Mean and deviation of a column over both tables. */
+static void pooled(const gm_table t[2], int64_t column, int64_t width, double *mean,
+                   double *deviation)
+{
+    const double rows = (double)t[0].rows + (double)t[1].rows;
+    double sum = 0, squares = 0;
+    for (int i = 0; i < 2; i++)
+        for (int64_t r = 0; r < t[i].rows; r++) sum += (double)t[i].values[r * width + column];
+    *mean = sum / rows;
+    for (int i = 0; i < 2; i++)
+        for (int64_t r = 0; r < t[i].rows; r++) {
+            const double away = (double)t[i].values[r * width + column] - *mean;
+            squares += away * away;
+        }
+    *deviation = sqrt(squares / rows);
+}
+
+gm_status gm_standardise(gm_context *ctx, const gm_rows *x, const gm_rows *y, float *x_values,
+                         float *y_values)
+{
+    gm_table t[2];
+    float *const values[2] = { x_values, y_values };
+    gm_status status;
+    if (!ctx) return GM_E_INVALID;
+    if (!x_values || !y_values)
+        GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "standardise: %s is NULL",
+                             x_values ? "y_values" : "x_values"));
+    GM_TRY(gm_table_of(&t[0], ctx, "standardise", "x", x));
+    GM_TRY(gm_table_of(&t[1], ctx, "standardise", "y", y));
+    GM_TRY(gm_table_check_sizes(ctx, "standardise", t, 2));
+    for (int64_t c = 0; c < x->width; c++) {
+        double mean, deviation;
+        pooled(t, c, x->width, &mean, &deviation);
+        const int constant = deviation <= 1e-7 * fabs(mean) || deviation <= 0;
+        for (int i = 0; i < 2; i++)
+            for (int64_t r = 0; r < t[i].rows; r++) {
+                const int64_t at = r * x->width + c;
+                const double away = (double)t[i].values[at] - mean;
+                values[i][at] = constant ? 0.0f : (float)(away / deviation);
+            }
+    }
 out:
     return status;
 }

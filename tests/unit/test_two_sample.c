@@ -373,6 +373,61 @@ START_TEST(moments)
 }
 END_TEST
 
+/* By hand, in place as well; whether the large column hides the small one. */
+START_TEST(standardised)
+{
+    static const float x[6] = { 1, 7, 3, 7, 5, 7 }, y[4] = { 1, 7, 15, 7 };
+    float a[6], b[4], c[4];
+    gm_context *ctx = support_context(1, 1);
+    support_ok(ctx, gm_standardise(ctx, support_rows(x, 3, 2), support_rows(y, 2, 2), a, b));
+    const double deviation = sqrt((16 + 4 + 0 + 16 + 100) / 5.0); /* about the mean of 5 */
+    for (int i = 0; i < 3; i++) {
+        ck_assert_double_eq_tol((double)a[2 * i], ((double)x[2 * i] - 5) / deviation, 1e-6);
+        ck_assert(a[2 * i + 1] == 0); /* constant */
+    }
+    ck_assert_double_eq_tol((double)b[2], 10 / deviation, 1e-6);
+    memcpy(c, y, sizeof c);
+    support_ok(ctx, gm_standardise(ctx, support_rows(x, 3, 2), support_rows(c, 2, 2), a, c));
+    ck_assert_mem_eq(b, c, sizeof b);
+
+    /* column 0 is shifted by three deviations, column 1 is alike and 10^5 times as large */
+    float *wide = normal(200, 3, 0), *p = malloc(400 * sizeof *p), *q = p + 200;
+    double p_value[2];
+    ck_assert_ptr_nonnull(p);
+    for (int i = 0; i < 200; i++) p[i] = q[i] = i % 2 ? 1e5f * wide[i] : wide[i];
+    for (int i = 0; i < 200; i++) q[i] = i % 2 ? 1e5f * wide[199 - i / 2] : wide[i] + 3;
+    for (int scaled = 0; scaled < 2; scaled++) {
+        gm_two_sample_result r = GM_TWO_SAMPLE_RESULT_INIT;
+        double bandwidth;
+        if (scaled)
+            support_ok(ctx,
+                       gm_standardise(ctx, support_rows(p, 100, 2), support_rows(q, 100, 2), p, q));
+        support_ok(ctx, gm_median_bandwidth(&bandwidth, ctx, support_rows(p, 100, 2),
+                                            support_rows(q, 100, 2), 1));
+        gm_mmd_kernel *k = gaussian(ctx, bandwidth);
+        support_ok(
+            ctx, gm_two_sample_test(&r, k, support_rows(p, 100, 2), support_rows(q, 100, 2), NULL));
+        p_value[scaled] = r.p_value;
+        gm_mmd_kernel_release(k);
+    }
+    ck_assert_msg(p_value[0] > 0.01 && p_value[1] == 0.001, "p %g, standardised %g", p_value[0],
+                  p_value[1]);
+    free(p);
+    free(wide);
+    support_fails(ctx, gm_standardise(ctx, support_rows(x, 3, 2), support_rows(y, 2, 2), NULL, b),
+                  GM_E_INVALID, "x_values is NULL");
+    support_fails(ctx, gm_standardise(ctx, support_rows(x, 3, 2), support_rows(y, 2, 2), a, NULL),
+                  GM_E_INVALID, "y_values is NULL");
+    support_fails(ctx, gm_standardise(ctx, support_rows(x, 3, 2), NULL, a, b), GM_E_INVALID,
+                  "y is NULL");
+    support_fails(ctx, gm_standardise(ctx, support_rows(x, 3, 2), support_rows(y, 4, 1), a, b),
+                  GM_E_SHAPE, "y of 1");
+    ck_assert_int_eq(gm_standardise(NULL, support_rows(x, 3, 2), support_rows(y, 2, 2), a, b),
+                     GM_E_INVALID);
+    gm_context_release(ctx);
+}
+END_TEST
+
 START_TEST(refusals)
 {
     static const float x[8] = { 1, 2, 3, 4, 5, 6, 7, 8 }, broken[4] = { 1, 2, 3, NAN };
@@ -515,6 +570,7 @@ Suite *gm_suite(void)
     tcase_add_test(t, identical_samples_do_not_differ);
     tcase_add_test(t, stops);
     tcase_add_test(t, moments);
+    tcase_add_test(t, standardised);
     tcase_add_test(t, refusals);
     tcase_add_test(t, without_memory);
     suite_add_tcase(s, t);
