@@ -123,6 +123,11 @@ GM_API gm_status gm_dataset_binarise(gm_dataset **out, gm_dataset *dataset, uint
 GM_API gm_status gm_dataset_reshape(gm_dataset **out, gm_dataset *dataset, int32_t rank,
                                     const int64_t *row_shape);
 
+/* Images stored with their channels last, [h, w, channels], as [channels, h, w], the order in which
+ * convolutions see them. No memory is taken: computed when read. GM_E_SHAPE: rows have not three
+ * axes. */
+GM_API gm_status gm_dataset_channels_first(gm_dataset **out, gm_dataset *dataset);
+
 /* --- Labels. */
 
 /* Gives each row of `images` the value of the same row of `labels`, whose rows have one value: a

@@ -47,7 +47,7 @@ typedef struct gm_nll_options {
  * "annealed": exact but for a given log Z, whose error is in sampling_error; or "bound": see
  * gm_model_likelihood. The model's own random stream is as before afterwards. options NULL: all
  * defaults. GM_E_INVALID: NULL, an option out of range, values that the likelihood cannot have;
- * GM_E_SHAPE: rows of another size; GM_E_STATE: labels are missing; GM_E_UNSUPPORTED: no log_prob,
+ * GM_E_SHAPE: rows of another shape; GM_E_STATE: labels are missing; GM_E_UNSUPPORTED: no log_prob,
  * or samples given to a family that has no such estimate; GM_E_NUMERIC: log p of a row is NaN (the
  * row is in the line); GM_E_CANCELLED; GM_E_NOMEM; what the dataset returned. */
 GM_API gm_status gm_evaluate_nll(gm_result *out, gm_model *model, gm_dataset *dataset,

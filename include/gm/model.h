@@ -98,8 +98,8 @@ typedef struct gm_model_evaluate_options {
  * dataset's rows as pass 0 gives them (see gm/data.h). Draws from a stream of its own: the same
  * each time for the same weights, and what training draws later stays the same. data is borrowed
  * for the call; options NULL: all defaults. GM_E_INVALID: NULL, an option out of range, values that
- * the likelihood cannot have; GM_E_SHAPE: rows of another size; GM_E_UNSUPPORTED; GM_E_CANCELLED;
- * GM_E_NOMEM; what the dataset returned. */
+ * the likelihood cannot have; GM_E_SHAPE: rows of another shape (as for gm_model_fit);
+ * GM_E_UNSUPPORTED; GM_E_CANCELLED; GM_E_NOMEM; what the dataset returned. */
 GM_API gm_status gm_model_evaluate(gm_model *model, gm_dataset *data,
                                    const gm_model_evaluate_options *options, gm_metric *metrics,
                                    int32_t room, int32_t *metric_count);
@@ -149,13 +149,16 @@ typedef struct gm_fit_options {
         sizeof(gm_fit_options), 10, 128, 1, 0, NULL, NULL, NULL, NULL, 0, NULL, 1                  \
     }
 
-/* Fits the model. The dataset's rows must have as many values as the model's; it is borrowed for
- * the call. A fit continues where the model stands: two fits of one epoch are a fit of two, and so
- * are a fit, a checkpoint, a load and a fit, bit for bit. GM_E_INVALID: NULL, an option out of
- * range (named, with its value), batch larger than the dataset, values that the likelihood cannot
- * have; GM_E_SHAPE: rows of another size; GM_E_NUMERIC: a loss or gradient was not finite; the
- * weights of the last good step are kept; GM_E_CANCELLED; GM_E_STATE: called from inside a fit's
- * callback; GM_E_NOMEM; what the dataset or the checkpoint file returned. */
+/* Fits the model. The dataset's rows must be the model's: have as many values and, where both have
+ * as many axes, the same shape (images [channels, h, w]; see gm_dataset_channels_first and
+ * gm_dataset_reshape). It is borrowed for the call. A fit continues where the model stands: two
+ * fits of one epoch are a fit of two, and so are a fit, a checkpoint, a load and a fit, bit for
+ * bit. GM_E_INVALID: NULL, an option out of range (named, with its value), batch larger than the
+ * dataset, values that the likelihood cannot have, a last batch of a single row that the model
+ * cannot train on (batch norm; see drop_last); GM_E_SHAPE: rows of another shape, which the line
+ * names with the model's; GM_E_NUMERIC: a loss or gradient was not finite; the weights of the last
+ * good step are kept; GM_E_CANCELLED; GM_E_STATE: called from inside a fit's callback; GM_E_NOMEM;
+ * what the dataset or the checkpoint file returned. */
 GM_API gm_status gm_model_fit(gm_model *model, gm_dataset *data, const gm_fit_options *options);
 
 /* count samples as a new tensor [count, row size]: the mean of the output distribution given what

@@ -6,6 +6,7 @@
 
 #include "evaluate/ranks.h"
 #include "evaluate/result.h"
+#include "models/reader.h"
 
 #define FORMAT 1
 
@@ -34,66 +35,28 @@ static gm_status allocate(gm_anomaly **out, gm_model *model, int64_t count, int3
     return GM_OK;
 }
 
-static gm_status check(const gm_model *model, gm_dataset *data, const gm_anomaly_options *o)
+static gm_status check(const gm_model *model, const gm_anomaly_options *o)
 {
     gm_context *ctx = model->ctx;
     if (!gm_model_supports(model, GM_VERB_LOG_PROB))
         return gm_model_fail(ctx, GM_E_UNSUPPORTED, "anomaly: the family %s has no log_prob",
                              model->family->name);
-    if (o->limit < 0 || o->batch < 1)
-        return gm_model_fail(
-            ctx, GM_E_INVALID,
-            "anomaly: limit is %lld (at least 0 is expected), batch %lld (at least 1)",
-            (long long)o->limit, (long long)o->batch);
     if (o->tail != GM_ANOMALY_TAIL_LOW && o->tail != GM_ANOMALY_TAIL_BOTH)
         return gm_model_fail(ctx, GM_E_INVALID,
                              "anomaly: tail is %d, 0 (low) or 1 (both) is expected", (int)o->tail);
-    if (gm_dataset_row_size(data) != model->row_size)
-        return gm_model_fail(ctx, GM_E_SHAPE,
-                             "anomaly: rows of the dataset have %lld values, the model's have %lld",
-                             (long long)gm_dataset_row_size(data), (long long)model->row_size);
     return GM_OK;
 }
 
-/* What one batch takes, in one block: row numbers, values, labels. */
-typedef struct rows {
-    int64_t room;
-    size_t bytes;
-    int64_t *index;
-    float *values, *labels;
-} rows;
-
-static gm_status rows_open(rows *r, const gm_model *model, int64_t room)
+/* Log p of the batch that begins at row `begin`. */
+static gm_status add_batch(gm_reader *reader, int64_t begin, double *out, int64_t *count)
 {
-    if (room > INT64_MAX / 64 / (model->row_size + 4))
-        return gm_model_fail(model->ctx, GM_E_INVALID,
-                             "anomaly: a batch of %lld rows of %lld values is more than can be "
-                             "addressed",
-                             (long long)room, (long long)model->row_size);
-    r->room = room;
-    r->bytes = (size_t)room * sizeof *r->index +
-               (size_t)(room * (model->row_size + 1)) * sizeof *r->values;
-    r->index = gm_context_allocate(model->ctx, r->bytes);
-    if (!r->index)
-        return gm_model_fail(model->ctx, GM_E_NOMEM, "anomaly: no memory for a batch of %lld rows",
-                             (long long)room);
-    r->values = (float *)(r->index + room);
-    r->labels = r->values + room * model->row_size;
-    return GM_OK;
-}
-
-static gm_status add_batch(rows *r, gm_model *model, gm_dataset *data, int64_t begin, int64_t count,
-                           double *out)
-{
+    gm_model *model = reader->model;
+    gm_batch batch;
     gm_status status;
-    for (int64_t i = 0; i < count; i++) r->index[i] = begin + i;
-    GM_TRY(gm_dataset_read(data, r->index, count, 0, r->values));
-    if (model->classes) GM_TRY(gm_model_read_labels(model, data, r->index, count, r->labels));
-    const gm_batch batch = { .rows = r->values,
-                             .labels = model->classes ? r->labels : NULL,
-                             .count = count };
+    GM_TRY(gm_reader_next(reader, begin, &batch));
+    *count = batch.count;
     GM_TRY(gm_model_score_batch(model, &batch, NULL, NULL, out, NULL));
-    for (int64_t i = 0; i < count; i++)
+    for (int64_t i = 0; i < batch.count; i++)
         if (isnan(out[i]) || out[i] == (double)INFINITY)
             GM_TRY(gm_model_fail(model->ctx, GM_E_NUMERIC,
                                  "anomaly: the log-likelihood of row %lld is %g",
@@ -102,15 +65,13 @@ out:
     return status;
 }
 
-static gm_status add_all(gm_anomaly *anomaly, rows *r, gm_dataset *data,
-                         const gm_anomaly_options *o)
+static gm_status add_all(gm_anomaly *anomaly, gm_reader *reader, const gm_anomaly_options *o)
 {
     gm_counter counter = { anomaly->model->ctx, "anomaly", "rows", o->on_progress, o->user, 0,
                            anomaly->count };
     gm_status status = GM_OK;
     for (int64_t at = 0, n; at < anomaly->count; at += n) {
-        n = anomaly->count - at < r->room ? anomaly->count - at : r->room;
-        GM_TRY(add_batch(r, anomaly->model, data, at, n, anomaly->sorted + at));
+        GM_TRY(add_batch(reader, at, anomaly->sorted + at, &n));
         GM_TRY(gm_counter_add(&counter, n));
     }
 out:
@@ -130,29 +91,25 @@ gm_status gm_anomaly_create(gm_anomaly **out, gm_model *model, gm_dataset *data,
 {
     if (out) *out = NULL;
     if (!model) return GM_E_INVALID;
-    if (!out || !data)
-        return gm_model_fail(model->ctx, GM_E_INVALID, "anomaly: dataset or out is NULL");
+    if (!out) return gm_model_fail(model->ctx, GM_E_INVALID, "anomaly: out is NULL");
     gm_anomaly_options o = GM_ANOMALY_OPTIONS_INIT;
     gm_anomaly *anomaly = NULL;
-    rows r = { 0 };
+    gm_reader reader = { 0 };
     gm_rng_state before;
     gm_status status;
     own_stream(model, 0x616e6f6d616c7943u, &before);
     GM_TRY(gm_options_read(model->ctx, "anomaly", &o, sizeof o, options));
-    GM_TRY(check(model, data, &o));
-    GM_TRY(gm_model_check_labels(model, data, "anomaly"));
-    int64_t count = gm_dataset_rows(data);
-    if (o.limit && o.limit < count) count = o.limit;
-    GM_TRY(rows_open(&r, model, o.batch < count ? o.batch : count));
-    GM_TRY(allocate(&anomaly, model, count, o.tail));
-    GM_TRY(add_all(anomaly, &r, data, &o));
-    gm_ranks_sort(anomaly->sorted, count);
+    GM_TRY(check(model, &o));
+    GM_TRY(gm_reader_open(&reader, "anomaly", model, data, o.batch, o.limit));
+    GM_TRY(allocate(&anomaly, model, reader.rows, o.tail));
+    GM_TRY(add_all(anomaly, &reader, &o));
+    gm_ranks_sort(anomaly->sorted, anomaly->count);
     *out = anomaly;
     anomaly = NULL;
 out:
     gm_rng_restore(model->rng, &before);
     gm_anomaly_release(anomaly);
-    gm_context_free(model->ctx, r.index, r.bytes);
+    gm_reader_close(&reader);
     return status;
 }
 

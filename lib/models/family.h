@@ -84,6 +84,8 @@ struct gm_model {
     gm_rng_state drawn; /* rng's as it was before the present step */
     gm_tape *tape;      /* draws from rng */
     int64_t row_size;
+    int32_t row_rank; /* of one row, where a net sees axes in it; 0: rows are flat */
+    int64_t row_shape[GM_MAX_ROW_RANK];
     int64_t epochs, steps;
     uint64_t order_seed; /* of the order of rows in each pass */
     int32_t fitting;

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "models/reader.h"
 #include "models/watch.h"
 
 /* All that one fit needs besides the model. */
@@ -11,9 +12,8 @@ typedef struct fit {
     gm_dataset *data;
     gm_fit_options o;
     int64_t rows;
-    int64_t *order;  /* rows */
-    float *batch;    /* o.batch rows */
-    float *labels;   /* of these; NULL: the model takes none */
+    int64_t *order; /* rows */
+    gm_reader reader;
     gm_rng *rng;     /* of the order */
     gm_metrics sums; /* of this epoch */
     gm_metrics validation;
@@ -23,16 +23,6 @@ typedef struct fit {
 static size_t order_bytes(const fit *f)
 {
     return (size_t)f->rows * sizeof *f->order;
-}
-
-static size_t batch_bytes(const fit *f)
-{
-    return (size_t)f->o.batch * (size_t)f->model->row_size * sizeof *f->batch;
-}
-
-static size_t label_bytes(const fit *f)
-{
-    return (size_t)f->o.batch * sizeof *f->labels;
 }
 
 static gm_status wrong(const fit *f, const char *option, int64_t value, const char *wanted)
@@ -64,22 +54,35 @@ static gm_status check(const fit *f)
         return gm_model_fail(model->ctx, GM_E_INVALID,
                              "fit: batch is %lld, the dataset has %lld rows", (long long)o->batch,
                              (long long)f->rows);
-    if (gm_dataset_row_size(f->data) != model->row_size)
-        return gm_model_fail(model->ctx, GM_E_SHAPE,
-                             "fit: rows of the dataset have %lld values, the model's have %lld",
-                             (long long)gm_dataset_row_size(f->data), (long long)model->row_size);
-    return gm_model_check_labels(model, f->data, "fit");
+    return GM_OK;
+}
+
+static gm_status check_last_batches(fit *f)
+{
+    gm_status status = GM_OK;
+    if (!f->o.drop_last)
+        GM_TRY(gm_reader_try_row(&f->reader, GM_TAPE_TRAIN, f->data, "to fit",
+                                 "drop_last leaves it out"));
+    if (f->o.validation)
+        GM_TRY(gm_reader_try_row(&f->reader, GM_TAPE_CONSTANT, f->o.validation, "of validation",
+                                 "another batch or number of rows is expected"));
+out:
+    return status;
 }
 
 static gm_status prepare(fit *f)
 {
     gm_context *ctx = f->model->ctx;
     gm_status status;
+    GM_TRY(gm_reader_open(&f->reader, "fit", f->model, f->data, f->o.batch, 0));
+    if (f->o.validation) {
+        GM_TRY(gm_model_check_rows(f->model, f->o.validation, "fit: validation"));
+        GM_TRY(gm_model_check_labels(f->model, f->o.validation, "fit: validation"));
+    }
     f->order = gm_context_allocate(ctx, order_bytes(f));
-    f->batch = gm_context_allocate(ctx, batch_bytes(f));
-    if (f->model->classes) f->labels = gm_context_allocate(ctx, label_bytes(f));
-    if (!f->order || !f->batch || (f->model->classes && !f->labels))
-        GM_TRY(gm_model_fail(ctx, GM_E_NOMEM, "fit: no memory for the order and a batch"));
+    if (!f->order)
+        GM_TRY(gm_model_fail(ctx, GM_E_NOMEM, "fit: no memory for the order of the rows"));
+    GM_TRY(check_last_batches(f));
     if (f->o.patience)
         GM_TRY(gm_watch_open(f->model));
     else
@@ -93,8 +96,7 @@ static void finish(fit *f)
 {
     gm_context *ctx = f->model->ctx;
     gm_rng_release(f->rng);
-    gm_context_free(ctx, f->labels, label_bytes(f));
-    gm_context_free(ctx, f->batch, batch_bytes(f));
+    gm_reader_close(&f->reader);
     gm_context_free(ctx, f->order, order_bytes(f));
 }
 
@@ -166,10 +168,9 @@ static gm_status run_epoch(fit *f, int64_t epoch)
     for (int64_t done = 0; done < f->rows;) {
         int64_t n = f->rows - done < f->o.batch ? f->rows - done : f->o.batch;
         if (n < f->o.batch && f->o.drop_last && done) break;
-        GM_TRY(gm_dataset_read(f->data, f->order + done, n, pass, f->batch));
-        if (f->labels) GM_TRY(gm_model_read_labels(model, f->data, f->order + done, n, f->labels));
         gm_metrics m = { 0 };
-        gm_batch batch = { f->batch, f->labels, n, f->order + done, f->rows };
+        gm_batch batch;
+        GM_TRY(gm_reader_pick(&f->reader, f->order + done, n, pass, &batch));
         GM_TRY(gm_model_step_batch(model, &batch, &m));
         for (int32_t i = 0; i < m.count; i++) {
             f->sums.metric[i].name = m.metric[i].name;

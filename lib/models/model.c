@@ -1,4 +1,5 @@
 /* model.c - the shared verbs but for fit (fit.c) and files (model_file.c). */
+#include "models/reader.h"
 #include "models/watch.h"
 
 #include <math.h>
@@ -288,14 +289,38 @@ out:
     return status;
 }
 
+<<<<<<< HEAD
 gm_status gm_model_evaluate(gm_model *model, gm_dataset *data,
                             const gm_model_evaluate_options *options, gm_metric *metrics,
                             int32_t room, int32_t *metric_count)
+=======
+/* The metrics of a batch in evaluation mode, times its rows, onto the sums. */
+static gm_status add_metrics(gm_model *model, const gm_batch *batch, gm_metrics *sums)
+{
+    gm_var loss;
+    gm_metrics m = { 0 };
+    gm_model_record(model, GM_TAPE_CONSTANT);
+    const size_t mark = gm_model_mark(model);
+    const gm_status status = model->family->loss(model, batch, &loss, &m);
+    gm_model_give(model, mark);
+    if (status) return status;
+    for (int32_t i = 0; i < m.count; i++) {
+        m.metric[i].value *= (double)batch->count;
+        if (i < sums->count) m.metric[i].value += sums->metric[i].value;
+    }
+    *sums = m;
+    return GM_OK;
+}
+
+gm_status gm_model_evaluate(gm_model *model, gm_dataset *data, int64_t batch, int64_t limit,
+                            gm_metric *metrics, int32_t room, int32_t *metric_count)
+>>>>>>> 0ab3e0b (Read datasets in one place; refuse rows of another shape and a last batch of one row before the first step; bring channels to the front)
 {
     gm_model_evaluate_options o = GM_MODEL_EVALUATE_OPTIONS_INIT;
     if (metric_count) *metric_count = 0;
     if (!model) return GM_E_INVALID;
     if (!gm_model_supports(model, GM_VERB_FIT)) return lacks(model, "evaluate");
+<<<<<<< HEAD
     gm_status status = gm_options_read(model->ctx, "evaluate", &o, sizeof o, options);
     if (status) return status;
     const int64_t limit = o.limit;
@@ -322,11 +347,18 @@ gm_status gm_model_evaluate(gm_model *model, gm_dataset *data,
     float *buffer = gm_model_take(model, (size_t)batch * (size_t)model->row_size * sizeof *buffer);
     int64_t *index = gm_model_take(model, (size_t)batch * sizeof *index);
     float *labels = NULL;
+=======
+    gm_reader reader = { 0 };
+>>>>>>> 0ab3e0b (Read datasets in one place; refuse rows of another shape and a last batch of one row before the first step; bring channels to the front)
     gm_metrics total = { 0 };
-    /* Its own random numbers: evaluating does not change what training will draw. */
     gm_rng_state before;
+    gm_status status;
+    /* Its own random numbers: evaluating does not change what training will draw. */
     gm_rng_save(&before, model->rng);
+    GM_TRY(gm_model_check_idle(model, "evaluate"));
+    GM_TRY(gm_reader_open(&reader, "evaluate", model, data, batch, limit));
     gm_rng_seed(model->rng, model->order_seed ^ 0x6576616c75617465u);
+<<<<<<< HEAD
     if (model->classes) labels = gm_model_take(model, (size_t)batch * sizeof *labels);
     if (!buffer || !index || (model->classes && !labels))
         GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "%s: evaluate: no memory for a batch",
@@ -352,12 +384,19 @@ gm_status gm_model_evaluate(gm_model *model, gm_dataset *data,
         total = m;
         done += n;
         GM_TRY(gm_model_progress(model->ctx, "evaluate", o.on_progress, o.user, done, rows));
+=======
+    for (int64_t done = 0; done < reader.rows;) {
+        gm_batch b;
+        GM_TRY(gm_reader_next(&reader, done, &b));
+        GM_TRY(add_metrics(model, &b, &total));
+        done += b.count;
+>>>>>>> 0ab3e0b (Read datasets in one place; refuse rows of another shape and a last batch of one row before the first step; bring channels to the front)
     }
-    for (int32_t i = 0; i < total.count; i++) total.metric[i].value /= (double)rows;
+    for (int32_t i = 0; i < total.count; i++) total.metric[i].value /= (double)reader.rows;
     give_metrics(&total, metrics, room, metric_count);
 out:
     gm_rng_restore(model->rng, &before);
-    gm_model_give(model, mark);
+    gm_reader_close(&reader);
     return status;
 }
 

@@ -332,6 +332,51 @@ START_TEST(views_change_values)
 }
 END_TEST
 
+/* Small images and those too large for the stack, many channels, one; below another view, with
+ * labels, and for any number of threads. */
+START_TEST(channels_come_first)
+{
+    static const int64_t sizes[][3] = {
+        { 2, 2, 2 },   { 4, 5, 3 },    { 1, 1, 7 },   { 6, 7, 1 },
+        { 41, 37, 3 }, { 3, 2, 2500 }, { 64, 65, 4 }, { 1, 5000, 1 }
+    };
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
+        for (int32_t threads = 1; threads < 3; threads++) {
+            const int64_t *s = sizes[k], pixels = s[0] * s[1], channels = s[2];
+            const int64_t shape[4] = { 3, s[0], s[1], channels }, rows[2] = { 2, 0 };
+            const int64_t size = pixels * channels;
+            gm_context *c = support_context(1, threads);
+            gm_dataset *ds = NULL, *first = NULL, *scaled = NULL, *labels = NULL;
+            float *v = malloc((size_t)(3 * size) * sizeof *v),
+                  *got = malloc((size_t)(2 * size) * sizeof *got);
+            const float three[3] = { 5, 6, 7 };
+            int64_t found[2];
+            for (int64_t i = 0; i < 3 * size; i++) v[i] = (float)i;
+            support_ok(c, gm_dataset_from_memory(&ds, c, 4, shape, v));
+            support_ok(c, gm_dataset_from_memory(&labels, c, 1, shape, three));
+            support_ok(c, gm_dataset_attach_labels(ds, labels));
+            support_ok(c, gm_dataset_channels_first(&first, ds));
+            support_ok(c, gm_dataset_scale(&scaled, first, 2, 0));
+            ck_assert_int_eq(gm_dataset_row_rank(first), 3);
+            const int64_t *to = gm_dataset_row_shape(first);
+            ck_assert(to[0] == channels && to[1] == s[0] && to[2] == s[1]);
+            support_ok(c, gm_dataset_read(scaled, rows, 2, 0, got));
+            for (int r = 0; r < 2; r++)
+                for (int64_t i = 0; i < channels; i++)
+                    for (int64_t p = 0; p < pixels; p++)
+                        ck_assert(got[r * size + i * pixels + p] ==
+                                  2 * v[rows[r] * size + p * channels + i]);
+            support_ok(c, gm_dataset_read_labels(scaled, rows, 2, found));
+            ck_assert(found[0] == 7 && found[1] == 5);
+            free(v);
+            free(got);
+            gm_dataset *sets[] = { labels, scaled, first, ds };
+            for (int i = 0; i < 4; i++) gm_dataset_release(sets[i]);
+            gm_context_release(c);
+        }
+}
+END_TEST
+
 START_TEST(bad_views)
 {
     gm_dataset *ds = counting(4, 2), *v = NULL, *w = NULL;
@@ -355,6 +400,9 @@ START_TEST(bad_views)
     support_fails(ctx, gm_dataset_scale(NULL, ds, 1, 0), GM_E_INVALID, "NULL");
     support_fails(ctx, gm_dataset_threshold(NULL, ds, 1), GM_E_INVALID, "NULL");
     support_fails(ctx, gm_dataset_binarise(NULL, ds, 1, 0), GM_E_INVALID, "NULL");
+    support_fails(ctx, gm_dataset_channels_first(&v, ds), GM_E_SHAPE, "[2]");
+    support_fails(ctx, gm_dataset_channels_first(NULL, ds), GM_E_INVALID, "NULL");
+    ck_assert_int_eq(gm_dataset_channels_first(&v, NULL), GM_E_INVALID);
     ck_assert_int_eq(gm_dataset_shuffle(&v, NULL, 0), GM_E_INVALID);
     ck_assert_int_eq(gm_dataset_range(&v, NULL, 0, 1), GM_E_INVALID);
     ck_assert_ptr_null(v);
@@ -604,7 +652,7 @@ static void meter_put(void *user, void *p, size_t size)
 static gm_status all_of_it(gm_context *c, const char *path)
 {
     gm_dataset *ds = NULL, *shuffled = NULL, *a = NULL, *b = NULL, *grey = NULL, *bits = NULL,
-               *called = NULL, *chosen = NULL, *labels = NULL;
+               *called = NULL, *chosen = NULL, *labels = NULL, *image = NULL, *turned = NULL;
     gm_tensor *t = NULL;
     host h = { 0, 0, 0, 0, 0, NULL, 0 };
     const int64_t shape[2] = { 2, 2 }, rows[2] = { 1, 0 };
@@ -617,7 +665,9 @@ static gm_status all_of_it(gm_context *c, const char *path)
     if ((s = gm_dataset_split(&a, &b, shuffled, 1))) goto out;
     if ((s = gm_dataset_scale(&grey, a, 1.0 / 255.0, 0))) goto out;
     if ((s = gm_dataset_binarise(&bits, grey, 1, 1))) goto out;
-    if ((s = gm_dataset_read_tensor(&t, bits, 0, 1, 0))) goto out;
+    if ((s = gm_dataset_reshape(&image, bits, 3, (const int64_t[]){ 1, 3, 2 }))) goto out;
+    if ((s = gm_dataset_channels_first(&turned, image))) goto out;
+    if ((s = gm_dataset_read_tensor(&t, turned, 0, 1, 0))) goto out;
     if ((s = gm_dataset_mean(ds, mean))) goto out;
     if ((s = gm_dataset_from_callback(&called, c, 2, shape, host_read, NULL, &h))) goto out;
     if ((s = gm_dataset_subset(&chosen, called, rows, 2))) goto out;
@@ -625,6 +675,8 @@ static gm_status all_of_it(gm_context *c, const char *path)
 out:
     gm_tensor_release(t);
     gm_dataset_release(ds);
+    gm_dataset_release(image);
+    gm_dataset_release(turned);
     gm_dataset_release(labels);
     gm_dataset_release(shuffled);
     gm_dataset_release(a);
@@ -677,6 +729,7 @@ Suite *gm_suite(void)
     tcase_add_test(tc, views_choose_rows);
     tcase_add_test(tc, shuffles_are_permutations);
     tcase_add_test(tc, views_change_values);
+    tcase_add_test(tc, channels_come_first);
     tcase_add_test(tc, bad_views);
     tcase_add_test(tc, binarise_has_the_right_odds);
     tcase_add_test(tc, binarise_hangs_on_row_seed_and_pass_alone);

@@ -562,7 +562,7 @@ START_TEST(refusals)
     gm_dataset *data = NULL;
     const int64_t narrow[2] = { 2, V - 1 }, right[2] = { 2, V };
     support_ok(ctx, gm_dataset_from_memory(&data, ctx, 2, narrow, rows));
-    support_fails(ctx, gm_dbn_init_biases(dbn, data), GM_E_SHAPE, "rows have 3 values");
+    support_fails(ctx, gm_dbn_init_biases(dbn, data), GM_E_SHAPE, "[3], those of the model [4]");
     gm_dataset_release(data);
     support_ok(ctx, gm_dataset_from_memory(&data, ctx, 2, right, rows));
     gm_fit_options fit = GM_FIT_OPTIONS_INIT;

@@ -213,19 +213,20 @@ START_TEST(refusals)
     r.value = 7;
     ck_assert_int_eq(gm_evaluate_nll(&r, NULL, data, NULL), GM_E_INVALID);
     REFUSED(gm_evaluate_nll(NULL, model, data, NULL), "nll: out is NULL");
-    REFUSED(gm_evaluate_nll(&r, model, NULL, NULL), "dataset is NULL");
+    REFUSED(gm_evaluate_nll(&r, model, NULL, NULL), "NULL");
     REFUSED(gm_evaluate_nll(&r, model, foreign, NULL), "another context");
-    support_fails(ctx, gm_evaluate_nll(&r, model, wide, NULL), GM_E_SHAPE, "rows have 4 values");
+    support_fails(ctx, gm_evaluate_nll(&r, model, wide, NULL), GM_E_SHAPE,
+                  "[4], those of the model");
     support_fails(ctx, gm_evaluate_nll(&r, gm_generator_model(g), data, NULL), GM_E_UNSUPPORTED,
                   "the family generator has no log_prob");
     o.batch = 0;
     REFUSED(gm_evaluate_nll(&r, model, data, &o), "batch is 0");
     o.batch = 1;
     o.limit = -1;
-    REFUSED(gm_evaluate_nll(&r, model, data, &o), "limit -1");
+    REFUSED(gm_evaluate_nll(&r, model, data, &o), "limit is -1");
     o.limit = 0;
     o.samples = -1;
-    REFUSED(gm_evaluate_nll(&r, model, data, &o), "samples -1");
+    REFUSED(gm_evaluate_nll(&r, model, data, &o), "samples is -1");
     o.samples = 5;
     support_fails(ctx, gm_evaluate_nll(&r, model, data, &o), GM_E_UNSUPPORTED, "samples is 5");
     o.samples = 0;

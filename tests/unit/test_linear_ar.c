@@ -451,12 +451,14 @@ START_TEST(refusals)
     gm_dataset *data = nets_bits(ctx, 10, 3), *wide = nets_bits(ctx, 10, 4);
     double norm;
     support_fails(ctx, gm_linear_ar_solve(ar, data, 0), GM_E_UNSUPPORTED, "only a model of reals");
-    support_fails(ctx, gm_linear_ar_gradient_norm(&norm, ar, wide), GM_E_SHAPE, "rows have 4");
+    support_fails(ctx, gm_linear_ar_gradient_norm(&norm, ar, wide), GM_E_SHAPE,
+                  "[4], those of the model [3]");
     support_fails(ctx, gm_linear_ar_gradient_norm(&norm, ar, NULL), GM_E_INVALID, "NULL");
     ck_assert_int_eq(gm_linear_ar_gradient_norm(&norm, NULL, data), GM_E_INVALID);
     ck_assert_int_eq(gm_linear_ar_solve(NULL, data, 0), GM_E_INVALID);
     gm_linear_ar *real = make(ctx, 3, kind_of(GM_CONDITIONAL_GAUSSIAN));
-    support_fails(ctx, gm_linear_ar_solve(real, wide, 0), GM_E_SHAPE, "rows have 4");
+    support_fails(ctx, gm_linear_ar_solve(real, wide, 0), GM_E_SHAPE,
+                  "[4], those of the model [3]");
     support_fails(ctx, gm_linear_ar_solve(real, data, -1), GM_E_INVALID, "ridge is -1");
     support_fails(ctx, gm_linear_ar_solve(real, data, NAN), GM_E_INVALID, "ridge");
     support_fails(ctx, gm_linear_ar_solve(real, NULL, 0), GM_E_INVALID, "data is NULL");

@@ -93,7 +93,7 @@ START_TEST(fit_refuses)
     o.patience = 2;
     support_fails(ctx, gm_model_fit(model, data, &o), GM_E_INVALID, "no validation set");
     o = fit_of(1, 16);
-    support_fails(ctx, gm_model_fit(model, wide, &o), GM_E_SHAPE, "9 values, the model's have 8");
+    support_fails(ctx, gm_model_fit(model, wide, &o), GM_E_SHAPE, "[9], those of the model [8]");
     support_fails(ctx, gm_model_fit(model, NULL, &o), GM_E_INVALID, "data is NULL");
     o.checkpoint = "/nonexistent/folder/file";
     support_fails(ctx, gm_model_fit(model, data, &o), GM_E_IO, "/nonexistent/folder");

@@ -505,7 +505,8 @@ START_TEST(refusals)
     support_ok(ctx, gm_dataset_from_memory(&narrow, ctx, 2, other, rows));
     support_fails(ctx, gm_nade_init_biases(nade, data), GM_E_INVALID,
                   "row 2, column 4 is 2; expected 0 or 1");
-    support_fails(ctx, gm_nade_init_biases(nade, narrow), GM_E_SHAPE, "6 values");
+    support_fails(ctx, gm_nade_init_biases(nade, narrow), GM_E_SHAPE,
+                  "[6], those of the model [10]");
     support_fails(ctx, gm_nade_init_biases(nade, NULL), GM_E_INVALID, "NULL");
     gm_fit_options fit = GM_FIT_OPTIONS_INIT;
     fit.batch = 3;

@@ -390,7 +390,7 @@ START_TEST(refusals)
     gm_dataset *data = NULL;
     const int64_t shape[2] = { 2, 3 }, right[2] = { 2, V };
     support_ok(ctx, gm_dataset_from_memory(&data, ctx, 2, shape, rows));
-    support_fails(ctx, gm_rbm_init_biases(rbm, data), GM_E_SHAPE, "rows have 3 values");
+    support_fails(ctx, gm_rbm_init_biases(rbm, data), GM_E_SHAPE, "[3], those of the model [4]");
     gm_dataset_release(data);
     rows[1] = 4;
     support_ok(ctx, gm_dataset_from_memory(&data, ctx, 2, right, rows));

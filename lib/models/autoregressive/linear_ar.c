@@ -12,8 +12,8 @@
 #include "models/autoregressive/column_order.h"
 #include "models/autoregressive/conditionals.h"
 #include "models/autoregressive/linear_ar_solve.h"
-#include "models/family.h"
 #include "models/fields.h"
+#include "models/reader.h"
 
 struct gm_linear_ar {
     gm_model model; /* first */
@@ -242,41 +242,28 @@ gm_status gm_linear_ar_gradient_norm(double *out, gm_linear_ar *ar, gm_dataset *
 {
     if (!ar) return GM_E_INVALID;
     gm_model *model = &ar->model;
-    const int64_t rows = gm_dataset_rows(data), size = model->row_size;
-    if (!data || !out)
-        return gm_model_fail(model->ctx, GM_E_INVALID,
-                             "linear_ar: gradient_norm: data or out is NULL");
-    if (gm_dataset_row_size(data) != size)
-        return gm_model_fail(
-            model->ctx, GM_E_SHAPE,
-            "linear_ar: gradient_norm: rows have %lld values, the model's have %lld",
-            (long long)gm_dataset_row_size(data), (long long)size);
-    int64_t index[GM_MODEL_GROUP];
-    const size_t mark = gm_model_mark(model);
-    float *buffer = gm_model_take(model, (size_t)(GM_MODEL_GROUP * size) * sizeof *buffer);
-    gm_status status = GM_OK;
-    if (!buffer)
-        return gm_model_fail(model->ctx, GM_E_NOMEM,
-                             "linear_ar: gradient_norm: no memory for a batch");
+    if (!out)
+        return gm_model_fail(model->ctx, GM_E_INVALID, "linear_ar: gradient_norm: out is NULL");
+    gm_reader reader = { 0 };
+    gm_status status;
+    GM_TRY(gm_reader_open(&reader, "linear_ar: gradient_norm", model, data, GM_MODEL_GROUP, 0));
     gm_params_zero_gradients(model->params);
-    for (int64_t done = 0; done < rows;) {
-        const int64_t n = rows - done < GM_MODEL_GROUP ? rows - done : GM_MODEL_GROUP;
-        const gm_batch batch = { .rows = buffer, .labels = NULL, .count = n };
+    for (int64_t done = 0; done < reader.rows;) {
+        gm_batch batch;
         gm_metrics ignored = { 0 };
         gm_var mean;
-        for (int64_t i = 0; i < n; i++) index[i] = done + i;
-        GM_TRY(gm_dataset_read(data, index, n, 0, buffer));
+        GM_TRY(gm_reader_next(&reader, done, &batch));
         const size_t of_batch = gm_model_mark(model);
         gm_model_record(model, 0);
         GM_TRY(loss(model, &batch, &mean, &ignored));
-        mean = gm_scale(model->tape, mean, (double)n / (double)rows);
+        mean = gm_scale(model->tape, mean, (double)batch.count / (double)reader.rows);
         GM_TRY(gm_backward_add(model->tape, mean, model->params));
         gm_model_give(model, of_batch);
-        done += n;
+        done += batch.count;
     }
     *out = gm_params_gradient_norm(model->params);
 out:
-    gm_model_give(model, mark);
+    gm_reader_close(&reader);
     return status;
 }
 

@@ -15,7 +15,7 @@
 #include "gm/linear_ar.h"
 #include "models/autoregressive/column_order.h"
 #include "models/autoregressive/linear_ar_solve.h"
-#include "models/family.h"
+#include "models/reader.h"
 
 /* Part of a column's variance below which what is left of it is taken for rounding: floats carry
  * 6e-8, squared. */
@@ -23,28 +23,24 @@
 
 typedef struct normal {
     gm_model *model;
-    gm_dataset *data;
+    gm_reader reader;
     const gm_order *order;
     int64_t size;
     double *mean;    /* [size], in the order */
     double *factor;  /* [size, size]: covariance, then L, then L^-1, lower triangle */
     double *scale;   /* [size]: variances, then deviations */
     double *centred; /* [size]: one row */
-    float *rows;     /* [GM_MODEL_GROUP, size] */
 } normal;
 
 /* Calls `take` with every row of the data in the order. */
 static gm_status each_row(normal *n, void (*take)(normal *n, const float *row))
 {
-    const int64_t rows = gm_dataset_rows(n->data), size = n->size;
-    int64_t index[GM_MODEL_GROUP];
     gm_status status = GM_OK;
-    for (int64_t done = 0; done < rows;) {
-        const int64_t m = rows - done < GM_MODEL_GROUP ? rows - done : GM_MODEL_GROUP;
-        for (int64_t i = 0; i < m; i++) index[i] = done + i;
-        GM_TRY(gm_dataset_read(n->data, index, m, 0, n->rows));
-        for (int64_t i = 0; i < m; i++) take(n, n->rows + i * size);
-        done += m;
+    for (int64_t done = 0; done < n->reader.rows;) {
+        gm_batch batch;
+        GM_TRY(gm_reader_next(&n->reader, done, &batch));
+        for (int64_t i = 0; i < batch.count; i++) take(n, batch.rows + i * n->size);
+        done += batch.count;
     }
 out:
     return status;
@@ -141,19 +137,14 @@ static void give(const normal *n, gm_params *params)
     }
 }
 
-static gm_status check(gm_model *model, gm_dataset *data, double ridge)
+static gm_status check(gm_model *model, double ridge)
 {
     if (gm_autoregressive_kind(model) != GM_CONDITIONAL_GAUSSIAN)
         return gm_model_fail(model->ctx, GM_E_UNSUPPORTED,
                              "linear_ar: solve: only a model of reals has a closed form");
-    if (!data || !(ridge >= 0) || isinf(ridge))
+    if (!(ridge >= 0) || isinf(ridge))
         return gm_model_fail(model->ctx, GM_E_INVALID,
-                             "linear_ar: solve: data is %s, ridge is %g (expected at least 0)",
-                             data ? "given" : "NULL", ridge);
-    if (gm_dataset_row_size(data) != model->row_size)
-        return gm_model_fail(model->ctx, GM_E_SHAPE,
-                             "linear_ar: solve: rows have %lld values, the model's have %lld",
-                             (long long)gm_dataset_row_size(data), (long long)model->row_size);
+                             "linear_ar: solve: ridge is %g, at least 0 is expected", ridge);
     return GM_OK;
 }
 
@@ -161,17 +152,16 @@ gm_status gm_linear_ar_fit_normal(gm_model *model, const gm_order *order, gm_dat
                                   double ridge)
 {
     gm_context *ctx = model->ctx;
-    gm_status status = check(model, data, ridge);
+    gm_status status = check(model, ridge);
     if (status) return status;
-    normal n = { .model = model, .data = data, .order = order, .size = model->row_size };
+    normal n = { .model = model, .order = order, .size = model->row_size };
     const int64_t size = n.size;
     /* The model has size^2 floats, so these products do not overflow but perhaps for the last. */
     const size_t doubles = (size_t)(size * size + 3 * size);
     const size_t bytes = doubles <= SIZE_MAX / sizeof(double) ? doubles * sizeof(double) : 0;
-    const size_t row_bytes = (size_t)(GM_MODEL_GROUP * size) * sizeof(float);
+    GM_TRY(gm_reader_open(&n.reader, "linear_ar: solve", model, data, GM_MODEL_GROUP, 0));
     n.factor = gm_context_allocate(ctx, bytes);
-    n.rows = gm_context_allocate(ctx, row_bytes);
-    if (!n.factor || !n.rows)
+    if (!n.factor)
         GM_TRY(gm_model_fail(ctx, GM_E_NOMEM,
                              "linear_ar: solve: no memory for a covariance of %lld columns",
                              (long long)size));
@@ -179,7 +169,7 @@ gm_status gm_linear_ar_fit_normal(gm_model *model, const gm_order *order, gm_dat
     n.mean = n.factor + size * size;
     n.scale = n.mean + size;
     n.centred = n.scale + size;
-    const double rows = (double)gm_dataset_rows(data);
+    const double rows = (double)n.reader.rows;
     GM_TRY(each_row(&n, add_mean));
     for (int64_t k = 0; k < size; k++) n.mean[k] /= rows;
     GM_TRY(each_row(&n, add_covariance));
@@ -192,7 +182,7 @@ gm_status gm_linear_ar_fit_normal(gm_model *model, const gm_order *order, gm_dat
     invert(&n);
     give(&n, model->params);
 out:
-    gm_context_free(ctx, n.rows, row_bytes);
+    gm_reader_close(&n.reader);
     gm_context_free(ctx, n.factor, bytes);
     return status;
 }

@@ -7,7 +7,7 @@
 #include "models/autoregressive/column_order.h"
 #include "models/autoregressive/conditionals.h"
 #include "models/autoregressive/nade_net.h"
-#include "models/family.h"
+#include "models/reader.h"
 
 #define HALF_LOG_2PI 0.91893853320467274178
 #define LOG_2 0.69314718055994530942
@@ -101,33 +101,30 @@ static void set_bias(const gm_nade_net *net, float *b, const double *sum, double
 gm_status gm_nade_fit_bias(gm_nade_net *net, gm_dataset *data)
 {
     gm_model *model = net->model;
-    const int64_t size = net->columns, rows = gm_dataset_rows(data);
-    if (!data || rows < 1)
-        return gm_model_fail(model->ctx, GM_E_INVALID, "nade: start: the dataset is %s",
-                             data ? "empty" : "NULL");
-    if (gm_dataset_row_size(data) != size)
-        return gm_model_fail(model->ctx, GM_E_SHAPE,
-                             "nade: start: rows have %lld values, the model's have %lld",
-                             (long long)gm_dataset_row_size(data), (long long)size);
+    const int64_t size = net->columns;
     const int64_t each = net->classes ? net->classes : net->kind == GM_CONDITIONAL_BINARY ? 1 : 2;
     const size_t bytes = (size_t)(size * each) * sizeof(double);
-    const size_t mark = gm_model_mark(model);
-    double *sum = gm_model_take(model, bytes);
-    float *row = gm_model_take(model, (size_t)size * sizeof *row);
+    double *sum = NULL;
+    gm_reader reader = { 0 };
     gm_status status = GM_OK;
-    if (!sum || !row)
+    GM_TRY(gm_reader_open(&reader, "nade: start", model, data, GM_MODEL_GROUP, 0));
+    sum = gm_model_take(model, bytes);
+    if (!sum)
         GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM,
                              "nade: start: no memory for sums of %lld columns", (long long)size));
     memset(sum, 0, bytes);
-    for (int64_t i = 0; i < rows; i++) {
-        GM_TRY(gm_dataset_read(data, &i, 1, 0, row));
-        GM_TRY(gm_conditional_check(model, "start", net->kind, net->width, i, row, NULL, 1));
-        add_row(net, row, sum, each);
+    for (int64_t done = 0; done < reader.rows;) {
+        gm_batch batch;
+        GM_TRY(gm_reader_next(&reader, done, &batch));
+        GM_TRY(gm_conditional_check(model, "start", net->kind, net->width, done, batch.rows, NULL,
+                                    batch.count));
+        for (int64_t i = 0; i < batch.count; i++) add_row(net, batch.rows + i * size, sum, each);
+        done += batch.count;
     }
     for (int64_t k = 0; k < size; k++)
         set_bias(net, gm_param_value(net->b) + k * net->width,
-                 sum + gm_order_column(&net->order, k) * each, (double)rows);
+                 sum + gm_order_column(&net->order, k) * each, (double)reader.rows);
 out:
-    gm_model_give(model, mark);
+    gm_reader_close(&reader);
     return status;
 }

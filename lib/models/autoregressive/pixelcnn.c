@@ -8,8 +8,8 @@
 #include "gm/ops.h"
 #include "models/autoregressive/conditionals.h"
 #include "models/autoregressive/pixelcnn_net.h"
-#include "models/family.h"
 #include "models/fields.h"
+#include "models/reader.h"
 
 #define WALK_BYTES ((int64_t)32 << 20)  /* of activations that drawing keeps */
 #define SCORE_BYTES ((int64_t)64 << 20) /* of what scoring records at a time */
@@ -108,6 +108,7 @@ static gm_status build(gm_pixelcnn *net)
     gm_status status;
     GM_TRY(gm_model_open(model, &gm_family_pixelcnn, model->ctx));
     model->row_size = net->height * net->width;
+    gm_model_shape_rows(model, 3, (const int64_t[]){ 1, net->height, net->width });
     model->classes = net->o.labels;
     net->layer = gm_model_allocate(model->ctx, layers * sizeof *net->layer);
     net->saw = gm_model_allocate(model->ctx, blocks * sizeof *net->saw);

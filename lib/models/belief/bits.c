@@ -1,9 +1,10 @@
 /* bits.c - what the nets of binary units share: numbers of options in their ranges, rows of bits or
  * probabilities, biases that begin at the data. */
 #include <math.h>
+#include <stdio.h>
 
 #include "models/belief/bits.h"
-#include "models/family.h"
+#include "models/reader.h"
 
 gm_status gm_model_check_ranges(gm_context *ctx, const char *who, const gm_model_range *ranges,
                                 size_t count)
@@ -39,13 +40,9 @@ gm_status gm_model_check_arrays(gm_model *model, const char *verb, const void *r
 
 gm_status gm_model_check_init(gm_model *model, const char *verb, gm_dataset *data)
 {
-    const char *name = model->family->name;
-    if (!data) return gm_model_fail(model->ctx, GM_E_INVALID, "%s: %s: data is NULL", name, verb);
-    if (gm_dataset_row_size(data) != model->row_size)
-        return gm_model_fail(model->ctx, GM_E_SHAPE,
-                             "%s: %s: rows have %lld values, the model's have %lld", name, verb,
-                             (long long)gm_dataset_row_size(data), (long long)model->row_size);
-    return GM_OK;
+    char what[64];
+    (void)snprintf(what, sizeof what, "%s: %s", model->family->name, verb);
+    return gm_model_check_rows(model, data, what);
 }
 
 gm_status gm_model_bit_means(gm_model *model, gm_dataset *data, float **out)

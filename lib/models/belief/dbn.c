@@ -8,8 +8,8 @@
 #include "models/belief/bits.h"
 #include "models/belief/dbn_rows.h"
 #include "models/belief/rbm_part.h"
-#include "models/family.h"
 #include "models/fields.h"
+#include "models/reader.h"
 
 struct gm_dbn {
     gm_model model;   /* first */
@@ -280,31 +280,31 @@ out:
 static gm_status mean_of(gm_dbn *dbn, const char *verb, gm_dataset *data, float *out)
 {
     gm_model *model = &dbn->model;
-    const int64_t n = gm_dataset_rows(data), size = dbn->size[dbn->stage - 1];
-    const size_t mark = gm_model_mark(model);
-    float *rows = gm_model_take(model, (size_t)(GM_MODEL_GROUP * model->row_size) * sizeof *rows);
-    double *sum = gm_model_take(model, (size_t)size * sizeof *sum);
-    int64_t index[GM_MODEL_GROUP];
+    const int64_t size = dbn->size[dbn->stage - 1];
+    const size_t sum_bytes = (size_t)size * sizeof(double);
+    double *sum;
+    gm_reader reader = { 0 };
     gm_status status = GM_OK;
-    if (!rows || !sum)
-        GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "dbn: %s: no memory for rows", verb));
-    if (n < 1)
-        GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID, "dbn: %s: the dataset is empty", verb));
-    memset(sum, 0, (size_t)size * sizeof *sum);
-    for (int64_t done = 0; done < n;) {
-        const int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
-        for (int64_t i = 0; i < m; i++) index[i] = done + i;
-        GM_TRY(gm_dataset_read(data, index, m, 0, rows));
-        GM_TRY(gm_dbn_check_rows(dbn, verb, 0, rows, m, rows));
+    char what[64];
+    (void)snprintf(what, sizeof what, "dbn: %s", verb);
+    GM_TRY(gm_reader_open(&reader, what, model, data, GM_MODEL_GROUP, 0));
+    sum = gm_model_take(model, sum_bytes);
+    if (!sum) GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "%s: no memory for the mean", what));
+    memset(sum, 0, sum_bytes);
+    for (int64_t done = 0; done < reader.rows;) {
+        gm_batch batch;
+        GM_TRY(gm_reader_next(&reader, done, &batch));
+        const int64_t m = batch.count;
+        GM_TRY(gm_dbn_check_rows(dbn, verb, 0, batch.rows, m, batch.rows));
         gm_model_record(model, GM_TAPE_CONSTANT);
-        gm_var h = record_up(dbn, rows, m, dbn->stage - 1, dbn->o.draws, 1);
+        gm_var h = record_up(dbn, batch.rows, m, dbn->stage - 1, dbn->o.draws, 1);
         GM_TRY(gm_tape_status(model->tape));
         for (int64_t i = 0; i < m * size; i++) sum[i % size] += (double)gm_value(model->tape, h)[i];
         done += m;
     }
-    for (int64_t i = 0; i < size; i++) out[i] = (float)(sum[i] / (double)n);
+    for (int64_t i = 0; i < size; i++) out[i] = (float)(sum[i] / (double)reader.rows);
 out:
-    gm_model_give(model, mark);
+    gm_reader_close(&reader);
     return status;
 }
 

@@ -7,8 +7,8 @@
 #include "gm/layer_file.h"
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/family.h"
 #include "models/latent/parts.h"
+#include "models/reader.h"
 
 struct gm_autoencoder {
     gm_model model; /* first */
@@ -36,6 +36,7 @@ static gm_status measure(gm_autoencoder *a, const char *name, gm_layer *layer, i
                              "autoencoder: for 2 rows the %s gives %lld rows; expected as many, of "
                              "at least 1 value",
                              name, rank ? (long long)given[0] : 0);
+    if (layer == a->decoder) gm_model_shape_rows(&a->model, rank, given);
     *out = count;
     return GM_OK;
 }
@@ -90,6 +91,7 @@ gm_status gm_autoencoder_create(gm_autoencoder **out, gm_context *ctx, int64_t r
     GM_TRY(gm_model_open(model, &gm_family_autoencoder, ctx));
     model->row_size = row_size;
     GM_TRY(fit_parts(a));
+    GM_TRY(gm_model_shape_rows_for(model, encoder));
     GM_TRY(gm_params_add_all(model->params, "encoder.", gm_layer_params(encoder)));
     GM_TRY(gm_params_add_all(model->params, "decoder.", gm_layer_params(decoder)));
     GM_TRY(gm_model_add_state(model, "encoder.", encoder));

@@ -7,9 +7,9 @@
 
 #include "gm/layer_file.h"
 #include "gm/ops.h"
-#include "models/family.h"
 #include "models/fields.h"
 #include "models/latent/parts.h"
+#include "models/reader.h"
 
 #define DIVERSITY_MEMORY 0.99 /* of the running mean that the warning looks at */
 #define DIVERSITY_START                                                                            \
@@ -222,6 +222,8 @@ gm_status gm_gan_create(gm_gan **out, gm_context *ctx, gm_generator *generator,
     gan->model.classes = gm_generator_labels(generator);
     gan->one_pass = gm_layer_row_wise(discriminator) && o.penalty != GM_PENALTY_R1;
     GM_TRY(fit_discriminator(gan));
+    gm_model_shape_rows_like(&gan->model, gm_generator_model(generator));
+    GM_TRY(gm_model_shape_rows_for(&gan->model, discriminator));
     GM_TRY(collect_params(gan));
     GM_TRY(gm_model_add_state(&gan->model, "generator.", gm_generator_net(generator)));
     GM_TRY(gm_model_add_state(&gan->model, "discriminator.", discriminator));

@@ -8,9 +8,9 @@
 #include "gm/layer_file.h"
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/family.h"
 #include "models/fields.h"
 #include "models/latent/parts.h"
+#include "models/reader.h"
 
 struct gm_generator {
     gm_model model; /* first */
@@ -86,6 +86,11 @@ static gm_status measure(gm_generator *g)
                              (long long)row, (long long)parts));
     g->outputs = row;
     g->model.row_size = row / parts;
+    if (g->o.output == GM_OUTPUT_CATEGORICAL && shape[rank - 1] == parts)
+        rank--; /* [n, ..., classes] */
+    else if (rank > 1 && shape[1] % parts == 0)
+        shape[1] /= parts; /* [n, 2 channels, ...] */
+    gm_model_shape_rows(&g->model, rank, shape);
 out:
     return status;
 }

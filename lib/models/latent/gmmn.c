@@ -4,8 +4,8 @@
 #include <math.h>
 
 #include "gm/ops.h"
-#include "models/family.h"
 #include "models/latent/parts.h"
+#include "models/reader.h"
 
 struct gm_gmmn {
     gm_model model;    /* first */
@@ -110,6 +110,8 @@ gm_status gm_gmmn_create(gm_gmmn **out, gm_context *ctx, gm_generator *generator
     if (!o.kernel) GM_TRY(make_kernel(&gmmn->o.kernel, ctx, o.autoencoder != NULL));
     model->row_size = o.autoencoder ? gm_model_row_size(gm_autoencoder_model(o.autoencoder))
                                     : gm_generator_row_size(generator);
+    gm_model_shape_rows_like(model, o.autoencoder ? gm_autoencoder_model(o.autoencoder)
+                                                  : gm_generator_model(generator));
     GM_TRY(gm_params_add_all(model->params, "generator.", gm_generator_params(generator)));
     GM_TRY(gm_model_add_state(model, "generator.", gm_generator_net(generator)));
     GM_TRY(gm_model_bind(model, &model->optimizer, o.optimizer, model->params));

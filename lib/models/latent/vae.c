@@ -8,9 +8,9 @@
 #include "gm/layer_file.h"
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "models/family.h"
 #include "models/fields.h"
 #include "models/latent/parts.h"
+#include "models/reader.h"
 
 #define LOG_VARIANCE 20.0
 
@@ -127,6 +127,8 @@ gm_status gm_vae_create(gm_vae **out, gm_context *ctx, gm_layer *encoder, gm_gen
     vae->model.row_size = gm_generator_row_size(decoder);
     vae->model.classes = gm_generator_labels(decoder);
     GM_TRY(fit_encoder(vae));
+    gm_model_shape_rows_like(&vae->model, gm_generator_model(decoder));
+    GM_TRY(gm_model_shape_rows_for(&vae->model, encoder));
     GM_TRY(gm_params_add_all(vae->model.params, "encoder.", gm_layer_params(encoder)));
     GM_TRY(gm_params_add_all(vae->model.params, "decoder.", gm_generator_params(decoder)));
     GM_TRY(gm_model_add_state(&vae->model, "encoder.", encoder));
