@@ -84,7 +84,8 @@ static int check_labels(gm_dataset *labels, const char *path, int needs, gm_stat
         }
         gm_tensor_release(some);
     }
-    if (high <= (float)highest && !(needs & MNIST_CLASSES && low > 0)) return OPTIONS_GO_ON;
+    if (low >= 0 && high <= (float)highest && !(needs & MNIST_CLASSES && low > 0))
+        return OPTIONS_GO_ON;
     message("'%s' holds labels from %g to %g, this program takes classes from 0 to %d", path,
             (double)low, (double)high, highest);
     return 2;
@@ -107,6 +108,12 @@ static int open_images(gm_dataset **out, gm_context *context, const char *images
         if ((s = gm_dataset_open_idx(&labels, context, labels_path))) goto out;
         status = check_labels(labels, labels_path, needs, &s);
         if (s || status != OPTIONS_GO_ON) goto out;
+        if (gm_dataset_rows(labels) != gm_dataset_rows(raw)) {
+            message("'%s' holds %" PRId64 " labels, '%s' %" PRId64 " images", labels_path,
+                    gm_dataset_rows(labels), images_path, gm_dataset_rows(raw));
+            status = 2;
+            goto out;
+        }
         if ((s = gm_dataset_attach_labels(raw, labels))) goto out;
     }
     if ((s = gm_dataset_reshape(&shaped, raw, images ? 3 : 1, images ? image : row))) goto out;

@@ -155,6 +155,12 @@ gm_dataset_row_shape(const gm_dataset *dataset);                  /* valid while
 GM_API int64_t gm_dataset_row_size(const gm_dataset *dataset);    /* values in a row, at least 1 */
 GM_API gm_context *gm_dataset_context(const gm_dataset *dataset); /* borrowed */
 
+/* The file that the rows, or the labels attached, were read from, as gm_dataset_open_idx was given
+ * its path, found through views; NULL: they are of no file. So a line can name it. Valid while the
+ * dataset is, and its labels. */
+GM_API const char *gm_dataset_path(const gm_dataset *dataset);
+GM_API const char *gm_dataset_labels_path(const gm_dataset *dataset);
+
 /* --- Reading. */
 
 /* The one way data comes out: rows[0 .. count-1] (any order, repeats allowed) one after the other

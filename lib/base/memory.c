@@ -42,6 +42,19 @@ void *gm_memory_grow(gm_memory *m, void *p, size_t old_size, size_t new_size)
     return q;
 }
 
+char *gm_memory_copy_text(gm_memory *m, const char *text)
+{
+    const size_t bytes = strlen(text) + 1;
+    char *copy = gm_memory_get(m, bytes);
+    if (copy) memcpy(copy, text, bytes);
+    return copy;
+}
+
+void gm_memory_put_text(gm_memory *m, char *text)
+{
+    if (text) gm_memory_put(m, text, strlen(text) + 1);
+}
+
 int gm_mul_size(int64_t a, int64_t b, int64_t *out)
 {
     if (a < 0 || b < 0) return 0;

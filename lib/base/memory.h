@@ -21,6 +21,11 @@ void gm_memory_put(gm_memory *m, void *p, size_t size);
 /* Moves to a bigger block; on failure returns NULL and the old block stands. */
 void *gm_memory_grow(gm_memory *m, void *p, size_t old_size, size_t new_size);
 
+/* A copy of a text, strlen + 1 bytes; NULL without memory. Back with _put_text, which accepts NULL.
+ */
+char *gm_memory_copy_text(gm_memory *m, const char *text);
+void gm_memory_put_text(gm_memory *m, char *text);
+
 /* a * b into *out; 0 when it overflows int64_t or either is negative. */
 int gm_mul_size(int64_t a, int64_t b, int64_t *out);
 

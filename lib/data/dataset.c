@@ -74,6 +74,8 @@ void gm_dataset_release(gm_dataset *ds)
         gm_context *ctx = ds->ctx;
         gm_memory *m = &ctx->memory;
         if (ds->kind && ds->kind->destroy) ds->kind->destroy(ds);
+        gm_memory_put_text(m, ds->path);
+        gm_memory_put_text(m, ds->labels_path);
         gm_memory_put(m, ds->labels, (size_t)ds->rows * sizeof *ds->labels);
         gm_memory_put(m, ds->scratch, (size_t)ds->scratch_room * sizeof *ds->scratch);
         gm_memory_put(m, ds, sizeof *ds);
@@ -105,6 +107,18 @@ int64_t gm_dataset_row_size(const gm_dataset *ds)
 gm_context *gm_dataset_context(const gm_dataset *ds)
 {
     return ds ? ds->ctx : NULL;
+}
+
+gm_status gm_dataset_set_path(gm_dataset *ds, const char *path)
+{
+    ds->path = gm_memory_copy_text(&ds->ctx->memory, path);
+    return ds->path ? GM_OK : gm_fail_memory(ds->ctx, "dataset");
+}
+
+const char *gm_dataset_path(const gm_dataset *ds)
+{
+    while (ds && ds->parent) ds = ds->parent;
+    return ds ? ds->path : NULL;
 }
 
 gm_status gm_dataset_check_rows(const gm_dataset *ds, const char *what, const int64_t *rows,

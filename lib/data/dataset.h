@@ -42,7 +42,9 @@ struct gm_dataset {
     int64_t row_size;
     int64_t rows;
     double bound; /* no value is larger in size; INFINITY: not known, so that a scale has to look */
+    char *path;   /* a source's: the file that it was read from; NULL: of none */
     int32_t *labels; /* attached here; NULL: see the parent */
+    char *labels_path;
     int64_t classes;
     int64_t *scratch; /* mapped rows for a callback */
     int64_t scratch_room;
@@ -100,6 +102,9 @@ gm_status gm_dataset_adopt_bytes(gm_dataset **out, gm_context *ctx, const char *
 /* A view's handle, with the parent's shape and rows. */
 gm_status gm_dataset_make_view(gm_dataset **out, gm_dataset *parent, const char *what,
                                const gm_dataset_kind *kind);
+
+/* The file of a source. GM_E_NOMEM. */
+gm_status gm_dataset_set_path(gm_dataset *ds, const char *path);
 
 /* GM_E_INVALID unless all rows exist. */
 gm_status gm_dataset_check_rows(const gm_dataset *ds, const char *what, const int64_t *rows,

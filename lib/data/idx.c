@@ -236,8 +236,12 @@ gm_status gm_idx_read(gm_dataset **out, gm_context *ctx, gm_gzip_reader *in)
     else
         GM_TRY(gm_dataset_adopt_bytes(out, ctx, in->path, h.rank, h.shape, v.p, bytes, 1.0f,
                                       h.element->shift));
+    v.p = NULL; /* the dataset's */
+    GM_TRY(gm_dataset_set_path(*out, in->path));
     return GM_OK;
 out:
+    gm_dataset_release(*out);
+    *out = NULL;
     gm_memory_put(&ctx->memory, v.p, (size_t)(v.room * v.width));
     return status;
 }

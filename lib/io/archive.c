@@ -10,19 +10,6 @@
 /* The type of plain bytes. */
 #define BYTE_TYPE "U8"
 
-char *gm_archive_copy(gm_context *ctx, const char *text)
-{
-    size_t bytes = strlen(text) + 1;
-    char *copy = gm_memory_get(&ctx->memory, bytes);
-    if (copy) memcpy(copy, text, bytes);
-    return copy;
-}
-
-void gm_archive_drop(gm_context *ctx, char *text)
-{
-    if (text) gm_memory_put(&ctx->memory, text, strlen(text) + 1);
-}
-
 gm_status gm_archive_make(gm_archive **out, gm_context *ctx, const char *name)
 {
     *out = NULL;
@@ -31,7 +18,7 @@ gm_status gm_archive_make(gm_archive **out, gm_context *ctx, const char *name)
     gm_context_retain(ctx);
     a->ctx = ctx;
     a->owners = 1;
-    a->name = gm_archive_copy(ctx, name);
+    a->name = gm_memory_copy_text(&ctx->memory, name);
     if (!a->name) {
         gm_archive_release(a);
         return gm_fail_memory(ctx, "archive");
@@ -59,7 +46,7 @@ gm_context *gm_archive_context(const gm_archive *a)
 
 static void free_tensor(gm_context *ctx, gm_archive_tensor *t)
 {
-    gm_archive_drop(ctx, t->name);
+    gm_memory_put_text(&ctx->memory, t->name);
     if (t->owned)
         gm_memory_put(&ctx->memory, (void *)(uintptr_t)t->bytes, gm_archive_block(t->size));
     gm_memory_put(&ctx->memory, t->values, gm_archive_block(t->count * (int64_t)sizeof(float)));
@@ -72,13 +59,13 @@ void gm_archive_release(gm_archive *a)
     gm_memory *m = &ctx->memory;
     for (int64_t i = 0; i < a->tensor_count; i++) free_tensor(ctx, &a->tensors[i]);
     for (int64_t i = 0; i < a->text_count; i++) {
-        gm_archive_drop(ctx, a->texts[i].key);
-        gm_archive_drop(ctx, a->texts[i].text);
+        gm_memory_put_text(&ctx->memory, a->texts[i].key);
+        gm_memory_put_text(&ctx->memory, a->texts[i].text);
     }
     gm_memory_put(m, a->tensors, (size_t)a->tensor_room * sizeof *a->tensors);
     gm_memory_put(m, a->texts, (size_t)a->text_room * sizeof *a->texts);
     gm_memory_put(m, a->blob, a->blob_bytes);
-    gm_archive_drop(ctx, a->name);
+    gm_memory_put_text(&ctx->memory, a->name);
     gm_memory_put(m, a, sizeof *a);
     gm_context_release(ctx);
 }
@@ -129,7 +116,7 @@ static gm_status insert(gm_archive *a, const char *what, const char *name, const
     memcpy(t.type, type, strlen(type) + 1);
     const int64_t at = place_of(a, name, &found);
     GM_TRY(gm_archive_room_tensor(a));
-    t.name = gm_archive_copy(a->ctx, name);
+    t.name = gm_memory_copy_text(&a->ctx->memory, name);
     if (!t.name) GM_TRY(gm_fail_memory(a->ctx, what));
     memmove(a->tensors + at + 1, a->tensors + at,
             (size_t)(a->tensor_count - at) * sizeof *a->tensors);

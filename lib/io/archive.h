@@ -45,9 +45,6 @@ gm_status gm_archive_make(gm_archive **out, gm_context *ctx, const char *name);
 /* Fills an empty archive from its blob. */
 gm_status gm_archive_parse(gm_archive *a);
 
-/* A copy of a text in the context's memory, strlen + 1 bytes; NULL without memory. */
-char *gm_archive_copy(gm_context *ctx, const char *text);
-void gm_archive_drop(gm_context *ctx, char *text);
 /* Room for one more tensor or text at the end; GM_E_NOMEM leaves all as it is. */
 gm_status gm_archive_room_tensor(gm_archive *a);
 gm_status gm_archive_room_text(gm_archive *a);

@@ -66,11 +66,11 @@ static gm_status read_texts(gm_archive *a, json_t *object)
             return gm_fail(a->ctx, GM_E_FORMAT, "%s: text \"%.64s\" is not a string", a->name, key);
         gm_status status = gm_archive_room_text(a);
         if (status) return status;
-        gm_archive_text t = { gm_archive_copy(a->ctx, key),
-                              gm_archive_copy(a->ctx, json_string_value(value)) };
+        gm_archive_text t = { gm_memory_copy_text(&a->ctx->memory, key),
+                              gm_memory_copy_text(&a->ctx->memory, json_string_value(value)) };
         if (!t.key || !t.text) {
-            gm_archive_drop(a->ctx, t.key);
-            gm_archive_drop(a->ctx, t.text);
+            gm_memory_put_text(&a->ctx->memory, t.key);
+            gm_memory_put_text(&a->ctx->memory, t.text);
             return gm_fail_memory(a->ctx, "archive_open");
         }
         a->texts[a->text_count++] = t;
@@ -154,7 +154,7 @@ static gm_status read_tensor(gm_archive *a, const char *name, json_t *json, int6
                         (int64_t)a->blob_bytes - start, &t));
     t.bytes = a->blob + start + t.offset;
     GM_TRY(gm_archive_room_tensor(a));
-    t.name = gm_archive_copy(a->ctx, name);
+    t.name = gm_memory_copy_text(&a->ctx->memory, name);
     if (!t.name) GM_TRY(gm_fail_memory(a->ctx, "archive_open"));
     a->tensors[a->tensor_count++] = t;
 out:

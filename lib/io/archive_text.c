@@ -46,12 +46,12 @@ gm_status gm_archive_set_text(gm_archive *a, const char *key, const char *text)
     if (!gm_utf8_valid(text))
         return gm_fail(ctx, GM_E_INVALID, "%s: the text of %s is not UTF-8", what, key);
     gm_status status = GM_OK;
-    char *new_key = NULL, *new_text = gm_archive_copy(ctx, text);
+    char *new_key = NULL, *new_text = gm_memory_copy_text(&ctx->memory, text);
     int found;
     const int64_t at = place_of(a, key, &found);
     if (!new_text) GM_TRY(gm_fail_memory(ctx, what));
     if (!found) {
-        new_key = gm_archive_copy(ctx, key);
+        new_key = gm_memory_copy_text(&ctx->memory, key);
         if (!new_key) GM_TRY(gm_fail_memory(ctx, what));
         GM_TRY(gm_archive_room_text(a));
         memmove(a->texts + at + 1, a->texts + at, (size_t)(a->text_count - at) * sizeof *a->texts);
@@ -59,12 +59,12 @@ gm_status gm_archive_set_text(gm_archive *a, const char *key, const char *text)
         a->texts[at].text = NULL;
         a->text_count++;
     }
-    gm_archive_drop(ctx, a->texts[at].text);
+    gm_memory_put_text(&ctx->memory, a->texts[at].text);
     a->texts[at].text = new_text;
     return GM_OK;
 out:
-    gm_archive_drop(ctx, new_key);
-    gm_archive_drop(ctx, new_text);
+    gm_memory_put_text(&ctx->memory, new_key);
+    gm_memory_put_text(&ctx->memory, new_text);
     return status;
 }
 

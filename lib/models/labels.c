@@ -84,6 +84,24 @@ out:
     return status;
 }
 
+/* The lowest label tells those that count from 1. */
+static gm_status refuse_classes(gm_model *model, gm_dataset *data, const char *verb)
+{
+    const char *path = gm_dataset_labels_path(data);
+    int64_t lowest = gm_dataset_classes(data) - 1, label;
+    for (int64_t row = 0; row < gm_dataset_rows(data); row++) {
+        const gm_status status = gm_dataset_read_labels(data, &row, 1, &label);
+        if (status) return status;
+        if (label < lowest) lowest = label;
+    }
+    return gm_model_fail(model->ctx, GM_E_INVALID,
+                         "%s: %s: the dataset's labels go from %lld to %lld, the model takes 0 to "
+                         "%lld%s%s%s",
+                         model->family->name, verb, (long long)lowest,
+                         (long long)gm_dataset_classes(data) - 1, (long long)model->classes - 1,
+                         path ? " (" : "", path ? path : "", path ? ")" : "");
+}
+
 gm_status gm_model_check_labels(gm_model *model, gm_dataset *data, const char *verb)
 {
     if (!model->classes) return GM_OK;
@@ -92,12 +110,7 @@ gm_status gm_model_check_labels(gm_model *model, gm_dataset *data, const char *v
             model->ctx, GM_E_STATE,
             "%s: %s: this model wants labels of %lld classes, the dataset has none",
             model->family->name, verb, (long long)model->classes);
-    if (gm_dataset_classes(data) > model->classes)
-        return gm_model_fail(
-            model->ctx, GM_E_INVALID,
-            "%s: %s: the dataset's labels go up to %lld, the model takes 0 to %lld",
-            model->family->name, verb, (long long)gm_dataset_classes(data) - 1,
-            (long long)model->classes - 1);
+    if (gm_dataset_classes(data) > model->classes) return refuse_classes(model, data, verb);
     return GM_OK;
 }
 

@@ -289,11 +289,6 @@ out:
     return status;
 }
 
-<<<<<<< HEAD
-gm_status gm_model_evaluate(gm_model *model, gm_dataset *data,
-                            const gm_model_evaluate_options *options, gm_metric *metrics,
-                            int32_t room, int32_t *metric_count)
-=======
 /* The metrics of a batch in evaluation mode, times its rows, onto the sums. */
 static gm_status add_metrics(gm_model *model, const gm_batch *batch, gm_metrics *sums)
 {
@@ -312,85 +307,30 @@ static gm_status add_metrics(gm_model *model, const gm_batch *batch, gm_metrics 
     return GM_OK;
 }
 
-gm_status gm_model_evaluate(gm_model *model, gm_dataset *data, int64_t batch, int64_t limit,
-                            gm_metric *metrics, int32_t room, int32_t *metric_count)
->>>>>>> 0ab3e0b (Read datasets in one place; refuse rows of another shape and a last batch of one row before the first step; bring channels to the front)
+gm_status gm_model_evaluate(gm_model *model, gm_dataset *data,
+                            const gm_model_evaluate_options *options, gm_metric *metrics,
+                            int32_t room, int32_t *metric_count)
 {
     gm_model_evaluate_options o = GM_MODEL_EVALUATE_OPTIONS_INIT;
     if (metric_count) *metric_count = 0;
     if (!model) return GM_E_INVALID;
     if (!gm_model_supports(model, GM_VERB_FIT)) return lacks(model, "evaluate");
-<<<<<<< HEAD
-    gm_status status = gm_options_read(model->ctx, "evaluate", &o, sizeof o, options);
-    if (status) return status;
-    const int64_t limit = o.limit;
-    int64_t batch = o.batch;
-    if (!data || batch < 1 || limit < 0)
-        return gm_model_fail(model->ctx, GM_E_INVALID,
-                             "%s: evaluate: data is %s, batch is %lld (at least 1), limit is %lld",
-                             model->family->name, data ? "given" : "NULL", (long long)batch,
-                             (long long)limit);
-    if (gm_dataset_row_size(data) != model->row_size)
-        return gm_model_fail(
-            model->ctx, GM_E_SHAPE, "%s: evaluate: rows have %lld values, the model's have %lld",
-            model->family->name, (long long)gm_dataset_row_size(data), (long long)model->row_size);
-    status = gm_model_check_idle(model, "evaluate");
-    if (!status) status = gm_model_check_labels(model, data, "evaluate");
-    if (status) return status;
-    int64_t rows = gm_dataset_rows(data);
-    if (limit && limit < rows) rows = limit;
-    if (rows < 1)
-        return gm_model_fail(model->ctx, GM_E_INVALID, "%s: evaluate: the dataset is empty",
-                             model->family->name);
-    if (batch > rows) batch = rows;
-    const size_t mark = gm_model_mark(model);
-    float *buffer = gm_model_take(model, (size_t)batch * (size_t)model->row_size * sizeof *buffer);
-    int64_t *index = gm_model_take(model, (size_t)batch * sizeof *index);
-    float *labels = NULL;
-=======
     gm_reader reader = { 0 };
->>>>>>> 0ab3e0b (Read datasets in one place; refuse rows of another shape and a last batch of one row before the first step; bring channels to the front)
     gm_metrics total = { 0 };
     gm_rng_state before;
     gm_status status;
     /* Its own random numbers: evaluating does not change what training will draw. */
     gm_rng_save(&before, model->rng);
+    GM_TRY(gm_options_read(model->ctx, "evaluate", &o, sizeof o, options));
     GM_TRY(gm_model_check_idle(model, "evaluate"));
-    GM_TRY(gm_reader_open(&reader, "evaluate", model, data, batch, limit));
+    GM_TRY(gm_reader_open(&reader, "evaluate", model, data, o.batch, o.limit));
     gm_rng_seed(model->rng, model->order_seed ^ 0x6576616c75617465u);
-<<<<<<< HEAD
-    if (model->classes) labels = gm_model_take(model, (size_t)batch * sizeof *labels);
-    if (!buffer || !index || (model->classes && !labels))
-        GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "%s: evaluate: no memory for a batch",
-                             model->family->name));
-    for (int64_t done = 0; done < rows;) {
-        int64_t n = rows - done < batch ? rows - done : batch;
-        for (int64_t i = 0; i < n; i++) index[i] = done + i;
-        GM_TRY(gm_dataset_read(data, index, n, 0, buffer));
-        if (labels) GM_TRY(gm_model_read_labels(model, data, index, n, labels));
-        gm_var loss;
-        gm_metrics m = { 0 };
-        gm_batch b = { .rows = buffer, .labels = labels, .count = n };
-        gm_model_record(model, GM_TAPE_CONSTANT);
-        const size_t of_batch = gm_model_mark(model);
-        GM_TRY(model->family->loss(model, &b, &loss, &m));
-        gm_model_give(model, of_batch);
-        for (int32_t i = 0; i < m.count; i++) {
-            if (done)
-                m.metric[i].value = m.metric[i].value * (double)n + total.metric[i].value;
-            else
-                m.metric[i].value *= (double)n;
-        }
-        total = m;
-        done += n;
-        GM_TRY(gm_model_progress(model->ctx, "evaluate", o.on_progress, o.user, done, rows));
-=======
     for (int64_t done = 0; done < reader.rows;) {
         gm_batch b;
         GM_TRY(gm_reader_next(&reader, done, &b));
         GM_TRY(add_metrics(model, &b, &total));
         done += b.count;
->>>>>>> 0ab3e0b (Read datasets in one place; refuse rows of another shape and a last batch of one row before the first step; bring channels to the front)
+        GM_TRY(gm_model_progress(model->ctx, "evaluate", o.on_progress, o.user, done, reader.rows));
     }
     for (int32_t i = 0; i < total.count; i++) total.metric[i].value /= (double)reader.rows;
     give_metrics(&total, metrics, room, metric_count);

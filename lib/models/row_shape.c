@@ -71,9 +71,12 @@ gm_status gm_model_check_rows(const gm_model *model, gm_dataset *data, const cha
         text_of(ours, model->row_rank, model->row_shape);
     else
         text_of(ours, 1, &model->row_size);
-    return gm_model_fail(ctx, GM_E_SHAPE, "%s: rows of the dataset are %s, those of the model %s%s",
-                         what, theirs, ours,
+    const char *path = gm_dataset_path(data);
+    return gm_model_fail(ctx, GM_E_SHAPE,
+                         "%s: rows of the dataset are %s, those of the model %s%s%s%s%s", what,
+                         theirs, ours,
                          same_size && has_channels_last(model, shape)
                              ? "; gm_dataset_channels_first brings them to it"
-                             : "");
+                             : "",
+                         path ? " (" : "", path ? path : "", path ? ")" : "");
 }

@@ -317,6 +317,49 @@ START_TEST(idx_foreign)
 }
 END_TEST
 
+/* Lines about rows and labels can name the files that they are from. */
+START_TEST(idx_paths)
+{
+    static const uint8_t labels[] = { 0, 0, 8, 1, 0, 0, 0, 2, 9, 4 };
+    static const uint8_t signed_labels[] = { 0, 0, 9, 1, 0, 0, 0, 2, 9, 0xff };
+    char other[2 * SUPPORT_PATH];
+    gm_dataset *ds = NULL, *view = NULL, *l = NULL, *memory = NULL;
+    const float values[2] = { 0, 1 };
+    const int64_t two = 2;
+    snprintf(other, sizeof other, "%s/labels.idx", folder);
+    support_file_write(file, idx3, sizeof idx3);
+    support_file_write(other, labels, sizeof labels);
+    support_ok(ctx, gm_dataset_open_idx(&ds, ctx, file));
+    support_ok(ctx, gm_dataset_scale(&view, ds, 2, 0));
+    support_ok(ctx, gm_dataset_open_idx(&l, ctx, other));
+    support_ok(ctx, gm_dataset_from_memory(&memory, ctx, 1, &two, values));
+    ck_assert_str_eq(gm_dataset_path(view), file);
+    ck_assert_ptr_null(gm_dataset_labels_path(view));
+    ck_assert_ptr_null(gm_dataset_path(memory));
+    ck_assert_ptr_null(gm_dataset_path(NULL));
+    support_ok(ctx, gm_dataset_attach_labels(ds, l));
+    gm_dataset_release(l);
+    ck_assert_str_eq(gm_dataset_labels_path(view), other);
+    /* A failure leaves the labels there were. */
+    support_file_write(other, signed_labels, sizeof signed_labels);
+    support_ok(ctx, gm_dataset_open_idx(&l, ctx, other));
+    support_fails(ctx, gm_dataset_attach_labels(ds, l), GM_E_INVALID, "row 1 is -1");
+    ck_assert(support_says(gm_context_error(ctx), "labels.idx"));
+    gm_dataset_release(l);
+    support_file_write(other, signed_labels, 0);
+    support_fails(ctx, gm_dataset_open_idx(&l, ctx, other), GM_E_FORMAT, "labels.idx");
+    support_file_write(other, idx3, sizeof idx3);
+    support_ok(ctx, gm_dataset_open_idx(&l, ctx, other));
+    support_fails(ctx, gm_dataset_attach_labels(ds, l), GM_E_SHAPE, "6 values");
+    ck_assert(support_says(gm_context_error(ctx), "labels.idx"));
+    ck_assert_str_eq(gm_dataset_labels_path(view), other);
+    support_ok(ctx, gm_dataset_attach_labels(ds, memory));
+    ck_assert_ptr_null(gm_dataset_labels_path(view));
+    gm_dataset *sets[] = { l, memory, view, ds };
+    for (int i = 0; i < 4; i++) gm_dataset_release(sets[i]);
+}
+END_TEST
+
 START_TEST(idx_no_file)
 {
     gm_dataset *ds = NULL;
@@ -349,6 +392,7 @@ Suite *gm_suite(void)
     tcase_add_test(tc, idx_values_beyond_floats);
     tcase_add_test(tc, idx_gzip_padding);
     tcase_add_test(tc, idx_foreign);
+    tcase_add_test(tc, idx_paths);
     tcase_add_test(tc, idx_no_file);
     suite_add_tcase(suite, tc);
     return suite;

@@ -209,11 +209,11 @@ START_TEST(labels_refuse)
     support_fails(ctx, gm_model_fit(model, bare, &fit), GM_E_STATE,
                   "wants labels of 3 classes, the dataset has none");
     support_fails(ctx, gm_model_fit(model, many, &fit), GM_E_INVALID,
-                  "go up to 3, the model takes 0 to 2");
+                  "go from 0 to 3, the model takes 0 to 2");
     support_fails(ctx, gm_model_evaluate(model, bare, support_batches(N, 0), NULL, 0, NULL),
                   GM_E_STATE, "dataset has none");
     support_fails(ctx, gm_model_evaluate(model, many, support_batches(N, 0), NULL, 0, NULL),
-                  GM_E_INVALID, "go up to 3");
+                  GM_E_INVALID, "go from 0 to 3");
     support_fails(ctx, gm_model_sample(&t, model, 2), GM_E_STATE, "labels of 3 classes");
     ck_assert_ptr_null(t);
     support_fails(ctx, gm_model_step(model, rows, N, NULL, 0, NULL), GM_E_STATE,

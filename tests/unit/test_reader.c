@@ -311,6 +311,42 @@ START_TEST(flat_models_take_any_shape)
 }
 END_TEST
 
+/* Pictures of another size and labels that count from 1: the line names the file, what it holds and
+ * what the model takes. */
+START_TEST(lines_name_files)
+{
+    static const uint8_t rows[] = { 0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0,
+                                    0, 3, 0, 1, 0, 1, 0, 1, 1, 0, 0, 1, 1, 0 };
+    static const uint8_t labels[] = { 0, 0, 8, 1, 0, 0, 0, 2, 1, 4 };
+    char folder[SUPPORT_PATH], images[SUPPORT_PATH + 16], classes[SUPPORT_PATH + 16];
+    gm_context *ctx = support_context(5, 1);
+    gm_generator_options head = GM_GENERATOR_OPTIONS_INIT;
+    gm_dataset *data = NULL, *of_rows = NULL;
+    support_folder_make(folder);
+    snprintf(images, sizeof images, "%s/images", folder);
+    snprintf(classes, sizeof classes, "%s/labels", folder);
+    support_file_write(images, rows, sizeof rows);
+    support_file_write(classes, labels, sizeof labels);
+    support_ok(ctx, gm_dataset_open_idx(&data, ctx, images));
+    support_ok(ctx, gm_dataset_open_idx(&of_rows, ctx, classes));
+    support_ok(ctx, gm_dataset_attach_labels(data, of_rows));
+    head.labels = 4;
+    gm_vae *six = nets_vae(ctx, 6, 4, 2, head, NULL), *nine = nets_vae(ctx, 9, 4, 2, head, NULL);
+    support_fails(ctx, fit(gm_vae_model(nine), data, NULL, 2), GM_E_SHAPE, images);
+    ck_assert(support_says(gm_context_error(ctx), "[2, 3]"));
+    ck_assert(support_says(gm_context_error(ctx), "[9]"));
+    support_fails(ctx, fit(gm_vae_model(six), data, NULL, 2), GM_E_INVALID, classes);
+    ck_assert(support_says(gm_context_error(ctx), "from 1 to 4"));
+    ck_assert(support_says(gm_context_error(ctx), "0 to 3"));
+    gm_vae_release(six);
+    gm_vae_release(nine);
+    gm_dataset_release(of_rows);
+    gm_dataset_release(data);
+    gm_context_release(ctx);
+    support_folder_remove(folder);
+}
+END_TEST
+
 /* --- A last batch of one row. */
 
 static gm_layer *normed(gm_context *ctx, int64_t in, int64_t out, int batch_norm)
@@ -474,6 +510,7 @@ Suite *gm_suite(void)
     tcase_set_timeout(tc, 0);
     tcase_add_test(tc, rows_of_another_shape);
     tcase_add_test(tc, flat_models_take_any_shape);
+    tcase_add_test(tc, lines_name_files);
     tcase_add_test(tc, last_batch_of_one_row);
     tcase_add_test(tc, last_batch_is_not_blamed);
     tcase_add_test(tc, looking_ahead_changes_nothing);
