@@ -72,8 +72,8 @@ typedef struct gm_anomaly_options {
  * Labels that gm_model_set_labels gave, and the model's random stream, stay as they are: an
  * estimate draws from a stream of its own, the same each time. options NULL: all defaults.
  * GM_E_INVALID also: an option out of range, values that the likelihood cannot have; GM_E_SHAPE:
- * rows of another shape; GM_E_STATE: the model takes labels, and the dataset has none; GM_E_NUMERIC:
- * a log-likelihood is NaN or +infinity (the row is in the line; -infinity is fine);
+ * rows of another shape; GM_E_STATE: the model takes labels, and the dataset has none;
+ * GM_E_NUMERIC: a log-likelihood is NaN or +infinity (the row is in the line; -infinity is fine);
  * GM_E_UNSUPPORTED: the family has no log_prob; GM_E_CANCELLED; what the dataset returned. */
 GM_API gm_status gm_anomaly_create(gm_anomaly **out, gm_model *model, gm_dataset *dataset,
                                    const gm_anomaly_options *options);

@@ -131,9 +131,9 @@ GM_API gm_status gm_dataset_channels_first(gm_dataset **out, gm_dataset *dataset
 /* --- Labels. */
 
 /* Gives each row of `images` the value of the same row of `labels`, whose rows have one value: a
- * whole number, 0 to 2^24. Copied (4 bytes a row); `labels` may be released. They are attached to
- * this handle and seen by all views of it, those made before too; a view's own come first. Earlier
- * ones are replaced. GM_E_SHAPE: another number of rows, or rows of more than one value;
+ * whole number, 0 to 2^24 - 1. Copied (4 bytes a row); `labels` may be released. They are attached
+ * to this handle and seen by all views of it, those made before too; a view's own come first.
+ * Earlier ones are replaced. GM_E_SHAPE: another number of rows, or rows of more than one value;
  * GM_E_INVALID: a value that is no label (row and value are in the line); what reading `labels`
  * returns. On failure earlier labels stay. */
 GM_API gm_status gm_dataset_attach_labels(gm_dataset *images, gm_dataset *labels);

@@ -6,7 +6,8 @@
 
 #include "data/dataset.h"
 
-#define LARGEST 16777216.0 /* 2^24: up to here a float holds every whole number */
+/* 2^24 - 1: up to here a float that is a whole number was not rounded to it. */
+#define LARGEST 16777215.0
 
 /* " (labels.gz)" for the ends of lines; nothing for a dataset that is of no file. */
 #define SOURCE_TEXT 256
@@ -35,7 +36,7 @@ static gm_status collect(gm_dataset *labels, int32_t *to, int64_t *classes)
             if (!(v >= 0.0 && v <= LARGEST && v == floor(v)))
                 return gm_fail(labels->ctx, GM_E_INVALID,
                                "dataset_attach_labels: row %lld is %g, whole numbers from 0 to "
-                               "2^24 are expected%s",
+                               "2^24 - 1 are expected%s",
                                (long long)rows[i], v, source_of(source, labels));
             to[begin + i] = (int32_t)v;
             if (to[begin + i] > largest) largest = to[begin + i];

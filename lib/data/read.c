@@ -116,7 +116,7 @@ static gm_status read_rows(gm_dataset *ds, const int64_t *rows, int64_t count, i
         gm_status status = fetch(ds, rows, count, pass, out);
         if (status) return status;
     }
-    /* The cut hangs on the row's size alone. */
+    /* The cut depends on the row's size alone. */
     int64_t grain = GM_ROWS_GRAIN / ds->row_size;
     if (grain < 1) grain = 1;
     if (grain > GM_ROWS) grain = GM_ROWS;

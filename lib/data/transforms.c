@@ -21,7 +21,7 @@ static gm_status apply_threshold(const gm_dataset *ds, gm_block *b)
     return GM_OK;
 }
 
-/* One random stream per row, so that a row's bits do not hang on what else is read; one key per
+/* One random stream per row, so that a row's bits do not depend on what else is read; one key per
  * pass. */
 static gm_status apply_binarise(const gm_dataset *ds, gm_block *b)
 {

@@ -249,7 +249,21 @@ START_TEST(idx_values_beyond_floats)
     static const uint8_t huge[16] = { 0x3f, 0xf0, 0,    0,    0,    0, 0,    0,
                                       0x7e, 0x37, 0xe4, 0x3c, 0x88, 0, 0x75, 0x9c };
     static const uint8_t infinite[8] = { 0xff, 0xf0 };
+    static const uint8_t rounded[8] = { 0, 0xff, 0xff, 0xff, 1, 0, 0, 1 };
+    const int64_t first = 0;
+    int64_t label;
+    gm_dataset *ds = NULL, *last = NULL;
     uint8_t raw[32];
+    /* 2^24 + 1 is 2^24 as a float, which so is no label; 2^24 - 1 is one. */
+    support_file_write(file, raw, idx_of(raw, 0x0c, 2, rounded, 8));
+    support_ok(ctx, gm_dataset_open_idx(&ds, ctx, file));
+    support_fails(ctx, gm_dataset_attach_labels(ds, ds), GM_E_INVALID, "row 1 is");
+    support_ok(ctx, gm_dataset_range(&last, ds, 0, 1));
+    support_ok(ctx, gm_dataset_attach_labels(last, last));
+    support_ok(ctx, gm_dataset_read_labels(last, &first, 1, &label));
+    ck_assert_int_eq(label, 16777215);
+    gm_dataset_release(last);
+    gm_dataset_release(ds);
     idx_fails(raw, idx_of(raw, 0x0e, 2, huge, 16), GM_E_NUMERIC, "row 1, column 0 is 1e+300");
     idx_fails(raw, idx_of(raw, 0x0e, 1, infinite, 8), GM_E_NUMERIC, "row 0, column 0 is -inf");
     idx_fails(raw, idx_of(raw, 0x0e, 2, huge, 15), GM_E_FORMAT, "16 bytes");

@@ -233,7 +233,7 @@ static void every_verb(gm_context *ctx, gm_model *model, gm_dataset *given, gm_d
         GM_OK,
         fit(model, given, NULL, 3),
         fit(model, good, given, 3),
-        gm_model_evaluate(model, given, 4, 0, NULL, 0, NULL),
+        gm_model_evaluate(model, given, support_batches(4, 0), NULL, 0, NULL),
         gm_evaluate_nll(&r, model, given, NULL),
         gm_anomaly_create(&anomaly, model, given, NULL),
     };
@@ -248,7 +248,8 @@ static void every_verb(gm_context *ctx, gm_model *model, gm_dataset *given, gm_d
     support_fails(ctx, fit(model, good, given, 3), GM_E_SHAPE, refused);
     ck_assert(support_says(gm_context_error(ctx), "validation"));
     ck_assert_int_eq(gm_model_steps(model), steps); /* before the first step */
-    support_fails(ctx, gm_model_evaluate(model, given, 4, 0, NULL, 0, NULL), GM_E_SHAPE, refused);
+    support_fails(ctx, gm_model_evaluate(model, given, support_batches(4, 0), NULL, 0, NULL),
+                  GM_E_SHAPE, refused);
     if (!scores) return;
     support_fails(ctx, gm_evaluate_nll(&r, model, given, NULL), GM_E_SHAPE, refused);
     support_fails(ctx, gm_anomaly_create(&anomaly, model, given, NULL), GM_E_SHAPE, refused);
