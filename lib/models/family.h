@@ -11,6 +11,7 @@
 #include "gm/model.h"
 #include "gm/norm.h"
 #include "gm/tape.h"
+#include "models/call.h"
 #include "models/scratch.h"
 
 #define GM_TRY(expr)                                                                               \
@@ -64,13 +65,6 @@ typedef struct gm_family {
     const struct gm_autoregressive *autoregressive; /* NULL: the family is not */
 } gm_family;
 
-/* The long call that is under way, for gm_model_advance. */
-typedef struct gm_model_call {
-    const char *what; /* NULL: none that tells progress */
-    gm_progress_options options;
-    int64_t done, total;
-} gm_model_call;
-
 /* The first member of every family's struct. */
 struct gm_model {
     const gm_family *family;
@@ -98,9 +92,11 @@ struct gm_model {
     gm_model_call call;
 };
 
-/* Opens the shared part of a zeroed struct: retains ctx, makes rng, tape and an empty parameter
- * set. After a failure gm_model_close is still due. */
-gm_status gm_model_open(gm_model *model, const gm_family *family, gm_context *ctx);
+/* A family's struct, zeroed, with one owner and ctx retained: whatever fails after this, releasing
+ * the model is due and enough. NULL without memory, with the line. */
+void *gm_model_new(gm_context *ctx, const gm_family *family, size_t size);
+/* Makes its rng, tape and empty sets of parameters and state. */
+gm_status gm_model_open(gm_model *model);
 void gm_model_close(gm_model *model);
 /* Adds the state of a part to the model's, under prefix; a part without any is fine. Called before
  * the first step. */
@@ -115,7 +111,7 @@ gm_status gm_model_bind(gm_model *model, gm_optimizer **slot, gm_optimizer *opti
 gm_status gm_model_put_average(gm_model *model, int *in);
 gm_status gm_model_take_average(gm_model *model, int in);
 
-/* A zeroed struct of a family, and its return; NULL without memory. */
+/* Zeroed memory; NULL without. */
 void *gm_model_allocate(gm_context *ctx, size_t size);
 
 /* "family: ..." with printf's directives, into the context's line. */
@@ -154,17 +150,6 @@ gm_status gm_model_score_batch(gm_model *model, const gm_batch *batch,
  * begins with `what`. */
 gm_status gm_log_prob_options_read(gm_context *ctx, const char *what, gm_log_prob_options *out,
                                    const gm_log_prob_options *given);
-/* Tells the host's callback (NULL: none), and GM_E_CANCELLED with the line if it stops. */
-gm_status gm_model_progress(gm_context *ctx, const char *what, gm_progress_callback *on_progress,
-                            void *user, int64_t done, int64_t total);
-/* Begins a call that tells progress up to `total`; options: the host's, or NULL. GM_E_INVALID:
- * unknown size. From then on gm_model_advance(model, part) tells how much more is done and returns
- * GM_E_CANCELLED if the host stops; after gm_model_end_call, or outside of such calls, it does
- * nothing. */
-gm_status gm_model_begin_call(gm_model *model, const char *what, int64_t total,
-                              const gm_progress_options *options);
-gm_status gm_model_advance(gm_model *model, int64_t part);
-void gm_model_end_call(gm_model *model);
 /* `likelihood` of a family that is always exact. */
 gm_status gm_model_exact_likelihood(gm_model *model, int64_t samples, gm_likelihood *out);
 /* One update and its count. After a failure state and random stream are as before, too. */
@@ -173,6 +158,13 @@ gm_status gm_model_step_batch(gm_model *model, const gm_batch *batch, gm_metrics
 /* Rows that sampling and scoring take at a time, so that memory does not grow with how many are
  * asked for. */
 #define GM_MODEL_GROUP 512
+
+/* How many rows of `total` are the next group, after the `done` first ones; 0: none are left.
+ *     for (int64_t done = 0, m; (m = gm_model_group(count, done)) > 0; done += m) */
+static inline int64_t gm_model_group(int64_t total, int64_t done)
+{
+    return total - done < GM_MODEL_GROUP ? total - done : GM_MODEL_GROUP;
+}
 
 /* Each family, and the list of all of them, with NULL at its end (families.c). */
 extern const gm_family gm_family_generator;

@@ -120,14 +120,12 @@ static gm_status sample(gm_model *model, float *rows, const float *labels, int64
     host_model *host = of(model);
     gm_status status = GM_OK;
     call c;
-    for (int64_t done = 0; done < count;) {
-        const int64_t n = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, n; (n = gm_model_group(count, done)) > 0; done += n) {
         gm_model_record(model, GM_TAPE_CONSTANT);
         model_begin(&c, host);
         GM_TRY(tape_end(&c, "sample",
                         host->table.sample(host->user, model->tape, labels ? labels + done : NULL,
                                            n, rows + done * model->row_size)));
-        done += n;
     }
 out:
     return status;
@@ -139,17 +137,15 @@ static gm_status log_prob(gm_model *model, const gm_batch *batch, const gm_log_p
     host_model *host = of(model);
     gm_status status = GM_OK;
     call c;
-    for (int64_t done = 0; done < batch->count;) {
-        const int64_t left = batch->count - done, n = left < GM_MODEL_GROUP ? left : GM_MODEL_GROUP;
+    for (int64_t done = 0, n; (n = gm_model_group(batch->count, done)) > 0; done += n) {
         const gm_host_batch b = batch_of(batch, done, n, model->row_size);
         gm_model_record(model, GM_TAPE_CONSTANT);
         model_begin(&c, host);
         GM_TRY(tape_end(&c, "log_prob",
                         host->table.log_prob(host->user, model->tape, &b, how->samples, out + done,
                                              error ? error + done : NULL)));
-        done += n;
         if (how->samples)
-            GM_TRY(gm_model_progress(model->ctx, host->name, how->on_progress, how->user, done,
+            GM_TRY(gm_model_progress(model->ctx, host->name, how->on_progress, how->user, done + n,
                                      batch->count));
     }
 out:
@@ -280,13 +276,15 @@ gm_status gm_model_create(gm_model **out, gm_context *ctx, const gm_host_family 
     if (status) return status;
     status = check_model(ctx, &table, row_size, params, &o);
     if (status) return status;
-    host_model *host = gm_model_allocate(ctx, sizeof *host);
-    if (!host) return gm_model_fail(ctx, GM_E_NOMEM, "%s: no memory", table.name);
+    const gm_family named = { .name = table.name, .destroy = destroy };
+    host_model *host = gm_model_new(ctx, &named, sizeof *host);
+    if (!host) return GM_E_NOMEM;
     gm_model *model = &host->model;
     host->table = table;
     host->user = user;
     fill_family(host);
-    GM_TRY(gm_model_open(model, &host->family, ctx));
+    model->family = &host->family;
+    GM_TRY(gm_model_open(model));
     model->row_size = row_size;
     model->classes = o.classes;
     if (params) GM_TRY(gm_params_add_all(model->params, NULL, params));

@@ -24,14 +24,25 @@ void *gm_model_allocate(gm_context *ctx, size_t size)
     return p;
 }
 
-gm_status gm_model_open(gm_model *model, const gm_family *family, gm_context *ctx)
+void *gm_model_new(gm_context *ctx, const gm_family *family, size_t size)
 {
-    gm_status status;
+    gm_model *model = gm_model_allocate(ctx, size);
+    if (!model) {
+        (void)gm_model_fail(ctx, GM_E_NOMEM, "%s: no memory", family->name);
+        return NULL;
+    }
     gm_context_retain(ctx);
     model->family = family;
     model->ctx = ctx;
     model->owners = 1;
     model->order_seed = gm_context_seed(ctx);
+    return model;
+}
+
+gm_status gm_model_open(gm_model *model)
+{
+    gm_context *ctx = model->ctx;
+    gm_status status;
     GM_TRY(gm_rng_create(&model->rng, ctx, gm_context_seed(ctx)));
     GM_TRY(gm_tape_create(&model->tape, ctx, model->rng));
     GM_TRY(gm_params_create(&model->params, ctx));

@@ -79,10 +79,10 @@ static void datasets(conformance *c, subject *s)
     SUCCEEDS(c, s->ctx, gm_dataset_from_memory(&data, s->ctx, 2, wide, values));
     if (CAN(s, FIT)) {
         fit.batch = 4;
-        REFUSES(c, s->ctx, gm_model_fit(s->model, data, &fit), GM_E_SHAPE, "7 values");
+        REFUSES(c, s->ctx, gm_model_fit(s->model, data, &fit), GM_E_SHAPE, "[7]");
         REFUSES(c, s->ctx,
                 conformance_evaluate(s->model, data, 4, 0, metrics, GM_MAX_METRICS, &count),
-                GM_E_SHAPE, "7 values");
+                GM_E_SHAPE, "[7]");
         REFUSES(c, s->ctx, conformance_evaluate(s->model, s->data, 0, 0, NULL, 0, NULL),
                 GM_E_INVALID, "batch is 0");
         REFUSES(c, s->ctx, conformance_evaluate(s->model, s->data, 4, -1, NULL, 0, NULL),

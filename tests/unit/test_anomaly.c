@@ -50,9 +50,9 @@ static gm_status plain_create(gm_model **out, gm_context *ctx, const gm_family *
                               int64_t width)
 {
     *out = NULL;
-    plain *p = gm_model_allocate(ctx, sizeof *p);
+    plain *p = gm_model_new(ctx, family, sizeof *p);
     if (!p) return gm_model_fail(ctx, GM_E_NOMEM, "plain: no memory");
-    gm_status status = gm_model_open(&p->model, family, ctx);
+    gm_status status = gm_model_open(&p->model);
     p->model.row_size = width;
     if (status)
         gm_model_release(&p->model);

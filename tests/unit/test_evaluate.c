@@ -50,9 +50,9 @@ static const gm_family annealed_family = { .name = "annealed",
 static gm_model *sum_model(gm_context *ctx, const gm_family *family, int64_t row_size,
                            int64_t classes)
 {
-    gm_model *model = gm_model_allocate(ctx, sizeof *model);
+    gm_model *model = gm_model_new(ctx, family, sizeof *model);
     ck_assert_ptr_nonnull(model);
-    support_ok(ctx, gm_model_open(model, family, ctx));
+    support_ok(ctx, gm_model_open(model));
     model->row_size = row_size;
     model->classes = classes;
     return model;

@@ -88,7 +88,7 @@ static gm_status build(gm_linear_ar *ar, const gm_linear_ar_options *o, int64_t 
     gm_model *model = &ar->model;
     const int64_t shape[2] = { columns * ar->classes, columns * ar->classes };
     gm_status status;
-    GM_TRY(gm_model_open(model, &gm_family_linear_ar, model->ctx));
+    GM_TRY(gm_model_open(model));
     model->row_size = columns;
     GM_TRY(gm_order_set(&ar->order, model, o->order));
     GM_TRY(add(ar, &ar->weight, "weight", 2, shape));
@@ -117,9 +117,8 @@ gm_status gm_linear_ar_create(gm_linear_ar **out, gm_context *ctx, int64_t colum
     gm_status status = gm_options_read(ctx, "linear_ar", &o, sizeof o, options);
     if (!status) status = check_options(ctx, columns, &o);
     if (status) return status;
-    gm_linear_ar *ar = gm_model_allocate(ctx, sizeof *ar);
-    if (!ar) return gm_model_fail(ctx, GM_E_NOMEM, "linear_ar: no memory");
-    ar->model.ctx = ctx;
+    gm_linear_ar *ar = gm_model_new(ctx, &gm_family_linear_ar, sizeof *ar);
+    if (!ar) return GM_E_NOMEM;
     ar->kind = o.kind;
     ar->classes = o.kind == GM_CONDITIONAL_CATEGORICAL ? o.classes : 1;
     ar->weight_decay = o.weight_decay;

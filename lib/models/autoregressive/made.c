@@ -92,7 +92,7 @@ static gm_status build(gm_made *made, int64_t columns, const gm_made_options *gi
     gm_model *model = &made->model;
     gm_made_options *o = &made->net.o;
     gm_status status;
-    GM_TRY(gm_model_open(model, &gm_family_made, model->ctx));
+    GM_TRY(gm_model_open(model));
     model->row_size = columns;
     GM_TRY(gm_made_net_begin(&made->net, model, columns, given));
     if (!o->orders) o->orders = o->masks ? o->masks : FRESH_ORDERS;
@@ -110,9 +110,8 @@ gm_status gm_made_create(gm_made **out, gm_context *ctx, int64_t columns,
     gm_status status = gm_options_read(ctx, "made", &o, sizeof o, options);
     if (!status) status = check_options(ctx, columns, &o);
     if (status) return status;
-    gm_made *made = gm_model_allocate(ctx, sizeof *made);
-    if (!made) return gm_model_fail(ctx, GM_E_NOMEM, "made: no memory");
-    made->model.ctx = ctx;
+    gm_made *made = gm_model_new(ctx, &gm_family_made, sizeof *made);
+    if (!made) return GM_E_NOMEM;
     status = build(made, columns, &o);
     if (status)
         gm_made_release(made);
@@ -232,11 +231,8 @@ static gm_status log_prob(gm_model *model, const gm_batch *batch, const gm_log_p
     if (made->net.o.orders == 1) return gm_autoregressive_score(model, batch, how, out, error);
     GM_TRY(gm_conditional_check(model, "log_prob", made->net.o.kind, made->net.width, 0,
                                 batch->rows, NULL, batch->count));
-    for (int64_t done = 0; done < batch->count;) {
-        const int64_t n =
-            batch->count - done < GM_MODEL_GROUP ? batch->count - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, n; (n = gm_model_group(batch->count, done)) > 0; done += n) {
         GM_TRY(score_group(made, batch->rows + done * size, n, out + done));
-        done += n;
     }
 out:
     return status;
@@ -247,12 +243,9 @@ static gm_status mean_over_sets(gm_model *model, const gm_batch *batch, gm_var *
 {
     double score[GM_MODEL_GROUP], sum = 0;
     gm_status status = GM_OK;
-    for (int64_t done = 0; done < batch->count;) {
-        const int64_t n =
-            batch->count - done < GM_MODEL_GROUP ? batch->count - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, n; (n = gm_model_group(batch->count, done)) > 0; done += n) {
         GM_TRY(score_group(of(model), batch->rows + done * model->row_size, n, score));
         for (int64_t i = 0; i < n; i++) sum += score[i];
-        done += n;
     }
     gm_model_record(model, GM_TAPE_CONSTANT);
     *out = gm_constant(model->tape, 0, NULL, -sum / (double)batch->count);
@@ -331,8 +324,7 @@ static gm_status sample(gm_model *model, float *out, const float *labels, int64_
     int64_t set[GM_MODEL_GROUP], mine[GM_MADE_WALK];
     gm_status status = GM_OK;
     if (made->net.o.orders == 1) return fill(model, out, labels, NULL, count, NULL, 1);
-    for (int64_t done = 0; done < count;) {
-        const int64_t n = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, n; (n = gm_model_group(count, done)) > 0; done += n) {
         for (int64_t i = 0; i < n; i++) set[i] = gm_rng_below(model->rng, made->net.o.orders);
         for (int64_t i = 0; i < n; i++) {
             int64_t same = 0;
@@ -348,7 +340,6 @@ static gm_status sample(gm_model *model, float *out, const float *labels, int64_
                               1);
             GM_TRY(gm_model_advance(model, same * model->row_size));
         }
-        done += n;
     }
 out:
     return status;

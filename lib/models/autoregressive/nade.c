@@ -144,7 +144,7 @@ static gm_status build(gm_nade *nade, const gm_nade_options *o, int64_t columns)
     gm_model *model = &nade->model;
     gm_nade_net *net = &nade->net;
     gm_status status;
-    GM_TRY(gm_model_open(model, &gm_family_nade, model->ctx));
+    GM_TRY(gm_model_open(model));
     model->row_size = columns;
     net->model = model;
     net->columns = columns;
@@ -172,9 +172,8 @@ static gm_status create(gm_nade **out, gm_context *ctx, int64_t columns,
     gm_status status = gm_options_read(ctx, "nade", &o, sizeof o, options);
     if (!status) status = check_options(ctx, columns, &o);
     if (status) return status;
-    gm_nade *nade = gm_model_allocate(ctx, sizeof *nade);
-    if (!nade) return gm_model_fail(ctx, GM_E_NOMEM, "nade: no memory");
-    nade->model.ctx = ctx;
+    gm_nade *nade = gm_model_new(ctx, &gm_family_nade, sizeof *nade);
+    if (!nade) return GM_E_NOMEM;
     nade->net.seed = seed;
     status = build(nade, &o, columns);
     if (status)
@@ -387,8 +386,7 @@ static gm_status fill(gm_model *model, float *rows, const float *labels, const u
     const int64_t size = model->row_size;
     gm_status status = GM_OK;
     (void)labels;
-    for (int64_t done = 0, n; done < count; done += n) {
-        n = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, n; (n = gm_model_group(count, done)) > 0; done += n) {
         chosen c = { nade,
                      rows + done * size,
                      known ? known + done * size : NULL,

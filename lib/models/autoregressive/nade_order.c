@@ -231,8 +231,7 @@ gm_status gm_nade_mean_log_prob(gm_nade_net *net, const gm_batch *batch, double 
     const int64_t size = net->columns;
     double most[GM_MODEL_GROUP], sum[GM_MODEL_GROUP], one[GM_MODEL_GROUP];
     gm_status status = GM_OK;
-    for (int64_t done = 0, n; done < batch->count; done += n) {
-        n = batch->count - done < GM_MODEL_GROUP ? batch->count - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, n; (n = gm_model_group(batch->count, done)) > 0; done += n) {
         for (int64_t k = 0; k < net->order_count; k++) {
             memset(one, 0, sizeof one);
             GM_TRY(gm_nade_walk_raw(net, net->orders + k * size, batch->rows + done * size, n, NULL,

@@ -155,7 +155,7 @@ static gm_status build(gm_neural_ar *ar, int64_t columns)
 {
     gm_model *model = &ar->model;
     gm_status status;
-    GM_TRY(gm_model_open(model, &gm_family_neural_ar, model->ctx));
+    GM_TRY(gm_model_open(model));
     model->row_size = columns;
     GM_TRY(gm_order_set(&ar->order, model, ar->o.order));
     GM_TRY(add_params(ar));
@@ -174,9 +174,8 @@ gm_status gm_neural_ar_create(gm_neural_ar **out, gm_context *ctx, int64_t colum
     gm_status status = gm_options_read(ctx, "neural_ar", &o, sizeof o, options);
     if (!status) status = check_options(ctx, columns, &o);
     if (status) return status;
-    gm_neural_ar *ar = gm_model_allocate(ctx, sizeof *ar);
-    if (!ar) return gm_model_fail(ctx, GM_E_NOMEM, "neural_ar: no memory");
-    ar->model.ctx = ctx;
+    gm_neural_ar *ar = gm_model_new(ctx, &gm_family_neural_ar, sizeof *ar);
+    if (!ar) return GM_E_NOMEM;
     ar->o = o;
     ar->classes = o.kind == GM_CONDITIONAL_CATEGORICAL ? o.classes : 1;
     ar->width = o.kind == GM_CONDITIONAL_GAUSSIAN ? 2 : ar->classes;

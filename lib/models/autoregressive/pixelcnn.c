@@ -106,7 +106,7 @@ static gm_status build(gm_pixelcnn *net)
     gm_model *model = &net->model;
     const size_t layers = (size_t)gm_pixelcnn_layers(&net->o), blocks = (size_t)net->o.blocks + 1;
     gm_status status;
-    GM_TRY(gm_model_open(model, &gm_family_pixelcnn, model->ctx));
+    GM_TRY(gm_model_open(model));
     model->row_size = net->height * net->width;
     gm_model_shape_rows(model, 3, (const int64_t[]){ 1, net->height, net->width });
     model->classes = net->o.labels;
@@ -135,9 +135,8 @@ gm_status gm_pixelcnn_create(gm_pixelcnn **out, gm_context *ctx, int64_t height,
     gm_status status = gm_options_read(ctx, "pixelcnn", &o, sizeof o, options);
     if (!status) status = check(ctx, height, width, &o);
     if (status) return status;
-    gm_pixelcnn *net = gm_model_allocate(ctx, sizeof *net);
-    if (!net) return gm_model_fail(ctx, GM_E_NOMEM, "pixelcnn: no memory");
-    net->model.ctx = ctx;
+    gm_pixelcnn *net = gm_model_new(ctx, &gm_family_pixelcnn, sizeof *net);
+    if (!net) return GM_E_NOMEM;
     net->o = o;
     net->height = height;
     net->width = width;

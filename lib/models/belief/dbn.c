@@ -100,15 +100,15 @@ static gm_status open_net(gm_dbn **out, gm_context *ctx, int64_t visible,
     gm_status status;
     GM_TRY(gm_options_read(ctx, "dbn", o, sizeof *o, options));
     GM_TRY(check_options(ctx, visible, o));
-    dbn = gm_model_allocate(ctx, sizeof *dbn);
-    if (!dbn) return gm_model_fail(ctx, GM_E_NOMEM, "dbn: no memory for the model");
+    dbn = gm_model_new(ctx, &gm_family_dbn, sizeof *dbn);
+    if (!dbn) return GM_E_NOMEM;
     dbn->o = *o;
     dbn->o.layers = NULL;
     dbn->o.rbm = NULL;
     dbn->size[0] = visible;
     for (int32_t l = 0; l < o->layer_count; l++) dbn->size[l + 1] = o->layers[l];
     *out = dbn;
-    GM_TRY(gm_model_open(&dbn->model, &gm_family_dbn, ctx));
+    GM_TRY(gm_model_open(&dbn->model));
     dbn->model.row_size = visible;
 out:
     return status;
@@ -264,14 +264,12 @@ gm_status gm_dbn_features(gm_dbn *dbn, const float *rows, int64_t count, int32_t
         GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID,
                              "dbn: features: layer is %d, expected 1 to %d", (int)layer,
                              (int)dbn->stage));
-    for (int64_t done = 0; done < count;) {
-        const int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, m; (m = gm_model_group(count, done)) > 0; done += m) {
         gm_model_record(model, GM_TAPE_CONSTANT);
         gm_var h = record_up(dbn, rows + done * model->row_size, m, layer, 0, 0);
         GM_TRY(gm_tape_status(model->tape));
         memcpy(features + done * dbn->size[layer], gm_value(model->tape, h),
                (size_t)(m * dbn->size[layer]) * sizeof *features);
-        done += m;
     }
 out:
     return status;

@@ -108,8 +108,7 @@ static gm_status estimate(call *c, const gm_log_prob_options *given, int bound, 
     gm_status status;
     GM_TRY(check(c, given, out));
     (void)snprintf(what, sizeof what, "dbn: %s", c->verb);
-    for (int64_t done = 0; done < c->n;) {
-        const int64_t m = c->n - done < GM_MODEL_GROUP ? c->n - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, m; (m = gm_model_group(c->n, done)) > 0; done += m) {
         GM_TRY(weigh(c, done, m, tallies));
         for (int64_t r = 0; r < m; r++) {
             const tally *t = &tallies[r];
@@ -119,9 +118,8 @@ static gm_status estimate(call *c, const gm_log_prob_options *given, int bound, 
             out[done + r] = (bound ? t->mean : log_mean) - c->log_z;
             if (standard_error) standard_error[done + r] = exact ? 0 : t->count > 1 ? error : NAN;
         }
-        done += m;
         GM_TRY(gm_model_progress(gm_dbn_model(c->dbn)->ctx, what, c->how.on_progress, c->how.user,
-                                 done, c->n));
+                                 done + m, c->n));
     }
 out:
     return status;

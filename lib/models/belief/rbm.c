@@ -85,13 +85,13 @@ gm_status gm_rbm_create_in(gm_rbm **out, gm_context *ctx, int64_t visible, int64
     gm_status status;
     GM_TRY(gm_options_read(ctx, "rbm", &o, sizeof o, options));
     GM_TRY(check_options(ctx, visible, hidden, &o));
-    rbm = gm_model_allocate(ctx, sizeof *rbm);
-    if (!rbm) return gm_model_fail(ctx, GM_E_NOMEM, "rbm: no memory for the model");
+    rbm = gm_model_new(ctx, &gm_family_rbm, sizeof *rbm);
+    if (!rbm) return GM_E_NOMEM;
     rbm->o = o;
     rbm->o.optimizer = NULL;
     rbm->hidden = hidden;
     rbm->log_z = NAN;
-    GM_TRY(gm_model_open(&rbm->model, &gm_family_rbm, ctx));
+    GM_TRY(gm_model_open(&rbm->model));
     if (host) GM_TRY(follow(&rbm->model, host));
     gm_model *model = &rbm->model;
     model->row_size = visible;
@@ -242,14 +242,12 @@ gm_status gm_rbm_free_energy(gm_rbm *rbm, const float *rows, int64_t count, doub
     gm_model *model = &rbm->model;
     gm_status status;
     GM_TRY(check_rows(rbm, "free_energy", rows, count, energies));
-    for (int64_t done = 0; done < count;) {
-        const int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, m; (m = gm_model_group(count, done)) > 0; done += m) {
         gm_model_record(model, GM_TAPE_CONSTANT);
         gm_var f = gm_rbm_apply_free_energy(model->tape, rbm,
                                             record_rows(rbm, rows + done * model->row_size, m));
         GM_TRY(gm_tape_status(model->tape));
         for (int64_t i = 0; i < m; i++) energies[done + i] = (double)gm_value(model->tape, f)[i];
-        done += m;
     }
 out:
     return status;
@@ -262,15 +260,13 @@ gm_status gm_rbm_hidden_probabilities(gm_rbm *rbm, const float *rows, int64_t co
     gm_model *model = &rbm->model;
     gm_status status;
     GM_TRY(check_rows(rbm, "hidden_probabilities", rows, count, probabilities));
-    for (int64_t done = 0; done < count;) {
-        const int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, m; (m = gm_model_group(count, done)) > 0; done += m) {
         gm_model_record(model, GM_TAPE_CONSTANT);
         gm_var x = record_rows(rbm, rows + done * model->row_size, m);
         gm_var p = gm_sigmoid(model->tape, gm_rbm_apply_hidden(model->tape, rbm, x));
         GM_TRY(gm_tape_status(model->tape));
         memcpy(probabilities + done * rbm->hidden, gm_value(model->tape, p),
                (size_t)(m * rbm->hidden) * sizeof *probabilities);
-        done += m;
     }
 out:
     return status;
@@ -315,11 +311,9 @@ gm_status gm_rbm_gibbs(gm_rbm *rbm, int64_t count, int64_t steps,
         GM_TRY(gm_model_fail(rbm->model.ctx, GM_E_INVALID,
                              "rbm: gibbs: steps is %lld, expected at least 1", (long long)steps));
     GM_TRY(gm_model_begin_call(&rbm->model, "rbm: gibbs", count * rbm->model.row_size, options));
-    for (int64_t done = 0; done < count;) {
-        const int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, m; (m = gm_model_group(count, done)) > 0; done += m) {
         const int64_t at = done * rbm->model.row_size;
         GM_TRY(walk(rbm, rows + at, m, steps, means ? means + at : NULL));
-        done += m;
     }
 out:
     gm_model_end_call(&rbm->model);
@@ -384,14 +378,12 @@ static gm_status sample(gm_model *model, float *out, const float *labels, int64_
     float *states;
     gm_status status = GM_OK;
     (void)labels;
-    for (int64_t done = 0; done < count;) {
-        const int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, m; (m = gm_model_group(count, done)) > 0; done += m) {
         const size_t mark = gm_model_mark(model);
         GM_TRY(take_states(rbm, m, &states));
         status = gm_rbm_draw(rbm, m, states, out + done * model->row_size);
         gm_model_give(model, mark);
         if (status) goto out;
-        done += m;
     }
 out:
     return status;

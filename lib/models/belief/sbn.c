@@ -199,8 +199,8 @@ gm_status gm_sbn_create(gm_sbn **out, gm_context *ctx, int64_t visible,
     GM_TRY(gm_options_read(ctx, "sbn", &o, sizeof o, options));
     GM_TRY(check_layers(ctx, visible, &o));
     GM_TRY(check_numbers(ctx, &o));
-    sbn = gm_model_allocate(ctx, sizeof *sbn);
-    if (!sbn) return gm_model_fail(ctx, GM_E_NOMEM, "sbn: no memory for the model");
+    sbn = gm_model_new(ctx, &gm_family_sbn, sizeof *sbn);
+    if (!sbn) return GM_E_NOMEM;
     sbn->top = o.layer_count;
     sbn->size[0] = visible;
     for (int32_t l = 0; l < o.layer_count; l++) {
@@ -214,17 +214,13 @@ gm_status gm_sbn_create(gm_sbn **out, gm_context *ctx, int64_t visible,
     sbn->o = o;
     sbn->o.layers = sbn->o.tanh_units = NULL;
     sbn->o.optimizer = NULL;
-    GM_TRY(gm_model_open(&sbn->model, &gm_family_sbn, ctx));
+    GM_TRY(gm_model_open(&sbn->model));
     sbn->model.row_size = visible;
     GM_TRY(make_parts(sbn));
     GM_TRY(gm_model_bind(&sbn->model, &sbn->model.optimizer, o.optimizer, sbn->model.params));
     *out = sbn;
     return GM_OK;
 out:
-    if (sbn && !sbn->model.family) {
-        gm_context_free(ctx, sbn, sizeof *sbn); /* not opened yet */
-        sbn = NULL;
-    }
     gm_sbn_release(sbn);
     return status;
 }
@@ -513,8 +509,7 @@ gm_status gm_sbn_sample(gm_sbn *sbn, int64_t count, int32_t clamp, const float *
     gm_tape *tape = sbn->model.tape;
     gm_status status;
     GM_TRY(check_clamp(sbn, count, clamp, values, width));
-    for (int64_t done = 0; done < count;) {
-        const int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, m; (m = gm_model_group(count, done)) > 0; done += m) {
         const int64_t shape[2] = { m, width };
         gm_var layers[MAX_LAYERS + 1], given = GM_NO_VAR;
         int64_t at = 0;
@@ -532,7 +527,6 @@ gm_status gm_sbn_sample(gm_sbn *sbn, int64_t count, int32_t clamp, const float *
                        (size_t)sbn->size[l] * sizeof *hidden);
             at += sbn->size[l];
         }
-        done += m;
     }
 out:
     return status;
@@ -546,8 +540,7 @@ static gm_status sample(gm_model *model, float *out, const float *labels, int64_
     gm_tape *tape = model->tape;
     gm_status status = GM_OK;
     (void)labels;
-    for (int64_t done = 0; done < count;) {
-        const int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, m; (m = gm_model_group(count, done)) > 0; done += m) {
         gm_var layers[MAX_LAYERS + 1];
         gm_model_record(model, GM_TAPE_CONSTANT);
         record_ancestral(sbn, tape, m, -1, GM_NO_VAR, sbn->o.lateral ? 0 : 1, layers);
@@ -556,7 +549,6 @@ static gm_status sample(gm_model *model, float *out, const float *labels, int64_
         memcpy(out + done * model->row_size, gm_value(tape, p),
                (size_t)(m * model->row_size) * sizeof *out);
         GM_TRY(gm_model_advance(model, m * model->row_size));
-        done += m;
     }
 out:
     return status;

@@ -32,8 +32,7 @@ gm_status gm_sbn_log_joint(gm_sbn *sbn, const float *rows, const float *hidden, 
     GM_TRY(check(sbn, "log_joint", rows, count, log_joint));
     if (!hidden) GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID, "sbn: log_joint: hidden is NULL"));
     GM_TRY(gm_model_check_bits(gm_sbn_model(sbn), "log_joint: hidden", 1, hidden, count, units));
-    for (int64_t done = 0; done < count;) {
-        const int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, m; (m = gm_model_group(count, done)) > 0; done += m) {
         gm_var layers[MAX_LAYERS + 1];
         gm_model_record(model, GM_TAPE_CONSTANT);
         layers[0] = gm_sbn_record_rows(sbn, rows + done * model->row_size, m);
@@ -42,7 +41,6 @@ gm_status gm_sbn_log_joint(gm_sbn *sbn, const float *rows, const float *hidden, 
         GM_TRY(gm_tape_status(model->tape));
         for (int64_t i = 0; i < m; i++)
             log_joint[done + i] = (double)gm_value(model->tape, joint)[i];
-        done += m;
     }
 out:
     return status;
@@ -57,8 +55,7 @@ gm_status gm_sbn_recognise(gm_sbn *sbn, const float *rows, int64_t count, float 
     const int64_t units = gm_sbn_hidden_units(sbn);
     gm_status status;
     GM_TRY(check(sbn, "recognise", rows, count, hidden));
-    for (int64_t done = 0; done < count;) {
-        const int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, m; (m = gm_model_group(count, done)) > 0; done += m) {
         gm_var layers[MAX_LAYERS + 1], logits[MAX_LAYERS + 1];
         int64_t at = 0;
         gm_model_record(model, GM_TAPE_CONSTANT);
@@ -81,7 +78,6 @@ gm_status gm_sbn_recognise(gm_sbn *sbn, const float *rows, int64_t count, float 
         }
         for (int64_t r = 0; log_q && r < m; r++)
             log_q[done + r] = -(double)gm_value(tape, minus_log_q)[r];
-        done += m;
     }
 out:
     return status;

@@ -79,8 +79,8 @@ gm_status gm_autoencoder_create(gm_autoencoder **out, gm_context *ctx, int64_t r
             ctx, GM_E_INVALID,
             "autoencoder: reconstruction is %d, expected one of GM_RECONSTRUCTION_*",
             (int)o.reconstruction);
-    gm_autoencoder *a = gm_model_allocate(ctx, sizeof *a);
-    if (!a) return gm_model_fail(ctx, GM_E_NOMEM, "autoencoder: no memory");
+    gm_autoencoder *a = gm_model_new(ctx, &gm_family_autoencoder, sizeof *a);
+    if (!a) return GM_E_NOMEM;
     gm_model *model = &a->model;
     gm_layer_retain(encoder);
     gm_layer_retain(decoder);
@@ -88,7 +88,7 @@ gm_status gm_autoencoder_create(gm_autoencoder **out, gm_context *ctx, int64_t r
     a->decoder = decoder;
     a->o = o;
     a->o.optimizer = NULL; /* the model's from here on */
-    GM_TRY(gm_model_open(model, &gm_family_autoencoder, ctx));
+    GM_TRY(gm_model_open(model));
     model->row_size = row_size;
     GM_TRY(fit_parts(a));
     GM_TRY(gm_model_shape_rows_for(model, encoder));
@@ -298,15 +298,13 @@ static gm_status convert(gm_autoencoder *a, const char *verb, half apply, const 
         GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID,
                              "autoencoder: %s: an array is NULL, or count is %lld (at least 1)",
                              verb, (long long)count));
-    for (int64_t done = 0; done < count;) {
-        int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, m; (m = gm_model_group(count, done)) > 0; done += m) {
         int64_t shape[2] = { m, in };
         gm_model_record(model, GM_TAPE_CONSTANT);
         gm_var x = gm_input_array(model->tape, 2, shape, from + done * in);
         gm_var y = apply(model->tape, a, x);
         GM_TRY(gm_tape_status(model->tape));
         GM_TRY(gm_read(model->tape, y, m * out, to + done * out));
-        done += m;
     }
 out:
     return status;

@@ -210,14 +210,14 @@ gm_status gm_gan_create(gm_gan **out, gm_context *ctx, gm_generator *generator,
     if (status) return status;
     status = check_options(ctx, &o);
     if (status) return status;
-    gm_gan *gan = gm_model_allocate(ctx, sizeof *gan);
-    if (!gan) return gm_model_fail(ctx, GM_E_NOMEM, "gan: no memory");
+    gm_gan *gan = gm_model_new(ctx, &gm_family_gan, sizeof *gan);
+    if (!gan) return GM_E_NOMEM;
     gan->o = o;
     gm_generator_retain(generator);
     gm_layer_retain(discriminator);
     gan->generator = generator;
     gan->discriminator = discriminator;
-    GM_TRY(gm_model_open(&gan->model, &gm_family_gan, ctx));
+    GM_TRY(gm_model_open(&gan->model));
     gan->model.row_size = gm_generator_row_size(generator);
     gan->model.classes = gm_generator_labels(generator);
     gan->one_pass = gm_layer_row_wise(discriminator) && o.penalty != GM_PENALTY_R1;
@@ -598,8 +598,7 @@ gm_status gm_gan_discriminate(gm_gan *gan, const float *rows, int64_t count, dou
             "gan: discriminate: rows or values is NULL, or count is %lld (at least 1)",
             (long long)count));
     GM_TRY(gm_model_labels_for(model, "discriminate", count, &labels));
-    for (int64_t done = 0; done < count;) {
-        int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, m; (m = gm_model_group(count, done)) > 0; done += m) {
         int64_t shape[2] = { m, model->row_size };
         gm_model_record(model, GM_TAPE_CONSTANT);
         gm_var x = gm_input_array(model->tape, 2, shape, rows + done * model->row_size);
@@ -607,7 +606,6 @@ gm_status gm_gan_discriminate(gm_gan *gan, const float *rows, int64_t count, dou
         gm_var scores = discriminate(gan, as_input(gan, x), y);
         GM_TRY(gm_tape_status(model->tape));
         for (int64_t i = 0; i < m; i++) values[done + i] = (double)gm_value(model->tape, scores)[i];
-        done += m;
     }
 out:
     return status;
@@ -619,15 +617,13 @@ static gm_status draw(gm_gan *gan, float *out, const float *labels, int64_t coun
 {
     gm_model *model = &gan->model;
     gm_status status = GM_OK;
-    for (int64_t done = 0; done < count;) {
-        int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, m; (m = gm_model_group(count, done)) > 0; done += m) {
         gm_model_record(model, GM_TAPE_CONSTANT);
         gm_var z = gm_generator_draw_prior(model->tape, gan->generator, m);
         gm_var y = gm_model_label_var(model->tape, labels ? labels + done : NULL, m);
         GM_TRY(
             gm_generator_emit(gan->generator, model->tape, z, y, m, out + done * model->row_size));
         GM_TRY(gm_model_advance(model, m * model->row_size));
-        done += m;
     }
 out:
     return status;

@@ -108,13 +108,13 @@ gm_status gm_generator_create(gm_generator **out, gm_context *ctx, gm_layer *net
     if (status) return status;
     status = check_options(ctx, &o);
     if (status) return status;
-    gm_generator *g = gm_model_allocate(ctx, sizeof *g);
-    if (!g) return gm_model_fail(ctx, GM_E_NOMEM, "generator: no memory");
+    gm_generator *g = gm_model_new(ctx, &gm_family_generator, sizeof *g);
+    if (!g) return GM_E_NOMEM;
     g->o = o;
     g->model.classes = o.labels;
     gm_layer_retain(net);
     g->net = net;
-    GM_TRY(gm_model_open(&g->model, &gm_family_generator, ctx));
+    GM_TRY(gm_model_open(&g->model));
     GM_TRY(measure(g));
     GM_TRY(gm_params_add_all(g->model.params, "", gm_layer_params(net)));
     GM_TRY(gm_model_add_state(&g->model, "", net));
@@ -363,8 +363,7 @@ static gm_status generate(gm_generator *g, const float *z, const float *labels, 
 {
     gm_tape *tape = g->model.tape;
     gm_status status = GM_OK;
-    for (int64_t done = 0; done < n;) {
-        int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, m; (m = gm_model_group(n, done)) > 0; done += m) {
         int64_t shape[2] = { m, g->o.latent };
         gm_var code;
         gm_model_record(&g->model, GM_TAPE_CONSTANT);
@@ -375,7 +374,6 @@ static gm_status generate(gm_generator *g, const float *z, const float *labels, 
         gm_var label = gm_model_label_var(tape, labels ? labels + done : NULL, m);
         GM_TRY(emit(g, tape, code, label, m, out + done * g->model.row_size, draw));
         GM_TRY(gm_model_advance(&g->model, m * g->model.row_size));
-        done += m;
     }
 out:
     return status;
@@ -423,8 +421,7 @@ gm_status gm_generator_log_prob(gm_generator *g, const float *rows, const float 
         return gm_model_fail(g->model.ctx, GM_E_INVALID, "generator: log_prob: log_prob is NULL");
     const float *labels;
     GM_TRY(gm_model_labels_for(&g->model, "log_prob", count, &labels));
-    for (int64_t done = 0; done < count;) {
-        int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, m; (m = gm_model_group(count, done)) > 0; done += m) {
         int64_t code[2] = { m, g->o.latent }, row[2] = { m, g->model.row_size };
         gm_model_record(&g->model, GM_TAPE_CONSTANT);
         gm_var y = gm_generator_apply_labelled(
@@ -434,7 +431,6 @@ gm_status gm_generator_log_prob(gm_generator *g, const float *rows, const float 
             gm_generator_nll(tape, g, y, gm_input_array(tape, 2, row, rows + done * row[1]));
         GM_TRY(gm_tape_status(tape));
         for (int64_t i = 0; i < m; i++) log_prob[done + i] = -(double)gm_value(tape, nll)[i];
-        done += m;
     }
 out:
     return status;

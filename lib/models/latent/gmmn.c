@@ -97,8 +97,8 @@ gm_status gm_gmmn_create(gm_gmmn **out, gm_context *ctx, gm_generator *generator
     if (status) return status;
     status = check_generator(ctx, generator, o.autoencoder);
     if (status) return status;
-    gm_gmmn *gmmn = gm_model_allocate(ctx, sizeof *gmmn);
-    if (!gmmn) return gm_model_fail(ctx, GM_E_NOMEM, "gmmn: no memory");
+    gm_gmmn *gmmn = gm_model_new(ctx, &gm_family_gmmn, sizeof *gmmn);
+    if (!gmmn) return GM_E_NOMEM;
     gm_model *model = &gmmn->model;
     gmmn->o = o;
     gmmn->o.optimizer = NULL; /* the model's from here on */
@@ -106,7 +106,7 @@ gm_status gm_gmmn_create(gm_gmmn **out, gm_context *ctx, gm_generator *generator
     gm_mmd_kernel_retain(o.kernel);
     gm_autoencoder_retain(o.autoencoder);
     gmmn->generator = generator;
-    GM_TRY(gm_model_open(model, &gm_family_gmmn, ctx));
+    GM_TRY(gm_model_open(model));
     if (!o.kernel) GM_TRY(make_kernel(&gmmn->o.kernel, ctx, o.autoencoder != NULL));
     model->row_size = o.autoencoder ? gm_model_row_size(gm_autoencoder_model(o.autoencoder))
                                     : gm_generator_row_size(generator);
@@ -209,8 +209,7 @@ static gm_status draw(gm_gmmn *gmmn, float *out, int64_t count)
     gm_model *model = &gmmn->model;
     gm_tape *tape = model->tape;
     gm_status status = GM_OK;
-    for (int64_t done = 0; done < count;) {
-        int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, m; (m = gm_model_group(count, done)) > 0; done += m) {
         gm_model_record(model, GM_TAPE_CONSTANT);
         gm_var z = gm_generator_draw_prior(tape, gmmn->generator, m);
         gm_var x = gm_generator_apply(tape, gmmn->generator, z);
@@ -218,7 +217,6 @@ static gm_status draw(gm_gmmn *gmmn, float *out, int64_t count)
         GM_TRY(gm_tape_status(tape));
         GM_TRY(gm_read(tape, x, m * model->row_size, out + done * model->row_size));
         GM_TRY(gm_model_advance(model, m * model->row_size));
-        done += m;
     }
 out:
     return status;

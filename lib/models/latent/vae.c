@@ -116,14 +116,14 @@ gm_status gm_vae_create(gm_vae **out, gm_context *ctx, gm_layer *encoder, gm_gen
     if (status) return status;
     status = check_options(ctx, &o);
     if (status) return status;
-    gm_vae *vae = gm_model_allocate(ctx, sizeof *vae);
-    if (!vae) return gm_model_fail(ctx, GM_E_NOMEM, "vae: no memory");
+    gm_vae *vae = gm_model_new(ctx, &gm_family_vae, sizeof *vae);
+    if (!vae) return GM_E_NOMEM;
     vae->o = o;
     gm_layer_retain(encoder);
     gm_generator_retain(decoder);
     vae->encoder = encoder;
     vae->decoder = decoder;
-    GM_TRY(gm_model_open(&vae->model, &gm_family_vae, ctx));
+    GM_TRY(gm_model_open(&vae->model));
     vae->model.row_size = gm_generator_row_size(decoder);
     vae->model.classes = gm_generator_labels(decoder);
     GM_TRY(fit_encoder(vae));
@@ -322,15 +322,13 @@ static gm_status sample(gm_model *model, float *out, const float *labels, int64_
     gm_vae *vae = of(model);
     gm_tape *tape = model->tape;
     gm_status status = GM_OK;
-    for (int64_t done = 0; done < count;) {
-        int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, m; (m = gm_model_group(count, done)) > 0; done += m) {
         gm_model_record(model, GM_TAPE_CONSTANT);
         gm_var z = gm_generator_draw_prior(tape, vae->decoder, m);
         GM_TRY(gm_tape_status(tape));
         GM_TRY(gm_generator_emit(vae->decoder, tape, z, labels_at(vae, labels, done, m), m,
                                  out + done * model->row_size));
         GM_TRY(gm_model_advance(model, m * model->row_size));
-        done += m;
     }
 out:
     return status;
@@ -352,15 +350,13 @@ static gm_status encode(gm_vae *vae, const float *rows, const float *labels, int
     gm_tape *tape = vae->model.tape;
     int64_t latent = gm_generator_latent(vae->decoder), row = vae->model.row_size;
     gm_status status = GM_OK;
-    for (int64_t done = 0; done < n;) {
-        int64_t m = n - done < GM_MODEL_GROUP ? n - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, m; (m = gm_model_group(n, done)) > 0; done += m) {
         gm_model_record(&vae->model, GM_TAPE_CONSTANT);
         posterior q = record_posterior(vae, record_rows(vae, rows + done * row, m),
                                        labels_at(vae, labels, done, m));
         GM_TRY(gm_read(tape, q.mean, m * latent, mean + done * latent));
         if (log_variance)
             GM_TRY(gm_read(tape, q.log_variance, m * latent, log_variance + done * latent));
-        done += m;
     }
 out:
     return status;
@@ -389,14 +385,12 @@ gm_status gm_vae_decode(gm_vae *vae, const float *codes, int64_t count, float *r
     gm_status status;
     GM_TRY(check_rows(vae, "decode", codes, count, rows));
     GM_TRY(gm_model_labels_for(model, "decode", count, &labels));
-    for (int64_t done = 0; done < count;) {
-        int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, m; (m = gm_model_group(count, done)) > 0; done += m) {
         int64_t shape[2] = { m, latent };
         gm_model_record(model, GM_TAPE_CONSTANT);
         gm_var code = gm_input_array(tape, 2, shape, codes + done * latent);
         GM_TRY(gm_generator_emit(vae->decoder, tape, code, labels_at(vae, labels, done, m), m,
                                  rows + done * model->row_size));
-        done += m;
     }
 out:
     return status;
@@ -411,14 +405,12 @@ gm_status gm_vae_reconstruct(gm_vae *vae, const float *rows, int64_t count, floa
     gm_status status;
     GM_TRY(check_rows(vae, "reconstruct", rows, count, means));
     GM_TRY(gm_model_labels_for(model, "reconstruct", count, &labels));
-    for (int64_t done = 0; done < count;) {
-        int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, m; (m = gm_model_group(count, done)) > 0; done += m) {
         gm_model_record(model, GM_TAPE_CONSTANT);
         gm_var y = labels_at(vae, labels, done, m);
         posterior q = record_posterior(vae, record_rows(vae, rows + done * row, m), y);
         GM_TRY(gm_tape_status(model->tape));
         GM_TRY(gm_generator_emit(vae->decoder, model->tape, q.mean, y, m, means + done * row));
-        done += m;
     }
 out:
     return status;
@@ -460,8 +452,7 @@ gm_status gm_vae_elbo(gm_vae *vae, const float *rows, int64_t count, double *elb
     const float *labels;
     GM_TRY(check_rows(vae, "elbo", rows, count, elbo));
     GM_TRY(gm_model_labels_for(&vae->model, "elbo", count, &labels));
-    for (int64_t done = 0; done < count;) {
-        int64_t m = count - done < GM_MODEL_GROUP ? count - done : GM_MODEL_GROUP;
+    for (int64_t done = 0, m; (m = gm_model_group(count, done)) > 0; done += m) {
         gm_model_record(&vae->model, GM_TAPE_CONSTANT);
         gm_var x = record_rows(vae, rows + done * vae->model.row_size, m);
         gm_var y = labels_at(vae, labels, done, m);
@@ -477,7 +468,6 @@ gm_status gm_vae_elbo(gm_vae *vae, const float *rows, int64_t count, double *elb
             if (reconstruction) reconstruction[done + i] = -r;
             if (kl) kl[done + i] = d;
         }
-        done += m;
     }
 out:
     return status;
