@@ -89,36 +89,21 @@ static int read_sample(struct sample *s, gm_context *ctx, const char *path, int 
     return 0;
 }
 
-/* Both samples with each column less its mean over all rows, divided by its deviation over all
- * rows; a column that is constant becomes zeros. New arrays in x->standard and y->standard. 0, or
- * -1: no memory. */
-static int standardise(struct sample *x, struct sample *y)
+/* Both samples on one scale for each column, in arrays of their own. */
+static gm_status standardise(gm_context *context, struct sample *x, struct sample *y)
 {
     struct sample *const both[2] = { x, y };
-    const double rows = (double)(x->rows + y->rows);
     for (int i = 0; i < 2; i++) {
         both[i]->standard = malloc((size_t)(both[i]->rows * both[i]->size) * sizeof(float));
-        if (both[i]->standard == NULL) return -1;
+        if (both[i]->standard == NULL)
+            return gm_context_fail(context, GM_E_NOMEM, "no memory for standardised rows");
     }
-    for (int64_t c = 0; c < x->size; c++) {
-        double mean = 0, squares = 0;
-        for (int i = 0; i < 2; i++)
-            for (int64_t r = 0; r < both[i]->rows; r++)
-                mean += (double)both[i]->values[r * x->size + c] / rows;
-        for (int i = 0; i < 2; i++)
-            for (int64_t r = 0; r < both[i]->rows; r++)
-                squares += pow((double)both[i]->values[r * x->size + c] - mean, 2);
-        const double deviation = sqrt(squares / rows);
-        const int constant = !(deviation > 1e-7 * fabs(mean));
-        for (int i = 0; i < 2; i++)
-            for (int64_t r = 0; r < both[i]->rows; r++) {
-                const double off = (double)both[i]->values[r * x->size + c] - mean;
-                both[i]->standard[r * x->size + c] = constant ? 0 : (float)(off / deviation);
-            }
-    }
+    const gm_status s =
+        gm_standardise(context, &(gm_rows){ x->values, x->rows, x->size },
+                       &(gm_rows){ y->values, y->rows, y->size }, x->standard, y->standard);
     x->values = x->standard;
     y->values = y->standard;
-    return 0;
+    return s;
 }
 
 static void sample_free(struct sample *s)
@@ -239,10 +224,7 @@ int main(int argc, char **argv)
     }
     status = 1;
     if (!o->quiet) show_moments(r.context, &x, &y);
-    if (!raw && standardise(&x, &y) != 0) {
-        message("no memory for standardised rows");
-        goto out;
-    }
+    if (!raw && (s = standardise(r.context, &x, &y))) goto out;
     if ((statistics = malloc((size_t)settings.permutations * sizeof *statistics)) == NULL) {
         message("no memory for %lld permutations", (long long)settings.permutations);
         goto out;
