@@ -233,8 +233,8 @@ gm_status gm_archive_parse(gm_archive *a)
                        a->name, (long long)size);
     if (!fits)
         return gm_fail(a->ctx, GM_E_FORMAT,
-                       "%s: the header's length is %llu, the file holds %lld more bytes and the "
-                       "limit is %lld",
+                       "%s: no safetensors file, or cut short: the header's length is %llu, the "
+                       "file holds %lld more bytes and the limit is %lld",
                        a->name, (unsigned long long)length, (long long)(size - 8),
                        (long long)GM_ARCHIVE_HEADER_MOST);
     const char *text = (const char *)a->blob + 8;

@@ -14,6 +14,10 @@ gm_status gm_model_shape_rows_for(gm_model *model, gm_layer *net);
 /* As those of a part. */
 void gm_model_shape_rows_like(gm_model *model, const gm_model *part);
 
+/* gm_layer_output for a few rows, with `name` ("vae: encoder") before the line of its failure. */
+gm_status gm_model_net_output(gm_layer *net, const char *name, int32_t rank, const int64_t *shape,
+                              int32_t *out_rank, int64_t *out_shape);
+
 /* May the model take the dataset's rows? Their shapes agree where they have as many axes; a flat
  * row or a view of another rank has only to have as many values. GM_E_INVALID: no dataset, or of
  * another context; GM_E_SHAPE, with both shapes. The line begins with `what`. */

@@ -14,6 +14,16 @@ void gm_model_shape_rows(gm_model *model, int32_t rank, const int64_t *batch_sha
     memcpy(model->row_shape, batch_shape + 1, (size_t)model->row_rank * sizeof *batch_shape);
 }
 
+gm_status gm_model_net_output(gm_layer *net, const char *name, int32_t rank, const int64_t *shape,
+                              int32_t *out_rank, int64_t *out_shape)
+{
+    gm_context *ctx = gm_layer_context(net);
+    const gm_status status = gm_layer_output(net, rank, shape, out_rank, out_shape);
+    if (!status || status == GM_E_NOMEM) return status;
+    return gm_model_fail(ctx, status, "%s, tried on %lld rows: %s", name, (long long)shape[0],
+                         gm_context_error(ctx));
+}
+
 gm_status gm_model_shape_rows_for(gm_model *model, gm_layer *net)
 {
     const int64_t flat[2] = { 2, model->row_size };
@@ -66,7 +76,10 @@ gm_status gm_model_check_rows(const gm_model *model, gm_dataset *data, const cha
     if (same_size &&
         (rank != model->row_rank || !memcmp(shape, model->row_shape, (size_t)rank * sizeof *shape)))
         return GM_OK;
-    text_of(theirs, rank, shape);
+    if (rank)
+        text_of(theirs, rank, shape);
+    else /* a source of one axis: often rows whose width was forgotten */
+        (void)snprintf(theirs, sizeof theirs, "single values");
     if (model->row_rank)
         text_of(ours, model->row_rank, model->row_shape);
     else

@@ -138,7 +138,8 @@ START_TEST(players_that_do_not_fit)
     support_fails(ctx, gm_gan_create(&gan, ctx, g, far, NULL), GM_E_INVALID, "another context");
     support_fails(ctx, gm_gan_create(&gan, ctx, g, two, NULL), GM_E_SHAPE,
                   "gives 4 values for 2 rows");
-    support_fails(ctx, gm_gan_create(&gan, ctx, g, wide, NULL), GM_E_SHAPE, "input is [2, 2]");
+    support_fails(ctx, gm_gan_create(&gan, ctx, g, wide, NULL), GM_E_SHAPE,
+                  "gan: discriminator, tried on 2 rows: linear: input is [2, 2]");
     /* The label makes rows wider. */
     support_fails(ctx, gm_gan_create(&gan, ctx, conditional, d, NULL), GM_E_SHAPE,
                   "input is [2, 5]");

@@ -333,7 +333,8 @@ START_TEST(conditional_options)
     support_fails(ctx, gm_generator_create(&g, ctx, net, &o), GM_E_INVALID,
                   "labels is 9223372036854775807");
     o.labels = 0;
-    support_fails(ctx, gm_generator_create(&g, ctx, net, &o), GM_E_SHAPE, "input is [2, 2]");
+    support_fails(ctx, gm_generator_create(&g, ctx, net, &o), GM_E_SHAPE,
+                  "generator: net, tried on 2 rows: linear: input is [2, 2]");
     o.labels = 4;
     support_fails(ctx, gm_generator_create(&g, ctx, net, &o), GM_E_SHAPE, "input is [2, 6]");
     o.labels = 3;

@@ -94,6 +94,11 @@ START_TEST(fit_refuses)
     support_fails(ctx, gm_model_fit(model, data, &o), GM_E_INVALID, "no validation set");
     o = fit_of(1, 16);
     support_fails(ctx, gm_model_fit(model, wide, &o), GM_E_SHAPE, "[9], those of the model [8]");
+    gm_dataset *values = NULL;
+    const int64_t flat = 16;
+    support_ok(ctx, gm_dataset_from_memory(&values, ctx, 1, &flat, (const float[16]){ 0 }));
+    support_fails(ctx, gm_model_fit(model, values, &o), GM_E_SHAPE, "are single values, those of");
+    gm_dataset_release(values);
     support_fails(ctx, gm_model_fit(model, NULL, &o), GM_E_INVALID, "data is NULL");
     o.checkpoint = "/nonexistent/folder/file";
     support_fails(ctx, gm_model_fit(model, data, &o), GM_E_IO, "/nonexistent/folder");

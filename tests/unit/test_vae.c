@@ -288,7 +288,8 @@ START_TEST(refusals)
     support_fails(ctx, gm_vae_create(&vae, ctx, NULL, decoder, NULL), GM_E_INVALID, "NULL");
     gm_layer_release(encoder);
     encoder = nets_mlp(ctx, 9, 6, 4);
-    support_fails(ctx, gm_vae_create(&vae, ctx, encoder, decoder, NULL), GM_E_SHAPE, "[2, 8]");
+    support_fails(ctx, gm_vae_create(&vae, ctx, encoder, decoder, NULL), GM_E_SHAPE,
+                  "vae: encoder, tried on 2 rows: linear: input is [2, 8]");
     gm_layer_release(encoder);
     encoder = nets_mlp(ctx, 8, 6, 4);
 

@@ -28,7 +28,9 @@ static gm_status measure(gm_autoencoder *a, const char *name, gm_layer *layer, i
 {
     int64_t shape[2] = { 2, in }, given[GM_MAX_RANK], count = 1;
     int32_t rank;
-    gm_status status = gm_layer_output(layer, 2, shape, &rank, given);
+    char full[32];
+    (void)snprintf(full, sizeof full, "autoencoder: %s", name);
+    gm_status status = gm_model_net_output(layer, full, 2, shape, &rank, given);
     if (status) return status;
     for (int32_t i = 1; i < rank; i++) count *= given[i];
     if (rank < 2 || given[0] != 2 || count < 1)

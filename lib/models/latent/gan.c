@@ -100,7 +100,8 @@ static gm_status try_discriminator(gm_gan *gan, int32_t rank, const int64_t *sha
     int32_t out_rank;
     memcpy(in, shape, (size_t)rank * sizeof *in);
     in[1] += gan->model.classes;
-    gm_status status = gm_layer_output(gan->discriminator, rank, in, &out_rank, out);
+    gm_status status =
+        gm_model_net_output(gan->discriminator, "gan: discriminator", rank, in, &out_rank, out);
     if (status) return status;
     for (int32_t i = 0; i < out_rank; i++) count *= out[i];
     if (out_rank < 1 || out[0] != 2 || count != 2)

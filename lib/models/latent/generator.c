@@ -67,7 +67,7 @@ static gm_status measure(gm_generator *g)
     gm_status status;
     int64_t in[2] = { 2, g->o.latent + g->o.labels }, shape[GM_MAX_RANK];
     int32_t rank;
-    GM_TRY(gm_layer_output(g->net, 2, in, &rank, shape));
+    GM_TRY(gm_model_net_output(g->net, "generator: net", 2, in, &rank, shape));
     int64_t row = 1;
     for (int32_t i = 1; i < rank; i++) row *= shape[i];
     if (rank < 1 || shape[0] != 2 || row < 1)

@@ -62,7 +62,7 @@ static gm_status try_encoder(gm_vae *vae, int32_t rank, const int64_t *shape)
     int32_t out_rank;
     memcpy(in, shape, (size_t)rank * sizeof *in);
     in[1] += vae->model.classes;
-    gm_status status = gm_layer_output(vae->encoder, rank, in, &out_rank, out);
+    gm_status status = gm_model_net_output(vae->encoder, "vae: encoder", rank, in, &out_rank, out);
     if (status) return status;
     for (int32_t i = 1; i < out_rank; i++) row *= out[i];
     if (out_rank < 2 || out[0] != 2 || row != 2 * latent)
