@@ -53,8 +53,8 @@ int main(int argc, char **argv)
     if ((s = make_net(&encoder, ctx, pixels, 2 * LATENT))) goto out;
     if ((s = make_net(&net, ctx, LATENT, pixels))) goto out;
     if ((s = gm_generator_create(&decoder, ctx, net, &head))) goto out;
-    if ((s = gm_vae_create(&vae, ctx, encoder, decoder, NULL)))
-        goto out; /* NULL: Adam, rate 0.001 */
+    /* NULL instead of options: Adam with rate 0.001. */
+    if ((s = gm_vae_create(&vae, ctx, encoder, decoder, NULL))) goto out;
 
     /* The verbs of gm/model.h are the same for every family. */
     gm_model *model = gm_vae_model(vae);
@@ -66,8 +66,8 @@ int main(int argc, char **argv)
     s = gm_model_save(model, file);
 out:
     if (s) fprintf(stderr, "vae: %s: %s\n", gm_status_name(s), gm_context_error(ctx));
-    gm_vae_release(
-        vae); /* in any order: what an object needs, it retains; releasing NULL does nothing */
+    /* In any order: what an object needs, it retains. Releasing NULL does nothing. */
+    gm_vae_release(vae);
     gm_generator_release(decoder);
     gm_layer_release(net);
     gm_layer_release(encoder);
