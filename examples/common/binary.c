@@ -29,8 +29,7 @@ int32_t binary_layers(const char *text, int64_t *sizes, int32_t most)
 {
     const int32_t count = read_sizes(text, sizes, most);
     if (!count)
-        message("--layers %s: 1 to %d sizes with commas between them are expected", text,
-                (int)most);
+        message("--layers %s: expected 1 to %d sizes with commas between them", text, (int)most);
     return count;
 }
 

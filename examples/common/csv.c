@@ -76,8 +76,8 @@ static int line(struct reader *r, char *text, size_t length)
         while (next < end && strchr(",;\t", *next) == NULL) next++;
         status = field(r, at, next, ++count, &value);
         if (status == 0 && expected > 0 && count > expected) {
-            message("%s: line %lld, column %lld: the row goes on, %lld columns are expected",
-                    r->path, (long long)r->line, (long long)count, (long long)expected);
+            message("%s: line %lld, column %lld: the row goes on, expected %lld columns", r->path,
+                    (long long)r->line, (long long)count, (long long)expected);
             status = -1;
         }
         if (status == 0) status = add(r, value);
@@ -86,7 +86,7 @@ static int line(struct reader *r, char *text, size_t length)
         at = next + 1;
     }
     if (status == 0 && expected > 0 && count < expected) {
-        message("%s: line %lld, column %lld: the row has ended, %lld columns are expected", r->path,
+        message("%s: line %lld, column %lld: the row has ended, expected %lld columns", r->path,
                 (long long)r->line, (long long)count + 1, (long long)expected);
         status = -1;
     }

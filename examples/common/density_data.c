@@ -253,7 +253,7 @@ static int open_name(struct density *d, const char *folder, const char *name)
     }
     const int grey = whole && most > 1 && most <= 255;
     if (whole && most > 255) {
-        message("values of '%s' go to %g: bits, bytes or real numbers are expected", name, most);
+        message("values of '%s' go to %g, expected bits, bytes or real numbers", name, most);
         status = 2;
         goto out;
     }

@@ -26,7 +26,7 @@ static int load(struct density_model *f, const struct density *d, gm_status *s)
         return 2;
     }
     if (gm_model_labels(f->model)) {
-        message("--model takes labels; a model without labels is expected");
+        message("--model takes labels, expected a model without labels");
         return 2;
     }
     return OPTIONS_GO_ON;
@@ -54,7 +54,7 @@ int density_model_open(struct density_model *f, struct density *d, gm_status *s)
     int status = 0;
     if (f->path) return load(f, d, s);
     if (d->classes != 2) {
-        message("%s has rows of %s, but bits are expected; --model takes another model", d->name,
+        message("%s has rows of %s, expected bits; --model takes another model", d->name,
                 d->classes ? "bytes" : "real values");
         return 2;
     }

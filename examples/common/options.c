@@ -293,7 +293,7 @@ static int check_checkpoint(const char *path)
     memcpy(folder, path, length);
     folder[length] = '\0';
     if (is_folder(path)) {
-        message("--checkpoint '%s' is a folder, expected is a file", path);
+        message("--checkpoint '%s' is a folder, expected a file", path);
         return 2;
     }
     if (access(length > 0 ? folder : ".", W_OK | X_OK) != 0) {

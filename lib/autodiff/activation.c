@@ -42,10 +42,11 @@ gm_status gm_fused_make(gm_fused *fused, gm_context *ctx, const char *name, int3
 {
     const gm_activation_row *row = gm_activation_find(activation);
     if (!row && activation != GM_ACTIVATION_NONE)
-        return gm_fail(ctx, GM_E_INVALID, "%s: activation %d is unknown", name, (int)activation);
+        return gm_fail(ctx, GM_E_INVALID, "%s: activation is %d, expected one of GM_ACTIVATION_*",
+                       name, (int)activation);
     const float a = (float)slope;
     if (row && row->parameter && !(a >= 0 && isfinite(a)))
-        return gm_fail(ctx, GM_E_INVALID, "%s: slope is %g, expected 0 or more", name, (double)a);
+        return gm_fail(ctx, GM_E_INVALID, "%s: slope is %g, expected at least 0", name, (double)a);
     fused->kind = row && row->from_result ? row->kind : GM_UNARY_IDENTITY;
     fused->slope = row && row->parameter ? a : 0;
     fused->after = row && !row->from_result ? row : NULL;
@@ -69,8 +70,10 @@ gm_var gm_activate(gm_tape *tape, gm_var a, int32_t activation, double slope)
     if (row) return record(tape, row, a, slope);
     if (!gm_tape_open(tape)) return GM_NO_VAR;
     if (activation != GM_ACTIVATION_NONE)
-        return gm_tape_stick(tape, gm_fail(gm_tape_context(tape), GM_E_INVALID,
-                                           "activate: activation %d is unknown", (int)activation));
+        return gm_tape_stick(tape,
+                             gm_fail(gm_tape_context(tape), GM_E_INVALID,
+                                     "activate: activation is %d, expected one of GM_ACTIVATION_*",
+                                     (int)activation));
     return gm_tape_node(tape, a) ? a : GM_NO_VAR;
 }
 

@@ -90,7 +90,7 @@ gm_status gm_gradients(gm_tape *tape, gm_var y, const gm_var *x, int32_t count, 
     GM_TRY(tape ? tape->status : GM_E_INVALID);
     if (!x || !gradients || count < 1)
         GM_TRY(gm_fail(tape->ctx, GM_E_INVALID,
-                       "gradient: %d variables at %s, out is %s, expected 1 or more", (int)count,
+                       "gradient: %d variables at %s, out is %s, expected at least 1", (int)count,
                        x ? "a list" : "NULL", gradients ? "given" : "NULL"));
     const gm_node *top = gm_tape_node(tape, y);
     if (!top) GM_TRY(tape->status);

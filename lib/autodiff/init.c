@@ -77,15 +77,16 @@ out:
 static gm_status check(const gm_param *p, int32_t kind, double a, double b)
 {
     if (kind < GM_INIT_DEFAULT || kind > GM_INIT_ORTHOGONAL)
-        return gm_fail(p->ctx, GM_E_INVALID, "param_init: %s: kind is %d, expected GM_INIT_*",
-                       p->name, (int)kind);
+        return gm_fail(p->ctx, GM_E_INVALID,
+                       "param_init: %s: kind is %d, expected one of GM_INIT_*", p->name, (int)kind);
     int two = kind == GM_INIT_UNIFORM || kind == GM_INIT_NORMAL;
     if ((kind != GM_INIT_DEFAULT && !(fabs(a) <= FLT_MAX)) || (two && !(fabs(b) <= FLT_MAX)))
-        return gm_fail(p->ctx, GM_E_INVALID, "param_init: %s: a is %g, b is %g, expected floats",
-                       p->name, a, b);
+        return gm_fail(p->ctx, GM_E_INVALID,
+                       "param_init: %s: a is %g, b is %g, expected finite floats", p->name, a, b);
     if (kind == GM_INIT_UNIFORM && !(a <= b && b - a <= FLT_MAX))
-        return gm_fail(p->ctx, GM_E_INVALID, "param_init: %s: [%g, %g) is no interval", p->name, a,
-                       b);
+        return gm_fail(p->ctx, GM_E_INVALID,
+                       "param_init: %s: a is %g, b is %g, expected an interval [a, b) of floats",
+                       p->name, a, b);
     if (kind == GM_INIT_NORMAL && b < 0)
         return gm_fail(p->ctx, GM_E_INVALID, "param_init: %s: deviation is %g, expected at least 0",
                        p->name, b);
@@ -94,8 +95,8 @@ static gm_status check(const gm_param *p, int32_t kind, double a, double b)
                        p->name, a);
     if (kind == GM_INIT_ORTHOGONAL && p->rank < 2)
         return gm_fail(p->ctx, GM_E_SHAPE,
-                       "param_init: %s: rank is %d, orthogonal expects 2 or more", p->name,
-                       (int)p->rank);
+                       "param_init: %s: rank is %d, expected at least 2 for GM_INIT_ORTHOGONAL",
+                       p->name, (int)p->rank);
     return GM_OK;
 }
 

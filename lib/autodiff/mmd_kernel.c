@@ -54,8 +54,8 @@ static gm_status make_room(gm_mmd_kernel *kernel, int32_t more)
     int32_t count = gm_mmd_kernel_count(kernel), room = kernel->room ? kernel->room : 8;
     if (more > MOST_PARTS - count)
         return gm_fail(kernel->ctx, GM_E_INVALID,
-                       "kernel: %d parts and %d more, at most %d are expected", (int)count,
-                       (int)more, MOST_PARTS);
+                       "kernel: %d parts and %d more, expected at most %d", (int)count, (int)more,
+                       MOST_PARTS);
     while (room < count + more) room *= 2;
     if (room == kernel->room) return GM_OK;
     gm_part *parts = gm_memory_get(memory, (size_t)room * sizeof *parts);
@@ -98,7 +98,7 @@ static void insert(gm_mmd_kernel *kernel, const gm_part *part, double exact)
 static gm_status check(gm_mmd_kernel *kernel, const char *what, double value, double least)
 {
     if (value >= least && value <= LARGEST) return GM_OK;
-    return gm_fail(kernel->ctx, GM_E_INVALID, "kernel: %s is %g, %g to %g is expected", what, value,
+    return gm_fail(kernel->ctx, GM_E_INVALID, "kernel: %s is %g, expected %g to %g", what, value,
                    least, LARGEST);
 }
 
@@ -128,7 +128,7 @@ gm_status gm_mmd_kernel_add_gaussians(gm_mmd_kernel *kernel, double weight, doub
     gm_status status;
     if (!kernel) return GM_E_INVALID;
     if (count < 1 || count > MOST_PARTS)
-        GM_TRY(gm_fail(kernel->ctx, GM_E_INVALID, "mmd_kernel: count is %d, 1 to %d is expected",
+        GM_TRY(gm_fail(kernel->ctx, GM_E_INVALID, "mmd_kernel: count is %d, expected 1 to %d",
                        (int)count, MOST_PARTS));
     GM_TRY(check(kernel, "bandwidth", smallest, SMALLEST));
     GM_TRY(check(kernel, "ratio", ratio, SMALLEST));
@@ -172,7 +172,7 @@ gm_status gm_mmd_kernel_add_polynomial(gm_mmd_kernel *kernel, double weight, dou
     gm_status status;
     if (!kernel) return GM_E_INVALID;
     if (degree < 1 || degree > MOST_DEGREE)
-        GM_TRY(gm_fail(kernel->ctx, GM_E_INVALID, "kernel: degree is %d, 1 to %d is expected",
+        GM_TRY(gm_fail(kernel->ctx, GM_E_INVALID, "kernel: degree is %d, expected 1 to %d",
                        (int)degree, MOST_DEGREE));
     GM_TRY(check(kernel, "gamma", gamma, SMALLEST));
     GM_TRY(check(kernel, "constant", constant, 0));
@@ -193,12 +193,14 @@ gm_status gm_mmd_kernel_add_part(gm_mmd_kernel *kernel, int64_t kind, double wei
     gm_status status;
     if (kind < GM_PART_GAUSSIAN || kind > GM_PART_POLYNOMIAL || degree < 0 ||
         degree > MOST_DEGREE || (kind == GM_PART_POLYNOMIAL && degree < 1))
-        GM_TRY(gm_fail(kernel->ctx, GM_E_INVALID, "kernel: a part of kind %lld and degree %lld",
-                       (long long)kind, (long long)degree));
+        GM_TRY(gm_fail(
+            kernel->ctx, GM_E_INVALID,
+            "kernel: stored kind is %lld, degree is %lld, expected a part that gm/mmd.h has",
+            (long long)kind, (long long)degree));
     GM_TRY(check(kernel, "constant", b, 0));
     if (!(a >= 1e-37 && a <= 1e37)) /* 1 / (2 bandwidth^2) of what is allowed */
         GM_TRY(gm_fail(kernel->ctx, GM_E_INVALID,
-                       "kernel: a factor is %g, 1e-37 to 1e37 is expected", a));
+                       "kernel: stored factor is %g, expected 1e-37 to 1e37", a));
     GM_TRY(add(kernel, weight, part, a));
 out:
     return status;

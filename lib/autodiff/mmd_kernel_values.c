@@ -10,7 +10,7 @@ static gm_status check_rows(gm_context *ctx, const char *what, const char *name,
     if (!rows || !rows->values) return gm_fail(ctx, GM_E_INVALID, "%s: %s is NULL", what, name);
     if (rows->count < 1 || rows->width < 1 || rows->width > INT64_MAX / 64 / rows->count)
         return gm_fail(ctx, GM_E_INVALID,
-                       "%s: %s is [%lld, %lld], at least one row of one value is expected, and no "
+                       "%s: %s is [%lld, %lld], expected at least one row of one value, and no "
                        "more than can be addressed",
                        what, name, (long long)rows->count, (long long)rows->width);
     return GM_OK;
@@ -23,7 +23,7 @@ static gm_status check_pair(gm_context *ctx, const char *what, const gm_rows *x,
     GM_TRY(check_rows(ctx, what, "y", y));
     if (x->width != y->width)
         GM_TRY(gm_fail(ctx, GM_E_SHAPE,
-                       "%s: x has rows of %lld values, y of %lld; one width is expected", what,
+                       "%s: x has rows of %lld values, y of %lld, expected one width", what,
                        (long long)x->width, (long long)y->width));
 out:
     return status;
@@ -132,7 +132,7 @@ static gm_status median_give(gm_context *ctx, double *out, float *d2, int64_t pa
     for (int64_t i = 0; i < pairs; i++) {
         if (!isfinite(d2[i]))
             return gm_fail(ctx, GM_E_INVALID,
-                           "median_bandwidth: a squared distance is %g, finite values are expected",
+                           "median_bandwidth: a squared distance is %g, expected a finite value",
                            (double)d2[i]);
         zeros += d2[i] == 0;
         d2[i] = sqrtf(d2[i]);
@@ -167,8 +167,8 @@ gm_status gm_median_bandwidth(double *out, gm_context *ctx, const gm_rows *x, co
     int64_t d = x->width;
     all = x->count + (y ? y->count : 0);
     if (all < 2)
-        GM_TRY(gm_fail(ctx, GM_E_INVALID, "%s: one row has no distances, at least 2 are expected",
-                       what));
+        GM_TRY(
+            gm_fail(ctx, GM_E_INVALID, "%s: one row has no distances, expected at least 2", what));
     n = all < GM_MEDIAN_ROWS ? all : GM_MEDIAN_ROWS;
     pairs = n * (n - 1) / 2;
     order = gm_memory_get(&ctx->memory, (size_t)all * sizeof *order);

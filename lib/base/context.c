@@ -56,7 +56,7 @@ static void find_log(gm_context *said, const gm_context_options *options)
 static gm_status check_number(gm_context *said, const char *name, int32_t value, int32_t least)
 {
     if (value >= least && value <= MAX_THREADS) return GM_OK;
-    return gm_fail(said, GM_E_INVALID, "context: %s is %d, %d to %d is expected", name, (int)value,
+    return gm_fail(said, GM_E_INVALID, "context: %s is %d, expected %d to %d", name, (int)value,
                    (int)least, MAX_THREADS);
 }
 
@@ -67,14 +67,14 @@ static gm_status read_options(gm_context *said, int32_t header_version, gm_conte
     gm_status status;
     if (!version_fits(header_version))
         GM_TRY(gm_fail(said, GM_E_VERSION,
-                       "context: header_version is %d, %d.0 to %d.%d (%d) is expected",
+                       "context: header_version is %d, expected %d.0 to %d.%d (%d)",
                        (int)header_version, GM_VERSION_MAJOR, GM_VERSION_MAJOR, GM_VERSION_MINOR,
                        GM_HEADER_VERSION));
     GM_TRY(gm_options_check(said, "context", o, sizeof *o, options));
     GM_TRY(check_number(said, "threads", o->threads, 1));
     GM_TRY(check_number(said, "blas_threads", o->blas_threads, 0));
     if (o->allocator && (!o->allocator->allocate || !o->allocator->release))
-        GM_TRY(gm_fail(said, GM_E_INVALID, "context: allocator->%s is NULL, a function is expected",
+        GM_TRY(gm_fail(said, GM_E_INVALID, "context: allocator->%s is NULL, expected a function",
                        o->allocator->allocate ? "release" : "allocate"));
 out:
     return status;

@@ -16,8 +16,10 @@ gm_status gm_fail(gm_context *ctx, gm_status status, const char *format, ...)
         va_start(args, format);
         (void)vsnprintf(line, sizeof line, format, args);
         va_end(args);
-        for (char *p = line; *p; p++)
+        for (char *p = line; *p; p++) {
             if (*p == '\n' || *p == '\r') *p = ' ';
+            if (!strncmp(p, " -nan", 5)) memmove(p + 1, p + 2, strlen(p + 1)); /* no sign */
+        }
         memcpy(ctx->error, line, strlen(line) + 1);
     }
     return status;

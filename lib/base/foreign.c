@@ -118,5 +118,5 @@ gm_status gm_foreign_check(gm_context *ctx, const char *path, const unsigned cha
 {
     const char *kind = gm_foreign_kind(bytes, count);
     if (!kind || !strcmp(kind, expected)) return GM_OK; /* the latter: damaged, or cut short */
-    return gm_fail(ctx, GM_E_FORMAT, "%s: is %s, %s is expected", path, kind, expected);
+    return gm_fail(ctx, GM_E_FORMAT, "%s: is %s, expected %s", path, kind, expected);
 }

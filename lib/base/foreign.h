@@ -13,7 +13,7 @@
  * To be asked only after the expected format has been ruled out: eight bytes can be a pickle's
  * and the length of a header as well. */
 const char *gm_foreign_kind(const unsigned char *bytes, int64_t count);
-/* GM_E_FORMAT with the line "path: is KIND, EXPECTED is expected" if the kind is known, else
+/* GM_E_FORMAT with the line "path: is KIND, expected EXPECTED" if the kind is known, else
  * GM_OK and no line. */
 gm_status gm_foreign_check(gm_context *ctx, const char *path, const unsigned char *bytes,
                            int64_t count, const char *expected);

@@ -163,8 +163,10 @@ gm_status gm_rng_uniform(gm_rng *rng, int64_t count, double low, double high, fl
     gm_status status = check(rng, values, count, "rng_uniform");
     if (status) return status;
     if (!(low <= high) || !(low >= -FLT_MAX) || !(high <= FLT_MAX) || !(high - low <= FLT_MAX))
-        return gm_fail(rng->ctx, GM_E_INVALID, "rng_uniform: [%g, %g) is no interval of floats",
-                       low, high);
+        return gm_fail(
+            rng->ctx, GM_E_INVALID,
+            "rng_uniform: low is %g, high is %g, expected an interval [low, high) of floats", low,
+            high);
     float first = (float)low, end = (float)high;
     float below = first < end ? nextafterf(end, first) : first;
     fill(rng, values, NULL, 0, high - low, low, below, count);
@@ -176,11 +178,10 @@ gm_status gm_rng_normal(gm_rng *rng, int64_t count, double mean, double deviatio
     gm_status status = check(rng, values, count, "rng_normal");
     if (status) return status;
     if (!(fabs(mean) <= FLT_MAX) || !(deviation >= 0 && deviation <= FLT_MAX))
-        return gm_fail(
-            rng->ctx, GM_E_INVALID,
-            "rng_normal: mean %g, deviation %g; finite floats, the deviation at least 0, "
-            "are wanted",
-            mean, deviation);
+        return gm_fail(rng->ctx, GM_E_INVALID,
+                       "rng_normal: mean is %g, deviation is %g, expected finite floats, the "
+                       "deviation at least 0",
+                       mean, deviation);
     fill(rng, values, NULL, 1, deviation, mean, INFINITY, count);
     return GM_OK;
 }

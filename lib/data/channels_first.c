@@ -70,8 +70,8 @@ gm_status gm_dataset_channels_first(gm_dataset **out, gm_dataset *parent)
                        what);
     if (parent->row_rank != 3) {
         char have[GM_SHAPE_TEXT];
-        return gm_fail(parent->ctx, GM_E_SHAPE, "%s: rows are %s, [h, w, channels] is expected",
-                       what, gm_shape_text(have, parent->row_rank, parent->row_shape));
+        return gm_fail(parent->ctx, GM_E_SHAPE, "%s: rows are %s, expected [h, w, channels]", what,
+                       gm_shape_text(have, parent->row_rank, parent->row_shape));
     }
     gm_dataset *ds;
     const gm_status status = gm_dataset_make_view(&ds, parent, what, &channels_first_kind);

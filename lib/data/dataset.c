@@ -15,8 +15,8 @@ gm_status gm_dataset_make_source(gm_dataset **out, gm_context *ctx, const char *
     for (int32_t i = 0; i < rank; i++) {
         char text[GM_SHAPE_TEXT];
         if (shape[i] < 1)
-            return gm_fail(ctx, GM_E_INVALID, "%s: shape is %s, every size must be at least 1",
-                           what, gm_shape_text(text, rank, shape));
+            return gm_fail(ctx, GM_E_INVALID, "%s: shape is %s, expected sizes of at least 1", what,
+                           gm_shape_text(text, rank, shape));
         if (!gm_mul_size(n, shape[i], &n) || !gm_mul_size(n, 4 * (int64_t)sizeof(float), &bytes))
             return gm_fail(ctx, GM_E_INVALID, "%s: %s is more than memory can address", what,
                            gm_shape_text(text, rank, shape));
@@ -125,10 +125,11 @@ gm_status gm_dataset_check_rows(const gm_dataset *ds, const char *what, const in
                                 int64_t count)
 {
     if (count < 0)
-        return gm_fail(ds->ctx, GM_E_INVALID, "%s: count is %lld", what, (long long)count);
+        return gm_fail(ds->ctx, GM_E_INVALID, "%s: count is %lld, expected at least 0", what,
+                       (long long)count);
     for (int64_t i = 0; i < count; i++)
         if (rows[i] < 0 || rows[i] >= ds->rows)
-            return gm_fail(ds->ctx, GM_E_INVALID, "%s: row %lld is asked for, there are 0 to %lld",
-                           what, (long long)rows[i], (long long)ds->rows - 1);
+            return gm_fail(ds->ctx, GM_E_INVALID, "%s: row is %lld, expected 0 to %lld", what,
+                           (long long)rows[i], (long long)ds->rows - 1);
     return GM_OK;
 }

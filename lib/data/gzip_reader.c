@@ -92,8 +92,8 @@ static gm_status next_member(gm_gzip_reader *in)
     }
     if (in->buffer[in->at] != 0x1f)
         GM_TRY(gm_fail(in->ctx, GM_E_FORMAT,
-                       "%s: after its compressed data comes a byte %02x, zeros or more compressed "
-                       "data are expected",
+                       "%s: after its compressed data comes a byte %02x, expected zeros or more "
+                       "compressed data",
                        in->path, in->buffer[in->at]));
     if (inflateReset(&in->z) != Z_OK)
         GM_TRY(gm_fail(in->ctx, GM_E_INTERNAL, "%s: zlib does not restart", in->path));

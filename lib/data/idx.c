@@ -174,7 +174,7 @@ static gm_status read_some(gm_gzip_reader *in, const header *h, values *v, int64
         if (isfinite(value) && !isfinite((float)value)) {
             const int64_t size = h->count / h->shape[0], at = v->have + i;
             return gm_fail(in->ctx, GM_E_NUMERIC,
-                           "%s: row %lld, column %lld is %g, a finite float is expected", in->path,
+                           "%s: row %lld, column %lld is %g, expected a finite float", in->path,
                            (long long)(at / size), (long long)(at % size), value);
         }
         to[i] = (float)value;

@@ -35,8 +35,8 @@ static gm_status collect(gm_dataset *labels, int32_t *to, int64_t *classes)
             const double v = (double)values[i];
             if (!(v >= 0.0 && v <= LARGEST && v == floor(v)))
                 return gm_fail(labels->ctx, GM_E_INVALID,
-                               "dataset_attach_labels: row %lld is %g, whole numbers from 0 to "
-                               "2^24 - 1 are expected%s",
+                               "dataset_attach_labels: row %lld is %g, expected whole numbers from "
+                               "0 to 2^24 - 1%s",
                                (long long)rows[i], v, source_of(source, labels));
             to[begin + i] = (int32_t)v;
             if (to[begin + i] > largest) largest = to[begin + i];

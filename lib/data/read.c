@@ -21,8 +21,9 @@ gm_status gm_dataset_check_finite(const gm_dataset *ds, gm_block *b)
     int64_t at = 0;
     while (at < n - 1 && isfinite(b->out[at])) at++;
     b->bad = at / ds->row_size;
-    return gm_fail(b->ctx, GM_E_NUMERIC, "%s: row %lld, column %lld is %g", ds->kind->name,
-                   (long long)b->rows[b->bad], (long long)(at % ds->row_size), (double)b->out[at]);
+    return gm_fail(b->ctx, GM_E_NUMERIC, "%s: row %lld, column %lld is %g, expected a finite float",
+                   ds->kind->name, (long long)b->rows[b->bad], (long long)(at % ds->row_size),
+                   (double)b->out[at]);
 }
 
 static gm_status read_block(const gm_dataset *ds, gm_block *b, int fetched)

@@ -58,9 +58,9 @@ gm_status gm_dataset_adopt_floats(gm_dataset **out, gm_context *ctx, const char 
     if (!ctx->kernels->all_finite(data, count)) {
         int64_t at = 0;
         while (at < count - 1 && isfinite(data[at])) at++;
-        status = gm_fail(ctx, GM_E_NUMERIC, "%s: row %lld, column %lld is %g", what,
-                         (long long)(at / ds->row_size), (long long)(at % ds->row_size),
-                         (double)data[at]);
+        status = gm_fail(
+            ctx, GM_E_NUMERIC, "%s: row %lld, column %lld is %g, expected a finite float", what,
+            (long long)(at / ds->row_size), (long long)(at % ds->row_size), (double)data[at]);
         gm_dataset_release(ds); /* without a kind: the data stays the caller's */
         return status;
     }
@@ -145,7 +145,8 @@ gm_status gm_dataset_from_bytes(gm_dataset **out, gm_context *ctx, int32_t rank,
     gm_status status = check(out, ctx, what, rank, shape, data, &count);
     if (status) return status;
     if (!isfinite((float)scale) || !isfinite((float)(255.0 * scale)))
-        return gm_fail(ctx, GM_E_INVALID, "%s: scale is %g", what, scale);
+        return gm_fail(ctx, GM_E_INVALID, "%s: scale is %g, expected one that keeps bytes finite",
+                       what, scale);
     uint8_t *copy = gm_memory_get(&ctx->memory, (size_t)count);
     if (!copy) return gm_fail_memory(ctx, what);
     memcpy(copy, data, (size_t)count);

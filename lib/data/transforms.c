@@ -31,7 +31,7 @@ static gm_status apply_binarise(const gm_dataset *ds, gm_block *b)
     if (at < n) {
         b->bad = at / size;
         return gm_fail(b->ctx, GM_E_INVALID,
-                       "dataset_binarise: row %lld, column %lld is %g, outside [0, 1]",
+                       "dataset_binarise: row %lld, column %lld is %g, expected 0 to 1",
                        (long long)b->rows[b->bad], (long long)(at % size), (double)b->out[at]);
     }
     uint64_t key = ds->of.binarise.key;

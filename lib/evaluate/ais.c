@@ -62,19 +62,17 @@ static gm_status check_options(gm_context *ctx, const gm_ais_options *o)
 {
     if (o->chains < 1 || o->chains > 100000 || o->temperatures < 1 || o->temperatures > 1000000 ||
         o->leapfrog < 1 || o->leapfrog > 10000)
-        return gm_model_fail(
-            ctx, GM_E_INVALID,
-            "ais: chains is %lld (1 to 100000 is expected), temperatures %lld (1 to "
-            "1000000), leapfrog %d (1 to 10000)",
-            (long long)o->chains, (long long)o->temperatures, (int)o->leapfrog);
+        return gm_model_fail(ctx, GM_E_INVALID,
+                             "ais: chains is %lld, expected 1 to 100000; temperatures is %lld, "
+                             "expected 1 to 1000000; leapfrog is %d, expected 1 to 10000",
+                             (long long)o->chains, (long long)o->temperatures, (int)o->leapfrog);
     if (o->schedule != GM_AIS_SIGMOID && o->schedule != GM_AIS_LINEAR)
-        return gm_model_fail(ctx, GM_E_INVALID, "ais: schedule %d is none of GM_AIS_*",
+        return gm_model_fail(ctx, GM_E_INVALID, "ais: schedule is %d, expected one of GM_AIS_*",
                              (int)o->schedule);
     if (!(o->step > 0 && isfinite(o->step)) || !(o->acceptance > 0 && o->acceptance < 1))
         return gm_model_fail(
             ctx, GM_E_INVALID,
-            "ais: step is %g (a positive number is expected), acceptance %g (between 0 "
-            "and 1)",
+            "ais: step is %g, expected above 0; acceptance is %g, expected between 0 and 1",
             o->step, o->acceptance);
     return GM_OK;
 }
@@ -90,10 +88,9 @@ static gm_status check_rows(const ais *a)
         int64_t width = tables[0].width;
         for (int64_t i = 0; i < a->count * width; i++)
             if (!(a->rows[i] >= 0 && a->rows[i] <= 1))
-                GM_TRY(gm_model_fail(a->ctx, GM_E_INVALID,
-                                     "ais: rows: row %lld, column %lld is %g, 0 to 1 is expected",
-                                     (long long)(i / width), (long long)(i % width),
-                                     (double)a->rows[i]));
+                GM_TRY(gm_model_fail(
+                    a->ctx, GM_E_INVALID, "ais: rows: row %lld, column %lld is %g, expected 0 to 1",
+                    (long long)(i / width), (long long)(i % width), (double)a->rows[i]));
     }
 out:
     return status;
@@ -296,6 +293,6 @@ gm_status gm_ais_reverse(gm_result *out, gm_generator *g, const float *rows, con
     gm_status status = begin(g, out, options, &o);
     if (!status && !codes)
         status = gm_model_fail(gm_model_context(gm_generator_model(g)), GM_E_INVALID,
-                               "ais: codes is NULL; exact draws of p(z | x) are expected");
+                               "ais: codes is NULL, expected exact draws of p(z | x)");
     return status ? status : estimate(out, g, rows, codes, count, &o);
 }

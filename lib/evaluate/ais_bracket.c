@@ -50,7 +50,7 @@ gm_status gm_ais_bracket(gm_result *lower, gm_result *upper, gm_generator *g, in
     GM_TRY(gm_result_check(ctx, "ais", upper));
     GM_TRY(gm_options_read(ctx, "ais", &o, sizeof o, options));
     if (count < 1)
-        GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "ais: count is %lld, at least 1 is expected",
+        GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "ais: count is %lld, expected at least 1",
                              (long long)count));
     gm_rng_seed(model->rng, o.seed ^ 0x736d756c617465u); /* not the numbers that the chains get */
     GM_TRY(bracket(lower, upper, g, count, &o));

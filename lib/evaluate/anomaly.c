@@ -42,8 +42,8 @@ static gm_status check(const gm_model *model, const gm_anomaly_options *o)
         return gm_model_fail(ctx, GM_E_UNSUPPORTED, "anomaly: the family %s has no log_prob",
                              model->family->name);
     if (o->tail != GM_ANOMALY_TAIL_LOW && o->tail != GM_ANOMALY_TAIL_BOTH)
-        return gm_model_fail(ctx, GM_E_INVALID,
-                             "anomaly: tail is %d, 0 (low) or 1 (both) is expected", (int)o->tail);
+        return gm_model_fail(ctx, GM_E_INVALID, "anomaly: tail is %d, expected 0 (low) or 1 (both)",
+                             (int)o->tail);
     return GM_OK;
 }
 
@@ -185,7 +185,7 @@ gm_status gm_anomaly_threshold(double *out, const gm_anomaly *anomaly, double ra
     gm_context *ctx = anomaly->model->ctx;
     if (!out) return gm_model_fail(ctx, GM_E_INVALID, "anomaly: threshold: out is NULL");
     if (!(rate >= 0 && rate <= 1))
-        return gm_model_fail(ctx, GM_E_INVALID, "anomaly: rate is %g, 0 to 1 is expected", rate);
+        return gm_model_fail(ctx, GM_E_INVALID, "anomaly: rate is %g, expected 0 to 1", rate);
     /* Not more than floor(rate n) values are below the one at that place. A product like 0.1 * 30
      * must not fall short. */
     int64_t place = (int64_t)(rate * (double)anomaly->count * (1 + 1e-15));
@@ -271,7 +271,7 @@ static gm_status fill(gm_anomaly *anomaly, const uint8_t *bytes, const char *pat
         const double v = from_bytes(bytes + 8 * i);
         if (isnan(v) || v == (double)INFINITY || (i && v < anomaly->sorted[i - 1]))
             return gm_model_fail(anomaly->model->ctx, GM_E_FORMAT,
-                                 "anomaly: %s: log-likelihood %lld is %g, %s is expected", path,
+                                 "anomaly: %s: log-likelihood %lld is %g, expected %s", path,
                                  (long long)i, v, i ? "one not below the last" : "a number");
         anomaly->sorted[i] = v;
     }

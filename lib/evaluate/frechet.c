@@ -61,12 +61,11 @@ static gm_status check(gm_context *ctx, const gm_table *tables, double ridge)
 {
     char line[256];
     if (!(ridge >= 0) || isinf(ridge))
-        return gm_model_fail(ctx, GM_E_INVALID, "frechet: ridge is %g, at least 0 is expected",
-                             ridge);
+        return gm_model_fail(ctx, GM_E_INVALID, "frechet: ridge is %g, expected at least 0", ridge);
     for (int i = 0; i < 2; i++)
         if (tables[i].rows < 2)
             return gm_model_fail(ctx, GM_E_INVALID,
-                                 "frechet: %s has 1 row; a covariance needs at least 2",
+                                 "frechet: %s has 1 row, expected at least 2 for a covariance",
                                  tables[i].name);
     for (int i = 0; i < 2; i++)
         if (tables[i].rows <= tables[i].width && ridge == 0) {
@@ -106,10 +105,9 @@ gm_status gm_frechet_distance(gm_result *out, gm_context *ctx, const gm_rows *sa
         fit(&tables[i], ridge, block + 2 * d, &g[i]);
     }
     if (distance(&g[0], &g[1], d, scratch, &r.value))
-        GM_TRY(
-            gm_model_fail(ctx, GM_E_NUMERIC,
-                          "frechet: the eigenvalues of the covariances are not to be had; are the "
-                          "features very large?"));
+        GM_TRY(gm_model_fail(ctx, GM_E_NUMERIC,
+                             "frechet: the eigenvalues of the covariances cannot be computed; are "
+                             "the features very large?"));
     r.standard_error = (double)NAN;
     r.samples = tables[0].rows;
     r.rows = tables[1].rows;

@@ -18,10 +18,9 @@ static gm_status check_generator(gm_context *ctx, const gm_generator *g)
             "ais: the generator's output is direct; there is no p(x | z), and so no "
             "p(x)");
     if (gm_generator_prior(g) != GM_PRIOR_NORMAL)
-        return gm_model_fail(
-            ctx, GM_E_UNSUPPORTED,
-            "ais: the generator's prior is uniform; chains move in all of the space, "
-            "so a normal one is expected");
+        return gm_model_fail(ctx, GM_E_UNSUPPORTED,
+                             "ais: the generator's prior is uniform, expected a normal one: chains "
+                             "move in all of the space");
     return GM_OK;
 }
 

@@ -158,11 +158,10 @@ out:
 static gm_status check_options(const kid *k)
 {
     if (k->o.subsets < 1 || k->o.subsets > INT64_MAX / 1024 || k->o.subset < 2)
-        return gm_model_fail(
-            k->ctx, GM_E_INVALID,
-            "kernel_distance: subsets is %lld (at least 1 is expected), subset %lld (at "
-            "least 2)",
-            (long long)k->o.subsets, (long long)k->o.subset);
+        return gm_model_fail(k->ctx, GM_E_INVALID,
+                             "kernel_distance: subsets is %lld, expected at least 1; subset is "
+                             "%lld, expected at least 2",
+                             (long long)k->o.subsets, (long long)k->o.subset);
     for (int s = 0; s < 2; s++)
         if (k->o.subset > k->tables[s].rows)
             return gm_model_fail(

@@ -25,7 +25,7 @@ gm_status gm_mmd_evaluate(gm_result *out, gm_context *ctx, const gm_rows *sample
     GM_TRY(gm_options_read(ctx, "mmd", &o, sizeof o, options));
     if (o.limit < 0 || !(o.bandwidth >= 0))
         GM_TRY(gm_model_fail(ctx, GM_E_INVALID,
-                             "mmd: limit is %lld, bandwidth %g; at least 0 is expected",
+                             "mmd: limit is %lld, bandwidth is %g, expected at least 0",
                              (long long)o.limit, o.bandwidth));
     GM_TRY(gm_table_pair(ctx, "mmd", samples, data, t));
     for (int i = 0; i < 2; i++) {

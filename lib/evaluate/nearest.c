@@ -41,7 +41,7 @@ gm_status gm_nearest_data(gm_result *distance, gm_result *duplicates, gm_context
     if (duplicates) GM_TRY(gm_result_check(ctx, "nearest", duplicates));
     GM_TRY(gm_options_read(ctx, "nearest", &o, sizeof o, options));
     if (!(o.threshold >= 0))
-        GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "nearest: threshold is %g, at least 0 is expected",
+        GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "nearest: threshold is %g, expected at least 0",
                              o.threshold));
     GM_TRY(gm_table_pair(ctx, "nearest", samples, data, tables));
     counter.on_progress = o.on_progress;
@@ -112,8 +112,7 @@ gm_status gm_diversity(gm_result *out, gm_context *ctx, const gm_rows *samples, 
     GM_TRY(gm_table_pair(ctx, "diversity", samples, data, tables));
     for (int i = 0; i < 2; i++)
         if (tables[i].rows < 2)
-            GM_TRY(gm_model_fail(ctx, GM_E_INVALID,
-                                 "diversity: %s has 1 row, at least 2 are expected",
+            GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "diversity: %s has 1 row, expected at least 2",
                                  tables[i].name));
     counter.on_progress = o.on_progress;
     counter.user = o.user;

@@ -156,12 +156,11 @@ static gm_status check(manifolds *m, const gm_rows *samples, const gm_rows *data
     m->data = tables[1];
     int64_t fewest = samples->count < data->count ? samples->count : data->count;
     if (m->o.k < 1 || m->o.k >= fewest)
-        GM_TRY(
-            gm_model_fail(m->ctx, GM_E_INVALID,
-                          "precision_recall: k is %lld; with %lld samples and %lld data rows, 1 to "
-                          "%lld is expected",
-                          (long long)m->o.k, (long long)samples->count, (long long)data->count,
-                          (long long)(fewest - 1)));
+        GM_TRY(gm_model_fail(
+            m->ctx, GM_E_INVALID,
+            "precision_recall: k is %lld for %lld samples and %lld data rows, expected 1 to %lld",
+            (long long)m->o.k, (long long)samples->count, (long long)data->count,
+            (long long)(fewest - 1)));
 out:
     return status;
 }

@@ -23,8 +23,8 @@ static gm_status check(const nll *e)
             "nll: the family %s has no log_prob; its samples can be compared with data",
             model->family->name);
     if (o->samples < 0)
-        return gm_model_fail(model->ctx, GM_E_INVALID,
-                             "nll: samples is %lld, at least 0 is expected", (long long)o->samples);
+        return gm_model_fail(model->ctx, GM_E_INVALID, "nll: samples is %lld, expected at least 0",
+                             (long long)o->samples);
     return GM_OK;
 }
 

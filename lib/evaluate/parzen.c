@@ -212,7 +212,7 @@ gm_status gm_parzen(gm_result *out, gm_context *ctx, const gm_rows *samples, con
     GM_TRY(gm_result_check(ctx, "parzen", out));
     GM_TRY(gm_options_read(ctx, "parzen", &o, sizeof o, options));
     if (!sigma_fits(sigma))
-        GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "parzen: sigma is %g, %g to %g is expected", sigma,
+        GM_TRY(gm_model_fail(ctx, GM_E_INVALID, "parzen: sigma is %g, expected %g to %g", sigma,
                              SMALLEST, LARGEST));
     GM_TRY(gm_table_of(&tables[0], ctx, "parzen", "samples", samples));
     GM_TRY(gm_table_of(&tables[1], ctx, "parzen", "rows", rows));
@@ -229,15 +229,14 @@ out:
 static gm_status check_sigmas(gm_context *ctx, const gm_parzen_fit_options *o)
 {
     if (!o->sigmas != !o->sigma_count || o->sigma_count < 0 || o->sigma_count > MOST_SIGMAS)
-        return gm_model_fail(ctx, GM_E_INVALID,
-                             "parzen: sigmas is %s and sigma_count %lld; 1 to %d of them, or NULL "
-                             "and 0, are expected",
-                             o->sigmas ? "given" : "NULL", (long long)o->sigma_count, MOST_SIGMAS);
+        return gm_model_fail(
+            ctx, GM_E_INVALID,
+            "parzen: sigmas is %s, sigma_count is %lld, expected 1 to %d of them, or NULL and 0",
+            o->sigmas ? "given" : "NULL", (long long)o->sigma_count, MOST_SIGMAS);
     for (int64_t i = 0; i < o->sigma_count; i++)
         if (!sigma_fits(o->sigmas[i]))
-            return gm_model_fail(ctx, GM_E_INVALID,
-                                 "parzen: sigma %lld is %g, %g to %g is expected", (long long)i,
-                                 o->sigmas[i], SMALLEST, LARGEST);
+            return gm_model_fail(ctx, GM_E_INVALID, "parzen: sigma %lld is %g, expected %g to %g",
+                                 (long long)i, o->sigmas[i], SMALLEST, LARGEST);
     return GM_OK;
 }
 

@@ -36,8 +36,8 @@ static gm_status check_sizes(gm_context *ctx, const char *what, const gm_table *
     if (!t->values) return gm_model_fail(ctx, GM_E_INVALID, "%s: %s is NULL", what, t->name);
     if (t->rows < 1 || t->width < 1)
         return gm_model_fail(ctx, GM_E_INVALID,
-                             "%s: %s is [%lld, %lld], at least one row of one value is expected",
-                             what, t->name, (long long)t->rows, (long long)t->width);
+                             "%s: %s is [%lld, %lld], expected at least one row of one value", what,
+                             t->name, (long long)t->rows, (long long)t->width);
     if (t->width > INT64_MAX / 64 / t->rows)
         return gm_model_fail(ctx, GM_E_INVALID,
                              "%s: %s is [%lld, %lld], more than can be addressed", what, t->name,
@@ -50,7 +50,7 @@ static gm_status check_values(gm_context *ctx, const char *what, const gm_table 
     for (int64_t i = 0; i < t->rows * t->width; i++)
         if (!isfinite(t->values[i]))
             return gm_model_fail(ctx, GM_E_INVALID,
-                                 "%s: %s: row %lld, column %lld is %g, finite values are expected",
+                                 "%s: %s: row %lld, column %lld is %g, expected a finite value",
                                  what, t->name, (long long)(i / t->width),
                                  (long long)(i % t->width), (double)t->values[i]);
     return GM_OK;
@@ -81,11 +81,10 @@ gm_status gm_table_check_sizes(gm_context *ctx, const char *what, const gm_table
     for (int i = 0; i < count; i++) GM_TRY(check_sizes(ctx, what, &tables[i]));
     for (int i = 1; i < count; i++)
         if (tables[i].width != tables[0].width)
-            GM_TRY(
-                gm_model_fail(ctx, GM_E_SHAPE,
-                              "%s: %s has rows of %lld values, %s of %lld; one width is expected",
-                              what, tables[0].name, (long long)tables[0].width, tables[i].name,
-                              (long long)tables[i].width));
+            GM_TRY(gm_model_fail(ctx, GM_E_SHAPE,
+                                 "%s: %s has rows of %lld values, %s of %lld, expected one width",
+                                 what, tables[0].name, (long long)tables[0].width, tables[i].name,
+                                 (long long)tables[i].width));
 out:
     return status;
 }

@@ -17,9 +17,8 @@ static gm_status check_scores(gm_context *ctx, const char *what, const char *nam
                               int64_t count)
 {
     if (!v || count < 1)
-        return gm_model_fail(ctx, GM_E_INVALID,
-                             "%s: %s is %s of %lld values, at least 1 is expected", what, name,
-                             v ? "an array" : "NULL", (long long)count);
+        return gm_model_fail(ctx, GM_E_INVALID, "%s: %s is %s of %lld values, expected at least 1",
+                             what, name, v ? "an array" : "NULL", (long long)count);
     for (int64_t i = 0; i < count; i++)
         if (isnan(v[i]))
             return gm_model_fail(ctx, GM_E_INVALID, "%s: %s: value %lld is %g", what, name,

@@ -76,14 +76,13 @@ static gm_status check_options(gm_context *ctx, const gm_two_sample_options *o)
 {
     if ((o->method != GM_TWO_SAMPLE_PERMUTATION && o->method != GM_TWO_SAMPLE_LINEAR) ||
         o->reserved)
-        return gm_model_fail(
-            ctx, GM_E_INVALID,
-            "two_sample_test: method is %d, GM_TWO_SAMPLE_* is expected; reserved is "
-            "%d, 0 is expected",
-            (int)o->method, (int)o->reserved);
+        return gm_model_fail(ctx, GM_E_INVALID,
+                             "two_sample_test: method is %d, expected one of GM_TWO_SAMPLE_*; "
+                             "reserved is %d, expected 0",
+                             (int)o->method, (int)o->reserved);
     if (o->permutations < 1 || o->permutations > MOST)
         return gm_model_fail(ctx, GM_E_INVALID,
-                             "two_sample_test: permutations is %lld, 1 to %d is expected",
+                             "two_sample_test: permutations is %lld, expected 1 to %d",
                              (long long)o->permutations, MOST);
     return GM_OK;
 }
@@ -318,8 +317,8 @@ static gm_status by_linear(const test *t, const gm_two_sample_options *o, gm_two
     gm_status status;
     if (t->n != t->m || t->n < 4)
         GM_TRY(gm_model_fail(t->ctx, GM_E_SHAPE,
-                             "two_sample_test: x has %lld rows, y %lld; the linear test needs as "
-                             "many of both, at least 4",
+                             "two_sample_test: x has %lld rows, y %lld, expected as many of both, "
+                             "at least 4, for the linear test",
                              (long long)t->n, (long long)t->m));
     estimate.on_progress = o->on_progress;
     estimate.user = o->user;
@@ -356,7 +355,7 @@ gm_status gm_two_sample_test(gm_two_sample_result *out, gm_mmd_kernel *kernel, c
     GM_TRY(gm_table_check(ctx, what, tables, 2));
     if (x->count < 2 || y->count < 2)
         GM_TRY(gm_model_fail(ctx, GM_E_SHAPE,
-                             "%s: x has %lld rows, y %lld; at least 2 of each are expected", what,
+                             "%s: x has %lld rows, y %lld, expected at least 2 of each", what,
                              (long long)x->count, (long long)y->count));
     test t = { .ctx = ctx,
                .kernel = kernel,

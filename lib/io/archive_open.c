@@ -103,7 +103,7 @@ static gm_status read_shape(const gm_archive *a, const char *name, json_t *json,
     if (!json_is_array(json)) return bad(a, name, "shape is not an array");
     if (json_array_size(json) > GM_MAX_RANK)
         return gm_fail(a->ctx, GM_E_UNSUPPORTED,
-                       "%s: tensor %.128s has %zu axes, at most %d are read", a->name, name,
+                       "%s: tensor %.128s has %zu axes, expected at most %d", a->name, name,
                        json_array_size(json), GM_MAX_RANK);
     t->rank = (int32_t)json_array_size(json);
     t->count = 1;

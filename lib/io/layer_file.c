@@ -169,7 +169,7 @@ static gm_status compare(const walk *w, const char *path, const gm_layer_array *
         gm_archive_get(&rank, NULL, w->archive, key_of(w, key, path, array->name), shape);
     if (status) return status;
     if (rank != array->rank || memcmp(shape, array->shape, (size_t)rank * sizeof *shape))
-        return gm_fail(w->ctx, GM_E_FORMAT, "layer file: stored %s is %s, its layer wants %s", key,
+        return gm_fail(w->ctx, GM_E_FORMAT, "layer file: stored %s is %s, expected %s", key,
                        gm_shape_text(have, rank, shape),
                        gm_shape_text(want, array->rank, array->shape));
     return GM_OK;

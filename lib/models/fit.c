@@ -65,7 +65,7 @@ static gm_status check_last_batches(fit *f)
                                  "drop_last leaves it out"));
     if (f->o.validation)
         GM_TRY(gm_reader_try_row(&f->reader, GM_TAPE_CONSTANT, f->o.validation, "of validation",
-                                 "another batch or number of rows is expected"));
+                                 "choose another batch or number of rows"));
 out:
     return status;
 }

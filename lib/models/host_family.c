@@ -253,7 +253,7 @@ static gm_status check_model(gm_context *ctx, const gm_host_family *t, int64_t r
                              (long long)o->classes);
     if (t->loss && !gm_params_count(params))
         return gm_model_fail(ctx, GM_E_INVALID,
-                             "%s: params has no parameter, expected one at least for its loss",
+                             "%s: params has no parameter, expected at least one for its loss",
                              t->name);
     if (!t->loss && o->optimizer)
         return gm_model_fail(ctx, GM_E_INVALID,

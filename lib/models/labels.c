@@ -48,7 +48,7 @@ gm_status gm_model_set_labels(gm_model *model, const int64_t *labels, int64_t co
                              model->family->name);
     if (!labels || count < 1)
         return gm_model_fail(model->ctx, GM_E_INVALID,
-                             "%s: set_labels: labels are %s, count is %lld (expected at least 1)",
+                             "%s: set_labels: labels is %s, count is %lld, expected at least 1",
                              model->family->name, labels ? "given" : "NULL", (long long)count);
     gm_status status;
     GM_TRY(gm_model_check_idle(model, "set_labels"));
@@ -66,13 +66,13 @@ gm_status gm_model_labels_for(gm_model *model, const char *verb, int64_t count, 
     *out = NULL;
     if (!model->classes) return GM_OK;
     if (!model->label_count)
-        GM_TRY(gm_model_fail(model->ctx, GM_E_STATE,
-                             "%s: %s: this model wants labels of %lld classes, and "
-                             "gm_model_set_labels gave none",
-                             model->family->name, verb, (long long)model->classes));
+        GM_TRY(gm_model_fail(
+            model->ctx, GM_E_STATE,
+            "%s: %s: this model takes labels of %lld classes, and gm_model_set_labels gave none",
+            model->family->name, verb, (long long)model->classes));
     if (model->label_count != 1 && model->label_count != count)
         GM_TRY(gm_model_fail(model->ctx, GM_E_SHAPE,
-                             "%s: %s: %lld rows, but %lld labels are set; expected one for "
+                             "%s: %s: %lld rows, but %lld labels are set, expected one for "
                              "each row, or a single one",
                              model->family->name, verb, (long long)count,
                              (long long)model->label_count));
@@ -108,7 +108,7 @@ gm_status gm_model_check_labels(gm_model *model, gm_dataset *data, const char *v
     if (!gm_dataset_has_labels(data))
         return gm_model_fail(
             model->ctx, GM_E_STATE,
-            "%s: %s: this model wants labels of %lld classes, the dataset has none",
+            "%s: %s: this model takes labels of %lld classes, the dataset has none",
             model->family->name, verb, (long long)model->classes);
     if (gm_dataset_classes(data) > model->classes) return refuse_classes(model, data, verb);
     return GM_OK;

@@ -8,7 +8,7 @@
 static gm_status refuse_samples(gm_model *model, const char *verb, int64_t samples)
 {
     return gm_model_fail(model->ctx, GM_E_UNSUPPORTED,
-                         "%s: %s: samples is %lld, but its log p takes none; 0 is expected",
+                         "%s: %s: samples is %lld, expected 0: its log p takes none",
                          model->family->name, verb, (long long)samples);
 }
 
@@ -167,7 +167,7 @@ gm_status gm_model_log_prob_estimate(gm_likelihood *likelihood, gm_model *model,
     if (!rows || !log_prob || count < 1)
         return gm_model_fail(
             model->ctx, GM_E_INVALID,
-            "%s: log_prob: rows or log_prob is NULL, or count is %lld (at least 1)",
+            "%s: log_prob: rows or log_prob is NULL, or count is %lld, expected at least 1",
             model->family->name, (long long)count);
     gm_batch batch = { .rows = rows, .count = count };
     if (likelihood) GM_TRY(check_size(model, "log_prob", likelihood));

@@ -288,7 +288,7 @@ gm_status gm_model_step(gm_model *model, const float *rows, int64_t count, gm_me
     if (!gm_model_supports(model, GM_VERB_FIT)) return lacks(model, "step");
     if (!rows || count < 1)
         return gm_model_fail(model->ctx, GM_E_INVALID,
-                             "%s: step wants at least one row; rows are %s, count is %lld",
+                             "%s: step: rows is %s, count is %lld, expected at least 1",
                              model->family->name, rows ? "given" : "NULL", (long long)count);
     gm_status status;
     gm_metrics m = { 0 };
@@ -358,7 +358,7 @@ gm_status gm_model_sample_into(gm_model *model, int64_t count, const gm_progress
     if (!gm_model_supports(model, GM_VERB_SAMPLE)) return lacks(model, "sample");
     if (!rows || count < 1)
         return gm_model_fail(model->ctx, GM_E_INVALID,
-                             "%s: sample: rows is %s, count is %lld (at least 1)",
+                             "%s: sample: rows is %s, count is %lld, expected at least 1",
                              model->family->name, rows ? "given" : "NULL", (long long)count);
     if (count > INT64_MAX / model->row_size)
         return gm_model_fail(model->ctx, GM_E_INVALID, "%s: sample: %lld rows of %lld are too many",

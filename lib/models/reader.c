@@ -10,10 +10,10 @@ gm_status gm_reader_open(gm_reader *r, const char *what, gm_model *model, gm_dat
     gm_status status;
     GM_TRY(gm_model_check_rows(model, data, what));
     if (batch < 1 || limit < 0)
-        GM_TRY(gm_model_fail(ctx, GM_E_INVALID,
-                             "%s: batch is %lld (at least 1 is expected), limit is %lld (at least "
-                             "0)",
-                             what, (long long)batch, (long long)limit));
+        GM_TRY(gm_model_fail(
+            ctx, GM_E_INVALID,
+            "%s: batch is %lld, expected at least 1; limit is %lld, expected at least 0", what,
+            (long long)batch, (long long)limit));
     GM_TRY(gm_model_check_labels(model, data, what));
     r->model = model;
     r->data = data;

@@ -90,7 +90,7 @@ gm_status gm_watch_load(gm_model *model, gm_archive *archive)
     GM_TRY(gm_archive_get_int(&w->waited, archive, "fit.waited"));
     if (w->waited < 0)
         GM_TRY(gm_model_fail(model->ctx, GM_E_FORMAT,
-                             "load: fit.waited is %lld, expected is 0 or more",
+                             "load: fit.waited is %lld, expected at least 0",
                              (long long)w->waited));
     if (gm_archive_has(archive, "fit.best_loss"))
         GM_TRY(gm_archive_get_real(&w->loss, archive, "fit.best_loss"));

@@ -41,8 +41,9 @@ static gm_status check_conv(gm_context *ctx, const char *kind, const gm_layer_at
     }
     if (a->ints[IN] % a->ints[GROUPS] || a->ints[OUT] % a->ints[GROUPS])
         return gm_fail(ctx, GM_E_INVALID,
-                       "%s: groups is %lld, in is %lld, out is %lld: it must divide both", kind,
-                       (long long)a->ints[GROUPS], (long long)a->ints[IN], (long long)a->ints[OUT]);
+                       "%s: groups is %lld, in is %lld, out is %lld, expected a divisor of both",
+                       kind, (long long)a->ints[GROUPS], (long long)a->ints[IN],
+                       (long long)a->ints[OUT]);
     for (int i = 0; i < 2; i++) {
         int64_t extra = a->ints[EXTRA_H + i], stride = a->ints[STRIDE_H + i],
                 dilation = a->ints[DILATION_H + i];

@@ -60,10 +60,10 @@ gm_status gm_mask_hidden_degrees(gm_context *ctx, int64_t units, int64_t columns
     gm_status status = check_sizes(ctx, degrees, sizeof *degrees, 2, sizes);
     if (status) return status;
     if (kind < GM_DEGREES_SPREAD || kind > GM_DEGREES_RANDOM || least < 0 || least > most)
-        return gm_fail(
-            ctx, GM_E_INVALID,
-            "mask: kind of degrees is %d (expected 0 to 2), the least degree %lld (0 to %lld)",
-            (int)kind, (long long)least, (long long)most);
+        return gm_fail(ctx, GM_E_INVALID,
+                       "mask: kind of degrees is %d, expected 0 to 2; the least degree is %lld, "
+                       "expected 0 to %lld",
+                       (int)kind, (long long)least, (long long)most);
     if (kind == GM_DEGREES_RANDOM && !rng) {
         gm_rng_seed(&own, gm_mix(ctx->seed) + ctx->next_stream++);
         rng = &own;

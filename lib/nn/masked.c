@@ -138,7 +138,7 @@ gm_status gm_masked_conv2d_create(gm_layer **out, gm_context *ctx, const int64_t
     if (shape[1] < 1 || o.groups < 1 || !gm_mul_size(shape[1], o.groups, &in))
         return gm_fail(ctx, GM_E_INVALID,
                        "masked_conv2d: the weight has %lld channels a group, groups is %lld, "
-                       "expected 1 or more",
+                       "expected at least 1",
                        (long long)shape[1], (long long)o.groups);
     status =
         gm_conv_make(out, ctx, &gm_kind_masked_conv2d, in, shape[0], shape[2], shape[3], options);

@@ -167,7 +167,7 @@ static gm_var fused_layer(gm_layer *layer, gm_tape *tape, gm_var x, int32_t acti
     if (rank >= 0 && !fits(layer, tape, x)) {
         char have[GM_SHAPE_TEXT], want[GM_SHAPE_TEXT];
         return gm_tape_stick(
-            tape, gm_fail(layer->ctx, GM_E_SHAPE, "layer_norm: input is %s, [..., expected %s",
+            tape, gm_fail(layer->ctx, GM_E_SHAPE, "layer_norm: input is %s, expected [..., %s",
                           gm_shape_text(have, rank, gm_shape(tape, x)),
                           gm_shape_text(want, (int32_t)ints[RANK], ints + SIZES) + 1));
     }

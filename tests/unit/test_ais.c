@@ -324,12 +324,12 @@ START_TEST(cancelling_and_refusals)
         const char *text;
     } wrong[] = {
         { 0, 3, 0, 10, 0.5, 0.65, "chains is 0" },
-        { 16, 0, 0, 10, 0.5, 0.65, "temperatures 0" },
-        { 16, 3, 2, 10, 0.5, 0.65, "schedule 2" },
-        { 16, 3, 0, 0, 0.5, 0.65, "leapfrog 0" },
+        { 16, 0, 0, 10, 0.5, 0.65, "temperatures is 0" },
+        { 16, 3, 2, 10, 0.5, 0.65, "schedule is 2" },
+        { 16, 3, 0, 0, 0.5, 0.65, "leapfrog is 0" },
         { 16, 3, 0, 10, 0, 0.65, "step is 0" },
         { 16, 3, 0, 10, (double)NAN, 0.65, "step is nan" },
-        { 16, 3, 0, 10, 0.5, 1, "acceptance 1" },
+        { 16, 3, 0, 10, 0.5, 1, "acceptance is 1" },
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         gm_ais_options bad = GM_AIS_OPTIONS_INIT;

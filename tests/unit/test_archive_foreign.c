@@ -197,7 +197,7 @@ START_TEST(other_formats)
         support_fails(ctx, gm_archive_open(&a, ctx, file), GM_E_FORMAT, cases[i].kind);
         ck_assert_ptr_null(a);
         ck_assert_ptr_nonnull(strstr(gm_context_error(ctx), "model.safetensors"));
-        ck_assert_ptr_nonnull(strstr(gm_context_error(ctx), "safetensors file is expected"));
+        ck_assert_ptr_nonnull(strstr(gm_context_error(ctx), "expected a safetensors file"));
     }
     /* A header of 640 bytes in a file cut short is no pickle, though it begins like one. */
     gm_archive *a = NULL;

@@ -138,7 +138,7 @@ START_TEST(refusals)
     gm_impute_options o = GM_IMPUTE_OPTIONS_INIT;
     rows[2 * BITS + 4] = (float)0.5;
     support_fails(ctx, gm_autoregressive_log_probs(model, rows, 3, out), GM_E_INVALID,
-                  "row 2, column 4 is 0.5; expected 0 or 1");
+                  "row 2, column 4 is 0.5, expected 0 or 1");
     support_fails(ctx, gm_autoregressive_conditionals(model, rows, 3, rows), GM_E_INVALID, "row 2");
     support_fails(ctx, gm_model_log_prob(model, rows, 3, out), GM_E_INVALID, "log_prob: row 2");
     support_fails(ctx, gm_model_step(model, rows, 3, NULL, 0, NULL), GM_E_INVALID,

@@ -346,14 +346,14 @@ START_TEST(bad_options)
     BAD(conv(WITH(output_padding_w, 1)), GM_E_INVALID, "conv2d: output padding is for transposed");
     BAD(conv(WITH(size, 3)), GM_E_INVALID, "conv2d");
     BAD(turn(WITH(output_padding_h, 1)), GM_E_INVALID,
-        "conv_transpose2d: output padding of the height is 1, expected 0 or more and below the "
+        "conv_transpose2d: output padding of the height is 1, expected at least 0 and below the "
         "stride "
         "(1) or the dilation (1)");
     BAD(turn(WITH(output_padding_w, -1)), GM_E_INVALID, "output padding of the width is -1");
     BAD(turn(WITH(stride_h, 0)), GM_E_INVALID, "conv_transpose2d: stride of the height is 0");
     o = good;
     BAD(gm_conv2d(tape, ones(1, 1, 4, 4), ones(1, 1, 3, 3), GM_NO_VAR, NULL, 77, 0), GM_E_INVALID,
-        "conv2d: activation 77");
+        "conv2d: activation is 77");
     BAD(gm_conv_transpose2d(tape, ones(1, 1, 4, 4), ones(1, 1, 3, 3), GM_NO_VAR, NULL,
                             GM_ACTIVATION_ELU, -1),
         GM_E_INVALID, "conv_transpose2d: slope is -1");
@@ -448,7 +448,7 @@ START_TEST(layers_refuse)
     REFUSED(gm_conv2d_create(&layer, ctx, 4, 4, 3, 0, NULL), GM_E_INVALID, "kernel_w is 0");
     o = good, o.groups = 3;
     REFUSED(gm_conv2d_create(&layer, ctx, 6, 4, 3, 3, &o), GM_E_INVALID,
-            "conv2d: groups is 3, in is 6, out is 4: it must divide both");
+            "conv2d: groups is 3, in is 6, out is 4, expected a divisor of both");
     o = good, o.stride_w = 0;
     REFUSED(gm_conv2d_create(&layer, ctx, 6, 4, 3, 3, &o), GM_E_INVALID, "stride_w is 0");
     o = good, o.padding_h = -1;

@@ -134,8 +134,8 @@ START_TEST(bad_reads)
     gm_dataset *ds = counting(4, 2);
     const int64_t over[2] = { 1, 4 }, minus[1] = { -1 }, good[1] = { 3 };
     float out[4];
-    support_fails(ctx, gm_dataset_read(ds, over, 2, 0, out), GM_E_INVALID, "row 4");
-    support_fails(ctx, gm_dataset_read(ds, minus, 1, 0, out), GM_E_INVALID, "row -1");
+    support_fails(ctx, gm_dataset_read(ds, over, 2, 0, out), GM_E_INVALID, "row is 4");
+    support_fails(ctx, gm_dataset_read(ds, minus, 1, 0, out), GM_E_INVALID, "row is -1");
     support_fails(ctx, gm_dataset_read(ds, good, -1, 0, out), GM_E_INVALID, "count is -1");
     support_fails(ctx, gm_dataset_read(ds, good, 1, -1, out), GM_E_INVALID, "pass is -1");
     support_fails(ctx, gm_dataset_read(ds, NULL, 1, 0, out), GM_E_INVALID, "NULL");
@@ -381,7 +381,7 @@ START_TEST(bad_views)
 {
     gm_dataset *ds = counting(4, 2), *v = NULL, *w = NULL;
     const int64_t rows[2] = { 0, 4 };
-    support_fails(ctx, gm_dataset_subset(&v, ds, rows, 2), GM_E_INVALID, "row 4");
+    support_fails(ctx, gm_dataset_subset(&v, ds, rows, 2), GM_E_INVALID, "row is 4");
     support_fails(ctx, gm_dataset_subset(&v, ds, rows, 0), GM_E_INVALID, "count is 0");
     support_fails(ctx, gm_dataset_subset(&v, ds, rows, INT64_MAX), GM_E_INVALID, "count is");
     support_fails(ctx, gm_dataset_subset(&v, ds, NULL, 1), GM_E_INVALID, "NULL");
@@ -538,7 +538,7 @@ START_TEST(threads_do_not_matter)
         support_ok(ctx, gm_dataset_scale(&bad, shuffled, 2.0, 0.0));
         support_ok(ctx, gm_dataset_binarise(&b, bad, 3, GM_BINARISE_DYNAMIC));
         static float out[ROWS * COLUMNS];
-        support_fails(ctx, gm_dataset_read(b, rows, ROWS, 4, out), GM_E_INVALID, "outside [0, 1]");
+        support_fails(ctx, gm_dataset_read(b, rows, ROWS, 4, out), GM_E_INVALID, "expected 0 to 1");
         snprintf(lines[t], sizeof lines[t], "%s", gm_context_error(ctx));
         gm_dataset_release(b);
         gm_dataset_release(bad);
@@ -581,7 +581,7 @@ START_TEST(labels_flow_through_views)
     support_ok(ctx, gm_dataset_read_labels(grey, rows, 2, out));
     ck_assert(out[0] == 2 && out[1] == 3);
     support_fails(ctx, gm_dataset_read_labels(grey, (const int64_t[]){ 4 }, 1, out), GM_E_INVALID,
-                  "row 4");
+                  "row is 4");
     support_fails(ctx, gm_dataset_read_labels(grey, rows, -1, out), GM_E_INVALID, "count");
     support_fails(ctx, gm_dataset_read_labels(grey, rows, 2, NULL), GM_E_INVALID, "NULL");
     ck_assert_int_eq(gm_dataset_read_labels(NULL, rows, 2, out), GM_E_INVALID);

@@ -519,7 +519,7 @@ START_TEST(refusals)
         gm_dbn_bound(dbn, rows, 2,
                      &(gm_log_prob_options){ .size = sizeof(gm_log_prob_options), .samples = 5 },
                      lp, NULL),
-        GM_E_INVALID, "bound: row 1, column 2 is 0.5; 0 or 1");
+        GM_E_INVALID, "bound: row 1, column 2 is 0.5, expected 0 or 1");
     support_fails(
         ctx,
         gm_dbn_log_prob(dbn, rows, 2,
@@ -528,7 +528,7 @@ START_TEST(refusals)
         GM_E_INVALID, "log_prob: row 1, column 2 is 0.5");
     rows[6] = 1.5f;
     support_fails(ctx, gm_model_step(model, rows, 2, NULL, 0, NULL), GM_E_INVALID,
-                  "row 1, column 2 is 1.5; 0 to 1");
+                  "row 1, column 2 is 1.5, expected 0 to 1");
     support_fails(ctx, gm_dbn_features(dbn, rows, 2, 1, out), GM_E_INVALID,
                   "row 1, column 2 is 1.5");
     rows[6] = 1;

@@ -208,7 +208,7 @@ START_TEST(labels_refuse)
     gans_players before = gans_look(gan);
     fit.epochs = 1, fit.batch = N;
     support_fails(ctx, gm_model_fit(model, bare, &fit), GM_E_STATE,
-                  "wants labels of 3 classes, the dataset has none");
+                  "takes labels of 3 classes, the dataset has none");
     support_fails(ctx, gm_model_fit(model, many, &fit), GM_E_INVALID,
                   "go from 0 to 3, the model takes 0 to 2");
     support_fails(ctx, gm_model_evaluate(model, bare, support_batches(N, 0), NULL, 0, NULL),

@@ -178,7 +178,7 @@ START_TEST(refusals)
     support_fails(ctx, gm_generator_create(&g, ctx, NULL, &o), GM_E_INVALID, "NULL");
     support_fails(ctx, gm_generator_create(&g, ctx, foreign, &o), GM_E_INVALID, "another context");
     o.output = 9;
-    support_fails(ctx, gm_generator_create(&g, ctx, net, &o), GM_E_INVALID, "output 9");
+    support_fails(ctx, gm_generator_create(&g, ctx, net, &o), GM_E_INVALID, "output is 9");
     o.output = GM_OUTPUT_CATEGORICAL;
     support_fails(ctx, gm_generator_create(&g, ctx, net, &o), GM_E_INVALID, "classes is 0");
     o.classes = 3;
@@ -187,7 +187,7 @@ START_TEST(refusals)
     support_fails(ctx, gm_generator_create(&g, ctx, net, &o), GM_E_INVALID, "continuous data only");
     o.classes = 0;
     o.prior = -1;
-    support_fails(ctx, gm_generator_create(&g, ctx, net, &o), GM_E_INVALID, "prior -1");
+    support_fails(ctx, gm_generator_create(&g, ctx, net, &o), GM_E_INVALID, "prior is -1");
     o.prior = GM_PRIOR_NORMAL;
     o.output = GM_OUTPUT_GAUSSIAN;
     o.variance = 0;

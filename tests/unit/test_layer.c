@@ -306,7 +306,7 @@ START_TEST(creating_badly)
     support_fails(ctx, gm_linear_create(&l, ctx, 3, 3, &o), GM_E_INVALID, "kind is 99");
     o.weight_init = 0;
     o.bias_init = GM_INIT_ORTHOGONAL;
-    support_fails(ctx, gm_linear_create(&l, ctx, 3, 3, &o), GM_E_SHAPE, "orthogonal");
+    support_fails(ctx, gm_linear_create(&l, ctx, 3, 3, &o), GM_E_SHAPE, "ORTHOGONAL");
     o.bias_init = 0;
     o.reserved = 1;
     support_fails(ctx, gm_linear_create(&l, ctx, 3, 3, &o), GM_E_INVALID, "reserved");

@@ -322,7 +322,7 @@ START_TEST(class_numbers)
                       "state %d: %d of %d, p %g", s, seen[s], N, exp(p[s]));
     rows[4] = 3;
     support_fails(ctx, gm_model_log_prob(model, rows, 2, p), GM_E_INVALID,
-                  "row 1, column 1 is 3; expected a class from 0 to 2");
+                  "row 1, column 1 is 3, expected a class from 0 to 2");
     support_fails(ctx, gm_model_step(model, rows, 2, NULL, 0, NULL), GM_E_INVALID, "column 1 is 3");
     uint8_t known[C] = { 0 };
     gm_impute_options io = GM_IMPUTE_OPTIONS_INIT;
@@ -464,7 +464,7 @@ START_TEST(refusals)
     support_fails(ctx, gm_linear_ar_solve(real, NULL, 0), GM_E_INVALID, "data is NULL");
     float row[3] = { 0, INFINITY, 0 };
     support_fails(ctx, gm_model_step(gm_linear_ar_model(real), row, 1, NULL, 0, NULL), GM_E_INVALID,
-                  "row 0, column 1 is inf; a finite number");
+                  "row 0, column 1 is inf, expected a finite number");
     row[1] = NAN;
     support_fails(ctx, gm_model_step(gm_linear_ar_model(ar), row, 1, NULL, 0, NULL), GM_E_INVALID,
                   "row 0, column 1 is");

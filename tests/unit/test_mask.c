@@ -106,7 +106,7 @@ START_TEST(hidden_degrees)
     support_fails(ctx, gm_mask_hidden_degrees(ctx, 0, 10, 0, 1, NULL, d), GM_E_INVALID, "is 0");
     support_fails(ctx, gm_mask_hidden_degrees(ctx, 4, 10, 3, 1, NULL, d), GM_E_INVALID, "is 3");
     support_fails(ctx, gm_mask_hidden_degrees(ctx, 4, 10, 0, 10, NULL, d), GM_E_INVALID,
-                  "degree 10");
+                  "degree is 10");
     support_fails(ctx, gm_mask_hidden_degrees(ctx, INT64_MAX, 10, 0, 1, NULL, d), GM_E_INVALID,
                   "large");
     gm_rng_release(rng);

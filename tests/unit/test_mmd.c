@@ -521,7 +521,7 @@ START_TEST(kernels_refuse)
         support_fails(ctx, gm_mmd_kernel_add_linear(k, v), GM_E_INVALID, "weight is");
     }
     support_fails(ctx, gm_mmd_kernel_add_gaussian(k, 1, -2), GM_E_INVALID,
-                  "kernel: bandwidth is -2, 1e-18 to 1e+18 is expected");
+                  "kernel: bandwidth is -2, expected 1e-18 to 1e+18");
     support_fails(ctx, gm_mmd_kernel_add_gaussians(k, 1, 1, 10, 20), GM_E_INVALID, "1e+19");
     support_fails(ctx, gm_mmd_kernel_add_gaussians(k, 1, 1, 2, 0), GM_E_INVALID, "count is 0");
     support_fails(ctx, gm_mmd_kernel_add_polynomial(k, 1, 1, -1, 2), GM_E_INVALID,
@@ -560,8 +560,8 @@ START_TEST(estimators_refuse)
     support_ok(ctx, gm_mmd_kernel_create(&empty, ctx));
     support_ok(ctx, gm_tape_create(&t, ctx, NULL));
     refused(t, mmd(t, x, 1, x, 6, 2, k, GM_MMD_UNBIASED), GM_E_SHAPE,
-            "mmd2: x has 1 rows, y 6; this estimator needs at least 2");
-    refused(t, mmd(t, x, 6, x, 1, 2, k, GM_MMD_UNBIASED), GM_E_SHAPE, "y 1; this");
+            "mmd2: x has 1 rows, y 6, expected at least 2");
+    refused(t, mmd(t, x, 6, x, 1, 2, k, GM_MMD_UNBIASED), GM_E_SHAPE, "y 1, expected at least 2");
     refused(t, mmd(t, x, 6, x, 5, 2, k, GM_MMD_LINEAR), GM_E_SHAPE, "as many of both");
     refused(t, mmd(t, x, 6, x, 5, 2, k, GM_MMD_BLOCK), GM_E_SHAPE, "as many of both");
     refused(t, mmd(t, x, 6, x, 6, 2, k, GM_MMD_BLOCKS_OF(7)), GM_E_SHAPE, "at least 7");
@@ -583,7 +583,7 @@ START_TEST(estimators_refuse)
     support_fails(
         ctx,
         gm_mmd_estimate(&r, k, support_rows(x, 1, 2), support_rows(x, 6, 2), GM_MMD_UNBIASED, NULL),
-        GM_E_SHAPE, "x has 1 rows, y 6; this estimator needs at least 2");
+        GM_E_SHAPE, "x has 1 rows, y 6, expected at least 2");
     support_fails(
         ctx,
         gm_mmd_estimate(&r, k, support_rows(x, 6, 2), support_rows(x, 5, 2), GM_MMD_LINEAR, NULL),

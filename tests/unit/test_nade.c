@@ -425,7 +425,7 @@ START_TEST(classes)
     gm_tensor_release(drawn);
     float bad[D] = { 0, 3, 0, 0 };
     support_fails(ctx, gm_model_step(model, bad, 1, NULL, 0, NULL), GM_E_INVALID,
-                  "row 0, column 1 is 3; expected a class from 0 to 2");
+                  "row 0, column 1 is 3, expected a class from 0 to 2");
     gm_dataset_release(rows);
     gm_nade_release(nade);
     gm_context_release(ctx);
@@ -475,25 +475,37 @@ START_TEST(refusals)
         gm_nade_options o; /* in the order of the header */
         const char *line;
     } bad[] = {
-        { 0, { size, 0, 5, 4, 0, 2, 6, NULL, 0, 0, 2, 1, 0, NULL }, "columns is 0; at least 1" },
-        { BITS, { size, 0, 5, 0, 0, 2, 6, NULL, 0, 0, 2, 1, 0, NULL }, "hidden is 0; at least 1" },
+        { 0,
+          { size, 0, 5, 4, 0, 2, 6, NULL, 0, 0, 2, 1, 0, NULL },
+          "columns is 0, expected at least 1" },
+        { BITS,
+          { size, 0, 5, 0, 0, 2, 6, NULL, 0, 0, 2, 1, 0, NULL },
+          "hidden is 0, expected at least 1" },
         { BITS, { size, 0, 5, INT64_MAX, 0, 2, 6, NULL, 0, 0, 2, 1, 0, NULL }, "too many weights" },
         { BITS, { size, 2, 5, 4, 0, 2, 6, NULL, 0, 0, 2, 1, 0, NULL }, "kind is 2" },
         { BITS, { size, 9, 5, 4, 0, 2, 6, NULL, 0, 0, 2, 1, 0, NULL }, "kind is 9" },
-        { BITS, { size, 1, 5, 4, 0, 2, 6, NULL, 0, 0, 2, 1, 0, NULL }, "classes is 0; 2 to" },
-        { BITS, { size, 3, 5, 4, 0, 0, 6, NULL, 0, 0, 2, 1, 0, NULL }, "components is 0; 1 to" },
+        { BITS,
+          { size, 1, 5, 4, 0, 2, 6, NULL, 0, 0, 2, 1, 0, NULL },
+          "classes is 0, expected 2 to" },
+        { BITS,
+          { size, 3, 5, 4, 0, 0, 6, NULL, 0, 0, 2, 1, 0, NULL },
+          "components is 0, expected 1 to" },
         { BITS,
           { size, 4, 5, 4, 0, 2, (double)NAN, NULL, 0, 0, 2, 1, 0, NULL },
           "log_scale_bound is" },
         { BITS,
           { size, 0, 3, 4, 0, 2, 6, NULL, 0, 0, 2, 1, 0, NULL },
-          "activation is 3; sigmoid, tanh or relu" },
+          "activation is 3, expected sigmoid, tanh or relu" },
         { BITS, { size, 0, 5, 4, 0, 2, 6, NULL, 1, 1, 2, 1, 0, NULL }, "tied is 1" },
         { BITS,
           { size, 0, 5, 4, 0, 2, 6, NULL, 0, 0, 2, 2, 0, NULL },
-          "layers is 2; 1 (2 if order-agnostic)" },
-        { BITS, { size, 0, 5, 4, 0, 2, 6, NULL, 0, 1, 2, 3, 0, NULL }, "layers is 3; 1 or 2" },
-        { BITS, { size, 0, 5, 4, 0, 2, 6, NULL, 0, 1, 0, 1, 0, NULL }, "orders is 0; 1 to 4096" },
+          "layers is 2, expected 1 (2 if order-agnostic)" },
+        { BITS,
+          { size, 0, 5, 4, 0, 2, 6, NULL, 0, 1, 2, 3, 0, NULL },
+          "layers is 3, expected 1 or 2" },
+        { BITS,
+          { size, 0, 5, 4, 0, 2, 6, NULL, 0, 1, 0, 1, 0, NULL },
+          "orders is 0, expected 1 to 4096" },
         { BITS,
           { size, 0, 5, 4, 0, 2, 6, twice, 0, 0, 2, 1, 0, NULL },
           "8 at place 9 is there already" },
@@ -514,7 +526,7 @@ START_TEST(refusals)
     double out[3];
     rows[2 * BITS + 4] = (float)0.5;
     support_fails(ctx, gm_model_step(model, rows, 3, NULL, 0, NULL), GM_E_INVALID,
-                  "row 2, column 4 is 0.5; expected 0 or 1");
+                  "row 2, column 4 is 0.5, expected 0 or 1");
     rows[2 * BITS + 4] = NAN; /* a missing value */
     support_fails(ctx, gm_model_step(model, rows, 3, NULL, 0, NULL), GM_E_INVALID,
                   "row 2, column 4 is nan");
@@ -525,7 +537,7 @@ START_TEST(refusals)
     support_ok(ctx, gm_dataset_from_memory(&data, ctx, 2, shape, rows));
     support_ok(ctx, gm_dataset_from_memory(&narrow, ctx, 2, other, rows));
     support_fails(ctx, gm_nade_init_biases(nade, data), GM_E_INVALID,
-                  "row 2, column 4 is 2; expected 0 or 1");
+                  "row 2, column 4 is 2, expected 0 or 1");
     support_fails(ctx, gm_nade_init_biases(nade, narrow), GM_E_SHAPE,
                   "[6], those of the model [10]");
     support_fails(ctx, gm_nade_init_biases(nade, NULL), GM_E_INVALID, "NULL");

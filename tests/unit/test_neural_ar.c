@@ -167,7 +167,7 @@ START_TEST(class_numbers)
     ck_assert_double_eq_tol(sum, 1, 1e-5);
     rows[1] = (float)1.5;
     support_fails(ctx, gm_model_step(model, rows, 1, NULL, 0, NULL), GM_E_INVALID,
-                  "row 0, column 1 is 1.5; expected a class from 0 to 2");
+                  "row 0, column 1 is 1.5, expected a class from 0 to 2");
     gm_model_release(model);
     gm_context_release(ctx);
 }
@@ -305,7 +305,7 @@ START_TEST(refusals)
     support_fails(ctx, gm_neural_ar_create(&second, ctx, 3, &o), GM_E_STATE, "bound");
     const float row[3] = { 0, 2, 1 };
     support_fails(ctx, gm_model_step(gm_neural_ar_model(ar), row, 1, NULL, 0, NULL), GM_E_INVALID,
-                  "row 0, column 1 is 2; expected 0 or 1");
+                  "row 0, column 1 is 2, expected 0 or 1");
     ck_assert_ptr_null(gm_neural_ar_model(NULL));
     ck_assert_ptr_null(gm_neural_ar_from_model(NULL));
     ck_assert_int_eq(gm_neural_ar_hidden(NULL), 0);

@@ -389,8 +389,8 @@ START_TEST(bad_batch)
     gm_batch_norm_options o = GM_BATCH_NORM_OPTIONS_INIT;
     const gm_var no = { 0, 0 };
 #define BATCH(x, g, b, p, q, options) gm_batch_norm(t, x, g, b, p, q, options)
-    fails(BATCH(zeros(SHAPE(1, 8)), no, no, m, v, NULL), GM_E_SHAPE,
-          "batch_norm: input is [1, 8]:", "one value a channel");
+    fails(BATCH(zeros(SHAPE(1, 8)), no, no, m, v, NULL), GM_E_SHAPE, "batch_norm: input is [1, 8],",
+          "one value for each channel");
     fails(BATCH(zeros(SHAPE(1, 8, 1, 1)), no, no, m, v, NULL), GM_E_SHAPE,
           "batch_norm: input is [1, 8, 1, 1]", "one value");
     fails(BATCH(zeros(SHAPE(0, 8)), no, no, m, v, NULL), GM_E_SHAPE, "batch_norm:", "no value");
@@ -413,7 +413,7 @@ START_TEST(bad_batch)
     o.momentum = 0.5;
     o.activation = 77;
     fails(BATCH(zeros(SHAPE(2, 8)), no, no, m, v, &o), GM_E_INVALID,
-          "batch_norm:", "activation 77");
+          "batch_norm:", "activation is 77");
     o.activation = GM_ACTIVATION_ELU;
     o.slope = -1;
     fails(BATCH(zeros(SHAPE(2, 8)), no, no, m, v, &o), GM_E_INVALID, "batch_norm:", "slope is -1");
@@ -447,7 +447,7 @@ START_TEST(bad_others)
     fails(gm_instance_norm(t, zeros(SHAPE(2, 3)), no, no, NORM(1e-5, 0, 0)), GM_E_SHAPE,
           "instance_norm:", "[2, 3]");
     fails(gm_instance_norm(t, zeros(SHAPE(2, 3, 1, 1)), no, no, NORM(1e-5, 0, 0)), GM_E_SHAPE,
-          "instance_norm:", "one value a plane");
+          "instance_norm:", "one value for each plane");
     fails(gm_instance_norm(t, zeros(SHAPE(2, 3, 2, 1)), no, zeros(SHAPE(2)), NORM(1e-5, 0, 0)),
           GM_E_SHAPE, "instance_norm:", "beta is [2]");
     fails(gm_instance_norm(t, zeros(SHAPE(2, 3, 2, 1)), no, no, NORM(NAN, 0, 0)), GM_E_INVALID,
@@ -460,7 +460,7 @@ START_TEST(bad_others)
     fails(gm_spectral_normalize(t, zeros(SHAPE(3, 0)), u, v, NULL), GM_E_SHAPE,
           "spectral_normalize:", "[3, 0]");
     fails(gm_spectral_normalize(t, zeros(SHAPE(3, 5)), u, v, NULL), GM_E_SHAPE,
-          "spectral_normalize:", "v is [4], [3] and [5]");
+          "spectral_normalize:", "v is [4], expected [3] and [5]");
     fails(gm_spectral_normalize(t, zeros(SHAPE(3, 4)), u, NULL, NULL), GM_E_INVALID,
           "spectral_normalize:", "NULL");
     o.iterations = 1001;

@@ -441,7 +441,7 @@ START_TEST(refusals)
     o.sigmas = list;
     REFUSED(gm_parzen_fit(&r, ctx, support_rows(good, 3, 2), support_rows(good, 3, 2),
                           support_rows(good, 3, 2), &o),
-            "sigma_count 0");
+            "sigma_count is 0");
     o.sigma_count = 3;
     REFUSED(gm_parzen_fit(&r, ctx, support_rows(good, 3, 2), support_rows(good, 3, 2),
                           support_rows(good, 3, 2), &o),
@@ -453,7 +453,7 @@ START_TEST(refusals)
     o.sigma_count = -1;
     REFUSED(gm_parzen_fit(&r, ctx, support_rows(good, 3, 2), support_rows(good, 3, 2),
                           support_rows(good, 3, 2), &o),
-            "sigma_count -1");
+            "sigma_count is -1");
     o.sigmas = NULL;
     o.sigma_count = 3;
     REFUSED(gm_parzen_fit(&r, ctx, support_rows(good, 3, 2), support_rows(good, 3, 2),

@@ -598,7 +598,7 @@ START_TEST(refusals)
     k.subset = 5;
     REFUSED(gm_kernel_distance(&r, ctx, &a, &equal, &k), "subset is 5, but data has 2 rows");
     k.subset = 1;
-    REFUSED(gm_kernel_distance(&r, ctx, &a, &a, &k), "subset 1 (at least 2)");
+    REFUSED(gm_kernel_distance(&r, ctx, &a, &a, &k), "subset is 1, expected at least 2");
     k.subset = 2;
     k.subsets = 0;
     REFUSED(gm_kernel_distance(&r, ctx, &a, &a, &k), "subsets is 0");
@@ -615,7 +615,7 @@ START_TEST(refusals)
     REFUSED(gm_mmd_evaluate(&r, ctx, &a, &a, &m), "limit is -1");
     m.limit = 0;
     m.bandwidth = (double)NAN;
-    REFUSED(gm_mmd_evaluate(&r, ctx, &a, &a, &m), "bandwidth nan");
+    REFUSED(gm_mmd_evaluate(&r, ctx, &a, &a, &m), "bandwidth is nan");
     m.bandwidth = 1;
     m.permutations = 0;
     REFUSED(gm_mmd_evaluate(&r, ctx, &a, &a, &m), "permutations");
@@ -626,9 +626,9 @@ START_TEST(refusals)
     gm_precision_recall_options p = GM_PRECISION_RECALL_OPTIONS_INIT;
     p.k = 6;
     REFUSED(gm_precision_recall(&r, &s, ctx, &a, &a, &p),
-            "k is 6; with 6 samples and 6 data rows, 1 to 5");
+            "k is 6 for 6 samples and 6 data rows, expected 1 to 5");
     p.k = 2;
-    REFUSED(gm_precision_recall(&r, &s, ctx, &a, &equal, &p), "1 to 1 is expected");
+    REFUSED(gm_precision_recall(&r, &s, ctx, &a, &equal, &p), "expected 1 to 1");
     p.k = 0;
     REFUSED(gm_precision_recall(&r, &s, ctx, &a, &a, &p), "k is 0");
     p.k = 1;

@@ -573,7 +573,7 @@ START_TEST(refused_mean_fields)
     gm_param *w = gm_params_find(gm_model_params(gm_sbn_model(sbn)), "p1.weight");
     gm_param_value(w)[1] = -1000;
     support_fails(ctx, gm_sbn_mean_field(sbn, x, 2, NULL, mean, bound, NULL), GM_E_NUMERIC,
-                  "is -1000; up to 400");
+                  "is -1000, expected up to 400");
     gm_param_value(w)[1] = INFINITY;
     support_fails(ctx, gm_sbn_mean_field(sbn, x, 2, NULL, mean, bound, NULL), GM_E_NUMERIC,
                   "not finite");

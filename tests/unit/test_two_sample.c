@@ -441,7 +441,7 @@ START_TEST(refusals)
     r.mmd2 = 7;
     support_fails(ctx,
                   gm_two_sample_test(&r, k, support_rows(x, 1, 2), support_rows(x, 4, 2), NULL),
-                  GM_E_SHAPE, "x has 1 rows, y 4; at least 2");
+                  GM_E_SHAPE, "x has 1 rows, y 4, expected at least 2");
     support_fails(ctx,
                   gm_two_sample_test(&r, k, support_rows(x, 4, 2), support_rows(x, 0, 2), NULL),
                   GM_E_INVALID, "y is [0, 2]");
@@ -477,7 +477,7 @@ START_TEST(refusals)
                   GM_E_INVALID, "method is 2");
     o.method = GM_TWO_SAMPLE_LINEAR;
     support_fails(ctx, gm_two_sample_test(&r, k, support_rows(x, 4, 2), support_rows(x, 3, 2), &o),
-                  GM_E_SHAPE, "x has 4 rows, y 3; the linear test");
+                  GM_E_SHAPE, "x has 4 rows, y 3, expected as many of both");
     support_fails(ctx, gm_two_sample_test(&r, k, support_rows(x, 3, 2), support_rows(x, 3, 2), &o),
                   GM_E_SHAPE, "at least 4");
     o.reserved = 1;

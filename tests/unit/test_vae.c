@@ -256,7 +256,7 @@ START_TEST(codes_and_pictures)
     }
     float *into = gm_tensor_data(out);
     support_fails(ctx, gm_vae_interpolate(vae, into, into, 1, into), GM_E_INVALID,
-                  "count is 1 (at least 2)");
+                  "count is 1, expected at least 2");
     support_fails(ctx, gm_vae_interpolate(vae, into, NULL, 2, into), GM_E_INVALID, "NULL");
     support_fails(ctx, gm_vae_encode(vae, NULL, 1, into, NULL), GM_E_INVALID, "NULL");
     support_fails(ctx, gm_vae_encode(vae, into, 0, into, NULL), GM_E_INVALID, "count is 0");
@@ -283,7 +283,7 @@ START_TEST(refusals)
     gm_generator *decoder = nets_generator(ctx, 2, 6, 8, bernoulli);
     gm_vae *vae = (gm_vae *)ctx;
     support_fails(ctx, gm_vae_create(&vae, ctx, encoder, decoder, NULL), GM_E_SHAPE,
-                  "encoder gives 6 values a row; the decoder's latent size 2 wants 4");
+                  "encoder gives 6 values a row; for the decoder's latent size 2, expected 4");
     ck_assert_ptr_null(vae);
     support_fails(ctx, gm_vae_create(&vae, ctx, NULL, decoder, NULL), GM_E_INVALID, "NULL");
     gm_layer_release(encoder);

@@ -170,7 +170,7 @@ START_TEST(verbs_take_labels)
     const float *rows = gm_tensor_read(x);
     for (int missing = 1; missing >= 0; missing--) { /* first none are set, then the wrong number */
         gm_status status = missing ? GM_E_STATE : GM_E_SHAPE;
-        const char *line = missing ? "wants labels of 3 classes" : "2 labels are set";
+        const char *line = missing ? "takes labels of 3 classes" : "2 labels are set";
         if (!missing) support_ok(ctx, gm_model_set_labels(model, labels, 2));
         support_fails(ctx,
                       gm_vae_encode(vae, gm_tensor_read(x), gm_tensor_shape(x)[0],

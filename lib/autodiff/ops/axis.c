@@ -80,7 +80,7 @@ static gm_status extreme_infer(gm_call *c)
     char text[GM_SHAPE_TEXT];
     if (axis < 0) return fail_axis(c);
     if (a->shape[axis] < 1 || a->shape[axis] > INT32_MAX)
-        return gm_fail(c->ctx, GM_E_SHAPE, "%s: input is %s, axis %d is expected 1 to 2^31 - 1",
+        return gm_fail(c->ctx, GM_E_SHAPE, "%s: input is %s, expected 1 to 2^31 - 1 along axis %d",
                        c->op->name, gm_shape_text(text, a->rank, a->shape), (int)attr->axis);
     for (int32_t i = 0; i < a->rank; i++)
         if (i != axis || attr->keep) c->out->shape[c->out->rank++] = i == axis ? 1 : a->shape[i];

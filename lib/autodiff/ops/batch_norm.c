@@ -66,10 +66,9 @@ static gm_status channels_infer(gm_call *c)
     if (status) return status;
     gm_walk w = walk_of(c);
     if (attr->train && w.images * w.inner < 2)
-        return gm_fail(
-            c->ctx, GM_E_SHAPE,
-            "%s: input is %s: %s a channel has no variance; training expects two or more",
-            c->op->name, text, w.images * w.inner == 1 ? "one value" : "no value");
+        return gm_fail(c->ctx, GM_E_SHAPE,
+                       "%s: input is %s, %s for each channel, expected at least 2 in training",
+                       c->op->name, text, w.images * w.inner == 1 ? "one value" : "no value");
     gm_infer_same(c);
     if (!gm_mul_size(w.channels, SAVED, &c->saved))
         return gm_fail(c->ctx, GM_E_SHAPE, "%s: input is %s, too many channels", c->op->name, text);

@@ -32,11 +32,12 @@ static gm_status check_geometry(const gm_call *c)
         GM_TRY(check_number(c->ctx, op, "padding", i, g->padding[i], 0));
         GM_TRY(check_number(c->ctx, op, "dilation", i, g->dilation[i], 1));
         if (extra < 0 || (extra && extra >= g->stride[i] && extra >= g->dilation[i]))
-            GM_TRY(gm_fail(c->ctx, GM_E_INVALID,
-                           "%s: output padding of the %s is %lld, expected 0 or more and below the "
-                           "stride (%lld) or the dilation (%lld)",
-                           op, axis_name[i], (long long)extra, (long long)g->stride[i],
-                           (long long)g->dilation[i]));
+            GM_TRY(
+                gm_fail(c->ctx, GM_E_INVALID,
+                        "%s: output padding of the %s is %lld, expected at least 0 and below the "
+                        "stride (%lld) or the dilation (%lld)",
+                        op, axis_name[i], (long long)extra, (long long)g->stride[i],
+                        (long long)g->dilation[i]));
     }
     if (g->groups < 1 || g->groups > GM_CONV_LARGEST)
         GM_TRY(gm_fail(c->ctx, GM_E_INVALID, "%s: groups is %lld, expected 1 to 2^30", op,

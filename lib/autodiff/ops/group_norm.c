@@ -58,9 +58,9 @@ static gm_status group_infer(gm_call *c)
     int64_t size = gm_sizes_product(x->shape + 2, x->rank - 2);
     if (!instances) size *= x->shape[1] / groups;
     if (size < 2 && (instances || x->shape[1]))
-        return gm_fail(c->ctx, GM_E_SHAPE,
-                       "%s: input is %s: %s a %s has no variance; expected at least two", name,
-                       text, size == 1 ? "one value" : "no value", instances ? "plane" : "group");
+        return gm_fail(c->ctx, GM_E_SHAPE, "%s: input is %s, %s for each %s, expected at least 2",
+                       name, text, size == 1 ? "one value" : "no value",
+                       instances ? "plane" : "group");
     gm_infer_same(c);
     if (!gm_mul_size(x->shape[0], x->shape[1], &channels) ||
         !gm_mul_size(channels, SAVED, &c->saved))

@@ -23,7 +23,7 @@ static gm_status rows_infer(gm_call *c)
     char text[GM_SHAPE_TEXT];
     gm_shape_text(text, x->rank, x->shape);
     if (attr->axes < 1)
-        return gm_fail(c->ctx, GM_E_INVALID, "layer_norm: axes is %d, expected 1 or more",
+        return gm_fail(c->ctx, GM_E_INVALID, "layer_norm: axes is %d, expected at least 1",
                        (int)attr->axes);
     if (attr->axes > x->rank)
         return gm_fail(c->ctx, GM_E_SHAPE, "layer_norm: input is %s, expected %d axes or more",

@@ -7,7 +7,7 @@ static gm_status maxout_infer(gm_call *c)
     const gm_node *x = c->in[0];
     char text[GM_SHAPE_TEXT];
     if (*pieces < 1)
-        return gm_fail(c->ctx, GM_E_INVALID, "maxout: pieces is %lld, expected 1 or more",
+        return gm_fail(c->ctx, GM_E_INVALID, "maxout: pieces is %lld, expected at least 1",
                        (long long)*pieces);
     if (x->rank < 1 || x->shape[x->rank - 1] % *pieces)
         return gm_fail(c->ctx, GM_E_SHAPE,

@@ -30,11 +30,11 @@ static gm_status mmd_infer(gm_call *c)
     if (attr->block > least) least = attr->block;
     if (x->shape[0] < least || y->shape[0] < least)
         return gm_fail(c->ctx, GM_E_SHAPE,
-                       "mmd2: x has %lld rows, y %lld; this estimator needs at least %lld",
+                       "mmd2: x has %lld rows, y %lld, expected at least %lld of each",
                        (long long)x->shape[0], (long long)y->shape[0], (long long)least);
     if (linear && x->shape[0] != y->shape[0])
         return gm_fail(c->ctx, GM_E_SHAPE,
-                       "mmd2: x has %lld rows, y %lld; this estimator needs as many of both",
+                       "mmd2: x has %lld rows, y %lld, expected as many of both for this estimator",
                        (long long)x->shape[0], (long long)y->shape[0]);
     c->out->rank = 0;
     c->saved = (x->requires_grad ? x->count : 0) + (y->requires_grad ? y->count : 0);
@@ -146,10 +146,10 @@ gm_var gm_mmd2(gm_tape *tape, gm_var x, gm_var y, gm_mmd_kernel *kernel, int32_t
                                                                 : "without parts"));
     if (estimator < 0 || attr.estimator < GM_MMD_BIASED || attr.estimator > GM_MMD_BLOCK ||
         (attr.block && (attr.estimator != GM_MMD_BLOCK || attr.block < 2)))
-        return gm_tape_stick(tape,
-                             gm_fail(ctx, GM_E_INVALID,
-                                     "mmd2: estimator is %d, GM_MMD_* is expected, a block of "
-                                     "at least 2 rows",
-                                     (int)estimator));
+        return gm_tape_stick(
+            tape,
+            gm_fail(ctx, GM_E_INVALID,
+                    "mmd2: estimator is %d, expected one of GM_MMD_*, blocks of at least 2 rows",
+                    (int)estimator));
     return gm_record2(tape, &gm_op_mmd2, x, y, &attr, sizeof attr);
 }

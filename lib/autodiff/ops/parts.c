@@ -38,8 +38,8 @@ static gm_status concat_infer(gm_call *c)
     char text[GM_SHAPE_TEXT];
     gm_infer_same(c);
     if (axis < 0)
-        return gm_fail(c->ctx, GM_E_INVALID, "concat: axis %d of %s", (int)*given,
-                       gm_shape_text(text, c->out->rank, c->out->shape));
+        return gm_fail(c->ctx, GM_E_INVALID, "concat: axis is %d, the first part is %s",
+                       (int)*given, gm_shape_text(text, c->out->rank, c->out->shape));
     for (int32_t i = 1; i < c->inputs; i++) {
         const gm_node *p = c->in[i];
         int fits = p->rank == c->out->rank;
@@ -202,7 +202,7 @@ gm_status gm_split(gm_tape *tape, gm_var a, int32_t axis, int32_t count, const i
     int64_t at = 0, left;
     gm_shape_text(text, node->rank, node->shape);
     if (count < 1 || !parts)
-        GM_TRY(gm_fail(ctx, GM_E_INVALID, "split: %d parts at %s, expected 1 or more", (int)count,
+        GM_TRY(gm_fail(ctx, GM_E_INVALID, "split: %d parts at %s, expected at least 1", (int)count,
                        parts ? "a list" : "NULL"));
     if (along < 0)
         GM_TRY(gm_fail(ctx, GM_E_INVALID, "split: axis is %d, input is %s", (int)axis, text));
@@ -212,7 +212,7 @@ gm_status gm_split(gm_tape *tape, gm_var a, int32_t axis, int32_t count, const i
                        (int)count, (int)axis));
     for (int32_t i = 0; sizes && i < count; i++) {
         if (sizes[i] < 0)
-            GM_TRY(gm_fail(ctx, GM_E_INVALID, "split: size of part %d is %lld, expected 0 or more",
+            GM_TRY(gm_fail(ctx, GM_E_INVALID, "split: size of part %d is %lld, expected at least 0",
                            (int)i, (long long)sizes[i]));
         if (sizes[i] > left) {
             left = -1;

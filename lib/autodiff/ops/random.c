@@ -23,7 +23,7 @@ static gm_status dropout_infer(gm_call *c)
 {
     const dropout_attr *attr = c->attr;
     if (!(attr->p >= 0 && attr->p < 1))
-        return gm_fail(c->ctx, GM_E_INVALID, "dropout: p is %g, expected 0 <= p < 1",
+        return gm_fail(c->ctx, GM_E_INVALID, "dropout: p is %g, expected 0 to below 1",
                        (double)attr->p);
     gm_infer_same(c);
     c->saved = PLACE_FLOATS;

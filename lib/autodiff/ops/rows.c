@@ -197,11 +197,12 @@ static gm_status repeat_infer(gm_call *c)
     const gm_node *a = c->in[0];
     char text[GM_SHAPE_TEXT];
     if (*times < 1)
-        return gm_fail(c->ctx, GM_E_INVALID, "repeat_rows: times is %lld, expected 1 or more",
+        return gm_fail(c->ctx, GM_E_INVALID, "repeat_rows: times is %lld, expected at least 1",
                        (long long)*times);
     gm_infer_same(c);
     if (a->rank < 1 || !gm_mul_size(a->shape[0], *times, &c->out->shape[0]))
-        return gm_fail(c->ctx, GM_E_SHAPE, "repeat_rows: input is %s, times is %lld",
+        return gm_fail(c->ctx, GM_E_SHAPE,
+                       "repeat_rows: input is %s, times is %lld, expected rows that can be counted",
                        gm_shape_text(text, a->rank, a->shape), (long long)*times);
     return GM_OK;
 }

@@ -27,12 +27,12 @@ static gm_status spectral_infer(gm_call *c)
     int64_t rows = w->shape[0], columns = w->count / rows;
     if (attr->u->rank != 1 || attr->v->rank != 1 || attr->u->count != rows ||
         attr->v->count != columns)
-        return gm_fail(c->ctx, GM_E_SHAPE,
-                       "spectral_normalize: weight is %s, u is %s, v is %s, [%lld] and [%lld] are "
-                       "wanted",
-                       text, gm_shape_text(of_u, attr->u->rank, attr->u->shape),
-                       gm_shape_text(of_v, attr->v->rank, attr->v->shape), (long long)rows,
-                       (long long)columns);
+        return gm_fail(
+            c->ctx, GM_E_SHAPE,
+            "spectral_normalize: weight is %s, u is %s, v is %s, expected [%lld] and [%lld]", text,
+            gm_shape_text(of_u, attr->u->rank, attr->u->shape),
+            gm_shape_text(of_v, attr->v->rank, attr->v->shape), (long long)rows,
+            (long long)columns);
     gm_infer_same(c);
     c->saved = VECTORS + 2 * rows + columns;
     return GM_OK;

@@ -28,7 +28,7 @@ static gm_status unary_infer(gm_call *c)
         return gm_fail(c->ctx, GM_E_INVALID, "%s: argument is %g, expected a finite float", name,
                        (double)(isfinite(a) ? b : a));
     } else if (has_parameter(attr->kind) && a < 0) {
-        return gm_fail(c->ctx, GM_E_INVALID, "%s: slope is %g, expected 0 or more", name,
+        return gm_fail(c->ctx, GM_E_INVALID, "%s: slope is %g, expected at least 0", name,
                        (double)a);
     }
     gm_infer_same(c);

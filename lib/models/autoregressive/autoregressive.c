@@ -38,7 +38,7 @@ static gm_status check(gm_model *model, const char *verb, const void *rows, cons
                              model->family->name, verb);
     if (!rows || !out || count < 1)
         return gm_model_fail(model->ctx, GM_E_INVALID,
-                             "%s: %s: an array is NULL, or count is %lld (expected at least 1)",
+                             "%s: %s: an array is NULL, or count is %lld, expected at least 1",
                              model->family->name, verb, (long long)count);
     if ((uint64_t)count > SIZE_MAX / sizeof(double) / (uint64_t)model->row_size)
         return gm_model_fail(model->ctx, GM_E_INVALID, "%s: %s: %lld rows of %lld are too many",

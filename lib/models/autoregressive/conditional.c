@@ -171,10 +171,10 @@ gm_status gm_conditional_check(gm_model *model, const char *verb, int32_t kind, 
         if (kind == GM_CONDITIONAL_CATEGORICAL)
             return gm_model_fail(
                 model->ctx, GM_E_INVALID,
-                "%s: %s: row %lld, column %lld is %g; expected a class from 0 to %lld",
+                "%s: %s: row %lld, column %lld is %g, expected a class from 0 to %lld",
                 model->family->name, verb, row, column, x, (long long)width - 1);
         return gm_model_fail(model->ctx, GM_E_INVALID,
-                             "%s: %s: row %lld, column %lld is %g; expected %s",
+                             "%s: %s: row %lld, column %lld is %g, expected %s",
                              model->family->name, verb, row, column, x,
                              kind == GM_CONDITIONAL_BINARY ? "0 or 1" : "a finite number");
     }

@@ -80,7 +80,7 @@ static gm_status check(gm_model *model, const float *rows, const uint8_t *known,
     if (!rows || !known || count < 1 || o->draws < 1)
         return gm_model_fail(
             model->ctx, GM_E_INVALID,
-            "%s: impute: an array is NULL, count is %lld or draws is %lld (at least 1)", name,
+            "%s: impute: an array is NULL, count is %lld, draws is %lld, expected at least 1", name,
             (long long)count, (long long)o->draws);
     const uint64_t most = SIZE_MAX / sizeof(double) / (uint64_t)model->row_size;
     if ((uint64_t)count > most || (uint64_t)o->draws > most)

@@ -56,7 +56,7 @@ static gm_status check_options(gm_context *ctx, int64_t columns, const gm_linear
                              (long long)columns);
     if (o->kind < GM_CONDITIONAL_BINARY || o->kind > GM_CONDITIONAL_GAUSSIAN)
         return gm_model_fail(ctx, GM_E_INVALID,
-                             "linear_ar: kind is %d; binary, expected categorical or Gaussian",
+                             "linear_ar: kind is %d, expected binary, categorical or Gaussian",
                              (int)o->kind);
     if (o->kind == GM_CONDITIONAL_CATEGORICAL && (o->classes < 2 || o->classes > (1 << 24)))
         return gm_model_fail(ctx, GM_E_INVALID, "linear_ar: classes is %lld, expected 2 to 2^24",

@@ -144,7 +144,7 @@ static gm_status check(gm_model *model, double ridge)
                              "linear_ar: solve: only a model of reals has a closed form");
     if (!(ridge >= 0) || isinf(ridge))
         return gm_model_fail(model->ctx, GM_E_INVALID,
-                             "linear_ar: solve: ridge is %g, at least 0 is expected", ridge);
+                             "linear_ar: solve: ridge is %g, expected at least 0", ridge);
     return GM_OK;
 }
 

@@ -57,7 +57,7 @@ static gm_status check_options(gm_context *ctx, int64_t columns, gm_made_options
                                  (long long)o->hidden[l]);
     if (!gm_activation_name(o->activation))
         return gm_model_fail(ctx, GM_E_INVALID,
-                             "made: activation is %d, expected a GM_ACTIVATION_*",
+                             "made: activation is %d, expected one of GM_ACTIVATION_*",
                              (int)o->activation);
     if (o->kind < GM_CONDITIONAL_BINARY || o->kind > GM_CONDITIONAL_LAPLACE_MIXTURE)
         return gm_model_fail(ctx, GM_E_INVALID, "made: kind is %d, expected 0 to %d", (int)o->kind,
@@ -75,14 +75,14 @@ static gm_status check_options(gm_context *ctx, int64_t columns, gm_made_options
         (o->connectivity != 0 && o->connectivity != 1))
         return gm_model_fail(
             ctx, GM_E_INVALID,
-            "made: direct is %d, random_orders is %d, connectivity is %d; expected 0 or 1",
+            "made: direct is %d, random_orders is %d, connectivity is %d, expected 0 or 1",
             (int)o->direct, (int)o->random_orders, (int)o->connectivity);
     if (o->random_orders && o->order)
         return gm_model_fail(ctx, GM_E_INVALID, "made: an order is given, but random_orders is 1");
     if (o->masks < 0 || o->orders < 0 || (o->masks && o->orders > o->masks))
         return gm_model_fail(
             ctx, GM_E_INVALID,
-            "made: masks is %lld (expected at least 0), orders is %lld (0 to masks)",
+            "made: masks is %lld, expected at least 0; orders is %lld, expected 0 to masks",
             (long long)o->masks, (long long)o->orders);
     return GM_OK;
 }

@@ -48,7 +48,7 @@ float *gm_nade_take(gm_nade_net *net, int64_t floats)
 
 static gm_status refuse(gm_context *ctx, const char *what, double value, const char *wanted)
 {
-    return gm_model_fail(ctx, GM_E_INVALID, "nade: %s is %.10g; expected %s", what, value, wanted);
+    return gm_model_fail(ctx, GM_E_INVALID, "nade: %s is %.10g, expected %s", what, value, wanted);
 }
 
 static gm_status check_sizes(gm_context *ctx, int64_t columns, const gm_nade_options *o)
@@ -87,7 +87,7 @@ static gm_status check_options(gm_context *ctx, int64_t columns, const gm_nade_o
         o->activation != GM_ACTIVATION_RELU)
         return refuse(ctx, "activation", o->activation, "sigmoid, tanh or relu");
     if (o->tied && (o->kind != GM_CONDITIONAL_BINARY || o->order_agnostic))
-        return refuse(ctx, "tied", o->tied, "0 for what is not bits, or is order-agnostic,");
+        return refuse(ctx, "tied", o->tied, "0 unless columns are bits in one order");
     if (o->order_agnostic && o->order)
         return gm_model_fail(ctx, GM_E_INVALID,
                              "nade: order is given, but the model is order-agnostic");

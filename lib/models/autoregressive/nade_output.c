@@ -111,7 +111,8 @@ gm_status gm_nade_fit_bias(gm_nade_net *net, gm_dataset *data)
     sum = gm_model_take(model, bytes);
     if (!sum)
         GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM,
-                             "nade: start: no memory for sums of %lld columns", (long long)size));
+                             "nade: init_biases: no memory for sums of %lld columns",
+                             (long long)size));
     memset(sum, 0, bytes);
     for (int64_t done = 0; done < reader.rows;) {
         gm_batch batch;

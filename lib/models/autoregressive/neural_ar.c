@@ -60,7 +60,7 @@ static gm_status check_options(gm_context *ctx, int64_t columns, const gm_neural
                              (long long)columns);
     if (o->kind < GM_CONDITIONAL_BINARY || o->kind > GM_CONDITIONAL_GAUSSIAN)
         return gm_model_fail(ctx, GM_E_INVALID,
-                             "neural_ar: kind is %d; binary, expected categorical or Gaussian",
+                             "neural_ar: kind is %d, expected binary, categorical or Gaussian",
                              (int)o->kind);
     if (o->direct != 0 && o->direct != 1)
         return gm_model_fail(ctx, GM_E_INVALID, "neural_ar: direct is %d, expected 0 or 1",
@@ -72,9 +72,10 @@ static gm_status check_options(gm_context *ctx, int64_t columns, const gm_neural
         return gm_model_fail(ctx, GM_E_INVALID, "neural_ar: classes is %lld, expected 2 to 2^24",
                              (long long)o->classes);
     if (o->activation == GM_ACTIVATION_NONE || !gm_activation_name(o->activation))
-        return gm_model_fail(ctx, GM_E_INVALID,
-                             "neural_ar: activation is %d, expected a GM_ACTIVATION_* but NONE",
-                             (int)o->activation);
+        return gm_model_fail(
+            ctx, GM_E_INVALID,
+            "neural_ar: activation is %d, expected one of GM_ACTIVATION_* but NONE",
+            (int)o->activation);
     if (!(o->weight_decay >= 0) || isinf(o->weight_decay))
         return gm_model_fail(ctx, GM_E_INVALID,
                              "neural_ar: weight_decay is %g, expected at least 0", o->weight_decay);

@@ -222,8 +222,9 @@ gm_var gm_pixelcnn_apply(gm_tape *tape, gm_pixelcnn *net, gm_var x, gm_var label
     const int64_t n = rank ? gm_shape(tape, x)[0] : 0;
     if (rank != 2 || gm_shape(tape, x)[1] != net->model.row_size ||
         (labels.recording && gm_count(tape, labels) != n))
-        return gm_tape_fail(tape, GM_E_SHAPE,
-                            "pixelcnn: x wants [n, height * width], and n labels if any");
+        return gm_tape_fail(
+            tape, GM_E_SHAPE,
+            "pixelcnn: x or labels have another shape, expected [n, height * width] and [n]");
     const int64_t flat[3] = { n, net->height, net->width };
     gm_var logits = record(tape, net, x, labels, n);
     return net->o.classes == 2 ? gm_reshape(tape, logits, 3, flat) : logits;
@@ -452,7 +453,7 @@ static gm_status check_file(gm_context *ctx, gm_archive *archive, int64_t height
         GM_TRY(gm_archive_get(&rank, NULL, archive, name, shape));
         if (rank != 3 || shape[0] != l.taps->count || shape[1] != l.in || shape[2] != l.out)
             GM_TRY(gm_model_fail(ctx, GM_E_SHAPE,
-                                 "load: %s does not fit; expected [%lld, %lld, %lld]", name,
+                                 "load: %s does not fit, expected [%lld, %lld, %lld]", name,
                                  (long long)l.taps->count, (long long)l.in, (long long)l.out));
     }
 out:

@@ -23,7 +23,7 @@ gm_status gm_model_check_bits(gm_model *model, const char *verb, int bits, const
     for (int64_t i = 0; i < n * width; i++)
         if (bits ? rows[i] != 0 && rows[i] != 1 : !(rows[i] >= 0 && rows[i] <= 1))
             return gm_model_fail(model->ctx, GM_E_INVALID,
-                                 "%s: %s: row %lld, column %lld is %g; expected 0 %s 1",
+                                 "%s: %s: row %lld, column %lld is %g, expected 0 %s 1",
                                  model->family->name, verb, (long long)(i / width),
                                  (long long)(i % width), (double)rows[i], bits ? "or" : "to");
     return GM_OK;
@@ -34,7 +34,7 @@ gm_status gm_model_check_arrays(gm_model *model, const char *verb, const void *r
 {
     if (rows && out && n >= 1) return GM_OK;
     return gm_model_fail(model->ctx, GM_E_INVALID,
-                         "%s: %s: an array is NULL, or count is %lld (expected at least 1)",
+                         "%s: %s: an array is NULL, or count is %lld, expected at least 1",
                          model->family->name, verb, (long long)n);
 }
 
@@ -53,13 +53,13 @@ gm_status gm_model_bit_means(gm_model *model, gm_dataset *data, float **out)
     GM_TRY(gm_model_check_init(model, "start", data));
     mean = gm_model_take(model, (size_t)n * sizeof *mean);
     if (!mean)
-        GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "%s: start: no memory for %lld means",
+        GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "%s: init_biases: no memory for %lld means",
                              model->family->name, (long long)n));
     GM_TRY(gm_dataset_mean(data, mean));
     for (int64_t i = 0; i < n; i++)
         if (!(mean[i] >= 0 && mean[i] <= 1))
             GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID,
-                                 "%s: start: column %lld has mean %g; expected bits",
+                                 "%s: init_biases: column %lld has mean %g, expected bits",
                                  model->family->name, (long long)i, (double)mean[i]));
     *out = mean;
 out:

@@ -328,7 +328,7 @@ gm_status gm_dbn_init_biases(gm_dbn *dbn, gm_dataset *data)
     GM_TRY(gm_model_check_init(&dbn->model, "start", data));
     mean = gm_model_take(&dbn->model, (size_t)size * sizeof *mean);
     if (!mean)
-        GM_TRY(gm_model_fail(ctx, GM_E_NOMEM, "dbn: start: no memory for %lld means",
+        GM_TRY(gm_model_fail(ctx, GM_E_NOMEM, "dbn: init_biases: no memory for %lld means",
                              (long long)size));
     GM_TRY(mean_of(dbn, "start", data, mean));
     for (int64_t i = 0; i < size; i++) bias[i] = gm_model_bias_of_mean(mean[i]);
@@ -489,7 +489,7 @@ static gm_status load(gm_model **out, gm_context *ctx, gm_archive *archive, gm_o
     if (o.layer_count < 1 || o.layer_count > GM_DBN_MAX_LAYERS || stage < 1 ||
         stage > o.layer_count)
         GM_TRY(gm_model_fail(ctx, GM_E_INVALID,
-                             "dbn: load: %d layers, of which %d are there; expected 1 to %d",
+                             "dbn: load: %d layers, of which %d are there, expected 1 to %d",
                              (int)o.layer_count, (int)stage, GM_DBN_MAX_LAYERS));
     for (int32_t l = 1; l <= o.layer_count; l++) {
         (void)snprintf(key, sizeof key, "dbn.layer%d", (int)l);

@@ -110,8 +110,9 @@ static gm_status check_options(gm_context *ctx, const gm_rbm_ais_options *o, int
         return gm_model_fail(ctx, GM_E_INVALID, "rbm: ais: runs is %lld, expected 2 to 1000000",
                              (long long)o->runs);
     if (o->betas ? o->beta_count < 2 : o->beta_count != 0)
-        return gm_model_fail(ctx, GM_E_INVALID, "rbm: ais: beta_count is %lld, betas %s",
-                             (long long)o->beta_count, o->betas ? "want at least 2" : "are NULL");
+        return gm_model_fail(ctx, GM_E_INVALID,
+                             "rbm: ais: beta_count is %lld, betas is %s, expected at least 2",
+                             (long long)o->beta_count, o->betas ? "given" : "NULL");
     for (int64_t k = 0; o->betas && k < o->beta_count; k++) {
         const double b = o->betas[k], least = k ? o->betas[k - 1] : 0;
         if (!(b >= least && b <= 1) || (k == 0 && b != 0) || (k == o->beta_count - 1 && b != 1))

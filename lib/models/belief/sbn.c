@@ -490,9 +490,10 @@ static gm_status check_clamp(gm_sbn *sbn, int64_t n, int32_t clamp, const float 
 {
     gm_context *ctx = sbn->model.ctx;
     if (n < 1 || clamp < -1 || clamp > sbn->top)
-        return gm_model_fail(ctx, GM_E_INVALID,
-                             "sbn: sample: count is %lld (at least 1), clamp is %d (-1 to %d)",
-                             (long long)n, (int)clamp, (int)sbn->top);
+        return gm_model_fail(
+            ctx, GM_E_INVALID,
+            "sbn: sample: count is %lld, expected at least 1; clamp is %d, expected -1 to %d",
+            (long long)n, (int)clamp, (int)sbn->top);
     if (clamp < 0) return GM_OK;
     if (!values) return gm_model_fail(ctx, GM_E_INVALID, "sbn: sample: values is NULL");
     if (width != sbn->size[clamp])

@@ -349,7 +349,7 @@ static gm_status check(run *r, const gm_sbn_gibbs_result *out, const double *mea
         GM_TRY(gm_model_fail(r->ctx, GM_E_INVALID, "sbn: gibbs: out is NULL or of unknown size"));
     if (!r->rows || !means || r->n < 1)
         GM_TRY(gm_model_fail(r->ctx, GM_E_INVALID,
-                             "sbn: gibbs: an array is NULL, or count is %lld (expected at least 1)",
+                             "sbn: gibbs: an array is NULL, or count is %lld, expected at least 1",
                              (long long)r->n));
     GM_TRY(check_options(r->ctx, o));
     if (gm_sbn_has_tanh(r->sbn) && o->chains > CHAINS_AT_ONCE)

@@ -79,7 +79,7 @@ static gm_status open_field(field *f, gm_sbn *sbn, float *room)
                 if (fabs(f->w[edge]) > MOST_WEIGHT)
                     GM_TRY(gm_model_fail(
                         gm_sbn_model(sbn)->ctx, GM_E_NUMERIC,
-                        "sbn: mean_field: a weight of the net is %g; expected up to %g either way",
+                        "sbn: mean_field: a weight of the net is %g, expected up to %g either way",
                         f->w[edge], MOST_WEIGHT));
             }
         }
@@ -320,7 +320,7 @@ static gm_status check(gm_sbn *sbn, const float *rows, int64_t n,
     if (!rows || !means || !bound || n < 1)
         return gm_model_fail(
             ctx, GM_E_INVALID,
-            "sbn: mean_field: an array is NULL, or count is %lld (expected at least 1)",
+            "sbn: mean_field: an array is NULL, or count is %lld, expected at least 1",
             (long long)n);
     if (o->iterations < 1)
         return gm_model_fail(ctx, GM_E_INVALID,
@@ -340,7 +340,7 @@ static gm_status check(gm_sbn *sbn, const float *rows, int64_t n,
         if (!(means[i] >= 0 && means[i] <= 1))
             return gm_model_fail(
                 ctx, GM_E_INVALID,
-                "sbn: mean_field: means: row %lld, column %lld is %g; expected 0 to 1",
+                "sbn: mean_field: means: row %lld, column %lld is %g, expected 0 to 1",
                 (long long)(i / hidden), (long long)(i % hidden), means[i]);
     return gm_model_check_bits(gm_sbn_model(sbn), "mean_field", 1, rows, n,
                                gm_sbn_layer_size(sbn, 0));

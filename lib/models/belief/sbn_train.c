@@ -285,10 +285,10 @@ gm_status gm_sbn_loss(gm_model *model, const gm_batch *batch, gm_var *loss, gm_m
                           gm_tape_mode(model->tape) & GM_TAPE_CONSTANT;
     if (by_em && !bound_too) return gm_sbn_em_loss(model, &o, batch, loss, metrics);
     if (!o.recognition)
-        GM_TRY(gm_model_fail(
-            model->ctx, GM_E_UNSUPPORTED,
-            "sbn: fit: estimator %d wants a recognition network, and the net has none",
-            (int)o.estimator));
+        GM_TRY(gm_model_fail(model->ctx, GM_E_UNSUPPORTED,
+                             "sbn: fit: estimator is %d, expected one without a recognition "
+                             "network, as the net has none",
+                             (int)o.estimator));
     GM_TRY(recognised(model, sbn, &o, batch, statistics, loss, metrics));
 out:
     return status;

@@ -34,10 +34,10 @@ static gm_status measure(gm_autoencoder *a, const char *name, gm_layer *layer, i
     if (status) return status;
     for (int32_t i = 1; i < rank; i++) count *= given[i];
     if (rank < 2 || given[0] != 2 || count < 1)
-        return gm_model_fail(a->model.ctx, GM_E_SHAPE,
-                             "autoencoder: for 2 rows the %s gives %lld rows; expected as many, of "
-                             "at least 1 value",
-                             name, rank ? (long long)given[0] : 0);
+        return gm_model_fail(
+            a->model.ctx, GM_E_SHAPE,
+            "autoencoder: for 2 rows the %s gives %lld rows, expected 2 of at least 1 value", name,
+            rank ? (long long)given[0] : 0);
     if (layer == a->decoder) gm_model_shape_rows(&a->model, rank, given);
     *out = count;
     return GM_OK;
@@ -297,9 +297,10 @@ static gm_status convert(gm_autoencoder *a, const char *verb, half apply, const 
     gm_model *model = &a->model;
     gm_status status = GM_OK;
     if (!from || !to || count < 1)
-        GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID,
-                             "autoencoder: %s: an array is NULL, or count is %lld (at least 1)",
-                             verb, (long long)count));
+        GM_TRY(gm_model_fail(
+            model->ctx, GM_E_INVALID,
+            "autoencoder: %s: an array is NULL, or count is %lld, expected at least 1", verb,
+            (long long)count));
     for (int64_t done = 0, m; (m = gm_model_group(count, done)) > 0; done += m) {
         int64_t shape[2] = { m, in };
         gm_model_record(model, GM_TAPE_CONSTANT);

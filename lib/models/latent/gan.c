@@ -86,9 +86,9 @@ static gm_status check_options(gm_context *ctx, const gm_gan_options *o)
     if (!between(o->collapse, 0, INFINITY))
         return wrong(ctx, "collapse", o->collapse, "at least 0");
     if (o->generator_optimizer && o->generator_optimizer == o->discriminator_optimizer)
-        return gm_model_fail(ctx, GM_E_INVALID,
-                             "gan: the generator and the discriminator have one optimizer; one for "
-                             "each is expected");
+        return gm_model_fail(
+            ctx, GM_E_INVALID,
+            "gan: the generator and the discriminator have one optimizer, expected one for each");
     return GM_OK;
 }
 
@@ -105,10 +105,10 @@ static gm_status try_discriminator(gm_gan *gan, int32_t rank, const int64_t *sha
     if (status) return status;
     for (int32_t i = 0; i < out_rank; i++) count *= out[i];
     if (out_rank < 1 || out[0] != 2 || count != 2)
-        return gm_model_fail(gan->model.ctx, GM_E_SHAPE,
-                             "gan: the discriminator gives %lld values for 2 rows; one for each is "
-                             "wanted",
-                             (long long)count);
+        return gm_model_fail(
+            gan->model.ctx, GM_E_SHAPE,
+            "gan: the discriminator gives %lld values for 2 rows, expected one for each",
+            (long long)count);
     gan->rank = rank;
     memcpy(gan->shape, shape, (size_t)rank * sizeof *shape);
     return GM_OK;
@@ -178,12 +178,12 @@ static gm_status collect_params(gm_gan *gan)
     if (gm_params_count(all) != gm_params_count(g) + gm_params_count(d))
         GM_TRY(gm_model_fail(
             gan->model.ctx, GM_E_INVALID,
-            "gan: the generator and the discriminator share %lld parameters; 0 is expected",
+            "gan: the generator and the discriminator share %lld parameters, expected 0",
             (long long)(gm_params_count(g) + gm_params_count(d) - gm_params_count(all))));
     if (!gm_params_count(g) || !gm_params_count(d))
         GM_TRY(gm_model_fail(gan->model.ctx, GM_E_INVALID,
-                             "gan: the generator has %lld parameters, the discriminator %lld; each "
-                             "wants at least one",
+                             "gan: the generator has %lld parameters, the discriminator %lld, "
+                             "expected at least 1 in each",
                              (long long)gm_params_count(g), (long long)gm_params_count(d)));
 out:
     return status;
@@ -596,7 +596,7 @@ gm_status gm_gan_discriminate(gm_gan *gan, const float *rows, int64_t count, dou
     if (!rows || !values || count < 1)
         GM_TRY(gm_model_fail(
             model->ctx, GM_E_INVALID,
-            "gan: discriminate: rows or values is NULL, or count is %lld (at least 1)",
+            "gan: discriminate: rows or values is NULL, or count is %lld, expected at least 1",
             (long long)count));
     GM_TRY(gm_model_labels_for(model, "discriminate", count, &labels));
     for (int64_t done = 0, m; (m = gm_model_group(count, done)) > 0; done += m) {
@@ -676,7 +676,7 @@ static gm_status load_watch(gm_gan *gan, gm_archive *archive)
     if (!between(gan->diversity, 0, INFINITY) || !between(gan->mean_diversity, 0, INFINITY))
         GM_TRY(
             gm_model_fail(gan->model.ctx, GM_E_FORMAT,
-                          "load: gan.diversity is %g, its mean %g; expected numbers of at least 0",
+                          "load: gan.diversity is %g, its mean %g, expected numbers of at least 0",
                           gan->diversity, gan->mean_diversity));
 out:
     return status;

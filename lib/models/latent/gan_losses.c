@@ -86,7 +86,7 @@ gm_var gm_gan_gradient_norms(gm_tape *tape, gm_var values, gm_var rows)
         char line[160];
         (void)snprintf(line, sizeof line,
                        "gan: gradient_norms: %lld values of rank %d for rows of rank %d (%lld of "
-                       "them); it wants one value for each row",
+                       "them), expected one value for each row",
                        (long long)n, (int)gm_rank(tape, values), (int)rank,
                        rank > 0 ? (long long)gm_shape(tape, rows)[0] : 0);
         return gm_tape_fail(tape, GM_E_SHAPE, line);

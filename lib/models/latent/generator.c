@@ -30,15 +30,17 @@ static gm_status check_options(gm_context *ctx, const gm_generator_options *o)
         return gm_model_fail(ctx, GM_E_INVALID, "generator: latent is %lld, expected at least 1",
                              (long long)o->latent);
     if (o->prior != GM_PRIOR_NORMAL && o->prior != GM_PRIOR_UNIFORM)
-        return gm_model_fail(ctx, GM_E_INVALID, "generator: prior %d is none of GM_PRIOR_*",
-                             (int)o->prior);
+        return gm_model_fail(ctx, GM_E_INVALID,
+                             "generator: prior is %d, expected one of GM_PRIOR_*", (int)o->prior);
     if (o->output < GM_OUTPUT_BERNOULLI || o->output > GM_OUTPUT_DIRECT)
-        return gm_model_fail(ctx, GM_E_INVALID, "generator: output %d is none of GM_OUTPUT_*",
+        return gm_model_fail(ctx, GM_E_INVALID,
+                             "generator: output is %d, expected one of GM_OUTPUT_*",
                              (int)o->output);
     if (o->output == GM_OUTPUT_CATEGORICAL && o->classes < 2)
-        return gm_model_fail(ctx, GM_E_INVALID,
-                             "generator: classes is %lld, a categorical output wants at least 2",
-                             (long long)o->classes);
+        return gm_model_fail(
+            ctx, GM_E_INVALID,
+            "generator: classes is %lld, expected at least 2 for a categorical output",
+            (long long)o->classes);
     if (o->output == GM_OUTPUT_DIRECT && o->classes)
         return gm_model_fail(
             ctx, GM_E_INVALID,
@@ -73,17 +75,17 @@ static gm_status measure(gm_generator *g)
     if (rank < 1 || shape[0] != 2 || row < 1)
         GM_TRY(gm_model_fail(ctx, GM_E_SHAPE,
                              "generator: for z [2, %lld] the network gives rank %d with %lld rows "
-                             "of %lld values; expected 2 rows of at least 1",
+                             "of %lld values, expected 2 rows of at least 1",
                              (long long)in[1], (int)rank, rank ? (long long)shape[0] : 0,
                              (long long)row));
     int64_t parts = 1;
     if (g->o.output == GM_OUTPUT_CATEGORICAL) parts = g->o.classes;
     if (g->o.output == GM_OUTPUT_GAUSSIAN && g->o.learn_variance) parts = 2;
     if (row % parts)
-        GM_TRY(gm_model_fail(ctx, GM_E_SHAPE,
-                             "generator: the network gives %lld values, the head wants a multiple "
-                             "of %lld",
-                             (long long)row, (long long)parts));
+        GM_TRY(
+            gm_model_fail(ctx, GM_E_SHAPE,
+                          "generator: the network gives %lld values, expected a multiple of %lld",
+                          (long long)row, (long long)parts));
     g->outputs = row;
     g->model.row_size = row / parts;
     if (g->o.output == GM_OUTPUT_CATEGORICAL && shape[rank - 1] == parts)
@@ -198,10 +200,10 @@ gm_status gm_generator_sample_prior(gm_generator *g, gm_rng *rng, int64_t count,
 {
     if (!g) return GM_E_INVALID;
     if (!rng || !out || count < 1 || count > INT64_MAX / g->o.latent)
-        return gm_model_fail(g->model.ctx, GM_E_INVALID,
-                             "generator: prior_sample: rng or out is NULL, or count is %lld "
-                             "(at least 1)",
-                             (long long)count);
+        return gm_model_fail(
+            g->model.ctx, GM_E_INVALID,
+            "generator: prior_sample: rng or out is NULL, or count is %lld, expected at least 1",
+            (long long)count);
     if (g->o.prior == GM_PRIOR_UNIFORM)
         return gm_rng_uniform(rng, count * g->o.latent, -g->o.prior_scale, g->o.prior_scale, out);
     return gm_rng_normal(rng, count * g->o.latent, 0, g->o.prior_scale, out);
@@ -383,9 +385,10 @@ static gm_status check_arrays(gm_generator *g, const char *verb, const float *co
                               const void *rows, int64_t count)
 {
     if (codes && rows && count > 0) return GM_OK;
-    return gm_model_fail(g->model.ctx, GM_E_INVALID,
-                         "generator: %s: codes or rows is NULL, or count is %lld (at least 1)",
-                         verb, (long long)count);
+    return gm_model_fail(
+        g->model.ctx, GM_E_INVALID,
+        "generator: %s: codes or rows is NULL, or count is %lld, expected at least 1", verb,
+        (long long)count);
 }
 
 static gm_status convert(gm_generator *g, const char *verb, const float *codes, int64_t count,

@@ -57,7 +57,7 @@ static gm_status check_generator(gm_context *ctx, gm_generator *g, const gm_auto
             (int)gm_generator_output(g), GM_OUTPUT_DIRECT);
     if (gm_generator_labels(g))
         return gm_model_fail(ctx, GM_E_INVALID,
-                             "gmmn: the generator takes labels of %lld classes; expected one "
+                             "gmmn: the generator takes labels of %lld classes, expected one "
                              "without",
                              (long long)gm_generator_labels(g));
     if (!gm_params_count(gm_generator_params(g)))

@@ -47,8 +47,8 @@ static gm_status check_options(gm_context *ctx, const gm_vae_options *o)
                              (long long)o->log_prob_samples);
     if (o->samples > 1 && (o->beta != 1 || o->warmup_steps || o->free_bits > 0))
         return gm_model_fail(ctx, GM_E_INVALID,
-                             "vae: samples is %lld; the importance-weighted bound wants beta 1, no "
-                             "warm-up and no free bits",
+                             "vae: samples is %lld, expected 1 where beta is not 1, or there is a "
+                             "warm-up or free bits",
                              (long long)o->samples);
     return GM_OK;
 }
@@ -67,8 +67,8 @@ static gm_status try_encoder(gm_vae *vae, int32_t rank, const int64_t *shape)
     for (int32_t i = 1; i < out_rank; i++) row *= out[i];
     if (out_rank < 2 || out[0] != 2 || row != 2 * latent)
         return gm_model_fail(vae->model.ctx, GM_E_SHAPE,
-                             "vae: the encoder gives %lld values a row; the decoder's latent size "
-                             "%lld wants %lld (means, then log-variances)",
+                             "vae: the encoder gives %lld values a row; for the decoder's latent "
+                             "size %lld, expected %lld (means, then log-variances)",
                              (long long)row, (long long)latent, (long long)(2 * latent));
     vae->rank = rank;
     memcpy(vae->shape, shape, (size_t)rank * sizeof *shape);
@@ -104,13 +104,14 @@ gm_status gm_vae_create(gm_vae **out, gm_context *ctx, gm_layer *encoder, gm_gen
                              "vae: the decoder's prior is uniform; q(z | x) is Gaussian, so the "
                              "prior must be normal");
     if (gm_generator_prior_scale(decoder) != 1)
-        return gm_model_fail(ctx, GM_E_INVALID,
-                             "vae: the decoder's prior_scale is %g; the KL is to N(0, I), so 1 is "
-                             "wanted",
-                             gm_generator_prior_scale(decoder));
+        return gm_model_fail(
+            ctx, GM_E_INVALID,
+            "vae: the decoder's prior_scale is %g, expected 1: the KL is to N(0, I)",
+            gm_generator_prior_scale(decoder));
     if (gm_generator_output(decoder) == GM_OUTPUT_DIRECT)
-        return gm_model_fail(ctx, GM_E_INVALID,
-                             "vae: the decoder's output is direct; the bound wants a p(x | z)");
+        return gm_model_fail(
+            ctx, GM_E_INVALID,
+            "vae: the decoder's output is direct, expected a p(x | z) for the bound");
     gm_vae_options o = GM_VAE_OPTIONS_INIT;
     gm_status status = gm_options_read(ctx, "vae", &o, sizeof o, options);
     if (status) return status;
@@ -339,7 +340,7 @@ static gm_status check_rows(gm_vae *vae, const char *verb, const float *rows, in
 {
     if (rows && out && count > 0) return GM_OK;
     return gm_model_fail(vae->model.ctx, GM_E_INVALID,
-                         "vae: %s: an array is NULL, or count is %lld (at least 1)", verb,
+                         "vae: %s: an array is NULL, or count is %lld, expected at least 1", verb,
                          (long long)count);
 }
 
@@ -425,9 +426,10 @@ gm_status gm_vae_interpolate(gm_vae *vae, const float *from, const float *to, in
     const float *labels;
     gm_status status;
     if (!from || !to || !rows || count < 2)
-        GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID,
-                             "vae: interpolate: an array is NULL, or count is %lld (at least 2)",
-                             (long long)count));
+        GM_TRY(gm_model_fail(
+            model->ctx, GM_E_INVALID,
+            "vae: interpolate: an array is NULL, or count is %lld, expected at least 2",
+            (long long)count));
     GM_TRY(gm_model_labels_for(model, "interpolate", 1, &labels));
     for (int64_t i = 0; i < count; i++) {
         double t = (double)i / (double)(count - 1);
