@@ -1,3 +1,4 @@
+/* autoencoder.c - data, training and report of the programs of variational autoencoders. */
 #include "autoencoder.h"
 
 #include <math.h>

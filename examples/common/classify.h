@@ -1,9 +1,10 @@
-/* classify.h - a trained classifier of digits, to tell what a generator's samples show.
+/* classify.h - a trained classifier of digits, to read what a generator's samples show.
  *
  *     struct classifier c;
  *     struct classify_report report;
- *     status = classify_open(&c, r.context, path);            the file that the classifier example
- * saves if (status != OPTIONS_GO_ON) ... s = classify_report(&c, samples, 1000, &report);
+ *     status = classify_open(&c, r.context, path);    the file that the program classifier saves
+ *     if (status != OPTIONS_GO_ON) ...
+ *     s = classify_report(&c, samples, 1000, &report);
  *     classify_json(&j, &report);
  *     classify_close(&c);
  *

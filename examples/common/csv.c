@@ -61,7 +61,7 @@ static int field(struct reader *r, const char *from, const char *end, int64_t co
 static int line(struct reader *r, char *text, size_t length)
 {
     struct csv *t = r->out;
-    /* A row is put together with `columns` 1, so that values count; the first tells how many. */
+    /* A row is put together with `columns` 1, so that values count; the first decides how many. */
     const int64_t expected = t->columns, rows = t->rows;
     int64_t count = 0;
     int status = 0;

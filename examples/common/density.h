@@ -9,7 +9,7 @@
  *     status = density_open(&d);
  *     if (status != OPTIONS_GO_ON) return run_end(&r, GM_OK, status);
  *     status = 0;
- *     ... make a model of rows of d.width values; d.train tells their mean ...
+ *     ... make a model of rows of d.width values; d.train has their mean ...
  *     if ((s = density_train(&d, model, &status))) goto out;
  *     if ((s = density_report(&d, model, &json, "nade"))) goto out;
  *     json_whole(&json, "hidden", hidden);

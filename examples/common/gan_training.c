@@ -1,3 +1,4 @@
+/* gan_training.c - training and report of the GAN programs. */
 #include "gan_training.h"
 
 #include <math.h>

@@ -24,7 +24,7 @@ const char *message_name(void);
  * standing above. */
 void message(const char *format, ...) MESSAGE_PRINTF(1, 2);
 
-/* The progress bar tells here whether it has left the cursor inside a line. */
+/* The progress bar records here whether it has left the cursor inside a line. */
 void message_inside_line(int inside);
 
 #endif

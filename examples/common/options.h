@@ -134,7 +134,7 @@ int64_t options_last_epoch(const struct options *o);
 int options_given(const struct options *o, const char *name);
 
 /* After options_parse: sets the options that o->defaults has for this data set and the command line
- * does not have, and tells them on stderr unless quiet. Returns OPTIONS_GO_ON, or 2 for a table
+ * does not have, and lists them on stderr unless quiet. Returns OPTIONS_GO_ON, or 2 for a table
  * that is wrong. */
 int options_take_defaults(struct options *o, const char *dataset);
 

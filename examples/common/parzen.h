@@ -40,8 +40,8 @@ gm_status parzen_score(gm_result *result, gm_model *model, const struct mnist *m
 
 /* The same for `count` samples at hand, of `size` values in [0, 1]: reads validation and test
  * digits, chooses sigma, scores. Validation digits are m->valid, or, where that is NULL, the last
- * training rows (half of them at most). A note on stderr tells when the best sigma was at an end of
- * the list. */
+ * training rows (half of them at most). A note on stderr says so when the best sigma was at an end
+ * of the list. */
 gm_status parzen_rows(gm_result *result, gm_context *context, const float *samples, int64_t count,
                       int64_t size, const struct mnist *m, const struct parzen *p);
 

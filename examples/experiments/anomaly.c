@@ -1,4 +1,4 @@
-/* anomaly.c - can a likelihood tell foreign pictures? (docs/modules/anomaly.md)
+/* anomaly.c - can a likelihood recognise foreign pictures? (docs/modules/anomaly.md)
  *
  *     anomaly --held-out 3                  trains on nine digits and scores the tenth
  *     anomaly --other data/fashion-mnist    trains on all digits and scores pictures of clothes,

@@ -1,8 +1,8 @@
-/* dbn.c - trains a deep belief network on bits, one Boltzmann machine after the other, and tells
- * how good each stage is.
+/* dbn.c - trains a deep belief network on bits, one Boltzmann machine after the other, and
+ * measures each stage.
  *
  *     dbn --data DIR                       500 and 784 units: the second machine begins as the
- *                                          first one turned over, and learns gently; see
+ *                                          first one transposed, with a small rate; see
  *                                          docs/models/dbn.md on what too much does to log Z
  *     dbn --data DIR --layers 500,2000     the sizes of Salakhutdinov and Murray 2008
  *

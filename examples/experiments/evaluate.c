@@ -1,4 +1,4 @@
-/* evaluate.c - tells how good saved models are, or what training digits themselves would get.
+/* evaluate.c - measures how good saved models are, or what training digits themselves would get.
  *
  *     evaluate MODEL.safetensors --data DIR          every number of gm/evaluate.h that applies
  *     evaluate A.safetensors B.safetensors           a comparison

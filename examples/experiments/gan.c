@@ -5,12 +5,12 @@
  *     gan --conditional     either, with the digit's class given to both nets (Mirza and
  *                           Osindero 2014)
  *
- * The first has noise and dropout on the side of the discriminator, which otherwise wins: then the
- * generator makes one picture again and again. The preset has the same generator, a maxout
- * discriminator with dropout, stochastic gradient descent with momentum, and 250 epochs; its
- * samples are of weights averaged over the last 40 epochs or so (decay 0.99995), which the paper
- * does not tell of and which takes the speckles away. With seed 1 it collapses in its third epoch,
- * as plain GANs do now and then; its default is 2.
+ * The first has noise and dropout on the side of the discriminator, which otherwise becomes too
+ * strong: the generator then makes one picture again and again. The preset has the same generator,
+ * a maxout discriminator with dropout, stochastic gradient descent with momentum, and 250 epochs;
+ * its samples are of weights averaged over the last 40 epochs or so (decay 0.99995), which the
+ * paper does not mention and which removes the speckles. With seed 1 it collapses in its third
+ * epoch, as plain GANs do now and then; its default is 2.
  *
  * The score is the paper's Parzen window estimate: 10 000 samples, the deviation chosen on the
  * validation digits (10 000 here, the paper took 1000 of them), for the preset from 0.10, 0.11, ...

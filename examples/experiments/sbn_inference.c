@@ -1,8 +1,8 @@
 /* sbn_inference.c - four ways to the posterior of a sigmoid belief network, side by side.
  *
- * A small net learns 4 x 4 bars: all lines across or all lines down, each line on or off by a fair
- * coin (30 pictures). With 12 hidden units p(h | x) can be enumerated; Gibbs sampling, mean field
- * and the recognition network are compared with that.
+ * A small net learns 4 x 4 bars: all lines across or all lines down, each line on or off with
+ * probability 1/2 (30 pictures). With 12 hidden units p(h | x) can be enumerated; Gibbs sampling,
+ * mean field and the recognition network are compared with that.
  *
  *     sbn_inference --estimator gibbs              trained by Monte Carlo EM
  *     sbn_inference --estimator wake-sleep --epochs 100

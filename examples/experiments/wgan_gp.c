@@ -3,8 +3,8 @@
  *
  * The nets are those of the DCGAN, but the critic has no batch norm: the penalty is about the
  * critic's gradient at each single row, and batch norm lets rows depend on each other. The critic
- * moves five times for each move of the generator. --penalty r1 takes the non-saturating loss with
- * R1 at the data instead (Mescheder, Geiger and Nowozin 2018).
+ * makes five updates for each update of the generator. --penalty r1 takes the non-saturating loss
+ * with R1 at the data instead (Mescheder, Geiger and Nowozin 2018).
  */
 #include <gm/gm.h>
 

@@ -16,7 +16,7 @@ struct gm_param {
     int64_t shape[GM_MAX_RANK];
     int64_t count;
     float *value;
-    float *gradient; /* NULL: all zeros, and nobody has asked for it yet */
+    float *gradient; /* NULL: all zeros, and it has not been asked for yet */
     double origin;   /* what gm_layer_init makes it when its rank is 0 or 1: 0, or a gamma's 1 */
     /* Used by gm_backward while it runs. */
     uint64_t mark;   /* the number of the pass that computes this gradient */

@@ -68,7 +68,7 @@ static int is_web_page(const unsigned char *p, int64_t n)
            begins_with(p + at, n - at, "<head") || begins_with(p + at, n - at, "<body");
 }
 
-/* PROTO 2 to 5 and an operation. Small whole numbers of 8 bytes begin so too, and are told by
+/* PROTO 2 to 5 and an operation. Small whole numbers of 8 bytes begin so too, and are recognised by
  * their high bytes, unless a frame (protocol 4) begins. */
 static int is_pickle(const unsigned char *p, int64_t n)
 {

@@ -6,7 +6,7 @@
 
 #include "gm/context.h"
 
-/* So many bytes of its beginning tell; fewer of a shorter file. */
+/* So many bytes of its beginning are enough; fewer of a shorter file. */
 #define GM_FOREIGN_BYTES 512
 
 /* "a Python pickle", "a web page (HTML)" and the like, for "FILE: is ..."; NULL: of no known kind.

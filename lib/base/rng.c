@@ -58,7 +58,7 @@ gm_status gm_rng_split(gm_rng **out, gm_rng *parent)
         return gm_fail(parent ? parent->ctx : NULL, GM_E_INVALID,
                        "rng_split: parent or out is NULL");
     gm_rng_state *s = &parent->state;
-    /* The child's key hangs on the parent's key, stream and the child's number; its numbers come
+    /* The child's key depends on the parent's key, stream and the child's number; its numbers come
      * from the cipher under another key. */
     gm_rng_state child = { gm_mix(s->key ^ gm_mix(s->stream ^ gm_mix(s->splits + 1))), 0, 0, 0 };
     gm_status status = create(out, parent->ctx, &child);

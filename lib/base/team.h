@@ -16,8 +16,8 @@
 typedef struct gm_team gm_team;
 typedef void (*gm_shard_fn)(void *arg, int64_t shard);
 
-/* NULL when memory or threads cannot be had: *started (NULL: not told) is -1 without memory, else
- * how many of the threads - 1 workers the system started. */
+/* NULL when there is no memory or no threads: *started (NULL: not asked for) is -1 without memory,
+ * else how many of the threads - 1 workers the system started. */
 gm_team *gm_team_create(gm_memory *memory, int32_t threads, int32_t *started);
 void gm_team_destroy(gm_team *team);
 int32_t gm_team_threads(const gm_team *team);

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 
-/* zlib does not tell the size when it frees, the context's allocator wants it: it stands before the
+/* zlib does not pass the size when it frees, the context's allocator needs it: it stands before the
  * block. */
 #define LEAD ((size_t)64)
 

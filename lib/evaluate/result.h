@@ -13,7 +13,7 @@ void gm_result_give(gm_result *out, const gm_result *result);
 /* The mean and its standard error, sd / sqrt(n); NaN for one value. */
 void gm_result_mean(gm_result *result, const double *values, int64_t n);
 
-/* The host's progress callback, and how much is done of what it is told. */
+/* The host's progress callback, and the two counts that it gets. */
 typedef struct gm_counter {
     gm_context *ctx;
     const char *what, *unit; /* for the line: "parzen", "rows" */

@@ -1,4 +1,4 @@
-/* archive_open.c - reading a safetensors file, believing nothing. */
+/* archive_open.c - reading a safetensors file, trusting nothing. */
 #include <jansson.h>
 #include <string.h>
 
@@ -161,7 +161,7 @@ out:
     return status;
 }
 
-/* The format wants all of the data to belong to exactly one tensor. */
+/* The format requires all of the data to belong to exactly one tensor. */
 static gm_status check_cover(gm_archive *a, int64_t data_size)
 {
     gm_archive_tensor spare;

@@ -73,7 +73,7 @@ static int sync_failed(int fd)
 gm_status gm_replace_commit(gm_replace *r)
 {
     if (sync_failed(r->fd)) return gm_file_fail(r->ctx, r->path, "cannot be synced", errno);
-    const int closed = close(r->fd); /* on EINTR it is closed too, or in a state nobody can mend */
+    const int closed = close(r->fd); /* on EINTR it is closed too, or past repair */
     r->fd = -1;
     if (closed && errno != EINTR) return gm_file_fail(r->ctx, r->path, "cannot be written", errno);
     if (rename(r->temporary, r->path))

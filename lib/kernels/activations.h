@@ -1,5 +1,5 @@
 /* activations.h - the table of activations, which the operations, every fused operation, the layer,
- * the reader of files and the tests go by.
+ * the reader of files and the tests read.
  *
  * A new activation is a row here, a constant and a function in gm/ops.h, its value and derivative
  * in isa/elementwise.inc, and its derivative as operations in autodiff/activation.c.

@@ -89,7 +89,7 @@ extern void bli_thread_set_num_threads(int64_t threads);
 void gm_blas_describe(gm_blas_info *info)
 {
     memset(info, 0, sizeof *info);
-    int64_t threads = bli_thread_get_num_threads(); /* -1 while nobody has said */
+    int64_t threads = bli_thread_get_num_threads(); /* -1 while it has not been set */
     snprintf(info->name, sizeof info->name, "BLIS %.48s", bli_info_get_version_str());
     snprintf(info->kernels, sizeof info->kernels, "%s", bli_arch_string(bli_arch_query_id()));
     info->threads = threads < 1 ? 1 : (int32_t)threads;

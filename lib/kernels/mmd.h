@@ -3,8 +3,8 @@
  *
  * A tile of products A B^T becomes squared distances |a|^2 + |b|^2 - 2 a.b (of data centred first,
  * which loses fewer digits; pairs much closer than they are long are computed directly, from the
- * rows as they were given), then
- * kernel values and slopes. With the slopes W the gradient of sum_ij k(a_i, b_j) is
+ * rows as they were given), then kernel values and slopes. With the slopes W the gradient of
+ * sum_ij k(a_i, b_j) is
  *
  *     by distance, W = 2 dk/d|a-b|^2:   d/da_i = (sum_j W_ij) a_i - sum_j W_ij b_j
  *     by product,  W = dk/d(a.b):       d/da_i = sum_j W_ij b_j

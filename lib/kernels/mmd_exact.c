@@ -1,4 +1,5 @@
-/* mmd_exact.c - kernel values in double, pair by pair, for those who compare sums of them. */
+/* mmd_exact.c - kernel values in double, pair by pair, for sums that are compared with each other.
+ */
 #include <math.h>
 
 #include "kernels/mmd.h"

@@ -10,15 +10,15 @@ gm_status gm_model_progress(gm_context *ctx, const char *what, gm_progress_callb
 
 /* The long call that is under way, for gm_model_advance. */
 typedef struct gm_model_call {
-    const char *what; /* NULL: none that tells progress */
+    const char *what; /* NULL: no call that reports progress */
     gm_progress_options options;
     int64_t done, total;
 } gm_model_call;
 
-/* Begins a call that tells progress up to `total`; options: the host's, or NULL. GM_E_INVALID:
- * unknown size. From then on gm_model_advance(model, part) tells how much more is done and returns
- * GM_E_CANCELLED if the host stops; after gm_model_end_call, or outside of such calls, it does
- * nothing. */
+/* Begins a call that reports progress up to `total`; options: the host's, or NULL. GM_E_INVALID:
+ * unknown size. From then on gm_model_advance(model, part) reports how much more is done and
+ * returns GM_E_CANCELLED if the host stops; after gm_model_end_call, or outside of such calls, it
+ * does nothing. */
 gm_status gm_model_begin_call(gm_model *model, const char *what, int64_t total,
                               const gm_progress_options *options);
 gm_status gm_model_advance(gm_model *model, int64_t part);

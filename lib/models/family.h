@@ -37,7 +37,7 @@ struct gm_autoregressive; /* models/autoregressive/conditionals.h */
 
 typedef struct gm_family {
     const char *name;
-    /* Which verbs it has, its entries tell: a family without `loss` does not fit, and so on. An
+    /* Its entries decide which verbs it has: a family without `loss` does not fit, and so on. An
      * entry may leave what it took of the scratch: the shared verb that called it gives it back.
      * Records the loss of a batch on the model's tape, in the tape's mode, and adds the metrics,
      * "loss" first. */
@@ -46,8 +46,9 @@ typedef struct gm_family {
      * the promises of gm_model_step. */
     gm_status (*step)(gm_model *model, const gm_batch *batch, gm_metrics *metrics);
     gm_status (*sample)(gm_model *model, float *out, const float *labels, int64_t count);
-    /* log p of rows. how->samples is what `likelihood` said; who takes samples also tells progress,
-     * others need not. error: NULL, or zeros to which the standard errors of estimates are written.
+    /* log p of rows. how->samples is what `likelihood` said; who takes samples also reports
+     * progress, others need not. error: NULL, or zeros to which the standard errors of estimates
+     * are written.
      */
     gm_status (*log_prob)(gm_model *model, const gm_batch *batch, const gm_log_prob_options *how,
                           double *out, double *error);
@@ -130,7 +131,7 @@ void gm_model_record(gm_model *model, int32_t mode);
 /* The labels for `count` rows: those the host set, or NULL if the model takes none. GM_E_STATE,
  * GM_E_SHAPE. */
 gm_status gm_model_labels_for(gm_model *model, const char *verb, int64_t count, const float **out);
-/* Has the dataset the labels that the model wants? GM_OK for a model that takes none. */
+/* Has the dataset the labels that the model takes? GM_OK for a model that takes none. */
 gm_status gm_model_check_labels(gm_model *model, gm_dataset *data, const char *verb);
 gm_status gm_model_read_labels(gm_model *model, gm_dataset *data, const int64_t *rows,
                                int64_t count, float *out);
@@ -141,7 +142,7 @@ gm_var gm_model_label_var(gm_tape *tape, const float *labels, int64_t count);
 gm_var gm_model_join_label(gm_tape *tape, gm_var x, gm_var labels, int64_t classes);
 /* One step down the family's loss, the whole of what a family without a `step` does. */
 gm_status gm_model_descend(gm_model *model, const gm_batch *batch, gm_metrics *metrics);
-/* log p of a batch whose labels have been found: what it is (likelihood NULL: not told), and
+/* log p of a batch whose labels have been found: what it is (likelihood NULL: not asked for), and
  * standard errors (NULL: none), as gm_model_log_prob_estimate. options: checked, or NULL. */
 gm_status gm_model_score_batch(gm_model *model, const gm_batch *batch,
                                const gm_log_prob_options *options, gm_likelihood *likelihood,

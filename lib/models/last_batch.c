@@ -22,7 +22,7 @@ static gm_status try_loss(const gm_reader *r, int32_t mode, int64_t count)
 
 /* One value a channel has no variance for batch norm, and one row no pair for an unbiased MMD. So
  * the first row is tried, and then that row twice: when that fails too, it is for another reason,
- * which the step will tell. */
+ * which the step will report. */
 gm_status gm_reader_try_row(gm_reader *r, int32_t mode, gm_dataset *data, const char *set,
                             const char *instead)
 {

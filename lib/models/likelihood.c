@@ -106,8 +106,8 @@ gm_status gm_log_prob_options_read(gm_context *ctx, const char *what, gm_log_pro
                          (long long)out->samples);
 }
 
-/* A family that takes samples tells progress itself; others go through their groups of rows, which
- * change no value. */
+/* A family that takes samples reports progress itself; others go through their groups of rows,
+ * which change no value. */
 static gm_status score_groups(gm_model *model, const gm_batch *batch,
                               const gm_log_prob_options *how, double *out, double *error)
 {

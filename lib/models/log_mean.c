@@ -1,5 +1,5 @@
-/* log_mean.c - the log of a mean of weights that are given as logs, as importance sampling and
- * annealed importance sampling want it. */
+/* log_mean.c - the log of a mean of weights that are given as logs, as in importance sampling
+ * and annealed importance sampling. */
 #include <math.h>
 
 #include "models/family.h"

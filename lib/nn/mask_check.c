@@ -1,4 +1,4 @@
-/* mask_check.c - is a layer autoregressive? Its Jacobian tells. */
+/* mask_check.c - is a layer autoregressive? As seen by its Jacobian. */
 #include "gm/mask.h"
 
 #include <math.h>

@@ -59,7 +59,7 @@ static void average_shard(void *arg, int64_t shard)
         average_piece(o, &o->bound[o->pieces[i].bound], &o->pieces[i]);
 }
 
-/* The average takes a step's weights in when the next step begins, or when somebody asks for it: so
+/* The average takes a step's weights in when the next step begins, or when it is asked for: so
  * a step that is undone in between never enters it. */
 void gm_average_catch_up(gm_optimizer *o)
 {

@@ -148,7 +148,7 @@ static gm_status reserve(gm_call *c, int forward)
     int forms = c->out->requires_grad ? FORWARD | BACKWARD_DATA | BACKWARD_WEIGHT : forward;
     int32_t threads = gm_team_threads(c->team);
     size_t most = 0, size;
-    int64_t count; /* too large a result is told as such, by the tape */
+    int64_t count; /* the tape reports a result that is too large */
     gm_status status = gm_shape_count(c->ctx, c->op->name, c->out->rank, c->out->shape, &count);
     if (status) return status;
     if (forms & FORWARD && (size = gm_conv_forward_work(&m, threads)) > most) most = size;

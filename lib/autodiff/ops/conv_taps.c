@@ -76,7 +76,7 @@ static gm_status check_shapes(gm_call *c)
 
 static gm_status infer(gm_call *c)
 {
-    int64_t count; /* too large a result is told as such, by the tape */
+    int64_t count; /* the tape reports a result that is too large */
     gm_status status;
     GM_TRY(check_shapes(c));
     GM_TRY(gm_shape_count(c->ctx, c->op->name, c->out->rank, c->out->shape, &count));

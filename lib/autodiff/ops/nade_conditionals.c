@@ -4,7 +4,7 @@
  *   a_1 = c,  h_d = f(a_d),  y_d = b_d + V_d h_d,  a_(d+1) = a_d + x_d W_d
  *
  * Places where x_d = 0 leave a as it is: a run of them shares one h. Forward shares out the rows;
- * backward shares out the hidden units, which do not meet each other there (the gradient of y is
+ * backward shares out the hidden units, which are independent there (the gradient of y is
  * given), so that each shard owns its columns of every weight's gradient and nothing is reduced. Of
  * a only the last is kept: backward takes x_d W_d off again.
  */

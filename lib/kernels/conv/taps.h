@@ -3,9 +3,9 @@
  *   y[n,i,j,:] = act(bias + sum over t of W_t^T f(x[n, i + di_t, j + dj_t, :])) + skip[n,i,j,:]
  *
  * on plain arrays; positions outside the image read 0, f is max(., 0) or nothing. Taps that are not
- * in the list cost nothing, which is what masked convolutions want. With channels last the product
+ * in the list cost nothing, as masked convolutions need it. With channels last the product
  * kernel (gm_kernels.gather_product) reads patches, writes results and sums gradients of weights
- * where they lie: nothing is turned around.
+ * where they lie: nothing is transposed.
  */
 #ifndef GM_KERNELS_CONV_TAPS_H
 #define GM_KERNELS_CONV_TAPS_H

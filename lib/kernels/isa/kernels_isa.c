@@ -2,7 +2,7 @@
  *
  * Compiled once per instruction set, with GM_ISA naming it: baseline, v3 or v4. Products and sums
  * may be fused here (-ffp-contract=fast); the random kernels, which must give the same bits
- * everywhere, are next door.
+ * everywhere, are in kernels_random.c.
  */
 #include "kernels/isa/random.h"
 #include "kernels/isa/reduce.h"

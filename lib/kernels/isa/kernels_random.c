@@ -55,7 +55,7 @@ static void words_run(uint32_t *y, uint64_t key, uint64_t stream, uint64_t block
     }
 }
 
-/* One block, for those who want a number or two. */
+/* One block, for callers that need a number or two. */
 static void philox_one(uint32_t c[4], uint64_t key, uint64_t stream, uint64_t block)
 {
     uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);

@@ -58,7 +58,7 @@ out:
     return status;
 }
 
-/* Outputs that see nothing though columns come before theirs: what is allowed but told. */
+/* Outputs that see nothing though columns come before theirs: what is allowed but logged. */
 static void tell_cut_off(const gm_made_net *net)
 {
     char line[128];

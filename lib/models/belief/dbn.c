@@ -1,4 +1,4 @@
-/* dbn.c - deep belief networks: a tower of Boltzmann machines of which the uppermost learns,
+/* dbn.c - deep belief networks: a stack of Boltzmann machines of which the uppermost learns,
  * sampling, the file. Likelihoods are in dbn_likelihood.c. */
 #include <math.h>
 #include <stdio.h>
@@ -431,7 +431,7 @@ static gm_status log_prob(gm_model *model, const gm_batch *batch, const gm_log_p
                           double *out, double *error)
 {
     gm_log_prob_options o = *how;
-    if (of(model)->stage == 1) o.on_progress = NULL; /* exact: told by the caller */
+    if (of(model)->stage == 1) o.on_progress = NULL; /* exact: reported by the caller */
     return gm_dbn_log_prob(of(model), batch->rows, batch->count, &o, out, error);
 }
 

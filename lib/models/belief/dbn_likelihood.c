@@ -1,5 +1,5 @@
-/* dbn_likelihood.c - what a deep belief network says of given rows: the variational bound of log
- * p(x), and its importance estimate from the same draws. */
+/* dbn_likelihood.c - the likelihood of given rows under a deep belief network: the variational
+ * bound of log p(x), and its importance estimate from the same draws. */
 #include <math.h>
 #include <stdio.h>
 

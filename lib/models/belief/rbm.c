@@ -447,7 +447,7 @@ out:
     return status;
 }
 
-/* What is told of a machine in a file, by name. */
+/* What a file states of a machine, by name. */
 static const char *key_of(char key[64], const char *prefix, const char *name)
 {
     (void)snprintf(key, 64, "%s%s", prefix, name);
@@ -478,7 +478,7 @@ out:
     return status;
 }
 
-/* Nothing is allocated on the word of a file: the stored arrays must have the sizes that it tells.
+/* Nothing is allocated on the word of a file: the stored arrays must have the sizes that it states.
  */
 static gm_status check_stored(gm_archive *archive, const char *name, int64_t rows, int64_t columns)
 {

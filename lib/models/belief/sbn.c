@@ -1,6 +1,6 @@
 /* sbn.c - sigmoid belief networks: the net, its recognition network, ancestral sampling, the file.
- * How it learns is in sbn_train.c and sbn_em.c, what it says of given data in sbn_likelihood.c,
- * sbn_gibbs.c and sbn_mean_field.c. */
+ * How it learns is in sbn_train.c and sbn_em.c, the likelihood and the posterior of given data in
+ * sbn_likelihood.c, sbn_gibbs.c and sbn_mean_field.c. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -662,7 +662,8 @@ out:
     return status;
 }
 
-/* Nothing is allocated on the word of a file: the stored weights must have the sizes that it tells.
+/* Nothing is allocated on the word of a file: the stored weights must have the sizes that it
+ * states.
  */
 static gm_status check_stored(gm_archive *archive, int64_t visible, const gm_sbn_options *o)
 {

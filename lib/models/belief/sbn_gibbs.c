@@ -18,7 +18,7 @@
 #define MOST_VALUES 1e13    /* of any array asked for */
 
 /* The net as the sweeps need it: for each hidden unit its possible children, with w, e^w and e^-w.
- * Of the chain that moves: states s, inputs a, p = sigmoid(a) and q = 1 - p, each right to its last
+ * Of the present chain: states s, inputs a, p = sigmoid(a) and q = 1 - p, each right to its last
  * digit. */
 typedef struct sampler {
     gm_sbn *sbn;
@@ -253,7 +253,7 @@ out:
     return status;
 }
 
-/* The same for nets with tanh units, all chains abreast: both states of a unit are compared by log
+/* The same for nets with tanh units, all chains at once: both states of a unit are compared by log
  * p(x, h). Needs n chains <= CHAINS_AT_ONCE. */
 static gm_status run_tape(sampler *w, const float *rows, int64_t n, int64_t chains, float *states,
                           const collector *k)
@@ -304,7 +304,7 @@ gm_status gm_sbn_move(gm_sbn *sbn, const float *rows, int64_t n, int64_t chains,
         const int64_t m = n - done < most ? n - done : most;
         float *own = states + done * chains * w.g.hidden;
         for (int64_t c = 0;
-             c < chains;) { /* more chains than go abreast: a row's are many, in turns */
+             c < chains;) { /* more chains than go at once: a row's are many, in turns */
             const int64_t some = m > 1 || chains - c < CHAINS_AT_ONCE ? chains - c : CHAINS_AT_ONCE;
             GM_TRY(run_tape(&w, rows + done * w.g.size[0], m, some, own + c * w.g.hidden, &k));
             c += some;

@@ -1,5 +1,5 @@
-/* sbn_likelihood.c - what a sigmoid belief network says of given rows: log p(x, h), draws of q, the
- * importance estimate of log p(x), and its exact value by enumeration. */
+/* sbn_likelihood.c - the likelihood of given rows under a sigmoid belief network: log p(x, h),
+ * draws of q, the importance estimate of log p(x), and its exact value by enumeration. */
 #include <math.h>
 #include <string.h>
 

@@ -1,12 +1,12 @@
 /* sbn_mean_field.c - the mean field of a sigmoid belief network (Saul, Jaakkola and Jordan 1996),
  * row by row, and the slope of its bound in the weights.
  *
- * With E over the factorial q, mu_i the mean of unit i (the bit itself for a visible one), z_i =
- * b_i + sum_j w_ij s_j,
+ * With E over the factorial q, mu_i the mean of unit i (the bit itself for a visible one), and
+ * z_i = b_i + sum_j w_ij s_j,
  *
- *     A_i = E e^(-xi_i z_i) = e^(-xi_i b_i) prod_j (1 - mu_j + mu_j e^(-xi_i w_ij)),   B_i = E
- * e^((1 - xi_i) z_i) likewise, bound = sum_i [(mu_i - xi_i) E z_i - log (A_i + B_i)] + sum_(hidden
- * i) H(mu_i).
+ *     A_i   = E e^(-xi_i z_i) = e^(-xi_i b_i) prod_j (1 - mu_j + mu_j e^(-xi_i w_ij)),
+ *     B_i   = E e^((1 - xi_i) z_i) likewise,
+ *     bound = sum_i [(mu_i - xi_i) E z_i - log (A_i + B_i)] + sum_(hidden i) H(mu_i).
  *
  * xi_i: - xi_i E z_i - log (A_i + B_i) is concave, and its slope is at least 0 at xi_i = 0 and at
  * most 0 at 1. mu_j: A_i and B_i are affine in mu_j, so - log (A_i + B_i) is convex, above its

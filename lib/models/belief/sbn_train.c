@@ -30,7 +30,7 @@ static gm_var minus_bce(gm_tape *tape, gm_var logits, gm_var bits)
     return gm_neg(tape, gm_bce_with_logits(tape, logits, bits));
 }
 
-/* Layers from, from + 1, ..., L of h ~ q, given those below; what p says of all of them. */
+/* Layers from, from + 1, ..., L of h ~ q, given those below; log p of all of them. */
 static void record_rest(gm_tape *tape, gm_sbn *sbn, draws *d, int32_t from)
 {
     const int32_t top = gm_sbn_layers(sbn);
@@ -57,7 +57,7 @@ static gm_var weighted(gm_tape *tape, const draws *d, gm_var factor, gm_var valu
     return gm_scale(tape, gm_sum(tape, gm_mul(tape, factor, value)), 1 / (double)d->n);
 }
 
-/* -log q of a dream's hidden layers: the sleep phase. */
+/* -log q of the hidden layers of a sample of p: the sleep phase. */
 static gm_var record_sleep(gm_tape *tape, gm_sbn *sbn, int64_t n)
 {
     gm_var layers[MAX_LAYERS + 1];
@@ -92,8 +92,8 @@ static gm_var wake_sleep(gm_tape *tape, gm_sbn *sbn, const draws *d)
     return gm_add(tape, wake, record_sleep(tape, sbn, d->n));
 }
 
-/* Bornschein and Bengio 2015: p and, awake, q follow the normalised weights w_k; asleep, q follows
- * dreams. */
+/* Bornschein and Bengio 2015: p and, in the wake phase, q follow the normalised weights w_k; in
+ * the sleep phase q follows samples of p. */
 static gm_var reweighted(gm_tape *tape, gm_sbn *sbn, const gm_sbn_options *o, const draws *d,
                          const float *weights)
 {
@@ -225,7 +225,7 @@ static gm_var disarm(gm_tape *tape, gm_sbn *sbn, const draws *d, float *scratch)
     return loss;
 }
 
-/* Numbers that the estimator keeps beside the tape: as many as any of its parts wants, twice. */
+/* Numbers that the estimator keeps beside the tape: as many as any of its parts needs, twice. */
 static int64_t room(const gm_sbn *sbn, const gm_sbn_options *o, int64_t rows)
 {
     int64_t most = 2;

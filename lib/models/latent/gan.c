@@ -522,7 +522,7 @@ static gm_status stay(gm_gan *gan, const char *what, double value)
                          what, value, (long long)gan->model.steps + 1);
 }
 
-/* G's turn, on the same samples, before the D that has just moved. */
+/* G's update, on the same samples, with the D that has just been updated. */
 static gm_status move_generator(gm_gan *gan, const gan_pass *g, double *value)
 {
     gm_tape *tape = gan->model.tape;
@@ -556,7 +556,7 @@ static gm_status step(gm_model *model, const gm_batch *batch, gm_metrics *metric
             gm_scalar(model->tape, gm_gan_generator_loss(model->tape, gan->o.loss, g.of_samples));
         status = gm_tape_status(model->tape);
     }
-    if (status) { /* D goes back: a step that fails has moved nobody */
+    if (status) { /* D goes back: a step that fails changes nothing */
         (void)gm_optimizer_undo(gan->discriminator_optimizer);
         goto out;
     }

@@ -54,7 +54,7 @@ static gm_status check_options(gm_context *ctx, const gm_vae_options *o)
 }
 
 /* Does the encoder take `rank` axes `shape` (and the label) for two rows, and give what the latent
- * wants? */
+ * needs? */
 static gm_status try_encoder(gm_vae *vae, int32_t rank, const int64_t *shape)
 {
     int64_t in[GM_MAX_RANK], out[GM_MAX_RANK];
