@@ -92,7 +92,7 @@ static gm_status read_header(gm_gzip_reader *in, header *h)
     h->element = find_element(raw[2]);
     h->rank = raw[3];
     if (!h->element)
-        GM_TRY(gm_fail(in->ctx, GM_E_FORMAT, "%s: 0x%02x is no IDX element type", in->path,
+        GM_TRY(gm_fail(in->ctx, GM_E_FORMAT, "%s: 0x%02x is not an IDX element type", in->path,
                        (unsigned)raw[2]));
     if (h->rank < 1 || h->rank > 4)
         GM_TRY(gm_fail(in->ctx, GM_E_FORMAT, "%s: has %d dimensions, expected 1 to 4", in->path,

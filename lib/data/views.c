@@ -143,7 +143,7 @@ gm_status gm_dataset_reshape(gm_dataset **out, gm_dataset *parent, int32_t rank,
     if (!fits || size != parent->row_size) {
         char wanted[GM_SHAPE_TEXT], have[GM_SHAPE_TEXT];
         return gm_fail(parent->ctx, GM_E_SHAPE,
-                       "dataset_reshape: rows are %s, %s has not as many values",
+                       "dataset_reshape: rows are %s, %s has another number of values",
                        gm_shape_text(have, parent->row_rank, parent->row_shape),
                        gm_shape_text(wanted, rank, row_shape));
     }

@@ -106,7 +106,7 @@ gm_status gm_frechet_distance(gm_result *out, gm_context *ctx, const gm_rows *sa
     }
     if (distance(&g[0], &g[1], d, scratch, &r.value))
         GM_TRY(gm_model_fail(ctx, GM_E_NUMERIC,
-                             "frechet: the eigenvalues of the covariances cannot be computed; are "
+                             "frechet: the eigenvalues of the covariances cannot be computed: are "
                              "the features very large?"));
     r.standard_error = (double)NAN;
     r.samples = tables[0].rows;

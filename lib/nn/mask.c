@@ -33,7 +33,7 @@ gm_status gm_mask_check_order(gm_context *ctx, const int64_t *order, int64_t col
         if (column < 0 || column >= columns || seen[column])
             GM_TRY(
                 gm_fail(ctx, GM_E_INVALID,
-                        "mask: order is no permutation of 0 to %lld: %lld at place %lld %s",
+                        "mask: order is not a permutation of 0 to %lld: %lld at place %lld %s",
                         (long long)columns - 1, (long long)column, (long long)k,
                         column < 0 || column >= columns ? "is out of range" : "is there already"));
         seen[column] = 1;

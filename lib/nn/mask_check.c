@@ -100,7 +100,8 @@ static gm_status check(proof *p, const gm_mask_check_options *o)
         if (product > p->columns) product = 0;
     }
     if (o->rank && product != p->columns)
-        return gm_fail(p->ctx, GM_E_INVALID, "mask: the row's shape has not %lld elements",
+        return gm_fail(p->ctx, GM_E_INVALID,
+                       "mask: the row's shape has another number of elements, expected %lld",
                        (long long)p->columns);
     p->rank = o->rank ? o->rank : 1;
     if (!o->rank) p->shape[1] = p->columns;

@@ -253,9 +253,10 @@ gm_status gm_optimizer_set_momentum(gm_optimizer *o, double momentum)
     gm_status status = gm_constants_check(o->ctx, o->method, &with);
     if (status) return status;
     if (o->slots == o->method->slot_count(&without))
-        return gm_fail(o->ctx, GM_E_STATE,
-                       "%s: momentum is to be %g, but it was made without: no array is kept for it",
-                       o->method->name, momentum);
+        return gm_fail(
+            o->ctx, GM_E_STATE,
+            "%s: momentum is %g, but the optimizer was made without: no array is kept for it",
+            o->method->name, momentum);
     o->constants.momentum = momentum;
     return GM_OK;
 }

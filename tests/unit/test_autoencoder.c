@@ -361,7 +361,7 @@ START_TEST(refusals)
     support_ok(ctx, gm_autoencoder_create(&a, ctx, ROW, encoder, one, NULL)); /* does not pair */
     ck_assert_int_eq(gm_autoencoder_pairs(a), 0);
     support_fails(ctx, gm_autoencoder_set_stage(a, 1), GM_E_INVALID,
-                  "stage is 1; its layers make 0 pairs");
+                  "stage is 1, expected 0 to 0, the pairs");
     o.size = sizeof o;
     o.optimizer = gm_model_optimizer(gm_autoencoder_model(a));
     gm_autoencoder *b = NULL;
@@ -379,7 +379,7 @@ START_TEST(refusals)
     support_fails(ctx, gm_model_sample(&t, model, 1), GM_E_UNSUPPORTED, "autoencoder");
     support_fails(ctx, gm_model_log_prob(model, rows, 1, &p), GM_E_UNSUPPORTED, "autoencoder");
     support_fails(ctx, gm_autoencoder_set_stage(a, 3), GM_E_INVALID,
-                  "stage is 3; its layers make 2 pairs");
+                  "stage is 3, expected 0 to 2, the pairs");
     support_fails(ctx, gm_autoencoder_set_stage(a, -1), GM_E_INVALID, "stage is -1");
     ck_assert_int_eq(gm_autoencoder_stage(a), 0);
     gm_dataset *data = line(ctx);

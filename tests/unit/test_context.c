@@ -402,6 +402,10 @@ START_TEST(error_line_is_one_line_of_at_most_511_bytes)
     ck_assert_str_eq(gm_context_error(ctx), "100%s %n");
     gm_context_fail(ctx, GM_E_IO, gm_context_error(ctx));
     ck_assert_str_eq(gm_context_error(ctx), "100%s %n");
+    /* A NaN has no sign that means anything; a name may have the letters. */
+    gm_context_fail(ctx, GM_E_IO, "a is -nan, b is -1, c-nan, -nan");
+    ck_assert_str_eq(gm_context_error(ctx), "a is nan, b is -1, c-nan, nan");
+    gm_context_fail(ctx, GM_E_IO, "100%s %n");
     /* A success leaves it alone. */
     gm_rng *rng = NULL;
     ck_assert_int_eq(gm_rng_create(&rng, ctx, 1), GM_OK);

@@ -492,7 +492,7 @@ START_TEST(refusals)
     gm_generator_options head = GM_GENERATOR_OPTIONS_INIT;
     gm_generator *bits = nets_generator(ctx, 2, 4, 2, head);
     support_fails(ctx, gm_gmmn_create(&gmmn, ctx, bits, NULL), GM_E_INVALID,
-                  "output is 0; only with a direct one");
+                  "output is 0, expected a direct one");
     head.output = GM_OUTPUT_DIRECT;
     head.labels = 3;
     gm_generator *conditional = nets_generator(ctx, 2, 4, 2, head);

@@ -489,7 +489,7 @@ static gm_status check_stored(gm_archive *archive, const char *name, int64_t row
     GM_TRY(gm_archive_get(&rank, &data, archive, name, shape));
     if (rank != 2 || shape[0] != rows || shape[1] != columns)
         GM_TRY(gm_model_fail(gm_archive_context(archive), GM_E_SHAPE,
-                             "rbm: load: %s is not the [%lld, %lld] that the file tells", name,
+                             "rbm: load: %s is not the [%lld, %lld] that the file states", name,
                              (long long)rows, (long long)columns));
 out:
     return status;

@@ -116,9 +116,10 @@ static gm_status check_options(gm_context *ctx, const gm_rbm_ais_options *o, int
     for (int64_t k = 0; o->betas && k < o->beta_count; k++) {
         const double b = o->betas[k], least = k ? o->betas[k - 1] : 0;
         if (!(b >= least && b <= 1) || (k == 0 && b != 0) || (k == o->beta_count - 1 && b != 1))
-            return gm_model_fail(ctx, GM_E_INVALID,
-                                 "rbm: ais: beta at %lld is %g; they must rise from 0 to 1",
-                                 (long long)k, b);
+            return gm_model_fail(
+                ctx, GM_E_INVALID,
+                "rbm: ais: beta at %lld is %g, expected values that rise from 0 to 1", (long long)k,
+                b);
     }
     for (int64_t i = 0; o->means && i < visible; i++)
         if (!(o->means[i] >= 0 && o->means[i] <= 1))

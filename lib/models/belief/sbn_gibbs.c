@@ -353,9 +353,10 @@ static gm_status check(run *r, const gm_sbn_gibbs_result *out, const double *mea
                              (long long)r->n));
     GM_TRY(check_options(r->ctx, o));
     if (gm_sbn_has_tanh(r->sbn) && o->chains > CHAINS_AT_ONCE)
-        GM_TRY(gm_model_fail(r->ctx, GM_E_UNSUPPORTED,
-                             "sbn: gibbs: chains is %lld; a net with tanh units goes to %d",
-                             (long long)o->chains, CHAINS_AT_ONCE));
+        GM_TRY(gm_model_fail(
+            r->ctx, GM_E_UNSUPPORTED,
+            "sbn: gibbs: chains is %lld, expected at most %d for a net with tanh units",
+            (long long)o->chains, CHAINS_AT_ONCE));
     GM_TRY(gm_model_check_bits(gm_sbn_model(r->sbn), "gibbs", 1, r->rows, r->n,
                                gm_sbn_layer_size(r->sbn, 0)));
     const double each = (double)o->chains * (double)r->hidden;

@@ -51,7 +51,7 @@ static gm_status fit_parts(gm_autoencoder *a)
     GM_TRY(measure(a, "decoder", a->decoder, a->code_size, &row));
     if (row != a->model.row_size)
         GM_TRY(gm_model_fail(a->model.ctx, GM_E_SHAPE,
-                             "autoencoder: the decoder gives %lld values a row, rows have %lld",
+                             "autoencoder: the decoder gives %lld values a row, expected %lld",
                              (long long)row, (long long)a->model.row_size));
 out:
     return status;
@@ -267,9 +267,10 @@ gm_status gm_autoencoder_set_stage(gm_autoencoder *a, int64_t stage)
     gm_model *model = &a->model;
     gm_status status = GM_OK;
     if (stage < 0 || stage > gm_autoencoder_pairs(a))
-        GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID,
-                             "autoencoder: stage is %lld; its layers make %lld pairs",
-                             (long long)stage, (long long)gm_autoencoder_pairs(a)));
+        GM_TRY(
+            gm_model_fail(model->ctx, GM_E_INVALID,
+                          "autoencoder: stage is %lld, expected 0 to %lld, the pairs of its layers",
+                          (long long)stage, (long long)gm_autoencoder_pairs(a)));
     if (model->fitting)
         GM_TRY(gm_model_fail(model->ctx, GM_E_STATE,
                              "autoencoder: the stage cannot change while it is being fitted"));

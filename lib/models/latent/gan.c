@@ -201,11 +201,10 @@ gm_status gm_gan_create(gm_gan **out, gm_context *ctx, gm_generator *generator,
         return gm_model_fail(ctx, GM_E_INVALID,
                              "gan: generator or discriminator is of another context");
     if (gm_generator_output(generator) != GM_OUTPUT_DIRECT)
-        return gm_model_fail(
-            ctx, GM_E_INVALID,
-            "gan: the generator's output is %d; only with a direct one (%d) does a "
-            "gradient pass through its samples",
-            (int)gm_generator_output(generator), GM_OUTPUT_DIRECT);
+        return gm_model_fail(ctx, GM_E_INVALID,
+                             "gan: the generator's output is %d, expected a direct one (%d): a "
+                             "gradient must pass through its samples",
+                             (int)gm_generator_output(generator), GM_OUTPUT_DIRECT);
     gm_gan_options o = GM_GAN_OPTIONS_INIT;
     gm_status status = gm_options_read(ctx, "gan", &o, sizeof o, options);
     if (status) return status;

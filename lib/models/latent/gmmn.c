@@ -50,11 +50,10 @@ static gm_status check_generator(gm_context *ctx, gm_generator *g, const gm_auto
     if (gm_model_context(gm_generator_model(g)) != ctx)
         return gm_model_fail(ctx, GM_E_INVALID, "gmmn: the generator is of another context");
     if (gm_generator_output(g) != GM_OUTPUT_DIRECT)
-        return gm_model_fail(
-            ctx, GM_E_INVALID,
-            "gmmn: the generator's output is %d; only with a direct one (%d) does a "
-            "gradient pass through its samples",
-            (int)gm_generator_output(g), GM_OUTPUT_DIRECT);
+        return gm_model_fail(ctx, GM_E_INVALID,
+                             "gmmn: the generator's output is %d, expected a direct one (%d): a "
+                             "gradient must pass through its samples",
+                             (int)gm_generator_output(g), GM_OUTPUT_DIRECT);
     if (gm_generator_labels(g))
         return gm_model_fail(ctx, GM_E_INVALID,
                              "gmmn: the generator takes labels of %lld classes, expected one "

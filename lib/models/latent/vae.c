@@ -100,9 +100,9 @@ gm_status gm_vae_create(gm_vae **out, gm_context *ctx, gm_layer *encoder, gm_gen
     if (gm_layer_context(encoder) != ctx || gm_model_context(gm_generator_model(decoder)) != ctx)
         return gm_model_fail(ctx, GM_E_INVALID, "vae: encoder or decoder is of another context");
     if (gm_generator_prior(decoder) != GM_PRIOR_NORMAL)
-        return gm_model_fail(ctx, GM_E_INVALID,
-                             "vae: the decoder's prior is uniform; q(z | x) is Gaussian, so the "
-                             "prior must be normal");
+        return gm_model_fail(
+            ctx, GM_E_INVALID,
+            "vae: the decoder's prior is uniform, expected a normal one: q(z | x) is Gaussian");
     if (gm_generator_prior_scale(decoder) != 1)
         return gm_model_fail(
             ctx, GM_E_INVALID,
