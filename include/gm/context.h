@@ -25,7 +25,7 @@ extern "C" {
 #define GM_API
 #endif
 
-/* major * 1000000 + minor * 1000 + patch. The one place where the version is written. */
+/* The version, and as one number: major * 1000000 + minor * 1000 + patch. */
 #define GM_VERSION_MAJOR 0
 #define GM_VERSION_MINOR 1
 #define GM_VERSION_PATCH 0
@@ -35,34 +35,37 @@ extern "C" {
 typedef int32_t gm_status;
 
 #define GM_OK 0               /* done */
-#define GM_E_NOMEM (-1)       /* the allocator said no; nothing was changed */
+#define GM_E_NOMEM (-1)       /* the allocator returned NULL; nothing was changed */
 #define GM_E_INVALID (-2)     /* an argument or a value in the data is out of range */
 #define GM_E_SHAPE (-3)       /* shapes do not fit each other */
-#define GM_E_STALE (-4)       /* a variable of an earlier recording, or of another tape */
+#define GM_E_STALE (-4)       /* a variable from an earlier recording, or from another tape */
 #define GM_E_STATE (-5)       /* the object is not ready for this call, or no longer */
-#define GM_E_UNSUPPORTED (-6) /* this object does not have that ability */
+#define GM_E_UNSUPPORTED (-6) /* this object does not support the operation */
 #define GM_E_IO (-7)          /* the system refused to open, read or write */
 #define GM_E_FORMAT (-8)      /* a file is not what it should be */
-#define GM_E_VERSION (-9)     /* header and library, or file and library, do not fit */
+#define GM_E_VERSION (-9)     /* header and library, or file and library, are incompatible */
 #define GM_E_NUMERIC (-10)    /* not finite: overflow, NaN */
 #define GM_E_CANCELLED (-11)  /* a callback of the host asked to stop */
 #define GM_E_INTERNAL (-12)   /* a fault of the library itself; please report */
 
-/* "GM_E_SHAPE" for -3; "GM_E_UNKNOWN" for a number that is no status. Static text. */
+/* The name of a status: "GM_E_SHAPE" for -3; "GM_E_UNKNOWN" for a number that is no status. Static
+ * text. */
 GM_API const char *gm_status_name(gm_status status);
 
-/* GM_HEADER_VERSION as the library was built, and the same as text ("0.1.0"). */
+/* The GM_HEADER_VERSION with which the library was built, and the same as text ("0.1.0"). */
 GM_API int32_t gm_version(void);
 GM_API const char *gm_version_text(void);
 
-/* The context. */
+/* The context: seed, threads, memory, log and the latest error line of all that is made from it. */
 typedef struct gm_context gm_context;
 
-/* What every long call tells the host, on the calling thread: how much is done, of how much, in the
- * units that the call documents. Non-zero stops the call: GM_E_CANCELLED. */
+/* Reports the progress of a long call to the host, on the calling thread: how much is done and the
+ * total, in the units that the call documents. A non-zero return stops the call (GM_E_CANCELLED).
+ */
 typedef int32_t gm_progress_callback(void *user, int64_t done, int64_t total);
 
-/* Options of long calls that have no others. NULL in its place: no progress. */
+/* Options of long calls that have no others. A NULL pointer in its place means no progress
+ * callback. */
 typedef struct gm_progress_options {
     size_t size;
     gm_progress_callback *on_progress; /* NULL: none */
@@ -75,8 +78,8 @@ typedef struct gm_progress_options {
     }
 
 /* The host's allocator. `allocate` returns at least `size` bytes aligned to `align` (a power of
- * two, at most 64), or NULL. `release` gets back the same size. Both are called only from threads
- * that call into the library with this context, never from workers. */
+ * two, at most 64), or NULL. `release` receives the pointer with the same size. Both are called
+ * only from threads that call into the library with this context, never from workers. */
 typedef struct gm_allocator {
     void *(*allocate)(void *user, size_t size, size_t align);
     void (*release)(void *user, void *pointer, size_t size);
@@ -85,15 +88,15 @@ typedef struct gm_allocator {
 
 #define GM_LOG_INFO 0
 #define GM_LOG_WARNING 1
-#define GM_LOG_ERROR 2 /* why gm_context_create failed; nothing else is logged so */
+#define GM_LOG_ERROR 2 /* used only for the reason why gm_context_create failed */
 
 typedef struct gm_context_options {
     size_t size;          /* sizeof(gm_context_options), set by the INIT macro */
     uint64_t seed;        /* of all randomness; 0 is a seed like any other */
     int32_t threads;      /* 1 to 256, the caller included; default 1 */
-    int32_t blas_threads; /* 0: leave BLAS's own threads alone; else 1 to 256, set PROCESS-WIDE. 1
-                             is best with threads >= 1, because the library's workers call BLAS side
-                             by side */
+    int32_t blas_threads; /* default 0: leaves BLAS's own number of threads alone; else 1 to 256,
+                             set PROCESS-WIDE. 1 is best with threads >= 1, because the library's
+                             workers call BLAS concurrently */
     const gm_allocator *allocator; /* NULL: the C library's. The struct is copied. */
     void (*log)(void *user, int32_t level, const char *line); /* NULL: silent. level: GM_LOG_* */
     void *log_user;
@@ -104,34 +107,36 @@ typedef struct gm_context_options {
         sizeof(gm_context_options), 0, 1, 0, NULL, NULL, NULL                                      \
     }
 
-/* Makes a context. header_version is GM_HEADER_VERSION: the library refuses a header of another
- * major version, or a newer minor one while the major is 0 (GM_E_VERSION). options may be NULL: all
- * defaults; it is read during the call. *out is NULL after any failure. GM_E_INVALID: out NULL,
- * threads or blas_threads out of range, half an allocator, unknown bytes of a larger options struct
- * not zero; GM_E_VERSION; GM_E_NOMEM (also when the system starts no more threads).
+/* Makes a context. Pass GM_HEADER_VERSION as header_version: the library refuses a header of
+ * another major version, or of a newer minor version while the major is 0 (GM_E_VERSION). options
+ * NULL: all defaults; options are read during the call. *out is NULL after any failure.
+ * GM_E_INVALID: out NULL, threads or blas_threads out of range, an allocator with only one of its
+ * functions, non-zero unknown bytes in a larger options struct; GM_E_VERSION; GM_E_NOMEM (also when
+ * the system cannot start more threads).
  *
- * There is no context then that could hold the line, so options->log gets it, with level
- * GM_LOG_ERROR, and names the member or the versions that do not fit. For that the members up to
- * log_user keep their place in every version. No line: options are NULL or end before log_user, log
- * is NULL, or options->size is under sizeof(size_t) or over 4096: such a struct did not start from
- * the INIT macro, and nothing in it is believed. */
+ * After a failure there is no context to hold the error line, so options->log receives it, with
+ * level GM_LOG_ERROR; it names the member or the versions that do not fit. For this reason the
+ * members up to log_user keep their place in every version. There is no line if options is NULL or
+ * ends before log_user, if log is NULL, or if options->size is below sizeof(size_t) or above 4096:
+ * such a struct was not initialised with the INIT macro, so nothing in it is used. */
 GM_API gm_status gm_context_create(gm_context **out, int32_t header_version,
                                    const gm_context_options *options);
 
-/* Retain adds an owner, release removes one; the context goes with its last owner, objects made
- * from it included. Release accepts NULL. */
+/* Retain adds an owner, release removes one; objects made from the context are owners too, and it
+ * is freed with the last of them. Both accept NULL. */
 GM_API void gm_context_retain(gm_context *context);
 GM_API void gm_context_release(gm_context *context);
 
-/* The line that the most recent failing call left: no newline, at most 511 bytes, "" if none
+/* The error line of the most recent failing call: no newline, at most 511 bytes, "" if no call has
  * failed. Valid until the next failing call. Reporting allocates nothing. context NULL gives a
  * fixed text, for a context that could not be created. */
 GM_API const char *gm_context_error(const gm_context *context);
 
+/* The number of threads and the seed that the context was made with; 0 for NULL. */
 GM_API int32_t gm_context_threads(const gm_context *context);
 GM_API uint64_t gm_context_seed(const gm_context *context);
 
-/* What runs here, for bug reports and tuning. */
+/* What the library runs on, for bug reports and tuning. */
 typedef struct gm_context_description {
     size_t size;           /* set to sizeof by the INIT macro */
     char blas[64];         /* "OpenBLAS 0.3.21" */
@@ -150,7 +155,7 @@ typedef struct gm_context_description {
 /* Fills *out. GM_E_INVALID: context or out NULL, out->size unknown. */
 GM_API gm_status gm_context_describe(gm_context_description *out, gm_context *context);
 
-/* What passed through the allocator since creation. */
+/* Counts of what passed through the allocator since the context was created. */
 typedef struct gm_memory_counters {
     uint64_t allocations; /* calls of allocate that succeeded */
     uint64_t releases;

@@ -2,8 +2,8 @@
  * Courville 2016, section 20.10.4).
  *
  * A generator network G makes samples from noise z; a discriminator D gives each row, of the data
- * or made by G, one number: the logit of "this is data". Each is trained against the other. With
- * s = sigmoid, what D and G minimise is
+ * or made by G, one number: the logit of "this is data". Each is trained against the other. With s
+ * the sigmoid function, D and G minimise these losses:
  *
  *                          D                                            G
  *   GM_GAN_MINIMAX         -E log s(D(x)) - E log(1 - s(D(G(z))))       E log(1 - s(D(G(z))))
@@ -12,15 +12,14 @@
  *   GM_GAN_HINGE           E max(0, 1 - D(x)) + E max(0, 1 + D(G(z)))   -E D(G(z))
  *   GM_GAN_WASSERSTEIN     E D(G(z)) - E D(x)                           -E D(G(z))
  *
- * The first is the minimax value of the textbook, v = E log s(D(x)) + E log(1 - s(D(G(z)))), eq.
- * 20.81; least squares: Mao et al. 2017; hinge: Lim and Ye 2017; Wasserstein: Arjovsky et al. 2017.
- * The Wasserstein loss needs a Lipschitz D: with `weight_clip`, a gradient penalty, or spectral
- * norm layers in D.
+ * The first is the minimax value of the textbook (eq. 20.81), v = E log s(D(x)) + E log(1 -
+ * s(D(G(z)))); least squares: Mao et al. 2017; hinge: Lim and Ye 2017; Wasserstein: Arjovsky et al.
+ * 2017. The Wasserstein loss needs a Lipschitz D: use `weight_clip`, a gradient penalty, or
+ * spectral norm layers in D.
  *
- * One step is one update of D on a batch of data and as many new samples, and after every
- * `discriminator_steps`-th of these one of G, on the samples of that step and with the D just
- * updated. The parameters of one are constants while the other is updated: not a byte of them
- * changes.
+ * One step is one update of D on a batch of data and as many new samples. Every
+ * `discriminator_steps`-th step also updates G, on the samples of that step and with the D just
+ * updated. While one network is updated, the parameters of the other stay exactly as they are.
  */
 #ifndef GM_GAN_H
 #define GM_GAN_H
@@ -39,36 +38,43 @@ typedef struct gm_gan gm_gan;
 #define GM_GAN_HINGE 3
 #define GM_GAN_WASSERSTEIN 4
 
-/* What is added to D's loss; |.| is the norm of the gradient of D with respect to one row. D must
- * then be made of layers that have second derivatives (gm/gradient.h): no batch norm, no max
- * pooling; GM_E_UNSUPPORTED names the one that has none. */
+/* Penalties added to D's loss; |grad D| is the norm of the gradient of D with respect to one row:
+ *
+ *   GM_PENALTY_GRADIENT  w E (|grad D(u)| - 1)^2, u uniform between a row of data and a sample
+ *                        (Gulrajani et al. 2017)
+ *   GM_PENALTY_R1        w/2 E |grad D(x)|^2 at the data (Mescheder, Geiger and Nowozin 2018)
+ *
+ * With a penalty D must consist of layers that have second derivatives (gm/gradient.h): no batch
+ * norm, no max pooling. Otherwise GM_E_UNSUPPORTED, with the operation that has none in the line.
+ */
 #define GM_PENALTY_NONE 0
-#define GM_PENALTY_GRADIENT                                                                        \
-    1 /* w E (|grad D(u)| - 1)^2, u uniform between a row of data and a sample: Gulrajani et al.   \
-         2017 */
-#define GM_PENALTY_R1 2 /* w/2 E |grad D(x)|^2 at the data: Mescheder, Geiger and Nowozin 2018 */
+#define GM_PENALTY_GRADIENT 1
+#define GM_PENALTY_R1 2
 
 typedef struct gm_gan_options {
     size_t size;
     int32_t loss;          /* GM_GAN_*; default non-saturating */
     int32_t penalty;       /* GM_PENALTY_*; default none */
     double penalty_weight; /* w, positive; default 10 */
-    double weight_clip;    /* after its update every parameter of D is kept within +-weight_clip;
-                              default 0: not */
+    double weight_clip;    /* after each update every parameter of D is clamped to +-weight_clip;
+                              default 0: no clipping */
     int64_t discriminator_steps; /* updates of D for each of G, at least 1; default 1 */
-    double label_smoothing; /* D's target for data is 1 - this instead of 1 (Salimans et al. 2016,
-                               one-sided); in [0, 1); default 0; minimax, non-saturating and least
-                               squares only */
-    double noise; /* deviation of Gaussian noise on all that D sees in training (Sonderby et al.
-                     2017); default 0 */
-    int64_t noise_steps; /* the noise falls linearly to 0 over so many steps; default 0: it stays */
-    double average;      /* decay of the averaged weights of G, with which it samples (Yazici et al.
-                            2019), in [0, 1);      default 0: the weights themselves */
-    double collapse;     /* a warning goes to the context's log when diversity, averaged over some
-                            hundred steps, falls below     this; default 0.25; 0: never */
+    double label_smoothing; /* D's target for data is 1 - label_smoothing instead of 1 (one-sided;
+                               Salimans et al. 2016); in [0, 1); default 0; for minimax,
+                               non-saturating and least squares only */
+    double noise; /* standard deviation of Gaussian noise added to all inputs of D in training
+                     (Sonderby et al. 2017); default 0 */
+    int64_t noise_steps; /* the noise falls linearly to 0 over this many steps; default 0: it stays
+                            constant */
+    /* decay of the averaged weights of G, which are used for sampling (Yazici et al. 2019), in [0,
+     * 1); default 0: no average, the weights themselves are used */
+    double average;
+    double collapse; /* the context's log receives a warning when "diversity", averaged over about a
+                        hundred steps, falls below this; default 0.25; 0: never */
     gm_optimizer *generator_optimizer; /* retained; NULL: Adam with rate 2e-4, beta1 0.5. Must not
                                           be bound yet */
-    gm_optimizer *discriminator_optimizer; /* the same; another one */
+    /* likewise; not the same object as generator_optimizer */
+    gm_optimizer *discriminator_optimizer;
 } gm_gan_options;
 
 #define GM_GAN_OPTIONS_INIT                                                                        \
@@ -78,16 +84,16 @@ typedef struct gm_gan_options {
     }
 
 /* Makes a GAN from a generator with a direct head and a discriminator layer, which maps rows to one
- * value each: rows in the shape in which the generator's network gives them ([n, c, h, w] for
- * images) or, if D does not take that, flat [n, row size]. Both are retained; their parameters
- * appear as "generator.*" and "discriminator.*". A generator with labels makes it conditional: D
- * then takes the label too, as `labels` values after a flat row, [n, row size + labels], or as so
- * many constant planes after the channels of images, [n, c + labels, h, w]. GM_E_INVALID: NULL,
- * another context, a head that is not direct (no gradient passes through what it draws), an option
- * out of range (named, with its value), one optimizer for both; GM_E_SHAPE: D does not take what G
- * gives, or gives more than one value a row; GM_E_STATE: an optimizer is bound already; GM_E_NOMEM
- * (generator_optimizer, if given, may be bound then: make another); the error that a sequence
- * keeps. */
+ * value each: rows in the shape of the generator network's output ([n, c, h, w] for images) or, if
+ * D does not accept that, flat [n, row size]. Both are retained; their parameters appear as
+ * "generator.*" and "discriminator.*". A generator with labels makes it conditional: D then takes
+ * the label too, one-hot, as `labels` values after a flat row, [n, row size + labels], or as that
+ * many constant planes after the channels of images, [n, c + labels, h, w]. *out is NULL after a
+ * failure. GM_E_INVALID: NULL, another context, a head that is not direct (gradients cannot pass
+ * through its draws), an option out of range (named, with its value), one optimizer for both;
+ * GM_E_SHAPE: D does not accept G's output, or gives more than one value per row; GM_E_STATE: an
+ * optimizer is bound already; GM_E_NOMEM (generator_optimizer, if given, may then be bound already
+ * and cannot be used again); the error that a sequence keeps. */
 GM_API gm_status gm_gan_create(gm_gan **out, gm_context *context, gm_generator *generator,
                                gm_layer *discriminator, const gm_gan_options *options);
 GM_API void gm_gan_retain(gm_gan *gan);
@@ -96,7 +102,7 @@ GM_API void gm_gan_release(gm_gan *gan);
 /* The view with the shared verbs: fit, step, sample, save, load. There is no p(x): log_prob is
  * GM_E_UNSUPPORTED. Borrowed.
  *
- * Metrics of a step, of its batch, before the updates:
+ * Metrics of a step, computed on its batch before the updates:
  *
  *   "loss"                what G minimises (in a step without an update of G: what it would)
  *   "discriminator_loss"  what D minimises, penalty included
@@ -104,17 +110,19 @@ GM_API void gm_gan_release(gm_gan *gan);
  *   "d_samples"           mean of s(D(G(z))), or of D itself
  *   "discriminator_norm"  norm of the gradient of D at its latest update
  *   "generator_norm"      norm of the gradient of G at its latest update
- *   "diversity"           root of (mean squared distance between two samples / between two rows of
- *                         data): 0 when all samples are alike, near 1 when they differ as the data
- *                         do. A batch of one, or of equal rows, repeats the one before
+ *   "diversity"           square root of (mean squared distance between two samples / mean squared
+ *                         distance between two rows of data): 0 when all samples are equal, near 1
+ *                         when they differ as much as the data. A batch of one row, or of equal
+ *                         rows, repeats the previous value
  *   "penalty_norm"        with a penalty: mean |grad D|
  *
- * gm_model_evaluate reports the same but for the norms, without noise and penalty, for the weights
- * themselves (not their average). GM_E_NUMERIC: a loss or gradient of D or G was not finite; both
- * then have weights that gave finite losses.
+ * gm_model_evaluate reports the same metrics except the norms, without noise and penalty, for the
+ * weights themselves (not their average). GM_E_NUMERIC: a loss or gradient of D or G was not
+ * finite; both are then put back to weights that gave finite losses.
  *
- * sample: G(z) with z from the prior; with the averaged weights if `average` is on. gm_model_save
- * stores the weights that sample uses; gm_model_save_checkpoint all that training needs. */
+ * sample: G(z) with z from the prior; with the averaged weights if `average` is above 0.
+ * gm_model_save stores the weights that sample uses; gm_model_save_checkpoint stores everything
+ * that training needs. */
 GM_API gm_model *gm_gan_model(gm_gan *gan);
 GM_API gm_gan *gm_gan_from_model(gm_model *model); /* NULL if the model is of another family */
 GM_API gm_generator *gm_gan_generator(const gm_gan *gan); /* borrowed */
@@ -123,23 +131,24 @@ GM_API gm_layer *gm_gan_discriminator(const gm_gan *gan); /* borrowed */
 GM_API gm_optimizer *gm_gan_generator_optimizer(const gm_gan *gan);
 GM_API gm_optimizer *gm_gan_discriminator_optimizer(const gm_gan *gan);
 
-/* D of each row, [count, row size] floats, borrowed: the logit of "data" (or the critic's value),
- * in evaluation mode, into values[count]. A conditional GAN takes the labels of
- * gm_model_set_labels. GM_E_INVALID: NULL, count < 1; GM_E_STATE and GM_E_SHAPE: labels;
- * GM_E_NOMEM. No heap allocation after the first call with that count. */
+/* D of each of the rows [count, row size], borrowed for the call: the logit of "data" (or the
+ * critic's value), in evaluation mode, into values [count]. A conditional GAN takes the labels of
+ * gm_model_set_labels. GM_E_INVALID: NULL, count < 1; GM_E_STATE: labels are missing; GM_E_SHAPE:
+ * another number of labels than rows; GM_E_NOMEM. No heap allocation after the first call with that
+ * count. */
 GM_API gm_status gm_gan_discriminate(gm_gan *gan, const float *rows, int64_t count, double *values);
 
-/* The losses, for loops of a host's own. On a tape, from D's values [n] for data and for
- * samples: what D minimises (with one-sided label smoothing), and what G minimises; rank 0.
- * Failures stick to the tape: GM_E_INVALID: loss is none of GM_GAN_*, smoothing not in [0, 1) or
- * not 0 for a loss without targets; GM_E_SHAPE: nothing to average. */
+/* The losses on a tape, for training loops of a host's own: from D's values [n] for data and for
+ * samples, the loss of D (with one-sided label smoothing) and the loss of G; rank 0. Failures stick
+ * to the tape: GM_E_INVALID: loss is none of GM_GAN_*, smoothing not in [0, 1) or not 0 for a loss
+ * without targets; GM_E_SHAPE: nothing to average. */
 GM_API gm_var gm_gan_discriminator_loss(gm_tape *tape, int32_t loss, double label_smoothing,
                                         gm_var data, gm_var samples);
 GM_API gm_var gm_gan_generator_loss(gm_tape *tape, int32_t loss, gm_var samples);
-/* |d values_i / d rows_i| for each row, [n]: values [n] were computed from rows [n, ...] on this
- * tape, each from its own row. A function of all that values is a function of, so that it can enter
- * a loss; at a norm of 0 its gradient is 0. GM_E_SHAPE: values are not [n], one for each row; what
- * gm_gradient fails with. */
+/* |d values_i / d rows_i| for each row, [n]: values [n] must have been computed from rows [n, ...]
+ * on this tape, each from its own row. The result is differentiable with respect to everything that
+ * values depends on, so it can be part of a loss; at a norm of 0 its gradient is 0. GM_E_SHAPE:
+ * values are not [n], one for each row; the failures of gm_gradient. */
 GM_API gm_var gm_gan_gradient_norms(gm_tape *tape, gm_var values, gm_var rows);
 
 #ifdef __cplusplus

@@ -71,15 +71,15 @@ typedef struct gm_made_options {
     int64_t components; /* of mixtures, at least 1; default 5 */
     int32_t degrees;    /* GM_DEGREES_*; default GM_DEGREES_SPREAD. RANDOM: new ones in each set */
     int32_t random_orders; /* 1: a random order in each set; default 0 */
-    const int64_t
-        *order;          /* of all sets, [columns], copied; NULL: natural. Not with random_orders */
-    int64_t masks;       /* sets: N in turn, or 0: a new one for each update; default 1 */
-    int64_t orders;      /* sets that log_prob averages over, at most `masks` where that is not 0;
-                            default 0: all of a list,      16 of ever new ones */
-    uint64_t mask_seed;  /* default 0: the context's seed */
-    int32_t weight_init; /* GM_INIT_* of all weights; default GM_INIT_GLOROT_UNIFORM. Biases are
-                            zero at first */
-    int32_t connectivity;      /* 1: connectivity weights as well (above); default 0 */
+    /* of all sets, [columns], copied; NULL: natural. Not with random_orders */
+    const int64_t *order;
+    int64_t masks;        /* sets: N in turn, or 0: a new one for each update; default 1 */
+    int64_t orders;       /* sets that log_prob averages over, at most `masks` where that is not 0;
+                             default 0: all of a list,      16 of ever new ones */
+    uint64_t mask_seed;   /* default 0: the context's seed */
+    int32_t weight_init;  /* GM_INIT_* of all weights; default GM_INIT_GLOROT_UNIFORM. Biases are
+                             zero at first */
+    int32_t connectivity; /* 1: connectivity weights as well (above); default 0 */
     double weight_a, weight_b; /* as in gm_param_init; default 1, 0 */
     gm_optimizer *optimizer;   /* retained; NULL: Adam with its defaults */
 } gm_made_options;

@@ -111,8 +111,8 @@ typedef struct gm_fit_report {
     int64_t epochs;
     int64_t row, rows; /* rows done of this epoch, of how many */
     int64_t step;      /* updates since the model was made */
-    int32_t
-        epoch_end; /* 1: the epoch is over; then the metrics are its means, and validation is set */
+    /* 1: the epoch is over; then the metrics are its means, and validation is set */
+    int32_t epoch_end;
     int32_t metric_count;
     const gm_metric *metrics; /* means over the epoch so far */
     int32_t validation_count; /* 0 unless epoch_end and a validation set was given */
@@ -124,8 +124,8 @@ typedef struct gm_fit_options {
     size_t size;
     int64_t epochs; /* default 10, at least 1: passes to make in this call */
     int64_t batch;  /* default 128; at most the dataset's rows */
-    int32_t
-        shuffle; /* default 1: a new order each pass, from the model's seed and the pass number */
+    /* default 1: a new order each pass, from the model's seed and the pass number */
+    int32_t shuffle;
     int32_t drop_last; /* default 0: the last, smaller batch of a pass is used too */
     gm_progress_callback *on_progress; /* counts rows of all epochs, after each update */
     /* Called after every update and at every epoch's end, on the calling thread, with metrics;

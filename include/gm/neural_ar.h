@@ -39,8 +39,8 @@ typedef struct gm_neural_ar_options {
     int64_t classes; /* K of CATEGORICAL, at least 2; ignored by the others; default 0 */
     const int64_t *order; /* order[k]: the column at place k, a permutation of 0 .. columns - 1;
                              copied. NULL: 0, 1, 2, ... */
-    int32_t
-        activation; /* GM_ACTIVATION_*, not NONE; default TANH. LEAKY_RELU has slope 0.01, ELU 1 */
+    /* GM_ACTIVATION_*, not NONE; default TANH. LEAKY_RELU has slope 0.01, ELU 1 */
+    int32_t activation;
     int32_t reserved;    /* 0 */
     double weight_decay; /* at least 0, default 0: adds weight_decay / 2 sum of all squared weights
                             to the loss (biases are free) */

@@ -37,8 +37,8 @@ typedef struct gm_batch_norm_options {
     size_t size;     /* set by the INIT macro */
     double eps;      /* 1e-5 */
     double momentum; /* 0.1: the weight of the batch in the running statistics */
-    int32_t
-        affine; /* 1: gm_batch_norm_create makes gamma and beta; 0: not. The operation ignores it */
+    /* 1: gm_batch_norm_create makes gamma and beta; 0: not. The operation ignores it */
+    int32_t affine;
     int32_t activation; /* GM_ACTIVATION_NONE: of the operation; a layer takes no other (one that
                            follows in a sequence is computed in the same pass) */
     double slope;       /* 0: as in gm_activate */

@@ -69,8 +69,8 @@ typedef struct gm_sbn_options {
     size_t size;
     int32_t layer_count; /* hidden layers, 1 to GM_SBN_MAX_LAYERS; no default */
     int32_t estimator;   /* GM_SBN_*; default VIMCO */
-    const int64_t
-        *layers; /* their sizes, the one above the visible first; at least 1 each. Copied */
+    /* their sizes, the one above the visible first; at least 1 each. Copied */
+    const int64_t *layers;
     const int64_t *tanh_units; /* NULL: none; else layer_count widths: tanh_units[l] > 0 tanh units
                                   between layers l + 1 and l, in p and, upwards, in q. Copied */
     int32_t lateral;           /* default 0; 1: earlier units of a layer are parents too */
@@ -82,8 +82,8 @@ typedef struct gm_sbn_options {
                             least 1 (VIMCO: 2) */
     int64_t log_prob_samples; /* K of gm_model_log_prob; default 100 */
     int64_t baseline_units;   /* NVIL: tanh units of each baseline; default 100 */
-    gm_optimizer *
-        optimizer; /* of p, q and the baselines; retained and bound; NULL: Adam with its defaults */
+    /* of p, q and the baselines; retained and bound; NULL: Adam with its defaults */
+    gm_optimizer *optimizer;
     int64_t sweeps; /* GIBBS_EM: over the hidden units, from a draw of q (without q: of the prior)
                        to the state that is learnt from; MEAN_FIELD_EM: at most, for each row.
                        Default 10, at least 1 */

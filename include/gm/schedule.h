@@ -27,8 +27,8 @@ typedef struct gm_schedule {
                          default 0 */
     int64_t period;   /* steps, at least 1; used by STEP, COSINE, LINEAR; default 1 */
     double factor;    /* above 0, finite; used by STEP and EXPONENTIAL; default 0.1 */
-    double
-        floor; /* the last rate as a part of base, 0 to 1; used by COSINE and LINEAR; default 0 */
+    /* the last rate as a part of base, 0 to 1; used by COSINE and LINEAR; default 0 */
+    double floor;
 } gm_schedule;
 
 #define GM_SCHEDULE_INIT                                                                           \

@@ -33,8 +33,8 @@ typedef struct gm_vae gm_vae;
 typedef struct gm_vae_options {
     size_t size;
     double beta; /* weight of the KL, at least 0; default 1 (Higgins et al. 2017) */
-    int64_t
-        warmup_steps; /* the weight grows linearly from 0 to beta over so many updates; default 0 */
+    /* the weight grows linearly from 0 to beta over so many updates; default 0 */
+    int64_t warmup_steps;
     double free_bits; /* nats: the KL of each latent, averaged over the batch, costs only what it
                          exceeds this (Kingma et al. 2016); default 0 */
     int64_t samples;  /* importance samples k in training; default 1. k > 1 needs beta 1, no warm-up
