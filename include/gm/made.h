@@ -1,9 +1,9 @@
 /* gm/made.h - MADE, the masked autoencoder for distribution estimation (Germain, Gregor, Murray and
  * Larochelle 2015).
  *
- * A fully connected network whose weights are masked (gm/mask.h) so that output i sees only the
- * columns before column i in an order: one pass gives all conditionals of p(x) = prod p(x_i | what
- * is before it), so log p is exact at the price of one pass.
+ * A fully connected network whose weights are masked (gm/mask.h) so that output i depends only on
+ * the columns before column i in an order: one pass gives all conditionals of p(x) = prod_i p(x_i |
+ * the columns before it), so log p is exact at the cost of one pass.
  *
  *     int64_t hidden = 500;
  *     gm_made_options o = GM_MADE_OPTIONS_INIT;
@@ -12,34 +12,34 @@
  *     if (!s) s = gm_model_fit(gm_made_model(made), digits, &fit);
  *     if (!s) s = gm_model_log_prob(gm_made_model(made), rows, count, nats);
  *
- * Mask sets. A set is an order and the degrees of all hidden units. With masks = 1 there is one
- * set, for ever; with masks = N each update takes the next of a list of N sets; with masks = 0 each
- * update takes a new set. Set j is a function of mask_seed and j alone: nothing of it is stored,
- * and a checkpoint continues with the right one. Models with several sets are ensembles with shared
- * weights: log_prob is the log of the mean probability over the sets 0 ... orders - 1 (each is
- * exact), sampling draws one of these sets for each row, and so samples what log_prob scores.
- * gm_autoregressive_order, _log_probs and _conditionals are of set 0; so is what _sample_given,
- * _log_marginal and _impute complete.
+ * Mask sets. A set is an order and the degrees of all hidden units. With masks = 1 there is a
+ * single set; with masks = N the updates go through N sets in turn; with masks = 0 each update uses
+ * a new set. Set j is a function of mask_seed and j alone: sets are not stored, and a checkpoint
+ * continues with the right one. Models with several sets are ensembles with shared weights:
+ * log_prob is the log of the mean probability over the sets 0 ... orders - 1 (each of them exact),
+ * and sampling draws one of these sets for each row, so that it samples the distribution that
+ * log_prob evaluates. gm_autoregressive_order, _log_probs and _conditionals use set 0, and so do
+ * _sample_given, _log_marginal and _impute.
  *
  * Orders. The order is natural, or the host's; with random_orders each set has a random one of its
- * own (order-agnostic training). Then any subset of columns can be given: an order that begins with
- * the given columns, and the degrees of set 0, answer exactly.
+ * own (order-agnostic training). The model can then condition exactly on any subset of columns,
+ * with an order that begins with the given columns and the degrees of set 0.
  *
- * Connectivity. To a unit, an input that its set masks looks like one that is zero. With
- * connectivity weights U a layer is g(b + (W o M) x + (U o M) 1) (section 4.3 there): U tells which
- * inputs there are, whatever they hold. That is for several sets; with one it only moves the
- * biases. U is zero at first. The parameters are twice as many.
+ * Connectivity. A unit cannot distinguish a masked input from one that is zero. With connectivity
+ * weights U a layer is g(b + (W o M) x + (U o M) 1) (section 4.3 of the paper): U tells a unit
+ * which inputs it is connected to, whatever their values. That is useful with several sets; with
+ * one it only shifts the biases. U is zero at first. It doubles the number of weights.
  *
- * Weights are kept whole, and masked on their way into the products (gm_masked_linear): a weight
- * that one set masks serves others. With one set whose order is natural and degrees that ascend
- * (the defaults) about half of the arithmetic is left out.
+ * Weights are stored unmasked, and masked as they enter the products (gm_masked_linear): a weight
+ * that one set masks is used by others. With a single set, the natural order and ascending degrees
+ * (the defaults) about half of the arithmetic is skipped.
  *
- * Sampling goes along the order and computes each hidden unit once, when the columns that it sees
- * are drawn: one row costs about one pass, not one for each column.
+ * Sampling follows the order and computes each hidden unit once, as soon as the columns that it
+ * depends on are drawn: one row costs about one pass, not one pass for each column.
  *
- * The verbs are gm/model.h's: fit, step, sample, log_prob, save. Metrics: "loss", the mean of -log
- * p in nats per row: in a step of the set of the step, in an evaluation by log_prob (the mean over
- * `orders` sets). Data: gm/autoregressive.h says what each kind may be. Parameters:
+ * The verbs are those of gm/model.h: fit, step, sample, log_prob, save. Metric: "loss", the mean of
+ * -log p in nats per row; in a step for the set used in that step, in an evaluation as by log_prob
+ * (for `orders` sets). gm/autoregressive.h describes the data of each kind. Parameters:
  * "hidden.0.weight" [units, inputs], "hidden.0.bias", ..., "output.weight", "output.bias",
  * "direct.weight"; with U a "connectivity" beside each "weight".
  */
@@ -62,7 +62,7 @@ typedef struct gm_made_options {
     size_t size;
     const int64_t *hidden; /* units of each hidden layer, `layers` numbers, read during the call;
                               NULL: 500 each */
-    int32_t layers;        /* hidden layers, 0 to 16; default 1. 0 wants direct */
+    int32_t layers;        /* hidden layers, 0 to 16; default 1. 0 requires direct */
     int32_t activation; /* GM_ACTIVATION_* of hidden units; default GM_ACTIVATION_RELU. LEAKY_RELU
                            and ELU: with slope 0.1 and 1 */
     int32_t kind;       /* GM_CONDITIONAL_*; default GM_CONDITIONAL_BINARY */
@@ -71,11 +71,11 @@ typedef struct gm_made_options {
     int64_t components; /* of mixtures, at least 1; default 5 */
     int32_t degrees;    /* GM_DEGREES_*; default GM_DEGREES_SPREAD. RANDOM: new ones in each set */
     int32_t random_orders; /* 1: a random order in each set; default 0 */
-    /* of all sets, [columns], copied; NULL: natural. Not with random_orders */
+    /* the order of all sets, [columns], copied; NULL: natural. Not with random_orders */
     const int64_t *order;
-    int64_t masks;        /* sets: N in turn, or 0: a new one for each update; default 1 */
-    int64_t orders;       /* sets that log_prob averages over, at most `masks` where that is not 0;
-                             default 0: all of a list,      16 of ever new ones */
+    int64_t masks;  /* number of sets: N used in turn, or 0: a new one for each update; default 1 */
+    int64_t orders; /* sets that log_prob averages over, at most `masks` where that is not 0;
+                       default 0: all N sets, or 16 if masks is 0 */
     uint64_t mask_seed;   /* default 0: the context's seed */
     int32_t weight_init;  /* GM_INIT_* of all weights; default GM_INIT_GLOROT_UNIFORM. Biases are
                              zero at first */
@@ -90,35 +90,36 @@ typedef struct gm_made_options {
             GM_DEGREES_SPREAD, 0, NULL, 1, 0, 0, GM_INIT_GLOROT_UNIFORM, 0, 1.0, 0.0, NULL         \
     }
 
-/* A model of rows of `columns` values. options: read during the call; NULL: all defaults. Degrees
- * of set 0 that cut outputs off from all columns before theirs are allowed; one line of the
- * context's log says how many outputs. GM_E_INVALID: NULL, columns < 1, a layer of 0 units, an
- * option out of range (named), an order that is no permutation, more weights than can be addressed;
- * GM_E_STATE: the optimizer is bound already; GM_E_NOMEM; what gm_param_init says of weight_init.
- * *out is NULL then. */
+/* Makes a model of rows of `columns` values. options: read during the call; NULL: all defaults. It
+ * is allowed that the degrees of set 0 cut outputs off from all columns before theirs; a line in
+ * the context's log then says how many outputs. GM_E_INVALID: NULL, columns < 1, a layer of 0
+ * units, an option out of range (named), an order that is no permutation, more weights than can be
+ * addressed; GM_E_STATE: the optimizer is bound already; GM_E_NOMEM; what gm_param_init returns for
+ * weight_init. *out is NULL after a failure. */
 GM_API gm_status gm_made_create(gm_made **out, gm_context *context, int64_t columns,
                                 const gm_made_options *options);
 
 GM_API void gm_made_retain(gm_made *made);
 GM_API void gm_made_release(gm_made *made); /* accepts NULL */
-/* The view for the shared verbs, borrowed; and back: NULL if model is of another family. NULL gives
- * NULL. */
+/* The view with the shared verbs, borrowed; and the model behind a view, NULL if it is of another
+ * family. NULL gives NULL. */
 GM_API gm_model *gm_made_model(gm_made *made);
 GM_API gm_made *gm_made_from_model(gm_model *model);
 
-/* How many sets log_prob averages over and sampling draws from. GM_E_INVALID: NULL, orders < 1,
- * above `masks` where that is not 0. */
+/* Sets and returns how many sets log_prob averages over and sampling draws from. GM_E_INVALID:
+ * NULL, orders < 1, above `masks` where that is not 0. */
 GM_API gm_status gm_made_set_orders(gm_made *made, int64_t orders);
 GM_API int64_t gm_made_orders(const gm_made *made);
-/* As they were given; 0 for NULL, and for units out of range. */
+/* The options as they were given: masks, layers, and the hidden units of a layer (from 0). 0 for
+ * NULL, and for a layer out of range. */
 GM_API int64_t gm_made_masks(const gm_made *made);
 GM_API int32_t gm_made_layers(const gm_made *made);
 GM_API int64_t gm_made_units(const gm_made *made, int32_t layer);
 
-/* The order and the degrees of set j (any j >= 0; below `masks` where that is not 0): order
- * [columns]: order[k] is the column at place k; degrees: those of all hidden units, layer after
- * layer. Each may be NULL. With them gm_mask_from_degrees gives the set's masks. GM_E_INVALID: made
- * NULL, set out of range. */
+/* The order and the degrees of a set (any number >= 0; below `masks` where that is not 0): into
+ * order [columns], where order[k] is the column at place k, and degrees [hidden units], those of
+ * all hidden units, layer after layer. Either array may be NULL. From the degrees
+ * gm_mask_from_degrees makes the set's masks. GM_E_INVALID: made NULL, set out of range. */
 GM_API gm_status gm_made_mask_set(gm_made *made, int64_t set, int64_t *order, int64_t *degrees);
 
 #ifdef __cplusplus

@@ -1,6 +1,6 @@
-/* gm/optimizer.h - optimizers: gradients in, better parameters out.
+/* gm/optimizer.h - optimizers: they update parameters from their gradients.
  *
- * Create, set, bind, step:
+ * Create, configure, bind parameters, step:
  *
  *     gm_optimizer *adam = NULL;
  *     s = gm_adam_create(&adam, context, NULL);
@@ -10,14 +10,14 @@
  *     if (!s) s = gm_optimizer_step(adam);
  *
  * The method and its constants are fixed at creation; the rest may change between steps. Arrays of
- * the parameters' size (gradients, moments, averages, the weights of before a step) are taken when
- * they are first needed, by the first step at the latest, and kept: a later step takes no memory,
- * and a model that never trains holds none of them. The result of a step is the same bits whatever
- * number of threads the context has.
+ * the parameters' size (gradients, moments, averages, the weights from before a step) are allocated
+ * when they are first needed, by the first step at the latest, and kept: later steps allocate
+ * nothing, and a model that never trains has none of them. The result of a step is bit for bit the
+ * same for any number of threads.
  *
- * Every function takes NULL: status functions return GM_E_INVALID, getters 0. Numbers given as
- * double must be finite. Calls that change a setting return GM_E_INVALID, nothing changed, when the
- * value is out of the range given.
+ * Every function accepts NULL: functions with a status return GM_E_INVALID, getters 0. Numbers
+ * given as double must be finite. Functions that change a setting return GM_E_INVALID and change
+ * nothing when the value is out of range.
  */
 #ifndef GM_OPTIMIZER_H
 #define GM_OPTIMIZER_H
@@ -34,9 +34,10 @@ typedef struct gm_optimizer gm_optimizer;
 
 /* Below, w is a weight, g its gradient after clipping and L2 decay (g + weight_decay w), r the rate
  * of the step. Ranges: rate and weight_decay >= 0; momentum, beta1, beta2, alpha and rho in [0, 1);
- * eps > 0. Otherwise the constructor returns GM_E_INVALID and names the option. All constructors:
- * options are read during the call, NULL: the defaults; GM_E_INVALID (context or out NULL),
- * GM_E_NOMEM; *out is NULL after a failure. */
+ * eps > 0. Otherwise the constructor returns GM_E_INVALID and names the option. For all
+ * constructors: options are read during the call; NULL: the defaults, which stand beside the
+ * members below. GM_E_INVALID also: context or out NULL; GM_E_NOMEM; *out is NULL after a failure.
+ */
 
 /* Stochastic gradient descent: m = momentum m + g (the first step: m = g);
  * w -= r m, or w -= r (g + momentum m) with nesterov (Sutskever, Martens, Dahl and Hinton 2013, as
@@ -133,82 +134,86 @@ GM_API const char *gm_optimizer_kind(const gm_optimizer *optimizer);
 GM_API gm_context *gm_optimizer_context(const gm_optimizer *optimizer);
 
 /* Binds every parameter of the set: the parameters are retained, the set is only read. May be
- * called for several sets. Moments of new parameters are zero; an average that is on starts as the
- * weights (see gm_optimizer_set_average). An undo that is possible is given up. GM_E_INVALID: NULL,
- * another context, a parameter that is bound already; GM_E_NOMEM. Nothing is bound then. */
+ * called for several sets. Moments of new parameters are zero; an average that is on starts from
+ * the weights (see gm_optimizer_set_average). A pending undo is discarded. GM_E_INVALID: NULL,
+ * another context, a parameter that is bound already; GM_E_NOMEM. After a failure nothing is bound.
+ */
 GM_API gm_status gm_optimizer_add(gm_optimizer *optimizer, const gm_params *params);
 /* How many parameters are bound. */
 GM_API int64_t gm_optimizer_params(const gm_optimizer *optimizer);
 
-/* One update of all bound parameters from their gradients, which are only read. Parameters with no
- * gradient of late have whatever gm_backward last left there, or zeros. GM_E_STATE: nothing is
- * bound; the averages are swapped in. GM_E_NUMERIC: a gradient is NaN or infinite, the error line
- * names the parameter. GM_E_NOMEM, from the first step after parameters were bound or an ability
- * was switched on. Nothing is changed after a failure. */
+/* One update of all bound parameters from their gradients, which are only read. The gradient of a
+ * parameter is whatever gm_backward last left there, or zeros. GM_E_STATE: nothing is bound, or the
+ * averages are swapped in. GM_E_NUMERIC: a gradient is NaN or infinite (the error line names the
+ * parameter). GM_E_NOMEM: only in the first step after parameters were bound or a feature was
+ * switched on. After a failure nothing is changed. */
 GM_API gm_status gm_optimizer_step(gm_optimizer *optimizer);
 
-/* How many steps were made since creation, reset or load. */
+/* The number of steps since creation or reset, plus those of a loaded state. */
 GM_API int64_t gm_optimizer_steps(const gm_optimizer *optimizer);
-/* Norm of all gradients together, as the latest step found them, before clipping; 0 before the
- * first. */
+/* The norm of all gradients together in the latest step, before clipping; 0 before the first. */
 GM_API double gm_optimizer_gradient_norm(const gm_optimizer *optimizer);
 
-/* Moments to zero, steps to 0; averages, if on, start anew from the present weights. Parameters and
- * settings stay. No undo after it. GM_E_STATE: the averages are swapped in. */
+/* Sets moments and the step count to zero; averages, if on, start anew from the present weights.
+ * Parameters and settings stay. It cannot be undone, and a pending undo is discarded. GM_E_STATE:
+ * the averages are swapped in. */
 GM_API gm_status gm_optimizer_reset(gm_optimizer *optimizer);
 
-/* The base rate, at least 0. get_rate: what the next step will use, the schedule included. */
+/* Sets the base rate, at least 0. gm_optimizer_rate returns the rate that the next step will use,
+ * with the schedule. */
 GM_API gm_status gm_optimizer_set_rate(gm_optimizer *optimizer, double rate);
 GM_API double gm_optimizer_rate(const gm_optimizer *optimizer);
 
-/* The momentum, in [0, 1): for methods that raise it while they train (Sutskever, Martens, Dahl and
- * Hinton 2013). What has gathered stays. SGD and RMSprop that were made with a momentum above 0; it
- * may become 0 and rise again. GM_E_INVALID: out of range, or 0 with nesterov; GM_E_STATE: made
- * without momentum, so there is no array for it; GM_E_UNSUPPORTED: a method without momentum. */
+/* Sets the momentum, in [0, 1), for example to raise it during training (Sutskever, Martens, Dahl
+ * and Hinton 2013). The accumulated velocity stays. Only for SGD and RMSprop created with a
+ * momentum above 0; it may then be set to 0 and raised again. GM_E_INVALID: out of range, or 0 with
+ * nesterov; GM_E_STATE: made without momentum, so there is no array for it; GM_E_UNSUPPORTED: a
+ * method without momentum. */
 GM_API gm_status gm_optimizer_set_momentum(gm_optimizer *optimizer, double momentum);
 
-/* The schedule, copied; NULL: a constant rate. It counts this optimizer's steps. */
+/* Sets the schedule, which is copied; NULL: a constant rate. It counts this optimizer's steps.
+ * GM_E_INVALID: as gm_schedule_check. */
 GM_API gm_status gm_optimizer_set_schedule(gm_optimizer *optimizer, const gm_schedule *schedule);
 
 /* Clipping, 0: off. By norm: gradients are scaled by limit / norm when the norm of all of them
- * together is above limit (Pascanu, Mikolov and Bengio 2013). By value: each element is clamped to
- * [-limit, limit] before that; the norm is always that of the gradients as given, so with both on
- * the result's norm is at most limit. */
+ * together is above limit (Pascanu, Mikolov and Bengio 2013). By value: each element is first
+ * clamped to [-limit, limit]. The norm used is always that of the unclamped gradients, so with both
+ * on the norm of the result is at most the limit of the norm. */
 GM_API gm_status gm_optimizer_set_clip_norm(gm_optimizer *optimizer, double limit);
 GM_API gm_status gm_optimizer_set_clip_value(gm_optimizer *optimizer, double limit);
 
 /* An exponential average of the weights, average = decay average + (1 - decay) w after each step
- * (Polyak and Juditsky 1992 in its exponential form). It starts as the weights that the first step,
- * swap or save after this call finds, and takes its memory there. decay in (0, 1); 0 switches it
- * off and frees it. Setting another decay while it is on keeps the average. GM_E_STATE: the
- * averages are swapped in. */
+ * (Polyak and Juditsky 1992 in its exponential form). It starts from the weights at the first step,
+ * swap or save after this call, which is also when its memory is allocated. decay in (0, 1); 0
+ * switches it off and frees it. Setting another decay while it is on keeps the average. GM_E_STATE:
+ * the averages are swapped in. */
 GM_API gm_status gm_optimizer_set_average(gm_optimizer *optimizer, double decay);
-/* Exchanges weights and averages in place, for sampling and evaluating; call it again to go on
- * training. GM_E_STATE: no average is kept; GM_E_NOMEM, before the first step. */
+/* Exchanges weights and averages in place, for sampling and evaluation; call it again before
+ * training goes on. GM_E_STATE: no average is kept; GM_E_NOMEM, before the first step. */
 GM_API gm_status gm_optimizer_swap_average(gm_optimizer *optimizer);
 /* 0: no average; 1: one is kept; 2: it is swapped into the parameters now. */
 GM_API int32_t gm_optimizer_average_on(const gm_optimizer *optimizer);
 
-/* on 1: each step keeps the weights as they were before it (one more float a weight, taken by the
- * first); 0 frees them. GM_E_INVALID: neither 0 nor 1. */
+/* on 1: each step keeps a copy of the weights from before it (one more float per weight, allocated
+ * by the first step); 0 frees the copy. GM_E_INVALID: neither 0 nor 1. */
 GM_API gm_status gm_optimizer_set_undo(gm_optimizer *optimizer, int32_t on);
-/* Puts back the weights of before the latest step. Once: GM_E_STATE when undo is off, no step was
- * made since it was switched on, it was undone already, or the averages are swapped in. Moments and
- * the step count keep what the step did; the average does not take that step in, unless
- * gm_optimizer_swap_average or a save came in between. */
+/* Puts back the weights from before the latest step. Only that step can be undone: GM_E_STATE when
+ * undo is off, no step was made since it was switched on, the step was undone already, or the
+ * averages are swapped in. Moments and the step count keep the effect of the step; the average does
+ * not, unless gm_optimizer_swap_average or a save came in between. */
 GM_API gm_status gm_optimizer_undo(gm_optimizer *optimizer);
 
 /* Writes kind, options, settings, schedule, steps, moments and averages into the archive (borrowed
  * for the call) under keys that begin with `prefix` (NULL: ""). Weights are not written: they are
- * the model's. An optimizer whose averages are swapped in is refused (GM_E_STATE). GM_E_NOMEM; what
- * gm/archive.h returns for names. */
+ * the model's. GM_E_STATE: the averages are swapped in; GM_E_NOMEM; what gm/archive.h returns for
+ * names. */
 GM_API gm_status gm_optimizer_save(gm_optimizer *optimizer, gm_archive *archive,
                                    const char *prefix);
 
 /* Restores what gm_optimizer_save wrote into an optimizer of the same kind that is bound to as many
- * parameters of the same sizes in the same order: it continues bit for bit. (Either both have
- * momentum or neither, for kinds that may have it.) Options and settings become the stored ones.
- * All is checked before anything changes. GM_E_FORMAT: missing or bad entries, another kind;
+ * parameters of the same sizes in the same order: it continues bit for bit. (For kinds that may
+ * have momentum, either both have it or neither.) Options and settings become the stored ones.
+ * Everything is checked before anything changes. GM_E_FORMAT: missing or bad entries, another kind;
  * GM_E_SHAPE: other parameters; GM_E_STATE: the averages are swapped in; GM_E_NOMEM. */
 GM_API gm_status gm_optimizer_load(gm_optimizer *optimizer, gm_archive *archive,
                                    const char *prefix);
