@@ -40,6 +40,8 @@ static gm_status check(const fit *f)
                              model->family->name);
     if (model->fitting)
         return gm_model_fail(model->ctx, GM_E_STATE, "fit: this model is being fitted");
+    const gm_status status = gm_model_check_idle(f->model, "fit");
+    if (status) return status;
     if (!f->data) return gm_model_fail(model->ctx, GM_E_INVALID, "fit: data is NULL");
     if (o->epochs < 1) return wrong(f, "epochs", o->epochs, "at least 1");
     if (o->batch < 1) return wrong(f, "batch", o->batch, "at least 1");

@@ -30,6 +30,7 @@ typedef struct call {
     gm_context *ctx;
     gm_model *model; /* NULL: there is none yet */
     const char *family;
+    int32_t inside; /* another callback of this model's */
     char line[LINE];
 } call;
 
@@ -41,13 +42,14 @@ static void call_begin(call *c, gm_context *ctx, gm_model *model, const char *fa
     c->family = family;
     (void)snprintf(c->line, sizeof c->line, "%s", gm_context_error(ctx));
     (void)gm_context_fail(ctx, GM_OK, "");
+    c->inside = model && model->in_callback;
     if (model) model->in_callback = 1;
 }
 
 /* What the callback returned becomes the verb's status, and its line the verb's. */
 static gm_status call_end(call *c, const char *callback, gm_status status)
 {
-    if (c->model) c->model->in_callback = 0;
+    if (c->model) c->model->in_callback = c->inside;
     if (status == GM_OK) return gm_context_fail(c->ctx, GM_OK, c->line);
     const int known = strcmp(gm_status_name(status), "GM_E_UNKNOWN") != 0;
     if (known && gm_context_error(c->ctx)[0]) return status;

@@ -40,11 +40,14 @@ static void from_inside(tiny *t)
 {
     static const float rows[2] = { 1, 2 };
     const int64_t label = 0;
-    gm_dataset *data = nets_bits(t->ctx, 4, 1);
+    gm_dataset *data = nets_bits(t->ctx, 5, 1); /* so that fit would try its last row */
     float row;
     double log_prob;
+    gm_likelihood likelihood = GM_LIKELIHOOD_INIT;
     gm_fit_options fit = GM_FIT_OPTIONS_INIT;
     fit.batch = 4;
+    /* A getter, whose callback is inside of this one. */
+    support_ok(t->ctx, gm_model_likelihood(&likelihood, t->model));
     t->inner[0] = gm_model_step(t->model, rows, 2, NULL, 0, NULL);
     t->inner[1] = gm_model_sample_into(t->model, 1, NULL, &row);
     t->inner[2] = gm_model_log_prob(t->model, rows, 1, &log_prob);
@@ -407,11 +410,12 @@ END_TEST
 
 START_TEST(verbs_from_inside_a_callback)
 {
-    const gm_host_family f = tiny_family(&one);
+    gm_host_family f = tiny_family(&one);
     const float rows[2] = { 1, 3 };
     const int64_t label = 1;
     float row;
     double log_prob[2];
+    f.likelihood = tiny_likelihood;
     gm_model *model = tiny_model(&f, 2);
     support_ok(ctx, gm_model_set_labels(model, &label, 1));
     one.what = TINY_INSIDE;
