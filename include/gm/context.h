@@ -59,9 +59,10 @@ GM_API const char *gm_version_text(void);
 /* The context: seed, threads, memory, log and the latest error line of all that is made from it. */
 typedef struct gm_context gm_context;
 
-/* Reports the progress of a long call to the host, on the calling thread: how much is done and the
- * total, in the units that the call documents. A non-zero return stops the call (GM_E_CANCELLED).
- */
+/* What every long call tells the host, on the calling thread: how much is done, of how much, in the
+ * units that the call documents. Non-zero stops the call: GM_E_CANCELLED. It may call into the
+ * library, with the model at work too, but not fit or step it, and may not release its last owner:
+ * the call goes on with the labels it began with, and draws after what the callback drew. */
 typedef int32_t gm_progress_callback(void *user, int64_t done, int64_t total);
 
 /* Options of long calls that have no others. A NULL pointer in its place means no progress

@@ -15,10 +15,10 @@ typedef struct gm_model_call {
     int64_t done, total;
 } gm_model_call;
 
-/* Begins a call that reports progress up to `total`; options: the host's, or NULL. GM_E_INVALID:
- * unknown size. From then on gm_model_advance(model, part) reports how much more is done and
- * returns GM_E_CANCELLED if the host stops; after gm_model_end_call, or outside of such calls, it
- * does nothing. */
+/* Begins a call that tells progress up to `total`; options: the host's, or NULL. GM_E_INVALID:
+ * unknown size. From then on gm_model_advance(model, part) tells how much more is done and returns
+ * GM_E_CANCELLED if the host stops; after gm_model_end_call, or outside of such calls, it does
+ * nothing. While the host's callback runs there is no call: it may begin and end others. */
 gm_status gm_model_begin_call(gm_model *model, const char *what, int64_t total,
                               const gm_progress_options *options);
 gm_status gm_model_advance(gm_model *model, int64_t part);

@@ -128,8 +128,9 @@ gm_status gm_model_check_idle(gm_model *model, const char *verb);
 /* Forgets the recording and sets the tape's mode. */
 void gm_model_record(gm_model *model, int32_t mode);
 
-/* The labels for `count` rows: those the host set, or NULL if the model takes none. GM_E_STATE,
- * GM_E_SHAPE. */
+/* The labels for `count` rows: those the host set, or NULL if the model takes none. In working
+ * memory (models/scratch.h), which the caller gives back: a callback of the host's may set others.
+ * GM_E_STATE, GM_E_SHAPE, GM_E_NOMEM. */
 gm_status gm_model_labels_for(gm_model *model, const char *verb, int64_t count, const float **out);
 /* Has the dataset the labels that the model takes? GM_OK for a model that takes none. */
 gm_status gm_model_check_labels(gm_model *model, gm_dataset *data, const char *verb);

@@ -23,7 +23,7 @@ static gm_status convert(gm_model *model, const int64_t *labels, int64_t count, 
     return GM_OK;
 }
 
-/* Room for `count` labels; those there are stay. */
+/* Room for `count` labels; those there are stay until these are known to fit. */
 static gm_status reserve(gm_model *model, int64_t count)
 {
     if (count <= model->label_room) return GM_OK;
@@ -76,10 +76,13 @@ gm_status gm_model_labels_for(gm_model *model, const char *verb, int64_t count, 
                              "each row, or a single one",
                              model->family->name, verb, (long long)count,
                              (long long)model->label_count));
-    GM_TRY(reserve(model, count));
-    if (model->label_count == 1) /* the copies are scratch: one label stays set */
-        for (int64_t i = 1; i < count; i++) model->labels[i] = model->labels[0];
-    *out = model->labels;
+    float *labels = gm_model_take(
+        model, (uint64_t)count <= SIZE_MAX / sizeof *labels ? (size_t)count * sizeof *labels : 0);
+    if (!labels)
+        GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "%s: %s: no memory for %lld labels",
+                             model->family->name, verb, (long long)count));
+    for (int64_t i = 0; i < count; i++) labels[i] = model->labels[model->label_count > 1 ? i : 0];
+    *out = labels;
 out:
     return status;
 }

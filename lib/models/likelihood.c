@@ -85,11 +85,14 @@ gm_status gm_model_begin_call(gm_model *model, const char *what, int64_t total,
 
 gm_status gm_model_advance(gm_model *model, int64_t part)
 {
-    gm_model_call *call = &model->call;
-    if (!call->what || !part) return GM_OK;
-    call->done += part;
-    return gm_model_progress(model->ctx, call->what, call->options.on_progress, call->options.user,
-                             call->done, call->total);
+    gm_model_call call = model->call;
+    if (!call.what || !part) return GM_OK;
+    call.done += part;
+    gm_model_end_call(model);
+    const gm_status status = gm_model_progress(model->ctx, call.what, call.options.on_progress,
+                                               call.options.user, call.done, call.total);
+    model->call = call;
+    return status;
 }
 
 void gm_model_end_call(gm_model *model)
@@ -164,6 +167,7 @@ gm_status gm_model_log_prob_estimate(gm_likelihood *likelihood, gm_model *model,
     gm_status status;
     if (!model) return GM_E_INVALID;
     if (!gm_model_supports(model, GM_VERB_LOG_PROB)) return lacks(model, "log_prob");
+    const size_t mark = gm_model_mark(model);
     if (!rows || !log_prob || count < 1)
         return gm_model_fail(
             model->ctx, GM_E_INVALID,
@@ -176,6 +180,7 @@ gm_status gm_model_log_prob_estimate(gm_likelihood *likelihood, gm_model *model,
     GM_TRY(gm_model_score_batch(model, &batch, &how, &found, log_prob, standard_error));
     if (likelihood) give(likelihood, &found);
 out:
+    gm_model_give(model, mark);
     return status;
 }
 

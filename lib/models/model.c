@@ -293,10 +293,12 @@ gm_status gm_model_step(gm_model *model, const float *rows, int64_t count, gm_me
     gm_status status;
     gm_metrics m = { 0 };
     gm_batch batch = { .rows = rows, .labels = NULL, .count = count };
+    const size_t mark = gm_model_mark(model);
     GM_TRY(gm_model_labels_for(model, "step", count, &batch.labels));
     GM_TRY(gm_model_step_batch(model, &batch, &m));
     give_metrics(&m, metrics, room, metric_count);
 out:
+    gm_model_give(model, mark);
     return status;
 }
 
@@ -366,11 +368,11 @@ gm_status gm_model_sample_into(gm_model *model, int64_t count, const gm_progress
     const float *labels;
     gm_rng_state before;
     gm_status status = gm_model_check_idle(model, "sample");
-    if (!status) status = gm_model_labels_for(model, "sample", count, &labels);
     if (status) return status;
-    gm_rng_save(&before, model->rng);
     const size_t mark = gm_model_mark(model);
-    status = gm_model_begin_call(model, "sample", count * model->row_size, options);
+    gm_rng_save(&before, model->rng);
+    status = gm_model_labels_for(model, "sample", count, &labels);
+    if (!status) status = gm_model_begin_call(model, "sample", count * model->row_size, options);
     if (!status) status = model->family->sample(model, rows, labels, count);
     gm_model_give(model, mark);
     gm_model_end_call(model);

@@ -13,6 +13,7 @@ const conformance_check conformance_checks[] = {
     { "labels", check_labels },
     { "random stream", check_stream },
     { "cancel", check_cancel },
+    { "calls inside calls", check_nested },
     { "way back", check_way_back },
     { "refusals", check_refusals },
     { "refusals of labels", check_label_refusals },

@@ -205,6 +205,35 @@ START_TEST(any_subset)
 }
 END_TEST
 
+static int32_t look_at_all_sets(void *user, int64_t done, int64_t total)
+{
+    const float row[BITS] = { 0 };
+    double log_p;
+    (void)done;
+    (void)total;
+    return gm_model_log_prob(user, row, 1, &log_p) != GM_OK;
+}
+
+/* A walk keeps to its set, also when its callback asks the model for log p, which looks at all. */
+START_TEST(sets_of_calls_inside)
+{
+    enum { MANY = 600 };
+    static float rows[MANY * BITS];
+    static uint8_t known[MANY * BITS];
+    static double log_p[2][MANY];
+    gm_context *ctx = support_context(34, 1);
+    gm_model *model = listed(ctx);
+    const gm_progress_options how = { sizeof how, look_at_all_sets, model };
+    for (int i = 0; i < MANY * BITS; i++) rows[i] = (float)(i * 7 % 11 < 5);
+    for (int i = 0; i < MANY * BITS; i++) known[i] = i % BITS < 6;
+    support_ok(ctx, gm_autoregressive_log_marginal(model, rows, known, MANY, NULL, log_p[0]));
+    support_ok(ctx, gm_autoregressive_log_marginal(model, rows, known, MANY, &how, log_p[1]));
+    ck_assert_mem_eq(log_p[0], log_p[1], sizeof log_p[0]);
+    gm_model_release(model);
+    gm_context_release(ctx);
+}
+END_TEST
+
 /* Sets are a function of seed and number, orders are permutations, masks keep their promise: shown
  * on the masks themselves. */
 START_TEST(mask_sets)
@@ -624,6 +653,7 @@ Suite *gm_suite(void)
     tcase_add_loop_test(t, lifecycle, 0, 7);
     tcase_add_loop_test(t, stays, 0, 7);
     tcase_add_loop_test(t, any_subset, 0, 2);
+    tcase_add_test(t, sets_of_calls_inside);
     tcase_add_test(t, mask_sets);
     tcase_add_test(t, masked_weights_rest);
     tcase_add_test(t, connectivity_moves_biases);

@@ -120,11 +120,13 @@ static gm_status visit_rows(gm_model *model, const char *verb, const float *rows
                             give_fn *give, void *out)
 {
     gm_batch batch = { .rows = rows, .count = count };
-    gm_status status;
-    GM_TRY(check(model, verb, rows, out, count));
+    gm_status status = check(model, verb, rows, out, count);
+    if (status) return status;
+    const size_t mark = gm_model_mark(model);
     GM_TRY(gm_model_labels_for(model, verb, count, &batch.labels));
     GM_TRY(visit(model, verb, &batch, give, out));
 out:
+    gm_model_give(model, mark);
     return status;
 }
 

@@ -299,7 +299,6 @@ static gm_status fill(gm_model *model, float *rows, const float *labels, const u
     const int64_t size = model->row_size;
     gm_status status;
     (void)labels;
-    GM_TRY(gm_made_take_set(&made->net, 0));
     for (int64_t done = 0; done < count;) {
         const uint8_t *given = known ? known + done * size : NULL;
         int64_t n = 1;
@@ -307,6 +306,7 @@ static gm_status fill(gm_model *model, float *rows, const float *labels, const u
                (!given || !made->net.o.random_orders ||
                 !memcmp(given, given + n * size, (size_t)size)))
             n++;
+        GM_TRY(gm_made_take_set(&made->net, 0)); /* a callback may have taken another */
         gm_made_walk_rows(&made->net, rows + done * size, NULL, n, given, made->net.o.random_orders,
                           log_known ? log_known + done : NULL, draw);
         GM_TRY(gm_model_advance(model, n * size));

@@ -323,17 +323,24 @@ static int64_t carve(gm_pixelcnn *net, int64_t n, float *base)
     return used + n * patch;
 }
 
+/* The walk is over `room` images in this memory: at first, and after a callback of the host's, in
+ * which the model may have walked over others. */
+static void enter_room(gm_pixelcnn *net, int64_t room, float *base)
+{
+    net->room = room;
+    (void)carve(net, room, base);
+}
+
 /* Room to walk, given back by who walks. */
-static gm_status take_room(gm_pixelcnn *net, int64_t count)
+static gm_status take_room(gm_pixelcnn *net, int64_t count, float **base)
 {
     gm_model *model = &net->model;
     const int64_t each = carve(net, 1, NULL), n = images_in(WALK_BYTES, each, count);
-    float *base = gm_model_take(model, (size_t)(n * each) * sizeof *base);
-    if (!base)
+    *base = gm_model_take(model, (size_t)(n * each) * sizeof **base);
+    if (!*base)
         return gm_model_fail(model->ctx, GM_E_NOMEM, "pixelcnn: no memory to walk over %lld images",
                              (long long)n);
-    net->room = n;
-    (void)carve(net, n, base);
+    enter_room(net, n, *base);
     return GM_OK;
 }
 
@@ -386,10 +393,12 @@ static gm_status fill(gm_model *model, float *rows, const float *labels, const u
     gm_pixelcnn *net = of(model);
     const int64_t size = model->row_size;
     const size_t mark = gm_model_mark(model);
+    float *base = NULL;
     gm_status status;
-    GM_TRY(take_room(net, count));
+    GM_TRY(take_room(net, count, &base));
+    const int64_t room = net->room;
     for (int64_t done = 0; done < count;) {
-        const int64_t n = count - done < net->room ? count - done : net->room;
+        const int64_t n = count - done < room ? count - done : room;
         const uint8_t *given = known ? known + done * size : NULL;
         gm_pixel_look look = { net, model->tape, GM_NO_VAR, n, 0, 0, 0, 1 };
         for (int64_t pixel = 0; pixel < size; pixel++) {
@@ -399,6 +408,7 @@ static gm_status fill(gm_model *model, float *rows, const float *labels, const u
             GM_TRY(walk_pixel(net, &look, labels ? labels + done : NULL, rows + done * size, given,
                               log_known ? log_known + done : NULL));
             GM_TRY(gm_model_advance(model, n));
+            enter_room(net, room, base);
         }
         done += n;
     }

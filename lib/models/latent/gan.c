@@ -592,6 +592,7 @@ gm_status gm_gan_discriminate(gm_gan *gan, const float *rows, int64_t count, dou
     gm_model *model = &gan->model;
     gm_status status;
     const float *labels;
+    const size_t mark = gm_model_mark(model);
     if (!rows || !values || count < 1)
         GM_TRY(gm_model_fail(
             model->ctx, GM_E_INVALID,
@@ -608,6 +609,7 @@ gm_status gm_gan_discriminate(gm_gan *gan, const float *rows, int64_t count, dou
         for (int64_t i = 0; i < m; i++) values[done + i] = (double)gm_value(model->tape, scores)[i];
     }
 out:
+    gm_model_give(model, mark);
     return status;
 }
 

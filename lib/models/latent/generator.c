@@ -396,10 +396,12 @@ static gm_status convert(gm_generator *g, const char *verb, const float *codes, 
 {
     const float *labels;
     gm_status status;
+    const size_t mark = gm_model_mark(&g->model);
     GM_TRY(check_arrays(g, verb, codes, rows, count));
     GM_TRY(gm_model_labels_for(&g->model, verb, count, &labels));
     GM_TRY(generate(g, codes, labels, count, rows, draw));
 out:
+    gm_model_give(&g->model, mark);
     return status;
 }
 
@@ -423,6 +425,7 @@ gm_status gm_generator_log_prob(gm_generator *g, const float *rows, const float 
     if (!log_prob)
         return gm_model_fail(g->model.ctx, GM_E_INVALID, "generator: log_prob: log_prob is NULL");
     const float *labels;
+    const size_t mark = gm_model_mark(&g->model);
     GM_TRY(gm_model_labels_for(&g->model, "log_prob", count, &labels));
     for (int64_t done = 0, m; (m = gm_model_group(count, done)) > 0; done += m) {
         int64_t code[2] = { m, g->o.latent }, row[2] = { m, g->model.row_size };
@@ -436,6 +439,7 @@ gm_status gm_generator_log_prob(gm_generator *g, const float *rows, const float 
         for (int64_t i = 0; i < m; i++) log_prob[done + i] = -(double)gm_value(tape, nll)[i];
     }
 out:
+    gm_model_give(&g->model, mark);
     return status;
 }
 

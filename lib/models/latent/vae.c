@@ -367,18 +367,21 @@ gm_status gm_vae_encode(gm_vae *vae, const float *rows, int64_t count, float *me
                         float *log_variance)
 {
     if (!vae) return GM_E_INVALID;
+    const size_t mark = gm_model_mark(&vae->model);
     const float *labels;
     gm_status status;
     GM_TRY(check_rows(vae, "encode", rows, count, mean));
     GM_TRY(gm_model_labels_for(&vae->model, "encode", count, &labels));
     GM_TRY(encode(vae, rows, labels, count, mean, log_variance));
 out:
+    gm_model_give(&vae->model, mark);
     return status;
 }
 
 gm_status gm_vae_decode(gm_vae *vae, const float *codes, int64_t count, float *rows)
 {
     if (!vae) return GM_E_INVALID;
+    const size_t mark = gm_model_mark(&vae->model);
     gm_model *model = &vae->model;
     gm_tape *tape = model->tape;
     const int64_t latent = gm_generator_latent(vae->decoder);
@@ -394,12 +397,14 @@ gm_status gm_vae_decode(gm_vae *vae, const float *codes, int64_t count, float *r
                                  rows + done * model->row_size));
     }
 out:
+    gm_model_give(&vae->model, mark);
     return status;
 }
 
 gm_status gm_vae_reconstruct(gm_vae *vae, const float *rows, int64_t count, float *means)
 {
     if (!vae) return GM_E_INVALID;
+    const size_t mark = gm_model_mark(&vae->model);
     gm_model *model = &vae->model;
     const int64_t row = model->row_size;
     const float *labels;
@@ -414,6 +419,7 @@ gm_status gm_vae_reconstruct(gm_vae *vae, const float *rows, int64_t count, floa
         GM_TRY(gm_generator_emit(vae->decoder, model->tape, q.mean, y, m, means + done * row));
     }
 out:
+    gm_model_give(&vae->model, mark);
     return status;
 }
 
@@ -421,6 +427,7 @@ gm_status gm_vae_interpolate(gm_vae *vae, const float *from, const float *to, in
                              float *rows)
 {
     if (!vae) return GM_E_INVALID;
+    const size_t mark = gm_model_mark(&vae->model);
     gm_model *model = &vae->model;
     gm_tape *tape = model->tape;
     const float *labels;
@@ -442,6 +449,7 @@ gm_status gm_vae_interpolate(gm_vae *vae, const float *from, const float *to, in
         GM_TRY(gm_generator_emit(vae->decoder, tape, z, y, 1, rows + i * model->row_size));
     }
 out:
+    gm_model_give(&vae->model, mark);
     return status;
 }
 
@@ -449,6 +457,7 @@ gm_status gm_vae_elbo(gm_vae *vae, const float *rows, int64_t count, double *elb
                       double *reconstruction, double *kl)
 {
     if (!vae) return GM_E_INVALID;
+    const size_t mark = gm_model_mark(&vae->model);
     gm_tape *tape = vae->model.tape;
     gm_status status;
     const float *labels;
@@ -472,6 +481,7 @@ gm_status gm_vae_elbo(gm_vae *vae, const float *rows, int64_t count, double *elb
         }
     }
 out:
+    gm_model_give(&vae->model, mark);
     return status;
 }
 
