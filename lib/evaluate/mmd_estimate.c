@@ -109,8 +109,10 @@ static gm_status terms_of(estimate *e, const float *x, const float *y, int linea
             GM_TRY(neighbours(e, a, b, &value, &bound));
         else
             GM_TRY(quadratic(e, a, rows, b, rows, 0, &value, &bound));
-        if (fabs(value) <= bound) value = 0;
-        if (bound > widest) widest = bound;
+        if (isfinite(bound)) { /* else a kernel value overflowed, and so may the estimate */
+            if (fabs(value) <= bound) value = 0;
+            if (bound > widest) widest = bound;
+        }
         double away = value - r->value;
         r->value += away / (double)(i + 1);
         squares += away * (value - r->value);

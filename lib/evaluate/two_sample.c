@@ -323,6 +323,11 @@ static gm_status by_linear(const test *t, const gm_two_sample_options *o, gm_two
     estimate.on_progress = o->on_progress;
     estimate.user = o->user;
     GM_TRY(gm_mmd_estimate(&found, t->kernel, &x, &y, GM_MMD_LINEAR, &estimate));
+    if (!isfinite(found.value) || !isfinite(found.standard_error))
+        GM_TRY(gm_model_fail(t->ctx, GM_E_NUMERIC,
+                             "two_sample_test: mmd2 is %g, its standard error %g; finite ones are "
+                             "expected: the kernel is too steep for the data",
+                             found.value, found.standard_error));
     r->mmd2 = found.value;
     r->standard_error = found.standard_error;
     /* 1 - Phi(z); without any spread nothing speaks for chance, or nothing for a difference. Terms

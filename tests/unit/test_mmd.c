@@ -661,6 +661,25 @@ START_TEST(nan_stays)
 }
 END_TEST
 
+/* An estimate from kernel values that overflow is not finite, and not 0. */
+START_TEST(overflow_stays)
+{
+    const float x[8] = { 1, 2, 3, 4, 5, 6, 7, 8 }, zeros[8] = { 0 };
+    gm_context *ctx = support_context(1, 1);
+    gm_mmd_kernel *k = NULL;
+    support_ok(ctx, gm_mmd_kernel_create(&k, ctx));
+    support_ok(ctx, gm_mmd_kernel_add_polynomial(k, 1e18, 1e18, 1, 16));
+    for (int32_t e = GM_MMD_BIASED; e <= GM_MMD_BLOCK; e++) {
+        gm_result r = GM_RESULT_INIT;
+        support_ok(
+            ctx, gm_mmd_estimate(&r, k, support_rows(x, 4, 2), support_rows(zeros, 4, 2), e, NULL));
+        ck_assert_msg(!isfinite(r.value), "estimator %d gives %g", (int)e, r.value);
+    }
+    gm_mmd_kernel_release(k);
+    gm_context_release(ctx);
+}
+END_TEST
+
 Suite *gm_suite(void);
 Suite *gm_suite(void)
 {
@@ -684,6 +703,7 @@ Suite *gm_suite(void)
     tcase_add_test(t, kernels_refuse);
     tcase_add_test(t, estimators_refuse);
     tcase_add_test(t, nan_stays);
+    tcase_add_test(t, overflow_stays);
     suite_add_tcase(s, t);
     return s;
 }

@@ -430,7 +430,7 @@ END_TEST
 
 START_TEST(refusals)
 {
-    static const float x[8] = { 1, 2, 3, 4, 5, 6, 7, 8 }, broken[4] = { 1, 2, 3, NAN };
+    static const float x[8] = { 1, 2, 3, 4, 5, 6, 7, 8 }, broken[4] = { 1, 2, 3, NAN }, zeros[8];
     gm_context *ctx = support_context(1, 1);
     gm_mmd_kernel *k = gaussian(ctx, 1), *empty = NULL, *steep = NULL;
     gm_two_sample_options o = GM_TWO_SAMPLE_OPTIONS_INIT;
@@ -457,6 +457,13 @@ START_TEST(refusals)
     support_fails(ctx,
                   gm_two_sample_test(&r, steep, support_rows(x, 4, 2), support_rows(x, 4, 2), NULL),
                   GM_E_NUMERIC, "too steep");
+    o.method = GM_TWO_SAMPLE_LINEAR;
+    for (int same = 0; same < 2; same++)
+        support_fails(ctx,
+                      gm_two_sample_test(&r, steep, support_rows(x, 4, 2),
+                                         support_rows(same ? x : zeros, 4, 2), &o),
+                      GM_E_NUMERIC, "too steep");
+    o.method = GM_TWO_SAMPLE_PERMUTATION;
     support_fails(ctx,
                   gm_two_sample_test(NULL, k, support_rows(x, 4, 2), support_rows(x, 4, 2), NULL),
                   GM_E_INVALID, "out is NULL");
