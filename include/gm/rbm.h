@@ -5,8 +5,8 @@
  *     F(v) = - a v - sum_j log(1 + e^(b_j + W_j v)),    log p(v) = - F(v) - log Z
  *
  * Both conditionals are factorial: p(h_j = 1 | v) = sigmoid(b_j + W_j v), p(v_i = 1 | h) =
- * sigmoid(a_i + h W_i). Z is a sum over 2^min(visible, hidden) states: exact up to 20 units, by
- * annealed importance sampling beyond.
+ * sigmoid(a_i + h W_i). Z is a sum over 2^min(visible, hidden) states: exact if one side has at
+ * most 20 units, and estimated by annealed importance sampling otherwise.
  */
 #ifndef GM_RBM_H
 #define GM_RBM_H
@@ -22,13 +22,13 @@ typedef struct gm_rbm gm_rbm;
 
 typedef struct gm_rbm_options {
     size_t size;
-    int64_t steps;           /* k of contrastive divergence; default 1, at least 1 */
-    int32_t persistent;      /* default 0: chains begin at the data (CD; Hinton 2002); 1: they go on
-                                (PCD; Tieleman 2008) */
-    int32_t reserved;        /* 0 */
-    int64_t chains;          /* persistent: how many; default 100, at least 1 */
-    int64_t sample_steps;    /* Gibbs steps behind each sample of gm_model_sample; default 1000, at
-                                least 1 */
+    int64_t steps;        /* k of contrastive divergence; default 1, at least 1 */
+    int32_t persistent;   /* default 0: chains start at the data (CD; Hinton 2002); 1: they continue
+                             from the previous update (PCD; Tieleman 2008) */
+    int32_t reserved;     /* 0 */
+    int64_t chains;       /* number of persistent chains; default 100, at least 1 */
+    int64_t sample_steps; /* Gibbs steps before each sample of gm_model_sample; default 1000, at
+                             least 1 */
     gm_optimizer *optimizer; /* retained and bound; NULL: Adam with its defaults */
 } gm_rbm_options;
 
@@ -37,9 +37,9 @@ typedef struct gm_rbm_options {
         sizeof(gm_rbm_options), 1, 0, 0, 100, 1000, NULL                                           \
     }
 
-/* Weights start as N(0, 0.01^2), biases at 0 (Hinton 2012). GM_E_INVALID: NULL, a size below 1, an
- * option out of range (named, with its value); GM_E_STATE: the optimizer is bound already;
- * GM_E_NOMEM. */
+/* Makes a machine of `visible` and `hidden` units. Weights start as N(0, 0.01^2), biases at 0
+ * (Hinton 2012). *out is NULL after a failure. GM_E_INVALID: NULL, a size below 1, an option out of
+ * range (named, with its value); GM_E_STATE: the optimizer is bound already; GM_E_NOMEM. */
 GM_API gm_status gm_rbm_create(gm_rbm **out, gm_context *context, int64_t visible, int64_t hidden,
                                const gm_rbm_options *options);
 GM_API void gm_rbm_retain(gm_rbm *rbm);
@@ -47,34 +47,37 @@ GM_API void gm_rbm_release(gm_rbm *rbm);
 
 /* The view with the shared verbs. fit and step follow the gradient of E_data F - E_chain F with the
  * chains' states constant: "loss" is that difference (near 0, no measure of progress),
- * "reconstruction" the squared error a unit of one Gibbs step, "free_energy" the data's mean F.
- * sample: probabilities of the visible units after sample_steps steps from units that are 0 or 1
- * with probability 1/2. log_prob: exact with at most 20 visible or hidden units, else with the log
- * Z that gm_rbm_set_log_z gave (GM_E_STATE: none). save, load. Borrowed. */
+ * "reconstruction" is the squared error per unit of one Gibbs step, "free_energy" the mean F of the
+ * data. sample: probabilities of the visible units after sample_steps steps from units that are 0
+ * or 1 with probability 1/2. log_prob: exact with at most 20 visible or hidden units, else with the
+ * log Z set by gm_rbm_set_log_z (GM_E_STATE: none was set). save, load. Borrowed.
+ * gm_rbm_from_model: NULL if the model is of another family. */
 GM_API gm_model *gm_rbm_model(gm_rbm *rbm);
 GM_API gm_rbm *gm_rbm_from_model(gm_model *model);
 GM_API int64_t gm_rbm_visible(const gm_rbm *rbm);
 GM_API int64_t gm_rbm_hidden(const gm_rbm *rbm);
-/* weight [hidden, visible], bias of the hidden and of the visible units. Borrowed; write to them to
- * begin elsewhere. */
+/* The parameters: weight [hidden, visible], bias of the hidden and of the visible units. Borrowed;
+ * write to their values to start training from others. */
 GM_API gm_param *gm_rbm_weight(const gm_rbm *rbm);
 GM_API gm_param *gm_rbm_hidden_bias(const gm_rbm *rbm);
 GM_API gm_param *gm_rbm_visible_bias(const gm_rbm *rbm);
 
-/* Visible biases at the logits of the data's means (kept 0.001 away from 0 and 1; Hinton 2012).
- * GM_E_INVALID: NULL, not bits; GM_E_SHAPE; what the dataset returned. */
+/* Sets the visible biases to the logits of the data's means (kept 0.001 away from 0 and 1; Hinton
+ * 2012). GM_E_INVALID: NULL, not bits; GM_E_SHAPE; what the dataset returned. */
 GM_API gm_status gm_rbm_init_biases(gm_rbm *rbm, gm_dataset *data);
 
-/* F of each row, [count]; probabilities p(h_j = 1 | v) [count, hidden]. GM_E_INVALID: NULL, count <
- * 1, a value outside [0, 1] (row, column, value); GM_E_NOMEM. */
+/* For rows [count, visible]: the free energy F of each, into energies [count]; and p(h_j = 1 | v),
+ * into probabilities [count, hidden]. GM_E_INVALID: NULL, count < 1, a value outside [0, 1] (row,
+ * column, value); GM_E_NOMEM. */
 GM_API gm_status gm_rbm_free_energy(gm_rbm *rbm, const float *rows, int64_t count,
                                     double *energies);
 GM_API gm_status gm_rbm_hidden_probabilities(gm_rbm *rbm, const float *rows, int64_t count,
                                              float *probabilities);
 /* `steps` steps of block Gibbs sampling from rows [count, visible], in place: h ~ p(h | v), v ~ p(v
- * | h). means, if not NULL: p(v = 1 | h) of the last step. Draws from the model's generator.
- * Statuses as gm_rbm_free_energy; GM_E_INVALID also: steps < 1; GM_E_CANCELLED: options, or NULL,
- * tell progress in values, and rows are then what the steps so far made of them. */
+ * | h). means [count, visible], if not NULL, receives p(v = 1 | h) of the last step. Draws from the
+ * model's random stream. Progress (options, or NULL) counts values, count * visible in all.
+ * Statuses as gm_rbm_free_energy; GM_E_INVALID also: steps < 1; GM_E_CANCELLED: rows are then in
+ * the state that the steps so far left. */
 GM_API gm_status gm_rbm_gibbs(gm_rbm *rbm, int64_t count, int64_t steps,
                               const gm_progress_options *options, float *rows, float *means);
 
@@ -85,7 +88,7 @@ GM_API gm_var gm_rbm_apply_visible(gm_tape *tape, gm_rbm *rbm, gm_var hidden);
 GM_API gm_var gm_rbm_apply_free_energy(gm_tape *tape, gm_rbm *rbm, gm_var visible);
 
 /* log Z by summing over all states of the smaller side. GM_E_UNSUPPORTED: both sides have more than
- * 20 units (the line tells what it would cost); GM_E_INVALID: NULL. */
+ * 20 units (the line says what it would cost); GM_E_INVALID: NULL. */
 GM_API gm_status gm_rbm_log_z(double *out, gm_rbm *rbm);
 
 /* Annealed importance sampling (Neal 2001; Salakhutdinov and Murray 2008): from independent units,
@@ -93,10 +96,10 @@ GM_API gm_status gm_rbm_log_z(double *out, gm_rbm *rbm);
 typedef struct gm_rbm_ais_options {
     size_t size;
     int64_t runs;        /* default 100, at least 2 */
-    const double *betas; /* rising from 0 to 1; NULL: 500 steps to 0.5, 4000 to 0.9 and 10 000 to 1,
-                            as in that paper */
+    const double *betas; /* rising from 0 to 1, borrowed for the call; NULL: 500 steps to 0.5, 4000
+                            to 0.9 and 10 000 to 1, as in Salakhutdinov and Murray */
     int64_t beta_count;  /* of betas, at least 2; 0 with NULL */
-    const float *means;  /* [visible] of the data; NULL: 1/2 each */
+    const float *means;  /* means of the data, [visible]; NULL: 1/2 each */
     uint64_t seed;
     gm_progress_callback *on_progress; /* counts steps along betas */
     void *user;
@@ -111,8 +114,8 @@ typedef struct gm_rbm_ais_result {
     size_t size;
     double log_z;          /* log of the mean of the runs' weights */
     double standard_error; /* of log_z, by the delta method */
-    double low, high; /* log(mean - 3 sd / sqrt(runs)) and with +; low is -infinity where the spread
-                         is too large */
+    double low, high;      /* log(mean - 3 sd / sqrt(runs)) and log(mean + 3 sd / sqrt(runs)) of the
+                              weights; low is -infinity where the spread is too large */
     int64_t runs, steps;
     uint64_t seed;
 } gm_rbm_ais_result;
@@ -122,14 +125,14 @@ typedef struct gm_rbm_ais_result {
         sizeof(gm_rbm_ais_result), 0, 0, 0, 0, 0, 0, 0                                             \
     }
 
-/* options NULL: all defaults. The model's own generator is not used. GM_E_INVALID: NULL, an option
- * out of range, betas that do not rise from 0 to 1; GM_E_CANCELLED; GM_E_NOMEM. *out is as before
- * after a failure. */
+/* Estimates log Z by annealed importance sampling, as above. options NULL: all defaults. The
+ * model's own random stream is not used. GM_E_INVALID: NULL, an option out of range, betas that do
+ * not rise from 0 to 1; GM_E_CANCELLED; GM_E_NOMEM. *out is as before after a failure. */
 GM_API gm_status gm_rbm_ais(gm_rbm_ais_result *out, gm_rbm *rbm, const gm_rbm_ais_options *options);
-/* The log Z that log_prob uses from now on, until the next update or gm_rbm_init_biases (NaN:
- * none), and its standard error, as gm_rbm_ais gave both. With an error of 0 it counts as the exact
- * one (GM_LIKELIHOOD_EXACT), with any other, or NaN for one that is not known, as an estimate
- * (GM_LIKELIHOOD_ANNEALED), whose error the likelihood then has. Both are saved. */
+/* Sets the log Z that log_prob uses until the next update or gm_rbm_init_biases (NaN: none), and
+ * its standard error, as found by gm_rbm_ais. With an error of 0 it counts as exact
+ * (GM_LIKELIHOOD_EXACT), with any other error, or NaN if the error is not known, as an estimate
+ * (GM_LIKELIHOOD_ANNEALED), and gm_model_likelihood then reports the error. Both are saved. */
 GM_API void gm_rbm_set_log_z(gm_rbm *rbm, double log_z, double standard_error);
 
 #ifdef __cplusplus

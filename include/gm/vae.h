@@ -11,11 +11,11 @@
  * and Salakhutdinov 2016).
  *
  * A decoder with labels (gm/generator.h) makes it conditional, q(z | x, y) and p(x | z, y) (Sohn,
- * Lee and Yan 2015): the encoder takes the label too, as `labels` values after the row, [n, row
- * size + labels], or, if the decoder gives images, as so many constant planes after the channels,
- * [n, c + labels, h, w]. fit takes the dataset's labels, the other verbs those of
- * gm_model_set_labels (GM_E_STATE: none set, GM_E_SHAPE: another number of them; interpolate takes
- * a single one).
+ * Lee and Yan 2015): the encoder takes the label too, one-hot, as `labels` values after the row,
+ * [n, row size + labels], or, if the decoder gives images, as that many constant planes after the
+ * channels, [n, c + labels, h, w]. fit uses the dataset's labels, the other verbs those of
+ * gm_model_set_labels (GM_E_STATE: none set, GM_E_SHAPE: another number of them; gm_vae_interpolate
+ * needs a single one).
  *
  * The log-variance is kept within [-20, 20], so that its exponential cannot overflow.
  */
@@ -33,12 +33,12 @@ typedef struct gm_vae gm_vae;
 typedef struct gm_vae_options {
     size_t size;
     double beta; /* weight of the KL, at least 0; default 1 (Higgins et al. 2017) */
-    /* the weight grows linearly from 0 to beta over so many updates; default 0 */
+    /* the weight of the KL grows linearly from 0 to beta over this many updates; default 0 */
     int64_t warmup_steps;
-    double free_bits; /* nats: the KL of each latent, averaged over the batch, costs only what it
-                         exceeds this (Kingma et al. 2016); default 0 */
-    int64_t samples;  /* importance samples k in training; default 1. k > 1 needs beta 1, no warm-up
-                         and no  free bits */
+    double free_bits; /* in nats: the KL of each latent, averaged over the batch, is penalised only
+                         where it exceeds this (Kingma et al. 2016); default 0 */
+    int64_t samples;  /* importance samples k in training; default 1. k > 1 requires beta 1, no
+                         warm-up and no free bits */
     int64_t log_prob_samples; /* K of gm_model_log_prob; default 100 */
     gm_optimizer *optimizer;  /* retained; NULL: Adam, rate 1e-3. Must not be bound yet */
 } gm_vae_options;
@@ -53,38 +53,41 @@ typedef struct gm_vae_options {
  * parameters appear as "encoder.*" and "decoder.*". GM_E_INVALID: NULL, another context, a prior
  * other than N(0, I), a direct head, an option out of range; GM_E_SHAPE: the encoder does not give
  * twice the decoder's latent size (both are named); GM_E_STATE: the optimizer is bound already;
- * GM_E_NOMEM; the error that a sequence keeps. */
+ * GM_E_NOMEM; the error that a sequence keeps. *out is NULL after a failure. */
 GM_API gm_status gm_vae_create(gm_vae **out, gm_context *context, gm_layer *encoder,
                                gm_generator *decoder, const gm_vae_options *options);
 GM_API void gm_vae_retain(gm_vae *vae);
 GM_API void gm_vae_release(gm_vae *vae);
 
 /* The view with the shared verbs. fit and step report "loss" (what is minimised), "reconstruction"
- * (E -log p(x | z)), "kl" and "elbo" (-reconstruction - kl, or the k-sample bound). sample: p(x |
- * z) means for z from the prior. log_prob: the importance estimate with K = log_prob_samples.
- * Borrowed. */
+ * (E -log p(x | z)), "kl" and "elbo" (-reconstruction - kl, or the k-sample bound). sample: the
+ * means of p(x | z) for z from the prior. log_prob: the importance estimate with K =
+ * log_prob_samples. Borrowed. */
 GM_API gm_model *gm_vae_model(gm_vae *vae);
 GM_API gm_vae *gm_vae_from_model(gm_model *model); /* NULL if the model is of another family */
 GM_API gm_layer *gm_vae_encoder(const gm_vae *vae);
 GM_API gm_generator *gm_vae_decoder(const gm_vae *vae);
 
-/* q(z | x) for rows x [count, row size]: means and log-variances, each [count, latent];
- * log_variance may be NULL. Statuses of these four: GM_E_INVALID (NULL, count < 1, values the
- * likelihood cannot have), GM_E_STATE: labels are missing, GM_E_NOMEM. No heap allocation after the
- * first call with that count. */
+/* q(z | x) for rows x [count, row size]: its mean and log-variance, into mean and log_variance,
+ * each [count, latent]; log_variance may be NULL. Statuses of this function and the next three:
+ * GM_E_INVALID: NULL, count < 1, values outside the model's support; GM_E_STATE: labels are
+ * missing; GM_E_SHAPE: another number of labels; GM_E_NOMEM. No heap allocation after the first
+ * call with that count. */
 GM_API gm_status gm_vae_encode(gm_vae *vae, const float *rows, int64_t count, float *mean,
                                float *log_variance);
-/* p(x | z) means of codes [count, latent], into rows [count, row size]: gm_generator_decode of the
- * decoder. */
+/* The means of p(x | z) for codes z [count, latent], into rows [count, row size]:
+ * gm_generator_decode of the decoder. */
 GM_API gm_status gm_vae_decode(gm_vae *vae, const float *codes, int64_t count, float *rows);
-/* p(x | z) means at z = the mean of q(z | x), into means [count, row size]. */
+/* The means of p(x | z) at the mean z of q(z | x), for rows x [count, row size], into means [count,
+ * row size]. */
 GM_API gm_status gm_vae_reconstruct(gm_vae *vae, const float *rows, int64_t count, float *means);
-/* Between two rows: decodings of count >= 2 codes on the straight line from the mean code of the
- * row `from` to that of the row `to`, into rows [count, row size]. */
+/* Interpolates between two rows: decodes count >= 2 codes, equally spaced on the straight line from
+ * the mean code of the row `from` to that of the row `to`, into rows [count, row size]. */
 GM_API gm_status gm_vae_interpolate(gm_vae *vae, const float *from, const float *to, int64_t count,
                                     float *rows);
 
-/* The bound for each row with one draw of z, into elbo[n]; reconstruction and kl may be NULL. Nats.
+/* The bound for each row with one draw of z, in nats, into elbo [count]; reconstruction and kl,
+ * which may be NULL, receive E -log p(x | z) and the KL, [count] each. Statuses as gm_vae_encode.
  */
 GM_API gm_status gm_vae_elbo(gm_vae *vae, const float *rows, int64_t count, double *elbo,
                              double *reconstruction, double *kl);
