@@ -1,5 +1,5 @@
-/* gm/schedule.h - how a learning rate goes with the steps. A pure function of the step: nothing to
- * keep or to save. */
+/* gm/schedule.h - schedules of the learning rate. The rate is a pure function of the step number,
+ * so there is no state to keep or save. */
 #ifndef GM_SCHEDULE_H
 #define GM_SCHEDULE_H
 
@@ -9,15 +9,20 @@
 extern "C" {
 #endif
 
-/* With t the steps since the warm-up (t = 0 at its end) and `base` the rate that the optimizer was
- * given: */
-#define GM_SCHEDULE_CONSTANT 0 /* base */
-#define GM_SCHEDULE_STEP 1     /* base factor^floor(t / period) */
-#define GM_SCHEDULE_COSINE                                                                         \
-    2 /* base (floor + (1 - floor) (1 + cos(pi min(t, period) / period)) / 2);                     \
-         Loshchilov and Hutter 2017, one descent */
-#define GM_SCHEDULE_EXPONENTIAL 3 /* base factor^t */
-#define GM_SCHEDULE_LINEAR 4      /* base (1 + (floor - 1) min(t, period) / period) */
+/* The kinds, with t the number of steps since the warm-up (t = 0 at its end) and `base` the rate of
+ * the optimizer. In STEP, floor() rounds down; in COSINE and LINEAR, floor is the option.
+ *
+ *   GM_SCHEDULE_CONSTANT     base
+ *   GM_SCHEDULE_STEP         base factor^floor(t / period)
+ *   GM_SCHEDULE_COSINE       base (floor + (1 - floor) (1 + cos(pi min(t, period) / period)) / 2)
+ *                            (Loshchilov and Hutter 2017, without restarts)
+ *   GM_SCHEDULE_EXPONENTIAL  base factor^t
+ *   GM_SCHEDULE_LINEAR       base (1 + (floor - 1) min(t, period) / period) */
+#define GM_SCHEDULE_CONSTANT 0
+#define GM_SCHEDULE_STEP 1
+#define GM_SCHEDULE_COSINE 2
+#define GM_SCHEDULE_EXPONENTIAL 3
+#define GM_SCHEDULE_LINEAR 4
 
 typedef struct gm_schedule {
     size_t size;      /* set by the INIT macro */
@@ -27,7 +32,7 @@ typedef struct gm_schedule {
                          default 0 */
     int64_t period;   /* steps, at least 1; used by STEP, COSINE, LINEAR; default 1 */
     double factor;    /* above 0, finite; used by STEP and EXPONENTIAL; default 0.1 */
-    /* the last rate as a part of base, 0 to 1; used by COSINE and LINEAR; default 0 */
+    /* the final rate as a fraction of base, 0 to 1; used by COSINE and LINEAR; default 0 */
     double floor;
 } gm_schedule;
 

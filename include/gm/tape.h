@@ -14,10 +14,10 @@
  * return an invalid variable, and gm_backward (or gm_tape_status) returns that first status. The
  * context's error line names the operation and the shapes.
  *
- * Everything a recording makes belongs to the tape: values live until the next reset, nothing is
- * released by hand. Storage is kept across resets: after its first step a step of the same shapes
- * does no heap allocation. The operations themselves are in gm/ops.h and gm/loss.h; layers
- * (gm_apply) in gm/layer.h; gradients that are variables themselves (second derivatives) in
+ * Everything that a recording creates belongs to the tape: values are valid until the next reset,
+ * and nothing is released by hand. Storage is kept across resets: after the first step, steps with
+ * the same shapes do no heap allocation. The operations themselves are in gm/ops.h and gm/loss.h;
+ * layers (gm_apply) in gm/layer.h; gradients that are variables themselves (second derivatives) in
  * gm/gradient.h.
  */
 #ifndef GM_TAPE_H
@@ -33,9 +33,9 @@ extern "C" {
 
 typedef struct gm_tape gm_tape;
 
-/* A value on a tape: the number of its recording and its index there. Plain data; copy it freely. A
- * variable of an earlier recording, or of another tape, is noticed (GM_E_STALE). recording 0 is
- * never valid. */
+/* A value on a tape: the number of its recording and its index there. Plain data; copy it freely.
+ * Using a variable of an earlier recording, or of another tape, is detected (GM_E_STALE). recording
+ * 0 is never valid. */
 typedef struct gm_var {
     uint32_t recording;
     uint32_t index;
@@ -65,50 +65,50 @@ GM_API int32_t gm_tape_mode(const gm_tape *tape);
 /* GM_OK, or the first failure since the last reset. */
 GM_API gm_status gm_tape_status(const gm_tape *tape);
 
-/* Makes `status` with the line `text` the tape's failure (unless one sticks already) and returns an
- * invalid variable: for hosts that build their own operations out of these. */
+/* Makes `status`, with `text` as its line, the tape's failure (unless it has failed already) and
+ * returns an invalid variable: for hosts that compose their own operations from these. */
 GM_API gm_var gm_tape_fail(gm_tape *tape, gm_status status, const char *text);
 
-/* Inputs, without a copy: the data must not change before the next reset. gm_input retains the
- * tensor until then; the array of gm_input_array is borrowed until then. GM_E_INVALID: NULL, or the
- * tensor of another context. */
+/* Records an input without copying it: the data must not change before the next reset. gm_input
+ * retains the tensor until then; gm_input_array borrows the array until then. GM_E_INVALID: NULL,
+ * or the tensor of another context. */
 GM_API gm_var gm_input(gm_tape *tape, gm_tensor *tensor);
 GM_API gm_var gm_input_array(gm_tape *tape, int32_t rank, const int64_t *shape, const float *data);
 /* The same with a copy of the data. */
 GM_API gm_var gm_input_copy(gm_tape *tape, int32_t rank, const int64_t *shape, const float *data);
-/* A constant, all elements alike; rank 0 for a scalar. */
+/* A constant with all elements equal to value; rank 0 for a scalar. */
 GM_API gm_var gm_constant(gm_tape *tape, int32_t rank, const int64_t *shape, double value);
-/* Fresh noise from the tape's rng: N(0, 1), and uniform on [0, 1). Constants for gm_backward. */
+/* Noise drawn from the tape's rng: N(0, 1) (gm_randn), and uniform on [0, 1) (gm_rand). Constants
+ * for gm_backward. */
 GM_API gm_var gm_randn(gm_tape *tape, int32_t rank, const int64_t *shape);
 GM_API gm_var gm_rand(gm_tape *tape, int32_t rank, const int64_t *shape);
 
-/* A parameter's present value (no copy: do not step an optimizer between recording and
- * gm_backward). */
+/* A parameter's present value (not copied: do not update it between recording and gm_backward). */
 GM_API gm_var gm_parameter(gm_tape *tape, gm_param *param);
 
-/* What a variable holds. The pointers live until the next reset. An invalid variable gives NULL,
- * rank -1, count 0. */
+/* The values, rank, shape and number of elements of a variable. Pointers are valid until the next
+ * reset. An invalid variable gives NULL, rank -1, count 0. */
 GM_API const float *gm_value(const gm_tape *tape, gm_var v);
 GM_API int32_t gm_rank(const gm_tape *tape, gm_var v);
 GM_API const int64_t *gm_shape(const gm_tape *tape, gm_var v);
 GM_API int64_t gm_count(const gm_tape *tape, gm_var v);
 /* The one element of a one-element variable, NaN for others. */
 GM_API double gm_scalar(const gm_tape *tape, gm_var v);
-/* Copies the value into out, which must have as many elements (GM_E_SHAPE). GM_E_STALE, or the
- * sticking status. */
+/* Copies the value into values [count]; count must be gm_count(v). GM_E_SHAPE: another count;
+ * GM_E_STALE; or the status that sticks to the tape. */
 GM_API gm_status gm_read(gm_tape *tape, gm_var v, int64_t count, float *values);
 
 /* Gradients of `loss` (one element) with respect to every parameter in `wrt`, into the parameters'
- * gradients (gm_param_gradient): each is overwritten, zeros where the loss does not depend on it.
- * Parameters outside `wrt` are constants, and only what lies between them and the loss is computed.
- * Either it completes or every gradient is as before: allocation precedes computation.
- * The recording stays; it may be called again, for another loss or set.
- * State that operations update while training (running statistics, gm/norm.h) takes its new value
- * when this completes, with whatever loss and set, once for each recording of an operation: not
- * after a failure, not a second time when it is called again, not when the tape is reset first.
- * Nothing of it is written when a new value is NaN or infinite. The sticking status; GM_E_STALE;
- * GM_E_SHAPE: loss has not one element; GM_E_INVALID: NULL, another context; GM_E_NOMEM; what a
- * host's backward callback returned. */
+ * gradients (gm_param_gradient): each is overwritten, with zeros where the loss does not depend on
+ * it. Parameters outside `wrt` are constants, and only what lies between those in `wrt` and the
+ * loss is computed. Either it completes or every gradient is as before: allocation precedes
+ * computation. The recording stays; gm_backward may be called again, for another loss or set. State
+ * that operations update in training (running statistics, gm/norm.h) takes its new value when this
+ * completes, whatever the loss and set, once for each recording of an operation: not after a
+ * failure, not a second time when it is called again, and not when the tape is reset first. No
+ * state is written when a new value is NaN or infinite. Returns the status that sticks to the tape;
+ * GM_E_STALE; GM_E_SHAPE: loss does not have exactly one element; GM_E_INVALID: NULL, another
+ * context; GM_E_NOMEM; what a host's backward callback returned. */
 GM_API gm_status gm_backward(gm_tape *tape, gm_var loss, const gm_params *wrt);
 
 /* The same, but adds to the gradients: for sums over several mini-batches. */
@@ -123,11 +123,11 @@ GM_API const float *gm_gradient_of(const gm_tape *tape, gm_var v);
  * NULL). */
 GM_API gm_var gm_variable(gm_tape *tape, int32_t rank, const int64_t *shape, const float *data);
 
-/* A host's own operation.
- * `infer` sees the inputs' shapes and gives the output's rank and shape (space for GM_MAX_RANK
- * sizes), or a status; `forward` computes the output; `backward` adds to (never overwrites) the
- * gradients it is given, which are NULL for inputs that need none. All run during the call, on the
- * calling thread. A failing callback's status sticks to the tape with the operation's name. */
+/* A host's own operation. `infer` receives the inputs' shapes and sets the output's rank and shape
+ * (room for GM_MAX_RANK sizes), or returns a status; `forward` computes the output; `backward` adds
+ * to (never overwrites) the gradients of the inputs, which are NULL for inputs that need none.
+ * infer and forward run in gm_host, backward in gm_backward, on the calling thread. A failing
+ * callback's status sticks to the tape with the operation's name. */
 typedef struct gm_op_view {
     size_t size;
     int32_t inputs;
