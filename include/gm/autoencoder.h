@@ -55,6 +55,7 @@ typedef struct gm_autoencoder_options {
 GM_API gm_status gm_autoencoder_create(gm_autoencoder **out, gm_context *context, int64_t row_size,
                                        gm_layer *encoder, gm_layer *decoder,
                                        const gm_autoencoder_options *options);
+/* Retain adds an owner, release removes one. Both accept NULL. */
 GM_API void gm_autoencoder_retain(gm_autoencoder *autoencoder);
 GM_API void gm_autoencoder_release(gm_autoencoder *autoencoder);
 

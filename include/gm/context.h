@@ -6,7 +6,7 @@
  * nothing to initialise.
  *
  * It never prints, never ends the process, and never touches the host's random numbers, locale,
- * signals or floating-point mode. What goes wrong is a status plus one line of text
+ * signals or floating-point mode. Failures are reported as a status plus one line of text
  * (gm_context_error).
  */
 #ifndef GM_CONTEXT_H

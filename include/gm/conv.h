@@ -1,4 +1,4 @@
-/* gm/conv.h - two-dimensional convolution and what goes with it: operations and layers.
+/* gm/conv.h - two-dimensional convolution, pooling and resizing: operations and layers.
  *
  * Images are [n, c, h, w], row-major: n images of c channels, h rows, w columns. Every function
  * here treats height and width alike; formulas are given for the height.

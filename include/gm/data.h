@@ -151,8 +151,8 @@ GM_API gm_status gm_dataset_read_labels(gm_dataset *dataset, const int64_t *rows
 
 GM_API int64_t gm_dataset_rows(const gm_dataset *dataset);
 GM_API int32_t gm_dataset_row_rank(const gm_dataset *dataset);
-GM_API const int64_t *
-gm_dataset_row_shape(const gm_dataset *dataset);                  /* valid while the dataset is */
+/* gm_dataset_row_rank sizes; valid as long as the dataset is. */
+GM_API const int64_t *gm_dataset_row_shape(const gm_dataset *dataset);
 GM_API int64_t gm_dataset_row_size(const gm_dataset *dataset);    /* values in a row, at least 1 */
 GM_API gm_context *gm_dataset_context(const gm_dataset *dataset); /* borrowed */
 

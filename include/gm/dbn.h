@@ -56,6 +56,7 @@ typedef struct gm_dbn_options {
  * of size 0 (which one); GM_E_STATE: the optimizer is bound already; GM_E_NOMEM. */
 GM_API gm_status gm_dbn_create(gm_dbn **out, gm_context *context, int64_t visible,
                                const gm_dbn_options *options);
+/* Retain adds an owner, release removes one. Both accept NULL. */
 GM_API void gm_dbn_retain(gm_dbn *dbn);
 GM_API void gm_dbn_release(gm_dbn *dbn);
 

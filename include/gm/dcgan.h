@@ -56,8 +56,8 @@ typedef struct gm_dcgan_options {
             0.02, 0                                                                                \
     }
 
-/* Makes the generator, which maps z [n, latent + labels] to images [n, channels, side, side]; it
- * has a direct head and a normal prior. options: read during the call; NULL: the defaults. Release
+/* Makes the generator, which maps z [n, latent + labels] to images [n, channels, side, side]; its
+ * head is direct and its prior normal. options: read during the call; NULL: the defaults. Release
  * it with gm_generator_release. GM_E_INVALID: NULL, an option out of range (named, with its value);
  * GM_E_NOMEM. */
 GM_API gm_status gm_dcgan_generator_create(gm_generator **out, gm_context *context,

@@ -45,8 +45,7 @@ typedef struct gm_gan gm_gan;
  *   GM_PENALTY_R1        w/2 E |grad D(x)|^2 at the data (Mescheder, Geiger and Nowozin 2018)
  *
  * With a penalty D must consist of layers that have second derivatives (gm/gradient.h): no batch
- * norm, no max pooling. Otherwise GM_E_UNSUPPORTED, with the operation that has none in the line.
- */
+ * norm, no max pooling. Otherwise a step is GM_E_UNSUPPORTED, and the line names the operation. */
 #define GM_PENALTY_NONE 0
 #define GM_PENALTY_GRADIENT 1
 #define GM_PENALTY_R1 2
@@ -96,6 +95,7 @@ typedef struct gm_gan_options {
  * and cannot be used again); the error that a sequence keeps. */
 GM_API gm_status gm_gan_create(gm_gan **out, gm_context *context, gm_generator *generator,
                                gm_layer *discriminator, const gm_gan_options *options);
+/* Retain adds an owner, release removes one. Both accept NULL. */
 GM_API void gm_gan_retain(gm_gan *gan);
 GM_API void gm_gan_release(gm_gan *gan);
 

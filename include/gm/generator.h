@@ -67,6 +67,7 @@ typedef struct gm_generator_options {
  * GM_E_NOMEM; the error that a sequence keeps. */
 GM_API gm_status gm_generator_create(gm_generator **out, gm_context *context, gm_layer *net,
                                      const gm_generator_options *options);
+/* Retain adds an owner, release removes one. Both accept NULL. */
 GM_API void gm_generator_retain(gm_generator *generator);
 GM_API void gm_generator_release(gm_generator *generator);
 

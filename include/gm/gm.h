@@ -1,4 +1,4 @@
-/* gm/gm.h - all of libgm. Each header also stands alone. */
+/* gm/gm.h - all of libgm. Each header can also be included by itself. */
 #ifndef GM_GM_H
 #define GM_GM_H
 

@@ -69,6 +69,7 @@ typedef struct gm_gmmn_options {
  * GM_E_STATE: the optimizer is bound already; GM_E_NOMEM. */
 GM_API gm_status gm_gmmn_create(gm_gmmn **out, gm_context *context, gm_generator *generator,
                                 const gm_gmmn_options *options);
+/* Retain adds an owner, release removes one. Both accept NULL. */
 GM_API void gm_gmmn_retain(gm_gmmn *gmmn);
 GM_API void gm_gmmn_release(gm_gmmn *gmmn);
 

@@ -196,8 +196,9 @@ GM_API gm_status gm_model_log_prob(gm_model *model, const float *rows, int64_t c
  *   GM_LIKELIHOOD_IMPORTANCE  log 1/K sum_k p(x, z_k) / q(z_k | x): too low on average, by less the
  *                             larger K is (Burda, Grosse and Salakhutdinov 2016)
  *   GM_LIKELIHOOD_ANNEALED    exact up to the error of a log Z found by annealed importance
- * sampling (Neal 2001), which is too low on average, so that log p is too high GM_LIKELIHOOD_BOUND
- * a lower bound on log p(x) */
+ *                             sampling (Neal 2001), which is too low on average, so that log p is
+ *                             too high
+ *   GM_LIKELIHOOD_BOUND       a lower bound on log p(x) */
 #define GM_LIKELIHOOD_EXACT 0
 #define GM_LIKELIHOOD_IMPORTANCE 1
 #define GM_LIKELIHOOD_ANNEALED 2

@@ -19,8 +19,8 @@
  * from the values of the first. A tape without GM_TAPE_TRAIN reads state and never changes it.
  *
  * Below, v is the variance of the values named, with their number as divisor, and
- * z = (x - mean) / sqrt(v + eps). Statistics are computed in double; results are the same bits for
- * any number of threads.
+ * z = (x - mean) / sqrt(v + eps). Statistics are computed in double; results are bit for bit the
+ * same for any number of threads.
  */
 #ifndef GM_NORM_H
 #define GM_NORM_H

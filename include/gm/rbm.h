@@ -42,6 +42,7 @@ typedef struct gm_rbm_options {
  * range (named, with its value); GM_E_STATE: the optimizer is bound already; GM_E_NOMEM. */
 GM_API gm_status gm_rbm_create(gm_rbm **out, gm_context *context, int64_t visible, int64_t hidden,
                                const gm_rbm_options *options);
+/* Retain adds an owner, release removes one. Both accept NULL. */
 GM_API void gm_rbm_retain(gm_rbm *rbm);
 GM_API void gm_rbm_release(gm_rbm *rbm);
 

@@ -49,8 +49,9 @@ GM_API void gm_rng_restore(gm_rng *rng, const gm_rng_state *state);
  * GM_E_INVALID: NULL, count negative, low or high (mean, deviation) not finite or out of range,
  * high <= low; the array and the position are untouched then. */
 GM_API gm_status gm_rng_words(gm_rng *rng, int64_t count, uint32_t *words);
-GM_API gm_status gm_rng_uniform(gm_rng *rng, int64_t count, double low, double high,
-                                float *values); /* [low, high) */
+/* Uniform in [low, high). */
+GM_API gm_status gm_rng_uniform(gm_rng *rng, int64_t count, double low, double high, float *values);
+/* Normal with this mean and standard deviation. */
 GM_API gm_status gm_rng_normal(gm_rng *rng, int64_t count, double mean, double deviation,
                                float *values);
 /* values[i] = 1 with probability p[i], else 0; values may be p itself. GM_E_INVALID also: a
@@ -58,11 +59,10 @@ GM_API gm_status gm_rng_normal(gm_rng *rng, int64_t count, double mean, double d
 GM_API gm_status gm_rng_bernoulli(gm_rng *rng, const float *p, int64_t count, float *values);
 /* A permutation of 0 .. count-1, uniform (Fisher and Yates; Lemire's unbiased bounded numbers). */
 GM_API gm_status gm_rng_permutation(gm_rng *rng, int64_t count, int64_t *permutation);
-/* A single number: uniform in [0, 1) with 53 bits; or one of 0 .. bound-1, unbiased, 0 if bound <
- * 1. */
-GM_API double gm_rng_double(gm_rng *rng); /* [0, 1), 53 bits */
-GM_API int64_t gm_rng_below(gm_rng *rng,
-                            int64_t bound); /* 0 .. bound-1, unbiased; 0 if bound < 1 */
+/* A single number: uniform in [0, 1) with 53 bits; or one of 0 .. bound-1, without bias (0 if bound
+ * is below 1). */
+GM_API double gm_rng_double(gm_rng *rng);
+GM_API int64_t gm_rng_below(gm_rng *rng, int64_t bound);
 
 #ifdef __cplusplus
 }

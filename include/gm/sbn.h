@@ -22,9 +22,10 @@
  *                         baselines, functions of the layer below, and divided by their running
  *                         deviation; each layer gets only the terms that depend on it (Mnih and
  *                         Gregor 2014)
- *   GM_SBN_VIMCO          the K-sample bound; the baseline of each sample is computed from the
- * others (Mnih and Rezende 2016) GM_SBN_DISARM         the bound's gradient from antithetic pairs,
- * layer by layer (Dong, Mnih and Tucker 2020; unbiased; ARM of Yin and Zhou 2019 with its noise
+ *   GM_SBN_VIMCO          the K-sample bound; the baseline of each sample comes from the others
+ *                         (Mnih and Rezende 2016)
+ *   GM_SBN_DISARM         the bound's gradient from antithetic pairs, layer by layer (Dong, Mnih
+ *                         and Tucker 2020; unbiased; ARM of Yin and Zhou 2019 with its noise
  *                         integrated out)
  *
  * Two methods need no recognition network. They use inference that is also available by itself
@@ -110,6 +111,7 @@ typedef struct gm_sbn_options {
  * already; GM_E_NOMEM. */
 GM_API gm_status gm_sbn_create(gm_sbn **out, gm_context *context, int64_t visible,
                                const gm_sbn_options *options);
+/* Retain adds an owner, release removes one. Both accept NULL. */
 GM_API void gm_sbn_retain(gm_sbn *sbn);
 GM_API void gm_sbn_release(gm_sbn *sbn);
 
@@ -298,8 +300,9 @@ GM_API gm_status gm_sbn_mean_field(gm_sbn *sbn, const float *rows, int64_t count
 /* On a tape. gm_sbn_apply_joint: log p of a whole state, one value per row, [n]. layers: L + 1
  * variables, the visible layer first, each [n, its size] (the visible one may have n / k rows; each
  * then serves k consecutive rows). parts, if not NULL, receives L + 1 variables: log p of each
- * layer given those above. gm_sbn_apply_logits: the logits [n, size] of p(layer | the layers
- * above). gm_sbn_apply_recognition: the logits [n, size] of q(h_layer | the layer below). */
+ * layer given those above. gm_sbn_apply_logits: the logits [n, size] of p(layer | the layers above,
+ * and with lateral connections the earlier units of its own). gm_sbn_apply_recognition: the logits
+ * [n, size] of q(h_layer | the layer below). */
 GM_API gm_var gm_sbn_apply_joint(gm_tape *tape, gm_sbn *sbn, const gm_var *layers, gm_var *parts);
 GM_API gm_var gm_sbn_apply_logits(gm_tape *tape, gm_sbn *sbn, int32_t layer, const gm_var *layers);
 GM_API gm_var gm_sbn_apply_recognition(gm_tape *tape, gm_sbn *sbn, int32_t layer, gm_var below);

@@ -24,7 +24,7 @@ GM_API gm_status gm_tensor_create(gm_tensor **out, gm_context *context, int32_t 
                                   const int64_t *shape);
 
 /* The same with a copy of `data` (borrowed for the call): as many floats as the shape has elements.
- */
+ * Statuses as gm_tensor_create. */
 GM_API gm_status gm_tensor_create_from(gm_tensor **out, gm_context *context, int32_t rank,
                                        const int64_t *shape, const float *data);
 
@@ -40,7 +40,8 @@ GM_API gm_status gm_tensor_wrap(gm_tensor **out, gm_context *context, int32_t ra
 GM_API gm_status gm_tensor_rows_view(gm_tensor **out, gm_tensor *tensor, int64_t begin,
                                      int64_t end);
 
-/* A view with another shape of as many elements (GM_E_SHAPE if not as many). */
+/* A view with another shape of the same number of elements; shares storage with `tensor`, which it
+ * retains. GM_E_SHAPE: another number of elements; else as gm_tensor_create. */
 GM_API gm_status gm_tensor_reshape_view(gm_tensor **out, gm_tensor *tensor, int32_t rank,
                                         const int64_t *shape);
 
@@ -53,8 +54,7 @@ GM_API void gm_tensor_release(gm_tensor *tensor);
  * range. */
 GM_API int32_t gm_tensor_rank(const gm_tensor *tensor);
 GM_API const int64_t *gm_tensor_shape(const gm_tensor *tensor);
-GM_API int64_t gm_tensor_size(const gm_tensor *tensor,
-                              int32_t axis); /* 0 for an axis out of range */
+GM_API int64_t gm_tensor_size(const gm_tensor *tensor, int32_t axis);
 GM_API int64_t gm_tensor_count(const gm_tensor *tensor);
 GM_API float *gm_tensor_data(gm_tensor *tensor);
 GM_API const float *gm_tensor_read(const gm_tensor *tensor); /* the same data, for reading */

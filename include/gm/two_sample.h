@@ -93,7 +93,7 @@ typedef struct gm_column_moments {
 
 /* The moments of every column of x and y, into moments [width], one struct per column. In double,
  * in two passes. y may be NULL; its members are then NaN. GM_E_INVALID: NULL, no rows, a width
- * below 1, more values than can be addressed; GM_E_SHAPE: two widths. */
+ * below 1, more values than can be addressed; GM_E_SHAPE: different widths. */
 GM_API gm_status gm_moments(gm_context *context, const gm_rows *x, const gm_rows *y,
                             gm_column_moments *moments);
 

@@ -56,6 +56,7 @@ typedef struct gm_vae_options {
  * GM_E_NOMEM; the error that a sequence keeps. *out is NULL after a failure. */
 GM_API gm_status gm_vae_create(gm_vae **out, gm_context *context, gm_layer *encoder,
                                gm_generator *decoder, const gm_vae_options *options);
+/* Retain adds an owner, release removes one. Both accept NULL. */
 GM_API void gm_vae_retain(gm_vae *vae);
 GM_API void gm_vae_release(gm_vae *vae);
 
@@ -95,8 +96,9 @@ GM_API gm_status gm_vae_elbo(gm_vae *vae, const float *rows, int64_t count, doub
 /* The importance estimate of log p(x) for each row, log 1/K sum_k p(x, z_k) / q(z_k | x),
  * log-sum-exp in double, into log_prob [count]; its standard error (by the delta method) into
  * standard_error [count], which may be NULL. Memory does not grow with count or samples. The
- * estimate is a lower bound on average, and rises to log p(x) with K. GM_E_INVALID: NULL, count <
- * 1, samples < 0, values the likelihood cannot have; GM_E_CANCELLED. */
+ * estimate is a lower bound on average, and rises to log p(x) with K. options NULL: all defaults.
+ * GM_E_INVALID: NULL, count < 1, samples < 0, values outside the model's support; GM_E_STATE,
+ * GM_E_SHAPE: labels, as above; GM_E_CANCELLED; GM_E_NOMEM. */
 GM_API gm_status gm_vae_log_prob(gm_vae *vae, const float *rows, int64_t count,
                                  const gm_log_prob_options *options, double *log_prob,
                                  double *standard_error);
