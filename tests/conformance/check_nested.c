@@ -1,7 +1,9 @@
 /* check_nested.c - a progress callback calls the model that is at work: samples, log p, metrics,
  * other labels. The call that is under way gives what it gives without that, told as often. */
 #include "conformance.h"
+#include "gm/anomaly.h"
 #include "gm/autoregressive.h"
+#include "gm/evaluate.h"
 #include "models/family.h"
 
 #define MANY 530 /* more than one group of rows */
@@ -56,6 +58,7 @@ typedef struct results {
     double log_prob[MANY], error[MANY], log_given[MANY], marginal[MANY];
     gm_metric metrics[GM_MAX_METRICS];
     int32_t metric_count;
+    double nll, scores[CONFORMANCE_ROWS];
     int64_t calls[8];
 } results;
 
@@ -100,6 +103,25 @@ static void answer(conformance *c, subject *s, nested *n, const float *rows, res
 out:;
 }
 
+static void measure(conformance *c, subject *s, nested *n, results *r)
+{
+    gm_nll_options nll = GM_NLL_OPTIONS_INIT;
+    gm_anomaly_options scores = GM_ANOMALY_OPTIONS_INIT;
+    gm_result result = GM_RESULT_INIT;
+    gm_anomaly *anomaly = NULL;
+    nll.batch = scores.batch = BATCH;
+    nll.on_progress = scores.on_progress = call_back;
+    nll.user = scores.user = n;
+    n->calls = 0;
+    SUCCEEDS(c, s->ctx, gm_evaluate_nll(&result, s->model, s->data, &nll));
+    r->nll = result.value;
+    SUCCEEDS(c, s->ctx, gm_anomaly_create(&anomaly, s->model, s->data, &scores));
+    memcpy(r->scores, gm_anomaly_sorted(anomaly), sizeof r->scores);
+    r->calls[7] = n->calls;
+out:
+    gm_anomaly_release(anomaly);
+}
+
 static void ask(conformance *c, subject *s, nested *n, const float *rows, results *r)
 {
     const gm_progress_options how = { sizeof how, call_back, n };
@@ -123,6 +145,7 @@ static void ask(conformance *c, subject *s, nested *n, const float *rows, result
                                    &r->metric_count));
     r->calls[2] = n->calls;
     if (s->model->family->autoregressive) answer(c, s, n, rows, r);
+    if (CAN(s, LOG_PROB)) measure(c, s, n, r);
     n->calls = 0;
     fit.epochs = 2;
     fit.batch = BATCH;
@@ -157,6 +180,8 @@ void check_nested(conformance *c)
     AGREES(log_given);
     AGREES(marginal);
     AGREES(imputed);
+    AGREES(nll);
+    AGREES(scores);
     if (c->maker->labels) /* labels are the last ones set: those of the calls inside */
         for (int k = 0; k < 2; k++) subject_set_labels(c, &s[k], 0);
     HOLDS(c, conformance_same(c, s[0].model, s[1].model, 1),
