@@ -50,8 +50,10 @@ GM_API gm_status gm_autoregressive_order(gm_model *model, int64_t *order);
 GM_API gm_status gm_autoregressive_log_probs(gm_model *model, const float *rows, int64_t count,
                                              double *log_probs);
 
-/* The conditional of each column given the row's values before it in the order, into values [count,
- * row size, width], as listed above. Statuses as gm_autoregressive_log_probs. */
+/* The conditional of each column given the values before it in the row: [count, row size, width],
+ * as listed above. The last bits of a row's numbers may depend on count, as sums in matrix products
+ * do: an entropy coder and its decoder ask for as many rows at a time. Statuses as
+ * gm_autoregressive_log_probs. */
 GM_API gm_status gm_autoregressive_conditionals(gm_model *model, const float *rows, int64_t count,
                                                 float *values);
 
