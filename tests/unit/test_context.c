@@ -508,7 +508,7 @@ START_TEST(blas_threads_are_set_and_told)
 }
 END_TEST
 
-/* One of each object of the lower floors, hanging together. */
+/* One of each object of the lower levels, hanging together. */
 enum { CONTEXT, RNG, CHILD, TENSOR, VIEW, TAPE, PARAMS, OBJECTS };
 
 static void make_objects(void *all[OBJECTS], const gm_context_options *o)

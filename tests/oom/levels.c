@@ -1,4 +1,4 @@
-/* floors.c - every allocation fails once: contexts, numbers, tensors, tapes, layers, optimizers,
+/* levels.c - every allocation fails once: contexts, numbers, tensors, tapes, layers, optimizers,
  * datasets. */
 #include <zlib.h>
 
@@ -13,7 +13,7 @@
 static const float numbers[12] = { 0.5f, 1, 0, 0.25f, 0.75f, 0, 1, 0.125f, 1, 0.5f, 0, 1 };
 static const int64_t four_three[2] = { 4, 3 };
 
-static gm_status lower_floors(sweep *s)
+static gm_status lower_levels(sweep *s)
 {
     gm_status status;
     gm_rng *rng = NULL, *child = NULL;
@@ -350,7 +350,7 @@ out:
 }
 
 static const sweep_scenario all[] = {
-    { "lower floors", lower_floors, 0, 0 },
+    { "lower levels", lower_levels, 0, 0 },
     { "parameters", parameters, 0, 0 },
     { "layers", layers, 0, 1 },
     { "recorded gradients", recorded_gradients, 0, 1 },
@@ -363,5 +363,5 @@ static const sweep_scenario all[] = {
 
 Suite *gm_suite(void)
 {
-    return SWEEP_SUITE("oom: floors", all, write_idx, NULL);
+    return SWEEP_SUITE("oom: levels", all, write_idx, NULL);
 }
