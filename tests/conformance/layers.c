@@ -246,12 +246,7 @@ START_TEST(any_order_of_release)
         support_ok(ctx, gm_archive_put_layer(archive, "", layer));
         gm_params_retain(gm_layer_params(layer));
         void *handle[5] = { ctx, layer, gm_layer_params(layer), tape, archive };
-        int left[5] = { 0, 1, 2, 3, 4 };
-        for (int n = 5, code = order; n > 0; code /= n, n--) {
-            const int place = code % n, which = left[place];
-            release[which](handle[which]);
-            for (int i = place; i + 1 < n; i++) left[i] = left[i + 1];
-        }
+        release_in_order(5, release, handle, order);
         ck_assert_msg(watched_clean(&w), "%s: order %d: %lld blocks left, %lld faults",
                       present->what, order, (long long)w.live, (long long)w.faults);
     }

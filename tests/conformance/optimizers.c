@@ -252,12 +252,7 @@ START_TEST(any_order_of_release)
         support_ok(ctx, gm_archive_create(&archive, ctx));
         support_ok(ctx, gm_optimizer_save(o, archive, ""));
         void *handle[4] = { ctx, o, params, archive };
-        int left[4] = { 0, 1, 2, 3 };
-        for (int n = 4, code = order; n > 0; code /= n, n--) {
-            const int place = code % n, which = left[place];
-            release[which](handle[which]);
-            for (int i = place; i + 1 < n; i++) left[i] = left[i + 1];
-        }
+        release_in_order(4, release, handle, order);
         ck_assert_msg(watched_clean(&w), "%s: order %d: %lld blocks left, %lld faults",
                       present->what, order, (long long)w.live, (long long)w.faults);
     }

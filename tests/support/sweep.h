@@ -145,4 +145,17 @@ static inline Suite *sweep_suite(const char *name, int count)
 
 Suite *gm_suite(void);
 
+/* Releases each of `count` handles, at most 8, in order number `order` of their count! orders. */
+static inline void release_in_order(int count, void (*const *release)(void *), void *const *handle,
+                                    int order)
+{
+    int left[8];
+    for (int i = 0; i < count; i++) left[i] = i;
+    for (int n = count; n > 0; order /= n, n--) {
+        const int place = order % n, which = left[place];
+        release[which](handle[which]);
+        for (int i = place; i + 1 < n; i++) left[i] = left[i + 1];
+    }
+}
+
 #endif

@@ -2,23 +2,7 @@
  * infinities, broadcasting, gradients. */
 #include "gm/gradient.h"
 #include "gm/ops.h"
-#include "support.h"
-
-static gm_context *ctx;
-static gm_tape *t;
-
-static void setup(void)
-{
-    ctx = support_context(3, 2);
-    ck_assert_int_eq(gm_tape_create(&t, ctx, NULL), GM_OK);
-}
-
-static void teardown(void)
-{
-    gm_tape_release(t);
-    gm_context_release(ctx);
-    t = NULL;
-}
+#include "tape_values.h"
 
 #define PAIRS 12
 /* Ordinary values, ties, signed zeros, infinities, NaN on each side. */
@@ -33,11 +17,6 @@ static void pair(gm_var *a, gm_var *b)
     gm_tape_reset(t);
     *a = gm_variable(t, 1, shape, left);
     *b = gm_variable(t, 1, shape, right);
-}
-
-static int same(float a, float b)
-{
-    return a == b || (isnan(a) && isnan(b));
 }
 
 START_TEST(test_values)

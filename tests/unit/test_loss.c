@@ -3,30 +3,8 @@
 #include "gm/gradient.h"
 #include "gm/loss.h"
 #include "gm/ops.h"
-#include "support.h"
+#include "tape_values.h"
 
-static gm_context *ctx;
-static gm_tape *t;
-
-static void setup(void)
-{
-    ctx = support_context(4, 2);
-    ck_assert_int_eq(gm_tape_create(&t, ctx, NULL), GM_OK);
-}
-
-static void teardown(void)
-{
-    gm_tape_release(t);
-    gm_context_release(ctx);
-    t = NULL;
-}
-
-#define SHAPE(...)                                                                                 \
-    (int32_t)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), (int64_t[])                   \
-    {                                                                                              \
-        __VA_ARGS__                                                                                \
-    }
-#define FLOATS(...) ((float[]){ __VA_ARGS__ })
 #define LARGEST (120 * 200)
 
 static float values[4][LARGEST];
@@ -50,17 +28,6 @@ static void expect_rows(gm_var v, int64_t rows, const double *want)
         ck_assert_msg(fabs((double)gm_value(t, v)[r] - want[r]) <= 1e-5 * (1 + fabs(want[r])),
                       "row %lld is %.9g, expected %.9g", (long long)r, (double)gm_value(t, v)[r],
                       want[r]);
-}
-
-static void fails(gm_var v, gm_status status, const char *a, const char *b, const char *c)
-{
-    const char *line = gm_context_error(ctx);
-    ck_assert_int_eq(v.recording, 0);
-    ck_assert_msg(gm_tape_status(t) == status, "%s instead of %s: %s",
-                  gm_status_name(gm_tape_status(t)), gm_status_name(status), line);
-    ck_assert_msg(strstr(line, a) == line, "\"%s\" does not begin with \"%s\"", line, a);
-    ck_assert_msg(strstr(line, b) && strstr(line, c), "\"%s\" lacks \"%s\" or \"%s\"", line, b, c);
-    gm_tape_reset(t);
 }
 
 /* Rows, columns and how many rows share a target row. The last is cut into shards. */
