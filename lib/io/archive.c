@@ -64,7 +64,7 @@ void gm_archive_release(gm_archive *a)
     }
     gm_memory_put(m, a->tensors, (size_t)a->tensor_room * sizeof *a->tensors);
     gm_memory_put(m, a->texts, (size_t)a->text_room * sizeof *a->texts);
-    gm_memory_put(m, a->blob, a->blob_bytes);
+    if (!a->lent) gm_memory_put(m, a->blob, a->blob_bytes);
     gm_memory_put_text(&ctx->memory, a->name);
     gm_memory_put(m, a, sizeof *a);
     gm_context_release(ctx);

@@ -35,6 +35,7 @@ struct gm_archive {
     char *name;          /* for error lines: the path, or "archive" */
     unsigned char *blob; /* the file it was opened from, or NULL */
     size_t blob_bytes;
+    int lent; /* the blob is somebody else's: read, never freed */
     gm_archive_tensor *tensors;
     int64_t tensor_count, tensor_room;
     gm_archive_text *texts;
@@ -44,6 +45,13 @@ struct gm_archive {
 gm_status gm_archive_make(gm_archive **out, gm_context *ctx, const char *name);
 /* Fills an empty archive from its blob. */
 gm_status gm_archive_parse(gm_archive *a);
+
+/* An archive over the bytes of a whole safetensors file, which are read where they lie and must
+ * outlive it. As gm_archive_open, but for GM_E_IO. */
+gm_status gm_archive_open_image(gm_archive **out, gm_context *ctx, const void *bytes, size_t count);
+/* What gm_archive_write would write, as one block of the context's allocator: the caller's, with
+ * gm_memory_put. *bytes is NULL after a failure. */
+gm_status gm_archive_image(void **bytes, size_t *count, gm_archive *a);
 
 /* Room for one more tensor or text at the end; GM_E_NOMEM leaves all as it is. */
 gm_status gm_archive_room_tensor(gm_archive *a);

@@ -283,3 +283,20 @@ out:
     gm_archive_release(a);
     return status;
 }
+
+gm_status gm_archive_open_image(gm_archive **out, gm_context *ctx, const void *bytes, size_t count)
+{
+    gm_archive *a = NULL;
+    gm_status status = GM_OK;
+    *out = NULL;
+    GM_TRY(gm_archive_make(&a, ctx, "image of a file"));
+    a->blob = (unsigned char *)(uintptr_t)bytes;
+    a->blob_bytes = count;
+    a->lent = 1;
+    GM_TRY(gm_archive_parse(a));
+    *out = a;
+    a = NULL;
+out:
+    gm_archive_release(a);
+    return status;
+}

@@ -80,12 +80,12 @@ static void put_header(sink *s, const gm_archive *a)
     while (s->length % 8) put(s, " ");
 }
 
-/* Calls for the tensors in the order of their data: wide types first, so that all are aligned; then
- * by name. */
+/* The order of the data: wide types first, so that all are aligned; then by name. */
 static const int64_t widths[] = { 8, 4, 2, 1, 0 };
 #define WIDTHS ((int)(sizeof widths / sizeof *widths))
 
-static void place(gm_archive *a)
+/* Gives each tensor its place; how many bytes they are together. */
+static int64_t place(gm_archive *a)
 {
     int64_t at = 0;
     for (int w = 0; w < WIDTHS; w++)
@@ -95,18 +95,68 @@ static void place(gm_archive *a)
             t->offset = at;
             at += t->size;
         }
+    return at;
 }
 
-static gm_status write_data(const gm_archive *a, gm_replace *r)
+/* Calls `use` with each tensor's bytes, in their order in the file. */
+static gm_status each_tensor(const gm_archive *a, void *user,
+                             gm_status (*use)(void *user, const gm_archive_tensor *t))
 {
     for (int w = 0; w < WIDTHS; w++)
         for (int64_t i = 0; i < a->tensor_count; i++) {
             const gm_archive_tensor *t = &a->tensors[i];
             if (gm_archive_width(t->type) != widths[w]) continue;
-            gm_status status = gm_replace_write(r, t->bytes, t->size);
+            gm_status status = use(user, t);
             if (status) return status;
         }
     return GM_OK;
+}
+
+static gm_status write_tensor(void *replace, const gm_archive_tensor *t)
+{
+    return gm_replace_write(replace, t->bytes, t->size);
+}
+
+static gm_status copy_tensor(void *data, const gm_archive_tensor *t)
+{
+    if (t->size) memcpy((char *)data + t->offset, t->bytes, (size_t)t->size);
+    return GM_OK;
+}
+
+/* Places the tensors and makes the header, in a block that has room for the data too if asked for.
+ * *length is what the header takes, with the 8 bytes of its length. */
+static gm_status make_header(gm_archive *a, int with_data, char **block, size_t *block_bytes,
+                             size_t *length)
+{
+    gm_context *ctx = a->ctx;
+    sink s = { NULL, 0 };
+    const int64_t data = place(a);
+    put_header(&s, a);
+    /* The readers' own limit: better no file than one that cannot be read back. */
+    if ((int64_t)s.length > GM_ARCHIVE_HEADER_MOST)
+        return gm_fail(ctx, GM_E_INVALID,
+                       "archive_write: names and texts take %zu bytes, %lld is the limit", s.length,
+                       (long long)GM_ARCHIVE_HEADER_MOST);
+    *length = 8 + s.length;
+    *block_bytes = *length + (with_data ? (size_t)data : 0);
+    *block = gm_memory_get(&ctx->memory, *block_bytes);
+    if (!*block) return gm_fail_memory(ctx, "archive_write");
+    gm_store_le64((unsigned char *)*block, (uint64_t)s.length);
+    s.out = *block + 8;
+    s.length = 0;
+    put_header(&s, a);
+    return GM_OK;
+}
+
+gm_status gm_archive_image(void **bytes, size_t *count, gm_archive *a)
+{
+    char *block = NULL;
+    size_t header;
+    *bytes = NULL;
+    gm_status status = make_header(a, 1, &block, count, &header);
+    if (status) return status;
+    *bytes = block;
+    return each_tensor(a, block + header, copy_tensor);
 }
 
 gm_status gm_archive_write(gm_archive *a, const char *path)
@@ -117,27 +167,14 @@ gm_status gm_archive_write(gm_archive *a, const char *path)
     gm_replace r = { .fd = -1 };
     gm_status status = GM_OK;
     char *header = NULL;
-    sink s = { NULL, 0 };
-    place(a);
-    put_header(&s, a);
-    const size_t bytes = 8 + s.length;
-    /* The readers' own limit: better no file than one that cannot be read back. */
-    if ((int64_t)s.length > GM_ARCHIVE_HEADER_MOST)
-        GM_TRY(gm_fail(ctx, GM_E_INVALID,
-                       "archive_write: names and texts take %zu bytes, %lld is the limit", s.length,
-                       (long long)GM_ARCHIVE_HEADER_MOST));
-    header = gm_memory_get(&ctx->memory, bytes);
-    if (!header) GM_TRY(gm_fail_memory(ctx, "archive_write"));
-    gm_store_le64((unsigned char *)header, (uint64_t)s.length);
-    s.out = header + 8;
-    s.length = 0;
-    put_header(&s, a);
+    size_t header_bytes = 0, length;
+    GM_TRY(make_header(a, 0, &header, &header_bytes, &length));
     GM_TRY(gm_replace_begin(&r, ctx, path));
-    GM_TRY(gm_replace_write(&r, header, (int64_t)bytes));
-    GM_TRY(write_data(a, &r));
+    GM_TRY(gm_replace_write(&r, header, (int64_t)length));
+    GM_TRY(each_tensor(a, &r, write_tensor));
     GM_TRY(gm_replace_commit(&r));
 out:
     gm_replace_end(&r);
-    gm_memory_put(&ctx->memory, header, bytes);
+    gm_memory_put(&ctx->memory, header, header_bytes);
     return status;
 }

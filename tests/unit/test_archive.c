@@ -113,6 +113,40 @@ START_TEST(same_content_same_bytes)
 }
 END_TEST
 
+/* The whole file in memory: the same bytes, and an archive over them copies nothing. */
+START_TEST(images)
+{
+    static uint8_t x[4096];
+    gm_archive *a = sample(), *b = NULL;
+    void *image;
+    size_t count;
+    support_ok(ctx, gm_archive_write(a, file));
+    support_ok(ctx, gm_archive_image(&image, &count, a));
+    ck_assert_uint_eq(read_file(file, x, sizeof x), count);
+    ck_assert_mem_eq(x, image, count);
+    gm_archive_release(a);
+    support_ok(ctx, gm_archive_open_image(&b, ctx, image, count));
+    const float *data;
+    const void *bytes;
+    size_t size;
+    support_ok(ctx, gm_archive_get(NULL, &data, b, "decoder.weight", NULL));
+    ck_assert_mem_eq(data, weight, sizeof weight);
+    ck_assert((const char *)data > (char *)image && (const char *)data < (char *)image + count);
+    support_ok(ctx, gm_archive_get_bytes(&bytes, &size, b, "a.state"));
+    ck_assert_ptr_eq(bytes, (char *)image + count - 5);
+    gm_archive_release(b);
+    support_fails(ctx, gm_archive_open_image(&b, ctx, image, count - 1), GM_E_FORMAT, "image");
+    ck_assert_ptr_null(b);
+    /* At an odd address the values are a copy. */
+    memcpy(x + 1, image, count);
+    support_ok(ctx, gm_archive_open_image(&b, ctx, x + 1, count));
+    support_ok(ctx, gm_archive_get(NULL, &data, b, "decoder.weight", NULL));
+    ck_assert_mem_eq(data, weight, sizeof weight);
+    gm_archive_release(b);
+    gm_memory_put(&ctx->memory, image, count);
+}
+END_TEST
+
 /* --- A reader written from the format's description alone, for what a stranger would see. */
 
 typedef struct stranger {
@@ -581,6 +615,7 @@ Suite *gm_suite(void)
     tcase_set_timeout(tc, 0);
     tcase_add_test(tc, round_trip);
     tcase_add_test(tc, same_content_same_bytes);
+    tcase_add_test(tc, images);
     tcase_add_test(tc, a_stranger_reads_it);
     tcase_add_test(tc, numbers);
     tcase_add_test(tc, numbers_in_another_locale);
