@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/child.h"
 #include "base/error.h"
 #include "base/options.h"
 #include "kernels/gemm.h"
@@ -135,6 +136,10 @@ void gm_context_retain(gm_context *ctx)
 void gm_context_release(gm_context *ctx)
 {
     if (!ctx || --ctx->owners > 0) return;
+    if (ctx->parent) {
+        gm_context_free_child(ctx);
+        return;
+    }
     gm_team_destroy(ctx->team);
     gm_memory memory = ctx->memory;
     gm_registry_free(ctx->registry, &memory);
@@ -143,6 +148,7 @@ void gm_context_release(gm_context *ctx)
 
 const char *gm_context_error(const gm_context *ctx)
 {
+    while (ctx && ctx->parent) ctx = ctx->parent;
     return ctx ? ctx->error
                : "no context: it was not created; see the status, and the line that log got";
 }

@@ -22,6 +22,8 @@ struct gm_context {
     void (*log)(void *user, int32_t level, const char *line);
     void *log_user;
     gm_registry_entry *registry;
+    gm_context *parent; /* of a context inside another (child.h), retained; else NULL */
+    int32_t sealed;     /* with a parent: no memory is given any more */
     char error[512];
 };
 

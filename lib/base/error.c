@@ -9,6 +9,7 @@
 
 gm_status gm_fail(gm_context *ctx, gm_status status, const char *format, ...)
 {
+    while (ctx && ctx->parent) ctx = ctx->parent; /* where the host looks */
     if (ctx) {
         /* Through a buffer of its own: an argument may be the present error text. */
         char line[sizeof ctx->error];

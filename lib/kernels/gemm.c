@@ -23,12 +23,8 @@
 #define SHORTEST 128 /* rows */
 
 typedef struct gemm_job {
-    int ta, tb;
-    int64_t m, n, k;
-    float alpha, beta;
-    const float *a, *b;
-    float *c;
-    int64_t lda, ldb, ldc;
+    gm_product p;
+    const gm_kernels *kernels;
     const gm_epilogue *epilogue;
     int64_t row_tiles, column_tiles;
 } gemm_job;
@@ -47,12 +43,12 @@ static int64_t tiles_wanted(int64_t m, int64_t n, int64_t k)
 /* Columns are cut first: BLAS runs faster on many rows and few columns than the other way round. */
 static void tiles_layout(gemm_job *job)
 {
-    int64_t wanted = tiles_wanted(job->m, job->n, job->k);
+    int64_t wanted = tiles_wanted(job->p.m, job->p.n, job->p.k);
     int64_t rows = 1, columns = 1;
-    while (columns < wanted && job->n / (2 * columns) >= NARROWEST) columns *= 2;
-    while (rows * columns < wanted && job->m / (2 * rows) >= SHORTEST) rows *= 2;
-    while (job->n / columns >= LONGEST) columns *= 2;
-    while (job->m / rows >= LONGEST) rows *= 2;
+    while (columns < wanted && job->p.n / (2 * columns) >= NARROWEST) columns *= 2;
+    while (rows * columns < wanted && job->p.m / (2 * rows) >= SHORTEST) rows *= 2;
+    while (job->p.n / columns >= LONGEST) columns *= 2;
+    while (job->p.m / rows >= LONGEST) rows *= 2;
     job->row_tiles = rows;
     job->column_tiles = columns;
 }
@@ -73,7 +69,7 @@ static void scale_rows(float *c, int64_t ldc, int64_t m, int64_t n, float beta)
 }
 
 /* For rows that lie further apart than an int can say. */
-static void product_plain(const gemm_job *g)
+static void product_plain(const gm_product *g)
 {
     for (int64_t i = 0; i < g->m; i++) {
         for (int64_t j = 0; j < g->n; j++) {
@@ -97,7 +93,7 @@ static int64_t leading(int64_t ld, int64_t rows, int64_t columns)
 }
 
 /* One call: every size fits an int. */
-static void product(const gemm_job *g)
+static void product_blas(const gm_product *g)
 {
     int64_t lda = g->ta ? leading(g->lda, g->k, g->m) : leading(g->lda, g->m, g->k);
     int64_t ldb = g->tb ? leading(g->ldb, g->n, g->k) : leading(g->ldb, g->k, g->n);
@@ -114,7 +110,7 @@ static void product(const gemm_job *g)
 /* The part of the job in rows [top, bottom) and columns [left, right). */
 static void part(const gemm_job *job, int64_t top, int64_t bottom, int64_t left, int64_t right)
 {
-    gemm_job g = *job;
+    gm_product g = job->p;
     g.m = bottom - top;
     g.n = right - left;
     if (g.m <= 0 || g.n <= 0) return;
@@ -125,9 +121,12 @@ static void part(const gemm_job *job, int64_t top, int64_t bottom, int64_t left,
     }
     g.a += g.ta ? top : top * g.lda;
     g.b += g.tb ? left * g.ldb : left;
-    for (int64_t rest = job->k; rest > 0; rest -= DEEPEST) {
+    for (int64_t rest = job->p.k; rest > 0; rest -= DEEPEST) {
         g.k = rest < DEEPEST ? rest : DEEPEST;
-        product(&g);
+        if (job->kernels->own_products)
+            job->kernels->product(&g);
+        else
+            product_blas(&g);
         g.a += g.ta ? g.k * g.lda : g.k;
         g.b += g.tb ? g.k : g.k * g.ldb;
         g.beta = 1.0f;
@@ -138,57 +137,36 @@ static void tile(void *arg, int64_t shard)
 {
     const gemm_job *job = arg;
     int64_t row = shard / job->column_tiles, column = shard % job->column_tiles;
-    int64_t top = border(job->m, job->row_tiles, row);
-    int64_t bottom = border(job->m, job->row_tiles, row + 1);
-    int64_t left = border(job->n, job->column_tiles, column);
-    int64_t right = border(job->n, job->column_tiles, column + 1);
+    int64_t top = border(job->p.m, job->row_tiles, row);
+    int64_t bottom = border(job->p.m, job->row_tiles, row + 1);
+    int64_t left = border(job->p.n, job->column_tiles, column);
+    int64_t right = border(job->p.n, job->column_tiles, column + 1);
     part(job, top, bottom, left, right);
 
     const gm_epilogue *e = job->epilogue;
     if (e && bottom > top && right > left)
-        e->kernels->add_bias(job->c + top * job->ldc + left, e->bias ? e->bias + left : NULL,
-                             bottom - top, right - left, job->ldc, e->act, e->a);
+        job->kernels->add_bias(job->p.c + top * job->p.ldc + left, e->bias ? e->bias + left : NULL,
+                               bottom - top, right - left, job->p.ldc, e->act, e->a);
 }
 
-void gm_gemm(gm_team *team, int ta, int tb, int64_t m, int64_t n, int64_t k, float alpha,
-             const float *a, int64_t lda, const float *b, int64_t ldb, float beta, float *c,
-             int64_t ldc, const gm_epilogue *epilogue)
+void gm_gemm(gm_team *team, const gm_kernels *kernels, int ta, int tb, int64_t m, int64_t n,
+             int64_t k, float alpha, const float *a, int64_t lda, const float *b, int64_t ldb,
+             float beta, float *c, int64_t ldc, const gm_epilogue *epilogue)
 {
-    gemm_job job = { .ta = ta,
-                     .tb = tb,
-                     .m = m,
-                     .n = n,
-                     .k = k,
-                     .alpha = alpha,
-                     .beta = beta,
-                     .a = a,
-                     .b = b,
-                     .c = c,
-                     .lda = lda,
-                     .ldb = ldb,
-                     .ldc = ldc,
+    gemm_job job = { .p = { ta, tb, m, n, k, alpha, beta, a, b, c, lda, ldb, ldc },
+                     .kernels = kernels,
                      .epilogue = epilogue };
     if (m <= 0 || n <= 0) return;
     tiles_layout(&job);
     gm_team_run(team, job.row_tiles * job.column_tiles, tile, &job);
 }
 
-void gm_gemm_serial(int ta, int tb, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
-                    int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc)
+void gm_gemm_serial(const gm_kernels *kernels, int ta, int tb, int64_t m, int64_t n, int64_t k,
+                    float alpha, const float *a, int64_t lda, const float *b, int64_t ldb,
+                    float beta, float *c, int64_t ldc)
 {
-    gemm_job job = { .ta = ta,
-                     .tb = tb,
-                     .m = m,
-                     .n = n,
-                     .k = k,
-                     .alpha = alpha,
-                     .beta = beta,
-                     .a = a,
-                     .b = b,
-                     .c = c,
-                     .lda = lda,
-                     .ldb = ldb,
-                     .ldc = ldc };
+    gemm_job job = { .p = { ta, tb, m, n, k, alpha, beta, a, b, c, lda, ldb, ldc },
+                     .kernels = kernels };
     for (int64_t top = 0; top < m; top += LONGEST)
         for (int64_t left = 0; left < n; left += LONGEST)
             part(&job, top, m - top < LONGEST ? m : top + LONGEST, left,

@@ -110,8 +110,22 @@ typedef struct gm_nade_back {
     float *a, *h, *da, *dh;
 } gm_nade_back;
 
+/* C[m,n] = alpha op(A) op(B) + beta C, row-major, ld in elements. ta: A is stored [k,m]; tb: B is
+ * stored [n,k]. beta 0 never reads C. No size is 0. */
+typedef struct gm_product {
+    int ta, tb;
+    int64_t m, n, k;
+    float alpha, beta;
+    const float *a, *b;
+    float *c;
+    int64_t lda, ldb, ldc;
+} gm_product;
+
 typedef struct gm_kernels {
     const char *name; /* "baseline", "x86-64-v3", "x86-64-v4" */
+    /* Not 0: gm_gemm takes `product` in place of BLAS, which allocates and locks. A copy of a table
+     * sets it. */
+    int32_t own_products;
 
     void (*unary)(int32_t kind, float *y, const float *x, float a, float b, int64_t n);
     /* dx (+)= dy f'(x). dx may be dy when add is 0. */
@@ -257,6 +271,9 @@ typedef struct gm_kernels {
     void (*gather_product)(float *y, int64_t ldy, const float *x, const int64_t *row, int64_t rows,
                            const int64_t *step, int64_t depth, const float *b, int64_t ldb,
                            int64_t lanes, const float *start, int by_row, int add);
+    /* A product on the calling thread, for few rows: the bits of a row of C depend on n and k, not
+     * on m or on where the row is. */
+    void (*product)(const gm_product *p);
     /* y[c ldy + r] (+)= x[r ldx + c] */
     void (*transpose)(float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows,
                       int64_t cols, int add);

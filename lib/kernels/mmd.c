@@ -212,7 +212,7 @@ static void block_shard(void *arg, int64_t shard)
     double total = 0;
     p->s.sums[shard] = 0;
     if (p->same && left < top) return;
-    gm_gemm_serial(0, 1, rows, cols, d, 1, p->a + top * d, d, p->b + left * d, d, 0,
+    gm_gemm_serial(p->e->k, 0, 1, rows, cols, d, 1, p->a + top * d, d, p->b + left * d, d, 0,
                    p->s.w + top * ld + left, ld);
     for (int64_t i = 0; i < rows; i++) {
         int64_t skip = middle ? i + 1 : 0;
@@ -257,8 +257,8 @@ static void gradient_a(const pass *p, double scale, float *g)
 {
     const gm_mmd *e = p->e;
     own_job job = { p, g, scale };
-    gm_gemm(e->team, 0, 0, p->rows, e->d, p->cols, (float)(p->by_product ? scale : -scale), p->s.w,
-            p->s.tile, p->b, e->d, 1, g, e->d, NULL);
+    gm_gemm(e->team, e->k, 0, 0, p->rows, e->d, p->cols, (float)(p->by_product ? scale : -scale),
+            p->s.w, p->s.tile, p->b, e->d, 1, g, e->d, NULL);
     if (!p->by_product) gm_team_range(e->team, p->rows, grain_rows(e->d), own_range, &job);
 }
 
@@ -282,8 +282,8 @@ static void gradient_b(const pass *p, double scale, float *g)
 {
     const gm_mmd *e = p->e;
     own_job job = { p, g, scale };
-    gm_gemm(e->team, 1, 0, p->cols, e->d, p->rows, (float)(p->by_product ? scale : -scale), p->s.w,
-            p->s.tile, p->a, e->d, 1, g, e->d, NULL);
+    gm_gemm(e->team, e->k, 1, 0, p->cols, e->d, p->rows, (float)(p->by_product ? scale : -scale),
+            p->s.w, p->s.tile, p->a, e->d, 1, g, e->d, NULL);
     if (p->by_product) return;
     gm_team_range(e->team, p->cols, BAND, columns_range, &job);
     gm_team_range(e->team, p->cols, grain_rows(e->d), own_columns_range, &job);

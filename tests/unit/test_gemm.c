@@ -17,6 +17,21 @@ static float *noise(int64_t n, uint64_t key)
     return p;
 }
 
+/* The table that all products of a test take: of the processor, with BLAS or without. */
+static gm_kernels table;
+static const gm_kernels *const kernels = &table;
+
+static void with_blas(void)
+{
+    table = *gm_kernels_choose(NULL);
+}
+
+static void without_blas(void)
+{
+    with_blas();
+    table.own_products = 1;
+}
+
 typedef struct problem {
     int ta, tb;
     int64_t m, n, k, pad; /* pad: how much longer rows are than they need be */
@@ -55,11 +70,11 @@ static void check_product(const problem *p, gm_team *team, const gm_epilogue *ep
         for (int64_t i = 0; i < p->m; i++)
             for (int64_t j = 0; j < p->n; j++) c[i * ldc_of(p) + j] = NAN;
     if (serial)
-        gm_gemm_serial(p->ta, p->tb, p->m, p->n, p->k, p->alpha, a, lda_of(p), b, ldb_of(p),
-                       p->beta, c, ldc_of(p));
+        gm_gemm_serial(kernels, p->ta, p->tb, p->m, p->n, p->k, p->alpha, a, lda_of(p), b,
+                       ldb_of(p), p->beta, c, ldc_of(p));
     else
-        gm_gemm(team, p->ta, p->tb, p->m, p->n, p->k, p->alpha, a, lda_of(p), b, ldb_of(p), p->beta,
-                c, ldc_of(p), epilogue);
+        gm_gemm(team, kernels, p->ta, p->tb, p->m, p->n, p->k, p->alpha, a, lda_of(p), b, ldb_of(p),
+                p->beta, c, ldc_of(p), epilogue);
     for (int64_t i = 0; i < p->m; i++) {
         for (int64_t j = 0; j < ldc_of(p); j++) {
             int64_t at = i * ldc_of(p) + j;
@@ -108,7 +123,6 @@ START_TEST(test_tiles)
 {
     static const int64_t sizes[][3] = { { 128, 400, 100 }, { 131, 397, 77 }, { 2000, 10, 300 },
                                         { 3, 3000, 500 },  { 1, 5000, 600 }, { 5000, 1, 600 } };
-    const gm_kernels *k = gm_kernels_choose(NULL);
     float *bias = noise(5000, 9);
     for (int s = 0; s < 6; s++) {
         problem p = { .ta = _i & 1,
@@ -118,9 +132,9 @@ START_TEST(test_tiles)
                       .k = sizes[s][2],
                       .alpha = 1,
                       .pad = s % 2 * 3 };
-        gm_epilogue plain = { .kernels = k, .bias = bias, .act = GM_UNARY_IDENTITY };
-        gm_epilogue relu = { .kernels = k, .bias = bias, .act = GM_UNARY_RELU };
-        gm_epilogue bare = { .kernels = k, .act = GM_UNARY_TANH };
+        gm_epilogue plain = { .bias = bias, .act = GM_UNARY_IDENTITY };
+        gm_epilogue relu = { .bias = bias, .act = GM_UNARY_RELU };
+        gm_epilogue bare = { .act = GM_UNARY_TANH };
         check_product(&p, NULL, s % 3 == 0 ? &plain : s % 3 == 1 ? &relu : &bare, 0);
         p.beta = 1;
         check_product(&p, NULL, NULL, s % 2);
@@ -132,16 +146,16 @@ END_TEST
 START_TEST(test_empty)
 {
     float c[6] = { 1, 2, 3, NAN, 5, 6 };
-    gm_gemm(NULL, 0, 0, 0, 3, 4, 1, NULL, 4, NULL, 3, 0, c, 3, NULL);
-    gm_gemm(NULL, 0, 0, 3, 0, 4, 1, NULL, 4, NULL, 1, 0, c, 1, NULL);
+    gm_gemm(NULL, kernels, 0, 0, 0, 3, 4, 1, NULL, 4, NULL, 3, 0, c, 3, NULL);
+    gm_gemm(NULL, kernels, 0, 0, 3, 0, 4, 1, NULL, 4, NULL, 1, 0, c, 1, NULL);
     ck_assert(c[0] == 1 && c[1] == 2 && c[2] == 3);
-    gm_gemm(NULL, 0, 0, 1, 3, 0, 1, NULL, 1, NULL, 3, 2, c, 3, NULL); /* k = 0: beta C */
+    gm_gemm(NULL, kernels, 0, 0, 1, 3, 0, 1, NULL, 1, NULL, 3, 2, c, 3, NULL); /* k = 0: beta C */
     ck_assert(c[0] == 2 && c[1] == 4 && c[2] == 6);
-    gm_gemm_serial(0, 0, 2, 3, 0, 1, NULL, 1, NULL, 3, 0, c, 3);
+    gm_gemm_serial(kernels, 0, 0, 2, 3, 0, 1, NULL, 1, NULL, 3, 0, c, 3);
     for (int i = 0; i < 6; i++) ck_assert(c[i] == 0);
     float bias[3] = { 1, -2, 3 };
-    gm_epilogue relu = { .kernels = gm_kernels_choose(NULL), .bias = bias, .act = GM_UNARY_RELU };
-    gm_gemm(NULL, 0, 0, 2, 3, 0, 1, NULL, 1, NULL, 3, 0, c, 3, &relu);
+    gm_epilogue relu = { .bias = bias, .act = GM_UNARY_RELU };
+    gm_gemm(NULL, kernels, 0, 0, 2, 3, 0, 1, NULL, 1, NULL, 3, 0, c, 3, &relu);
     for (int i = 0; i < 6; i++) ck_assert(c[i] == (i % 3 == 1 ? 0.0f : bias[i % 3]));
 }
 END_TEST
@@ -155,15 +169,13 @@ START_TEST(test_same_bytes_for_every_team)
         int64_t m = sizes[s][0], n = sizes[s][1], k = sizes[s][2];
         float *a = noise(m * k, 1), *b = noise(n * k, 2), *bias = noise(n, 3);
         float *first = noise(m * n, 4), *c = noise(m * n, 4);
-        gm_epilogue relu = { .kernels = gm_kernels_choose(NULL),
-                             .bias = bias,
-                             .act = GM_UNARY_RELU };
-        gm_gemm(NULL, _i & 1, _i >> 1, m, n, k, 1, a, _i & 1 ? m : k, b, _i >> 1 ? k : n, 0, first,
-                n, &relu);
+        gm_epilogue relu = { .bias = bias, .act = GM_UNARY_RELU };
+        gm_gemm(NULL, kernels, _i & 1, _i >> 1, m, n, k, 1, a, _i & 1 ? m : k, b, _i >> 1 ? k : n,
+                0, first, n, &relu);
         for (int t = 0; t < 3; t++) {
             for (int repeat = 0; repeat < 3; repeat++) {
-                gm_gemm(contexts[t]->team, _i & 1, _i >> 1, m, n, k, 1, a, _i & 1 ? m : k, b,
-                        _i >> 1 ? k : n, 0, c, n, &relu);
+                gm_gemm(contexts[t]->team, kernels, _i & 1, _i >> 1, m, n, k, 1, a, _i & 1 ? m : k,
+                        b, _i >> 1 ? k : n, 0, c, n, &relu);
                 ck_assert_mem_eq(c, first, (size_t)(m * n) * sizeof *c);
             }
         }
@@ -190,14 +202,38 @@ START_TEST(test_wide_leading_dimension)
         a[i] = (float)(i + 1);
         a[ld + i] = (float)(10 * i);
     }
-    gm_gemm(NULL, 0, 0, 2, 2, 3, 1, a, ld, b, 2, 0, c, 2, NULL);
+    gm_gemm(NULL, kernels, 0, 0, 2, 2, 3, 1, a, ld, b, 2, 0, c, 2, NULL);
     ck_assert(c[0] == 22 && c[1] == 28 && c[2] == 130 && c[3] == 160);
-    gm_gemm_serial(0, 1, 2, 2, 3, 2, b, 3, a, ld, 1, c, 2);
+    gm_gemm_serial(kernels, 0, 1, 2, 2, 3, 2, b, 3, a, ld, 1, c, 2);
     ck_assert(c[0] == 22 + 28 && c[1] == 28 + 160 && c[2] == 130 + 64 && c[3] == 160 + 340);
     /* one row: any distance will do */
-    gm_gemm(NULL, 0, 0, 1, 2, 3, 1, a, ld, b, 2, 0, c, ld, NULL);
+    gm_gemm(NULL, kernels, 0, 0, 1, 2, 3, 1, a, ld, b, 2, 0, c, ld, NULL);
     ck_assert(c[0] == 22 && c[1] == 28);
     munmap(a, bytes);
+}
+END_TEST
+
+/* Whatever rows are asked for beside it, a row of the result has the same bits. */
+START_TEST(test_a_row_has_the_same_bits_in_every_batch)
+{
+    static const int64_t sizes[][2] = { { 1, 7 }, { 50, 16 }, { 133, 45 }, { 784, 500 } };
+    for (int s = 0; s < 4; s++) {
+        const int64_t n = sizes[s][0], k = sizes[s][1], rows = 11;
+        float *a = noise(rows * k, 1), *b = noise(n * k, 2), *bias = noise(n, 3);
+        float *whole = noise(rows * n, 4), *one = noise(n, 5);
+        const gm_epilogue tanh_of = { .bias = bias, .act = GM_UNARY_TANH };
+        const int64_t ldb = _i ? k : n;
+        gm_gemm(NULL, kernels, 0, _i, rows, n, k, 1, a, k, b, ldb, 0, whole, n, &tanh_of);
+        for (int64_t r = 0; r < rows; r++) {
+            gm_gemm(NULL, kernels, 0, _i, 1, n, k, 1, a + r * k, k, b, ldb, 0, one, n, &tanh_of);
+            ck_assert_mem_eq(one, whole + r * n, (size_t)n * sizeof *one);
+        }
+        free(a);
+        free(b);
+        free(bias);
+        free(whole);
+        free(one);
+    }
 }
 END_TEST
 
@@ -231,14 +267,20 @@ Suite *gm_suite(void);
 Suite *gm_suite(void)
 {
     Suite *suite = suite_create("gemm");
-    TCase *tests = tcase_create("gemm");
-    tcase_set_timeout(tests, 0);
-    tcase_add_loop_test(tests, test_small_shapes, 0, 4);
-    tcase_add_loop_test(tests, test_tiles, 0, 4);
-    tcase_add_test(tests, test_empty);
-    tcase_add_loop_test(tests, test_same_bytes_for_every_team, 0, 4);
-    tcase_add_test(tests, test_wide_leading_dimension);
-    tcase_add_test(tests, test_describe);
-    suite_add_tcase(suite, tests);
+    for (int own = 0; own < 2; own++) {
+        TCase *tests = tcase_create(own ? "without BLAS" : "gemm");
+        tcase_set_timeout(tests, 0);
+        tcase_add_checked_fixture(tests, own ? without_blas : with_blas, NULL);
+        tcase_add_loop_test(tests, test_small_shapes, 0, 4);
+        tcase_add_loop_test(tests, test_tiles, 0, 4);
+        tcase_add_test(tests, test_empty);
+        tcase_add_loop_test(tests, test_same_bytes_for_every_team, 0, 4);
+        tcase_add_test(tests, test_wide_leading_dimension);
+        if (own) tcase_add_loop_test(tests, test_a_row_has_the_same_bits_in_every_batch, 0, 2);
+        suite_add_tcase(suite, tests);
+    }
+    TCase *blas = tcase_create("blas");
+    tcase_add_test(blas, test_describe);
+    suite_add_tcase(suite, blas);
     return suite;
 }

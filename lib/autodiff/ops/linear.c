@@ -36,11 +36,11 @@ static gm_status linear_forward(gm_call *c)
     const gm_node *x = c->in[0], *w = c->in[1];
     int64_t out = w->shape[0], in = w->shape[1];
     int64_t rows = gm_sizes_product(x->shape, x->rank - 1);
-    gm_epilogue last = { c->k, c->inputs == 3 ? c->in[2]->value : NULL, attr->kind, attr->slope };
+    gm_epilogue last = { c->inputs == 3 ? c->in[2]->value : NULL, attr->kind, attr->slope };
     float *y = c->out->value;
     if (!c->out->count) return GM_OK;
     if (in) {
-        gm_gemm(c->team, 0, 1, rows, out, in, 1, x->value, in, w->value, in, 0, y, out,
+        gm_gemm(c->team, c->k, 0, 1, rows, out, in, 1, x->value, in, w->value, in, 0, y, out,
                 last.bias || last.act != GM_UNARY_IDENTITY ? &last : NULL);
     } else {
         gm_fill_over(c, y, 0, c->out->count);
@@ -81,7 +81,8 @@ static void product(const gm_call *c, int ta, int64_t m, int64_t n, int64_t k, c
     if (!k) /* a product over nothing is 0 */
         gm_fill_over(c, c->grad[i], 0, c->add[i] ? 0 : m * n);
     else if (m && n)
-        gm_gemm(c->team, ta, 0, m, n, k, 1, dy, ld, q, n, c->add[i] ? 1 : 0, c->grad[i], n, NULL);
+        gm_gemm(c->team, c->k, ta, 0, m, n, k, 1, dy, ld, q, n, c->add[i] ? 1 : 0, c->grad[i], n,
+                NULL);
 }
 
 static void linear_backward(gm_call *c)

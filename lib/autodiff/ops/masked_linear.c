@@ -155,13 +155,13 @@ static void masked_forward_panel(void *arg, int64_t shard)
     const float *x = c->in[X]->value, *w = c->in[WEIGHT]->value + p.begin * j->in;
     float *y = c->out->value + p.begin, *block = j->work + which * j->block;
     if (b.begin || !wide)
-        gm_gemm_serial(0, 1, j->rows, n, b.begin, 1, x, j->in, w, j->in, 0, y, j->out);
+        gm_gemm_serial(c->k, 0, 1, j->rows, n, b.begin, 1, x, j->in, w, j->in, 0, y, j->out);
     if (wide) {
         for (int64_t o = 0; o < n; o++)
             c->k->mask_below(block + o * wide, w + o * j->in + b.begin, j->in_degrees + b.begin,
                              limit_of(j, p.begin + o), wide);
-        gm_gemm_serial(0, 1, j->rows, n, wide, 1, x + b.begin, j->in, block, wide, b.begin ? 1 : 0,
-                       y, j->out);
+        gm_gemm_serial(c->k, 0, 1, j->rows, n, wide, 1, x + b.begin, j->in, block, wide,
+                       b.begin ? 1 : 0, y, j->out);
     }
     const float *bias = c->inputs > BIAS ? c->in[BIAS]->value + p.begin : NULL;
     if (bias || j->attr->kind != GM_UNARY_IDENTITY)
@@ -186,15 +186,16 @@ static void masked_input_panel(void *arg, int64_t shard)
     float *dx = c->grad[X] + p.begin, *block = j->work + shard * j->block;
     float beta = c->add[X] ? 1 : 0;
     if (whole || !high) {
-        gm_gemm_serial(0, 0, j->rows, n, whole, 1, dy + b.end, j->out, w + b.end * j->in, j->in,
-                       beta, dx, j->in);
+        gm_gemm_serial(c->k, 0, 0, j->rows, n, whole, 1, dy + b.end, j->out, w + b.end * j->in,
+                       j->in, beta, dx, j->in);
         beta = 1;
     }
     if (!high) return;
     for (int64_t o = 0; o < high; o++)
         c->k->mask_below(block + o * n, w + (b.begin + o) * j->in, j->in_degrees + p.begin,
                          limit_of(j, b.begin + o), n);
-    gm_gemm_serial(0, 0, j->rows, n, high, 1, dy + b.begin, j->out, block, n, beta, dx, j->in);
+    gm_gemm_serial(c->k, 0, 0, j->rows, n, high, 1, dy + b.begin, j->out, block, n, beta, dx,
+                   j->in);
 }
 
 static void masked_weight_panel(void *arg, int64_t shard)
@@ -209,12 +210,12 @@ static void masked_weight_panel(void *arg, int64_t shard)
     float *dw = c->grad[WEIGHT] + p.begin * j->in, *block = j->work + which * j->block;
     if (add) {
         if (b.begin)
-            gm_gemm_serial(1, 0, n, b.begin, j->rows, 1, dy, j->out, x, j->in, 1, dw, j->in);
+            gm_gemm_serial(c->k, 1, 0, n, b.begin, j->rows, 1, dy, j->out, x, j->in, 1, dw, j->in);
         if (wide)
-            gm_gemm_serial(1, 0, n, wide, j->rows, 1, dy, j->out, x + b.begin, j->in, 0, block,
-                           wide);
+            gm_gemm_serial(c->k, 1, 0, n, wide, j->rows, 1, dy, j->out, x + b.begin, j->in, 0,
+                           block, wide);
     } else if (b.end) {
-        gm_gemm_serial(1, 0, n, b.end, j->rows, 1, dy, j->out, x, j->in, 0, dw, j->in);
+        gm_gemm_serial(c->k, 1, 0, n, b.end, j->rows, 1, dy, j->out, x, j->in, 0, dw, j->in);
     }
     for (int64_t o = 0; o < n; o++) {
         float *row = dw + o * j->in, *part = add ? block + o * wide : row + b.begin;

@@ -83,8 +83,9 @@ typedef struct products {
     int64_t lda, ldb;
     float *c;
     const leading *batch;
-    int which[3];  /* the rows of its steps that are A's, B's and C's */
-    gm_team *team; /* NULL: each product on one thread */
+    int which[3];              /* the rows of its steps that are A's, B's and C's */
+    const gm_kernels *kernels; /* multiply sets it */
+    gm_team *team;             /* NULL: each product on one thread */
 } products;
 
 #define WHOLE_BATCH 8
@@ -94,11 +95,11 @@ static void one_product(const products *p, const int64_t at[3], int add)
     const float *a = p->a + at[0] * p->m * p->k, *b = p->b + at[1] * p->k * p->n;
     float *c = p->c + at[2] * p->m * p->n;
     if (p->team)
-        gm_gemm(p->team, p->ta, p->tb, p->m, p->n, p->k, 1, a, p->lda, b, p->ldb, add ? 1 : 0, c,
-                p->n, NULL);
+        gm_gemm(p->team, p->kernels, p->ta, p->tb, p->m, p->n, p->k, 1, a, p->lda, b, p->ldb,
+                add ? 1 : 0, c, p->n, NULL);
     else
-        gm_gemm_serial(p->ta, p->tb, p->m, p->n, p->k, 1, a, p->lda, b, p->ldb, add ? 1 : 0, c,
-                       p->n);
+        gm_gemm_serial(p->kernels, p->ta, p->tb, p->m, p->n, p->k, 1, a, p->lda, b, p->ldb,
+                       add ? 1 : 0, c, p->n);
 }
 
 /* Adds to `at` where place i of the axes along which C moves (or does not) lies. */
@@ -137,6 +138,7 @@ static void product_shard(void *arg, int64_t i)
 static void multiply(const gm_call *c, const products *p)
 {
     products copy = *p;
+    copy.kernels = c->k;
     int64_t count = places(p, 1), mn = p->m * p->n;
     if (!mn || !count) return;
     if (!p->k || !places(p, 0)) { /* a product over nothing is 0 */
@@ -153,10 +155,21 @@ static gm_status matmul_forward(gm_call *c)
 {
     const matmul_attr *attr = c->attr;
     matmul_sizes s = sizes_of(c);
-    products p = {
-        attr->ta,        attr->tb, 0,     s.m,           s.n,      s.k,         c->in[0]->value,
-        c->in[1]->value, s.lda,    s.ldb, c->out->value, &s.batch, { 0, 1, 2 }, NULL
-    };
+    products p = { attr->ta,
+                   attr->tb,
+                   0,
+                   s.m,
+                   s.n,
+                   s.k,
+                   c->in[0]->value,
+                   c->in[1]->value,
+                   s.lda,
+                   s.ldb,
+                   c->out->value,
+                   &s.batch,
+                   { 0, 1, 2 },
+                   NULL,
+                   NULL };
     multiply(c, &p);
     return GM_OK;
 }
@@ -171,25 +184,21 @@ static void matmul_backward(gm_call *c)
     float *da = c->grad[0], *db = c->grad[1];
     int ta = attr->ta, tb = attr->tb;
     if (da && !ta) {
-        products p = {
-            0, !tb, c->add[0], s.m, s.k, s.n, dy, b, s.n, s.ldb, da, l, { 2, 1, 0 }, NULL
-        };
+        products p = { 0,   !tb,   c->add[0], s.m, s.k,         s.n,  dy,  b,
+                       s.n, s.ldb, da,        l,   { 2, 1, 0 }, NULL, NULL };
         multiply(c, &p);
     } else if (da) {
-        products p = {
-            tb, 1, c->add[0], s.k, s.m, s.n, b, dy, s.ldb, s.n, da, l, { 1, 2, 0 }, NULL
-        };
+        products p = { tb,    1,   c->add[0], s.k, s.m,         s.n,  b,   dy,
+                       s.ldb, s.n, da,        l,   { 1, 2, 0 }, NULL, NULL };
         multiply(c, &p);
     }
     if (db && !tb) {
-        products p = {
-            !ta, 0, c->add[1], s.k, s.n, s.m, a, dy, s.lda, s.n, db, l, { 0, 2, 1 }, NULL
-        };
+        products p = { !ta,   0,   c->add[1], s.k, s.n,         s.m,  a,   dy,
+                       s.lda, s.n, db,        l,   { 0, 2, 1 }, NULL, NULL };
         multiply(c, &p);
     } else if (db) {
-        products p = {
-            1, ta, c->add[1], s.n, s.k, s.m, dy, a, s.n, s.lda, db, l, { 2, 0, 1 }, NULL
-        };
+        products p = { 1,   ta,    c->add[1], s.n, s.k,         s.m,  dy,  a,
+                       s.n, s.lda, db,        l,   { 2, 0, 1 }, NULL, NULL };
         multiply(c, &p);
     }
 }

@@ -51,12 +51,12 @@ double gm_power_iterate(gm_team *team, const gm_kernels *k, const float *w, int6
                         double eps)
 {
     for (int64_t i = 0; i < iterations; i++) {
-        gm_gemm(team, 0, 0, 1, columns, rows, 1, u, rows, w, columns, 0, v, columns, NULL);
+        gm_gemm(team, k, 0, 0, 1, columns, rows, 1, u, rows, w, columns, 0, v, columns, NULL);
         normalise(k, v, columns, eps);
-        gm_gemm(team, 0, 0, rows, 1, columns, 1, w, columns, v, 1, 0, u, 1, NULL);
+        gm_gemm(team, k, 0, 0, rows, 1, columns, 1, w, columns, v, 1, 0, u, 1, NULL);
         normalise(k, u, rows, eps);
     }
-    gm_gemm(team, 0, 0, rows, 1, columns, 1, w, columns, v, 1, 0, scratch, 1, NULL);
+    gm_gemm(team, k, 0, 0, rows, 1, columns, 1, w, columns, v, 1, 0, scratch, 1, NULL);
     return k->dot(u, scratch, rows);
 }
 

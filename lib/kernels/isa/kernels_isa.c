@@ -19,6 +19,7 @@
 #include "kernels/isa/mmd.inc"
 #include "kernels/isa/nade.inc"
 #include "kernels/isa/norm.inc"
+#include "kernels/isa/product.inc"
 #include "kernels/isa/rows.inc"
 #include "kernels/isa/updates.inc"
 
@@ -76,6 +77,7 @@ const gm_kernels GM_ISA_NAME(gm_kernels_) = {
     .dropout = GM_ISA_NAME(gm_dropout_),
     .bytes_to_float = bytes_to_float,
     .gather_product = gather_product,
+    .product = product,
     .transpose = transpose,
     .copy_rows = copy_rows,
     .pool_max = pool_max,
