@@ -15,7 +15,7 @@ install uninstall: export DESTDIR := $(DESTDIR)
 install uninstall: export VERSION := $(version)
 install: library
 	@BUILD="$(BUILD)" CC="$(CC)" STRIP="$(STRIP)" OBJCOPY="$(OBJCOPY)" SHARED_LIBS="$(strip $(library_libs))" \
-	  ARCHIVE_LIBS="$(strip $(call flags_of,libs --static $(BLAS) zlib jansson) -lm -pthread)" \
+	  ARCHIVE_LIBS="$(strip $(call flags_of,libs --static $(BLAS) zlib) -lm -pthread)" \
 	  scripts/install install $(if $(filter-out 0,$(DEBUG_SYMBOLS)),debug)
 uninstall:
 	@scripts/install uninstall

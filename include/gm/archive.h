@@ -14,10 +14,9 @@
  * the same bytes.
  *
  * Reading trusts nothing: sizes, offsets, names, nesting, duplicate keys, overlaps and holes are
- * checked, and memory use is bounded by a multiple of the file's real size, whatever sizes it
- * claims (docs/modules/files.md). The JSON header is parsed by jansson, whose memory comes from
- * malloc and not from the context's allocator, because its allocation hook is process-wide and so
- * not the library's to set. All other memory comes from the context.
+ * checked, the JSON is read strictly (RFC 8259), and memory use is bounded by a multiple of the
+ * file's real size, whatever sizes it claims (docs/modules/files.md). All memory comes from the
+ * context's allocator: a file is never called damaged because there is none left.
  *
  * Numbers in texts are written and read the same in every locale.
  *

@@ -45,6 +45,8 @@ struct gm_archive {
 gm_status gm_archive_make(gm_archive **out, gm_context *ctx, const char *name);
 /* Fills an empty archive from its blob. */
 gm_status gm_archive_parse(gm_archive *a);
+/* The part of it that reads the JSON, of so many bytes. */
+gm_status gm_archive_read_header(gm_archive *a, int64_t length);
 
 /* An archive over the bytes of a whole safetensors file, which are read where they lie and must
  * outlive it. As gm_archive_open, but for GM_E_IO. */

@@ -1,8 +1,8 @@
 /* make_seeds.c - writes the seeds of the fuzzers: make_seeds tests/fuzz/seeds. Run by hand when a
  * format grows:
  *
- *   cc -Iinclude -o build/make_seeds tests/fuzz/make_seeds.c build/lib/libgm.a -lopenblas -ljansson
- * -lz -lm -pthread
+ *   cc -Iinclude -o build/make_seeds tests/fuzz/make_seeds.c build/lib/libgm.a -lopenblas -lz -lm
+ * -pthread
  */
 #include <stdint.h>
 #include <stdio.h>

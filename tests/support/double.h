@@ -36,7 +36,6 @@
 
 #include <cblas.h>
 #include <check.h>
-#include <jansson.h>
 #include <zlib.h>
 
 #define float double
