@@ -9,7 +9,7 @@ conformance_parts := makers conformance hostile $(patsubst tests/conformance/%.c
 gradchecks := $(patsubst tests/gradcheck/%.c,gradcheck_%,$(wildcard tests/gradcheck/*.c))
 scripted := levels consistency conventions operations
 ifeq ($(SANITIZE),)
-scripted += headers abi docs
+scripted += headers abi hardened docs
 endif
 
 bin := $(BUILD)/tests
@@ -91,6 +91,7 @@ $(eval $(call run_rule,conventions,tests/conventions,))
 $(eval $(call run_rule,operations,tests/operations $(static),$(static)))
 $(eval $(call run_rule,docs,tests/docs/check $(BUILD)/lib/libgm.so $(BUILD)/examples,$(BUILD)/lib/libgm.so $(experiments)))
 $(eval $(call run_rule,headers,tests/headers/check $(bin)/headers,$(BUILD)/lib/libgm.so))
+$(eval $(call run_rule,hardened,tests/abi/hardened $(shared) $(static),$(shared) $(static)))
 $(eval $(call run_rule,abi,tests/abi/check $(shared) $(bin)/abi,$(shared)))
 
 # What a check consists of; `make check-suites` leaves out the scripts.

@@ -27,6 +27,7 @@ check_libs = $(eval check_libs := $(call flags_of,libs check))$(check_libs)
 # Never -ffast-math: it breaks checks for NaN and can switch the host's denormal mode. _FORTIFY_SOURCE, which some
 # systems turn on by themselves, would put calls that end the process into a library that never does. The last entry of
 # a row of the op table may be left out.
+machine := $(shell $(CC) -dumpmachine 2>/dev/null)
 warnings := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-missing-field-initializers -Werror
 CFLAGS ?=
 CXXFLAGS ?=
@@ -42,11 +43,24 @@ optimise := -O1
 optimise_kernels := -O2
 unwind :=
 endif
+# What makes a fault of memory harder to use: a guard behind arrays on the stack, and marks for processors that watch
+# where calls and returns go. No frame is so large that a thread with a stack of 64 KB could not call in.
+harden := -fstack-protector-strong
+harden_link := -Wl,-z,relro,-z,now,-z,noexecstack
+ifneq ($(filter x86_64%,$(machine)),)
+harden += -fcf-protection=full
+harden_link += -Wl,-z,shstk
+else ifneq ($(filter aarch64%,$(machine)),)
+harden += -mbranch-protection=standard
+endif
+frames := -Wframe-larger-than=32768 -Wvla
+ifneq ($(SANITIZE),)
+frames :=
+endif
 cflags_base = -std=c11 -g -fPIC -fno-math-errno -fno-trapping-math -fvisibility=hidden -ffunction-sections \
-  -fdata-sections -U_FORTIFY_SOURCE -pthread $(unwind) $(sanitize) -MMD -MP
+  -fdata-sections -U_FORTIFY_SOURCE -pthread $(harden) $(unwind) $(sanitize) -MMD -MP
 
 # x86-64 gets the kernels three times; elsewhere plain C is all there is.
-machine := $(shell $(CC) -dumpmachine 2>/dev/null)
 ifneq ($(filter x86_64%,$(machine)),)
 isas := baseline v3 v4
 arch_cflags :=
@@ -75,7 +89,7 @@ endif
 endif
 endif
 
-record = $(CC) $(CXX) $(BLAS) $(machine) $(cflags_base) $(optimise) $(isa_optimise.v3) $(isa_optimise.v4) $(CFLAGS) $(CXXFLAGS) $(LDFLAGS) $(blas_libs)
+record = $(harden_link) $(CC) $(CXX) $(BLAS) $(machine) $(cflags_base) $(optimise) $(isa_optimise.v3) $(isa_optimise.v4) $(CFLAGS) $(CXXFLAGS) $(LDFLAGS) $(blas_libs)
 look_for = CC="$(CC)" CXX="$(CXX)" scripts/deps --missing $(1) $(BLAS)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)

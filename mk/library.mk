@@ -17,7 +17,7 @@ library_libs = $(blas_libs) $(file_libs) -lm -pthread
 .PHONY: library
 library: $(BUILD)/lib/libgm.so $(static)
 
-compile = $(CC) $(cflags_base) $(warnings) $(arch_cflags) -DGM_BLAS_$(if $(filter blis,$(BLAS)),BLIS,OPENBLAS) -Iinclude -Ilib $(blas_cflags) $(file_cflags)
+compile = $(CC) $(cflags_base) $(warnings) $(frames) $(arch_cflags) -DGM_BLAS_$(if $(filter blis,$(BLAS)),BLIS,OPENBLAS) -Iinclude -Ilib $(blas_cflags) $(file_cflags)
 kernel_optimise = $(if $(findstring lib/kernels/,$<),$(optimise_kernels),$(optimise))
 # Random numbers are the same on every instruction set only if nothing is fused there.
 random_cflags = -ffp-contract=$(if $(findstring kernels_random.c,$<),off,fast)
@@ -55,7 +55,7 @@ $(shared): $(objects) lib/gm.map
 	@mkdir -p $(@D)
 	$(say) LD $@
 	$(Q)$(CC) -shared -Wl,-soname,$(soname) -Wl,--version-script=lib/gm.map -Wl,--gc-sections \
-	  $(if $(SANITIZE),,-Wl$(comma)-z$(comma)defs) -Wl,-O1 $(sanitize) $(LDFLAGS) -o $@ $(objects) $(library_libs)
+	  $(if $(SANITIZE),,-Wl$(comma)-z$(comma)defs) -Wl,-O1 $(harden_link) $(sanitize) $(LDFLAGS) -o $@ $(objects) $(library_libs)
 comma := ,
 
 $(BUILD)/lib/$(soname): $(shared)

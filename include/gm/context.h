@@ -112,8 +112,8 @@ typedef struct gm_context_options {
  * another major version, or of a newer minor version while the major is 0 (GM_E_VERSION). options
  * NULL: all defaults; options are read during the call. *out is NULL after any failure.
  * GM_E_INVALID: out NULL, threads or blas_threads out of range, an allocator with only one of its
- * functions, non-zero unknown bytes in a larger options struct; GM_E_VERSION; GM_E_NOMEM (also when
- * the system cannot start more threads).
+ * functions, non-zero unknown bytes in a larger options struct, a size that is no multiple of
+ * sizeof(size_t); GM_E_VERSION; GM_E_NOMEM (also when the system cannot start more threads).
  *
  * After a failure there is no context to hold the error line, so options->log receives it, with
  * level GM_LOG_ERROR; it names the member or the versions that do not fit. For this reason the
@@ -153,7 +153,7 @@ typedef struct gm_context_description {
         sizeof(gm_context_description), "", "", 0, 0, "", ""                                       \
     }
 
-/* Fills *out. GM_E_INVALID: context or out NULL, out->size unknown. */
+/* Fills *out. GM_E_INVALID: context or out NULL, out->size not that of a known version. */
 GM_API gm_status gm_context_describe(gm_context_description *out, gm_context *context);
 
 /* Counts of what passed through the allocator since the context was created. */

@@ -26,7 +26,8 @@ GM_API void gm_context_log(gm_context *context, int32_t level, const char *line)
 
 /* The rule for sized options structs: copies `given` over `into`, which holds `known` bytes of
  * defaults. given NULL keeps the defaults; a shorter struct, from an older caller, sets only the
- * members it has; in a longer one, from a newer caller, the unknown bytes must be zero.
+ * members it has; in a longer one, from a newer caller, the unknown bytes must be zero. The size
+ * is a multiple of sizeof(size_t), as that of every struct that begins with one is.
  * GM_E_INVALID (`what` is in the line) otherwise. */
 GM_API gm_status gm_options_read(gm_context *context, const char *what, void *into, size_t known,
                                  const void *given);

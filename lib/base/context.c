@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "base/context.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,12 +164,26 @@ uint64_t gm_context_seed(const gm_context *ctx)
     return ctx ? ctx->seed : 0;
 }
 
+/* Does a description of this size end with one of its members? A text that is cut has no end. */
+static int description_fits(size_t size)
+{
+#define END(member)                                                                                \
+    offsetof(gm_context_description, member) + sizeof((gm_context_description *)0)->member
+    static const size_t ends[] = {
+        END(size), END(blas), END(blas_kernels), END(threads), END(instruction_set), END(hint)
+    };
+#undef END
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (size == ends[i]) return 1;
+    return 0;
+}
+
 gm_status gm_context_describe(gm_context_description *out, gm_context *ctx)
 {
     if (!ctx || !out) return gm_fail(ctx, GM_E_INVALID, "describe: context or out is NULL");
     gm_context_description d = GM_CONTEXT_DESCRIPTION_INIT;
     size_t size = out->size;
-    if (size < sizeof(size_t) || size > sizeof d)
+    if (!description_fits(size))
         return gm_fail(ctx, GM_E_INVALID, "describe: size is %zu, this library knows %zu", size,
                        sizeof d);
     gm_blas_info blas;

@@ -15,6 +15,13 @@ gm_status gm_options_check(gm_context *ctx, const char *what, void *into, size_t
         return gm_fail(ctx, GM_E_INVALID,
                        "%s: options size is %zu; start from the INIT macro, which sets it", what,
                        size);
+    /* A struct that begins with a size_t is whole words of it; another size ends within a member.
+     */
+    if (size % sizeof size)
+        return gm_fail(ctx, GM_E_INVALID,
+                       "%s: options size is %zu, expected a multiple of %zu; start from the INIT "
+                       "macro, which sets it",
+                       what, size, sizeof size);
     const unsigned char *bytes = given;
     for (size_t i = known; i < size; i++)
         if (bytes[i])

@@ -21,6 +21,9 @@
 #define RELAX() atomic_signal_fence(memory_order_seq_cst)
 #endif
 
+/* Of a worker's stack, address space until it is touched: the deepest shard is a product by a BLAS
+ * with threads of its own. What the host's limits say may be too little. */
+#define STACK ((size_t)2 << 20)
 #define SPINS 2000 /* about 50 microseconds before a sleep */
 #define MAX_SHARDS 0x7fffffff
 #define CLOSED ((uint64_t)0xffffffff) /* no shard left to claim */
@@ -101,13 +104,17 @@ static void *worker(void *arg)
 static void start_workers(gm_team *team)
 {
     sigset_t all, before;
+    pthread_attr_t attr;
+    if (pthread_attr_init(&attr)) return;
     sigfillset(&all);
-    if (pthread_sigmask(SIG_SETMASK, &all, &before)) return;
-    while (team->started < team->threads - 1) {
-        if (pthread_create(&team->workers[team->started], NULL, worker, team)) break;
-        team->started++;
+    if (!pthread_attr_setstacksize(&attr, STACK) && !pthread_sigmask(SIG_SETMASK, &all, &before)) {
+        while (team->started < team->threads - 1) {
+            if (pthread_create(&team->workers[team->started], &attr, worker, team)) break;
+            team->started++;
+        }
+        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     }
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    (void)pthread_attr_destroy(&attr);
 }
 
 gm_team *gm_team_create(gm_memory *memory, int32_t threads, int32_t *started)

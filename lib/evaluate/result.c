@@ -7,7 +7,7 @@
 gm_status gm_result_check(gm_context *ctx, const char *what, const gm_result *out)
 {
     if (!out) return gm_model_fail(ctx, GM_E_INVALID, "%s: out is NULL", what);
-    if (out->size >= sizeof out->size && out->size <= sizeof *out) return GM_OK;
+    if (gm_model_size_fits(out->size, sizeof *out)) return GM_OK;
     return gm_model_fail(ctx, GM_E_INVALID, "%s: out->size is %zu, this library knows %zu", what,
                          out->size, sizeof *out);
 }

@@ -349,7 +349,7 @@ gm_status gm_two_sample_test(gm_two_sample_result *out, gm_mmd_kernel *kernel, c
     gm_table tables[2];
     gm_status status;
     if (!kernel) return GM_E_INVALID;
-    if (!out || out->size < sizeof out->size || out->size > sizeof *out)
+    if (!out || !gm_model_size_fits(out->size, sizeof *out))
         GM_TRY(gm_model_fail(ctx, GM_E_INVALID,
                              "%s: out is NULL or of unknown size; start from the INIT macro",
                              what));

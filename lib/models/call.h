@@ -1,8 +1,15 @@
-/* call.h - progress of long calls on a model, and their end when the host stops them. */
+/* call.h - the size of a result, progress of long calls, and their end when the host stops them. */
 #ifndef GM_MODELS_CALL_H
 #define GM_MODELS_CALL_H
 
 #include "gm/model.h"
+
+/* Has a result struct of the host's a size that this library can fill: whole members of the `known`
+ * bytes? Structs are whole words, as gm_options_read has it. */
+static inline int gm_model_size_fits(size_t size, size_t known)
+{
+    return size >= sizeof size && size <= known && size % sizeof size == 0;
+}
 
 /* Tells the host's callback (NULL: none), and GM_E_CANCELLED with the line if it stops. */
 gm_status gm_model_progress(gm_context *ctx, const char *what, gm_progress_callback *on_progress,

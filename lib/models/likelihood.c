@@ -33,7 +33,7 @@ static gm_status lacks(gm_model *model, const char *verb)
 
 static gm_status check_size(gm_model *model, const char *verb, const gm_likelihood *out)
 {
-    if (out->size >= sizeof out->size && out->size <= sizeof *out) return GM_OK;
+    if (gm_model_size_fits(out->size, sizeof *out)) return GM_OK;
     return gm_model_fail(model->ctx, GM_E_INVALID,
                          "%s: %s: size of the result is %zu, this library knows %zu",
                          model->family->name, verb, out->size, sizeof *out);

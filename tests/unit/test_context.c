@@ -154,7 +154,15 @@ START_TEST(shorter_options_fill_their_part)
     ck_assert_uint_eq(gm_context_seed(ctx), 11);
     ck_assert_int_eq(gm_context_threads(ctx), 1);
     gm_context_release(ctx);
-    static const size_t bad[] = { 0, 1, sizeof(size_t) - 1, 4097, SIZE_MAX };
+    static const size_t bad[] = { 0,
+                                  1,
+                                  sizeof(size_t) - 1,
+                                  sizeof(size_t) + 1,
+                                  offsetof(gm_context_options, threads) - 4,
+                                  offsetof(gm_context_options, log) + 4,
+                                  sizeof o - 1,
+                                  4097,
+                                  SIZE_MAX };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         o.size = bad[i];
         ck_assert_int_eq(gm_context_create(&ctx, GM_HEADER_VERSION, &o), GM_E_INVALID);
@@ -188,6 +196,15 @@ START_TEST(options_read_follows_the_rule)
     support_fails(ctx, gm_options_read(ctx, "thing", &into, sizeof into, &newer), GM_E_INVALID,
                   "thing");
     ck_assert(into.a == 7); /* untouched */
+    const size_t halves[] = { sizeof(size_t) + 4, offsetof(host_options, b) + 1, sizeof older - 4 };
+    for (size_t i = 0; i < sizeof halves / sizeof *halves; i++) {
+        char text[40];
+        older.size = halves[i]; /* ends within a member */
+        snprintf(text, sizeof text, "size is %zu", halves[i]);
+        support_fails(ctx, gm_options_read(ctx, "thing", &into, sizeof into, &older), GM_E_INVALID,
+                      text);
+        ck_assert(into.a == 7 && into.b == 8);
+    }
     older.size = 3;
     support_fails(ctx, gm_options_read(ctx, "thing", &into, sizeof into, &older), GM_E_INVALID,
                   "size is 3");
@@ -477,7 +494,13 @@ START_TEST(describe_tells_what_runs)
     ck_assert_int_eq(gm_context_describe(&older, ctx), GM_OK);
     ck_assert_str_eq(older.blas, d.blas);
     ck_assert_int_eq(older.blas_kernels[0], 0x5a);
-    static const size_t bad[] = { 0, sizeof(size_t) - 1, sizeof d + 1, SIZE_MAX };
+    static const size_t bad[] = { 0,
+                                  sizeof(size_t) - 1,
+                                  sizeof(size_t) + 8,
+                                  offsetof(gm_context_description, blas_kernels) - 8,
+                                  sizeof d - 8,
+                                  sizeof d + 1,
+                                  SIZE_MAX };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         d.size = bad[i];
         support_fails(ctx, gm_context_describe(&d, ctx), GM_E_INVALID, "size");

@@ -238,7 +238,7 @@ gm_status gm_rbm_ais(gm_rbm_ais_result *out, gm_rbm *rbm, const gm_rbm_ais_optio
     const size_t row = (size_t)visible * sizeof(float), mark = gm_model_mark(model);
     gm_rbm_ais_result result = GM_RBM_AIS_RESULT_INIT;
     gm_status status;
-    if (!out || out->size < sizeof(size_t) || out->size > sizeof *out)
+    if (!out || !gm_model_size_fits(out->size, sizeof *out))
         GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID, "rbm: ais: out is NULL or of unknown size"));
     GM_TRY(gm_options_read(model->ctx, "rbm: ais", &t.o, sizeof t.o, options));
     GM_TRY(check_options(model->ctx, &t.o, visible));

@@ -345,7 +345,7 @@ static gm_status check(run *r, const gm_sbn_gibbs_result *out, const double *mea
 {
     const gm_sbn_gibbs_options *o = &r->o;
     gm_status status;
-    if (!out || out->size < sizeof(size_t) || out->size > sizeof *out)
+    if (!out || !gm_model_size_fits(out->size, sizeof *out))
         GM_TRY(gm_model_fail(r->ctx, GM_E_INVALID, "sbn: gibbs: out is NULL or of unknown size"));
     if (!r->rows || !means || r->n < 1)
         GM_TRY(gm_model_fail(r->ctx, GM_E_INVALID,
