@@ -48,8 +48,11 @@ GM_API gm_status gm_archive_open(gm_archive **out, gm_context *context, const ch
  * Whoever opens path sees the old content or the new, never a part. After a failure the old file is
  * as it was and the new one is gone, with one exception: when the folder cannot be synced after the
  * rename (the line says so), the new content is in place but may not survive a power failure. An
- * existing file's permission bits are kept; a symbolic link is replaced, not followed. GM_E_IO: the
- * disk is full, the folder cannot be written, path is a folder or a device, ... */
+ * existing file's permission bits are kept; a symbolic link is replaced, not followed. The new file
+ * is readable by its owner alone until it is complete; one that a killed process left is removed by
+ * the next write into that folder. GM_E_IO: the disk is full, a limit on the size of files is
+ * reached (SIGXFSZ does not reach the host), the folder cannot be written, path is a folder or a
+ * device, ... */
 GM_API gm_status gm_archive_write(gm_archive *archive, const char *path);
 
 GM_API void gm_archive_retain(gm_archive *archive);
