@@ -7,7 +7,7 @@ fuzzers := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 conformances := $(addprefix conformance_,families faults files memory layers optimizers)
 conformance_parts := makers conformance hostile $(patsubst tests/conformance/%.c,%,$(wildcard tests/conformance/check_*.c))
 gradchecks := $(patsubst tests/gradcheck/%.c,gradcheck_%,$(wildcard tests/gradcheck/*.c))
-scripted := levels consistency conventions operations
+scripted := levels consistency conventions operations reliability
 ifeq ($(SANITIZE),)
 scripted += headers abi hardened docs
 endif
@@ -88,6 +88,7 @@ $(foreach t,$(fuzzers),$(eval $(call run_rule,$(t),$(bin)/$(t) $(wildcard tests/
 $(eval $(call run_rule,levels,tests/levels,))
 $(eval $(call run_rule,consistency,tests/consistency,))
 $(eval $(call run_rule,conventions,tests/conventions,))
+$(eval $(call run_rule,reliability,tests/reliability,))
 $(eval $(call run_rule,operations,tests/operations $(static),$(static)))
 $(eval $(call run_rule,docs,tests/docs/check $(BUILD)/lib/libgm.so $(BUILD)/examples,$(BUILD)/lib/libgm.so $(experiments)))
 $(eval $(call run_rule,headers,tests/headers/check $(bin)/headers,$(BUILD)/lib/libgm.so))

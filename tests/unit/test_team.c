@@ -1,5 +1,7 @@
 /* test_team.c - the workers: every shard once, nesting, short jobs, teams side by side. */
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -309,6 +311,48 @@ START_TEST(a_sum_over_fixed_shards_has_the_same_bytes)
 }
 END_TEST
 
+#define MASKED 4
+
+typedef struct masks {
+    pthread_t owner;
+    _Atomic int came;
+    _Atomic int open; /* signals that some worker would take */
+} masks;
+
+/* No shard ends before every thread has one. */
+static void look_at_mask(void *arg, int64_t shard)
+{
+    masks *m = arg;
+    sigset_t blocked;
+    (void)shard;
+    atomic_fetch_add(&m->came, 1);
+    while (atomic_load(&m->came) < MASKED) sched_yield();
+    if (pthread_equal(m->owner, pthread_self()) || pthread_sigmask(SIG_BLOCK, NULL, &blocked))
+        return;
+    for (int i = 1; i < 32; i++)
+        if (i != SIGKILL && i != SIGSTOP && !sigismember(&blocked, i))
+            atomic_fetch_add(&m->open, 1);
+}
+
+/* So that the handlers of the host run on its own threads; whose mask is as it was. */
+START_TEST(workers_take_no_signals)
+{
+    watched w;
+    sigset_t before, after;
+    masks m = { .owner = pthread_self() };
+    gm_memory memory = make_memory(&w);
+    ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, NULL, &before), 0);
+    gm_team *team = gm_team_create(&memory, MASKED, NULL);
+    ck_assert_ptr_nonnull(team);
+    ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, NULL, &after), 0);
+    for (int i = 1; i < 32; i++) ck_assert_int_eq(sigismember(&before, i), sigismember(&after, i));
+    gm_team_run(team, MASKED, look_at_mask, &m);
+    ck_assert_int_eq(atomic_load(&m.came), MASKED);
+    ck_assert_int_eq(atomic_load(&m.open), 0);
+    gm_team_destroy(team);
+}
+END_TEST
+
 START_TEST(creation_survives_failing_allocations)
 {
     for (int64_t n = 0; n < 3; n++) {
@@ -341,6 +385,7 @@ Suite *gm_suite(void)
     tcase_add_test(t, jobs_after_a_pause);
     tcase_add_test(t, two_teams_in_two_host_threads);
     tcase_add_test(t, a_sum_over_fixed_shards_has_the_same_bytes);
+    tcase_add_test(t, workers_take_no_signals);
     tcase_add_test(t, creation_survives_failing_allocations);
     suite_add_tcase(s, t);
     return s;
