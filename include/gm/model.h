@@ -122,7 +122,9 @@ typedef struct gm_fit_report {
      * validation set */
     int32_t epoch_end;
     int32_t metric_count;
-    const gm_metric *metrics; /* means over the epoch so far */
+    /* means over the epoch so far; of a pass that goes on from a file, over its rows since then
+     * (and metric_count is 0 if there are none) */
+    const gm_metric *metrics;
     int32_t validation_count; /* 0 unless epoch_end and a validation set was given */
     const gm_metric *validation;
     double seconds; /* since the fit began */
@@ -144,32 +146,54 @@ typedef struct gm_fit_options {
     int32_t (*on_report)(void *user, const gm_fit_report *report);
     void *user;             /* passed to both callbacks */
     gm_dataset *validation; /* borrowed; NULL: none. Evaluated at each epoch's end */
-    int64_t patience; /* default 0: off. Otherwise the fit stops (GM_OK) after this many epochs
-                         without a lower validation "loss", and the weights and running statistics
-                         of the best epoch are put back. Needs validation. Checkpoints of such a fit
-                         hold its best loss and weights: after a load, or after GM_E_CANCELLED, the
-                         next fit with patience continues with these, on the same validation rows */
-    const char *checkpoint;   /* NULL: none. A path: a checkpoint is saved there
-                                 (gm_model_save_checkpoint) every checkpoint_every epochs */
+    /* default 0: off. Otherwise early stopping: the fit ends (GM_OK) when this many epochs have
+     * gone by without a lower validation "loss", and however it ends, by itself or with any status,
+     * the model is left with the weights, running statistics and averages of the best epoch. Needs
+     * validation */
+    int64_t patience;
+    /* NULL: none. A path: a checkpoint is saved there (gm_model_save_checkpoint) when an epoch ends
+     * and gm_model_epochs is a multiple of checkpoint_every */
+    const char *checkpoint;
     int64_t checkpoint_every; /* default 1 */
+    /* default 0: none. Otherwise a checkpoint is saved also after an update when gm_model_steps is
+     * a multiple of this. Needs checkpoint */
+    int64_t checkpoint_steps;
+    int32_t anew;     /* default 0. 1: forgets the early stopping and the unfinished pass of earlier
+                         fits; begins with the weights that the model has */
+    int32_t reserved; /* 0 */
 } gm_fit_options;
 
 #define GM_FIT_OPTIONS_INIT                                                                        \
     {                                                                                              \
-        sizeof(gm_fit_options), 10, 128, 1, 0, NULL, NULL, NULL, NULL, 0, NULL, 1                  \
+        sizeof(gm_fit_options), 10, 128, 1, 0, NULL, NULL, NULL, NULL, 0, NULL, 1, 0, 0, 0         \
     }
 
 /* Fits the model. The dataset's rows must match the model's: they must have as many values and,
  * where both have the same number of axes, the same shape (images [channels, h, w]; see
- * gm_dataset_channels_first and gm_dataset_reshape). The dataset is borrowed for the call. A fit
- * continues from the model's present state: two fits of one epoch each are bit for bit the same as
- * one fit of two epochs, also with a checkpoint and a load in between. options NULL: all defaults.
+ * gm_dataset_channels_first and gm_dataset_reshape). The dataset is borrowed for the call. options
+ * NULL: all defaults.
+ *
+ * A fit continues from the model's present state, of which a checkpoint holds all: two fits of one
+ * epoch each are bit for bit the same as one fit of two epochs, with patience, too, and with a
+ * checkpoint and a load in between. A fit that was stopped inside a pass over the data, whatever
+ * stopped it, is continued at the next row of that pass, which then counts as one of `epochs`:
+ * after a stop, epochs - gm_model_epochs more are what is missing. (If the dataset has another
+ * number of rows, or shuffle is another, the pass begins again.)
+ *
+ * What early stopping knows (the least loss, the epochs since then, the weights to go on with)
+ * stays with the model, which so holds its weights twice, and goes into checkpoints, whose own
+ * weights are those of the best epoch. The next fit with patience continues with these; when as
+ * many epochs as its patience have gone by already, it trains none. They are forgotten by a fit
+ * without patience, by `anew`, and by a fit that finds other weights than were left (the host's
+ * step, or gm_params_write), another number of validation rows, or another stage of the model.
+ *
  * GM_E_INVALID: NULL, an option out of range (named, with its value), batch larger than the
  * dataset, values outside the model's support, a last batch of a single row that the model cannot
  * train on (batch norm; see drop_last); GM_E_SHAPE: rows of another shape, which the line names
  * with the model's; GM_E_NUMERIC: a loss or gradient was not finite; the weights of the last good
- * step are kept; GM_E_CANCELLED; GM_E_STATE: called from inside a fit's callback; GM_E_NOMEM; what
- * the dataset or the checkpoint file returned. */
+ * step are kept (with patience: of the best epoch); GM_E_CANCELLED; GM_E_STATE: called from inside
+ * a fit's callback, or the averages of the weights are swapped in; GM_E_NOMEM; what the dataset or
+ * the checkpoint file returned. */
 GM_API gm_status gm_model_fit(gm_model *model, gm_dataset *data, const gm_fit_options *options);
 
 /* Draws count samples, as a new tensor [count, row size] owned by the caller: latents are drawn,
@@ -256,7 +280,8 @@ GM_API gm_status gm_model_log_prob_estimate(gm_likelihood *likelihood, gm_model 
  * type is not registered (gm/layer_file.h), or the family has no save; GM_E_STATE: the averages of
  * the weights are swapped in (checkpoints only); GM_E_IO; GM_E_NOMEM. */
 GM_API gm_status gm_model_save(gm_model *model, const char *path);
-/* The same plus the optimizer's state: fitting continues from it bit for bit. */
+/* The same plus the optimizer's state and what fits left unfinished: the pass over the data, early
+ * stopping (see gm_model_fit). Fitting continues from it bit for bit. */
 GM_API gm_status gm_model_save_checkpoint(gm_model *model, const char *path);
 
 /* Makes a model of any family from either kind of file. The host need not know its architecture; it

@@ -12,6 +12,7 @@
 #include "gm/norm.h"
 #include "gm/tape.h"
 #include "models/call.h"
+#include "models/pass.h"
 #include "models/scratch.h"
 
 #define GM_TRY(expr)                                                                               \
@@ -27,11 +28,6 @@ typedef struct gm_batch {
     const int64_t *index; /* which rows of a dataset of `total` these are; NULL: of none */
     int64_t total;
 } gm_batch;
-
-typedef struct gm_metrics {
-    gm_metric metric[GM_MAX_METRICS];
-    int32_t count;
-} gm_metrics;
 
 struct gm_autoregressive; /* models/autoregressive/conditionals.h */
 
@@ -83,6 +79,7 @@ struct gm_model {
     int64_t row_shape[GM_MAX_ROW_RANK];
     int64_t epochs, steps;
     uint64_t order_seed; /* of the order of rows in each pass */
+    gm_pass pass;        /* the one after `epochs` */
     int32_t fitting;
     int32_t in_callback;    /* of a host's family: the tape is the callback's */
     struct gm_watch *watch; /* of early stopping (models/watch.h); NULL: none */

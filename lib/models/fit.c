@@ -14,8 +14,7 @@ typedef struct fit {
     int64_t rows;
     int64_t *order; /* rows */
     gm_reader reader;
-    gm_rng *rng;     /* of the order */
-    gm_metrics sums; /* of this epoch */
+    gm_rng *rng; /* of the order */
     gm_metrics validation;
     struct timespec begin;
 } fit;
@@ -48,6 +47,17 @@ static gm_status check(const fit *f)
     if (o->patience < 0) return wrong(f, "patience", o->patience, "at least 0");
     if (o->checkpoint && o->checkpoint_every < 1)
         return wrong(f, "checkpoint_every", o->checkpoint_every, "at least 1");
+    if (o->checkpoint_steps < 0)
+        return wrong(f, "checkpoint_steps", o->checkpoint_steps, "at least 0");
+    if (o->checkpoint_steps && !o->checkpoint)
+        return gm_model_fail(model->ctx, GM_E_INVALID,
+                             "fit: checkpoint_steps is %lld, but checkpoint is NULL",
+                             (long long)o->checkpoint_steps);
+    if (o->anew != 0 && o->anew != 1) return wrong(f, "anew", o->anew, "0 or 1");
+    if (o->reserved) return wrong(f, "reserved", o->reserved, "0");
+    if (gm_optimizer_average_on(model->optimizer) == 2)
+        return gm_model_fail(model->ctx, GM_E_STATE,
+                             "fit: the averages are swapped in; swap them back first");
     if (o->patience && !o->validation)
         return gm_model_fail(model->ctx, GM_E_INVALID,
                              "fit: patience is %lld, but there is no validation set to watch",
@@ -85,13 +95,20 @@ static gm_status prepare(fit *f)
     if (!f->order)
         GM_TRY(gm_model_fail(ctx, GM_E_NOMEM, "fit: no memory for the order of the rows"));
     GM_TRY(check_last_batches(f));
-    if (f->o.patience)
-        GM_TRY(gm_watch_open(f->model));
-    else
-        gm_watch_close(f->model);
     GM_TRY(gm_rng_create(&f->rng, ctx, 0));
+    if (f->o.patience) GM_TRY(gm_watch_open(f->model, gm_dataset_rows(f->o.validation), f->o.anew));
 out:
     return status;
+}
+
+/* Nothing fails any more. What earlier fits left, as far as this one goes on with it. */
+static void take_up(const fit *f)
+{
+    gm_pass *pass = &f->model->pass;
+    const int32_t shuffle = f->o.shuffle != 0;
+    if (!f->o.patience) gm_watch_close(f->model);
+    if (f->o.anew || pass->rows != f->rows || pass->shuffle != shuffle)
+        *pass = (gm_pass){ .rows = f->rows, .shuffle = shuffle };
 }
 
 static void finish(fit *f)
@@ -115,30 +132,35 @@ static int64_t rows_used(const fit *f)
     return f->o.drop_last ? f->rows - f->rows % f->o.batch : f->rows;
 }
 
-static gm_status report(fit *f, int64_t epoch, int64_t done, int32_t epoch_end)
+static gm_status progress(const fit *f, int64_t epoch, int64_t done)
+{
+    const int64_t rows = rows_used(f), most = INT64_MAX / rows;
+    if (done > rows) done = rows; /* with batches of another size than this pass began with */
+    return gm_model_progress(f->model->ctx, "fit", f->o.on_progress, f->o.user,
+                             epoch < most ? epoch * rows + done : INT64_MAX,
+                             f->o.epochs <= most ? f->o.epochs * rows : INT64_MAX);
+}
+
+static gm_status report(const fit *f, int64_t epoch, const gm_pass *pass, int32_t epoch_end)
 {
     if (!epoch_end) {
-        const int64_t rows = rows_used(f), most = INT64_MAX / rows;
-        const gm_status status =
-            gm_model_progress(f->model->ctx, "fit", f->o.on_progress, f->o.user,
-                              epoch < most ? epoch * rows + done : INT64_MAX,
-                              f->o.epochs <= most ? f->o.epochs * rows : INT64_MAX);
+        const gm_status status = progress(f, epoch, pass->row);
         if (status) return status;
     }
     if (!f->o.on_report) return GM_OK;
     gm_metric means[GM_MAX_METRICS];
-    for (int32_t i = 0; i < f->sums.count; i++) {
-        means[i] = f->sums.metric[i];
-        means[i].value /= (double)done;
+    for (int32_t i = 0; i < pass->sums.count; i++) {
+        means[i] = pass->sums.metric[i];
+        means[i].value /= (double)pass->counted;
     }
     gm_fit_report p = { sizeof p,
                         epoch,
                         f->o.epochs,
-                        done,
+                        pass->row,
                         f->rows,
                         f->model->steps,
                         epoch_end,
-                        f->sums.count,
+                        pass->sums.count,
                         means,
                         epoch_end ? f->validation.count : 0,
                         f->validation.metric,
@@ -160,28 +182,54 @@ static gm_status make_order(fit *f, int64_t pass)
     return gm_rng_permutation(f->rng, f->rows, f->order);
 }
 
-static gm_status run_epoch(fit *f, int64_t epoch)
+/* How many rows the next update of the pass takes; 0: it is over. */
+static int64_t next_rows(const fit *f)
+{
+    const int64_t left = f->rows - f->model->pass.row, batch = f->o.batch;
+    if (left >= batch) return batch;
+    return f->o.drop_last ? 0 : left;
+}
+
+static gm_status update(fit *f, int64_t n)
 {
     gm_model *model = f->model;
+    gm_pass *pass = &model->pass;
+    gm_metrics m = { 0 };
+    gm_batch batch;
     gm_status status;
-    int64_t pass = model->epochs;
-    GM_TRY(make_order(f, pass));
-    memset(&f->sums, 0, sizeof f->sums);
-    for (int64_t done = 0; done < f->rows;) {
-        int64_t n = f->rows - done < f->o.batch ? f->rows - done : f->o.batch;
-        if (n < f->o.batch && f->o.drop_last && done) break;
-        gm_metrics m = { 0 };
-        gm_batch batch;
-        GM_TRY(gm_reader_pick(&f->reader, f->order + done, n, pass, &batch));
-        GM_TRY(gm_model_step_batch(model, &batch, &m));
-        for (int32_t i = 0; i < m.count; i++) {
-            f->sums.metric[i].name = m.metric[i].name;
-            f->sums.metric[i].value += m.metric[i].value * (double)n;
-        }
-        f->sums.count = m.count;
-        done += n;
-        GM_TRY(report(f, epoch, done, 0));
+    GM_TRY(gm_reader_pick(&f->reader, f->order + pass->row, n, model->epochs, &batch));
+    GM_TRY(gm_model_step_batch(model, &batch, &m));
+    for (int32_t i = 0; i < m.count; i++) {
+        pass->sums.metric[i].name = m.metric[i].name;
+        pass->sums.metric[i].value += m.metric[i].value * (double)n;
     }
+    pass->sums.count = m.count;
+    pass->counted += n;
+    pass->row += n;
+    if (f->o.checkpoint_steps && model->steps % f->o.checkpoint_steps == 0)
+        GM_TRY(gm_model_save_checkpoint(model, f->o.checkpoint));
+out:
+    return status;
+}
+
+/* Validation comes before the pass is counted as over: what stops there stands before it. */
+static gm_status end_pass(fit *f, int64_t epoch)
+{
+    gm_model *model = f->model;
+    gm_status status = GM_OK;
+    if (f->o.validation) {
+        gm_model_evaluate_options how = GM_MODEL_EVALUATE_OPTIONS_INIT;
+        how.batch = f->o.batch;
+        GM_TRY(gm_model_evaluate(model, f->o.validation, &how, f->validation.metric, GM_MAX_METRICS,
+                                 &f->validation.count));
+        if (f->o.patience) gm_watch_add(model, f->validation.metric[0].value);
+    }
+    const gm_pass over = model->pass;
+    model->epochs++;
+    model->pass = (gm_pass){ .rows = over.rows, .shuffle = over.shuffle };
+    if (f->o.checkpoint && model->epochs % f->o.checkpoint_every == 0)
+        GM_TRY(gm_model_save_checkpoint(model, f->o.checkpoint));
+    GM_TRY(report(f, epoch, &over, 1));
 out:
     return status;
 }
@@ -190,23 +238,15 @@ static gm_status run(fit *f)
 {
     gm_model *model = f->model;
     gm_status status = GM_OK;
-    const int64_t patience = f->o.patience;
     for (int64_t epoch = 0; epoch < f->o.epochs; epoch++) {
-        if (patience && model->watch->waited >= patience) break;
-        GM_TRY(run_epoch(f, epoch));
-        model->epochs++;
-        if (f->o.validation) {
-            gm_model_evaluate_options how = GM_MODEL_EVALUATE_OPTIONS_INIT;
-            how.batch = f->o.batch;
-            GM_TRY(gm_model_evaluate(model, f->o.validation, &how, f->validation.metric,
-                                     GM_MAX_METRICS, &f->validation.count));
-            if (patience) GM_TRY(gm_watch_add(model, f->validation.metric[0].value));
+        if (f->o.patience && model->watch->waited >= f->o.patience) break;
+        GM_TRY(make_order(f, model->epochs));
+        for (int64_t n; (n = next_rows(f)) > 0;) {
+            GM_TRY(update(f, n));
+            GM_TRY(report(f, epoch, &model->pass, 0));
         }
-        if (f->o.checkpoint && (epoch + 1) % f->o.checkpoint_every == 0)
-            GM_TRY(gm_model_save_checkpoint(model, f->o.checkpoint));
-        GM_TRY(report(f, epoch, rows_used(f), 1));
+        GM_TRY(end_pass(f, epoch));
     }
-    if (patience) GM_TRY(gm_watch_restore(model));
 out:
     return status;
 }
@@ -228,9 +268,13 @@ gm_status gm_model_fit(gm_model *model, gm_dataset *data, const gm_fit_options *
     if (status) return status;
     model->fitting = 1;
     status = prepare(&f);
-    if (!status) status = run(&f);
+    if (!status) {
+        take_up(&f);
+        gm_watch_enter(model);
+        status = run(&f);
+        gm_watch_leave(model);
+    }
     finish(&f);
-    if (status != GM_E_CANCELLED) gm_watch_close(model);
     model->fitting = 0;
     return status;
 }

@@ -6,6 +6,7 @@
 #include "models/watch.h"
 
 #define FORMAT 1
+#define MOST (INT64_MAX / 2) /* epochs, updates: whoever goes on counting does not overflow */
 
 gm_status gm_model_get_small(gm_archive *archive, const char *key, int32_t *out)
 {
@@ -81,6 +82,54 @@ out:
     return status;
 }
 
+/* How far the pass over the data is, if it is not at its beginning. */
+static gm_status put_pass(gm_archive *archive, const gm_pass *pass)
+{
+    gm_status status = GM_OK;
+    if (!pass->row) return GM_OK;
+    GM_TRY(gm_archive_set_int(archive, "fit.row", pass->row));
+    GM_TRY(gm_archive_set_int(archive, "fit.rows", pass->rows));
+    GM_TRY(gm_archive_set_int(archive, "fit.shuffle", pass->shuffle));
+out:
+    return status;
+}
+
+static gm_status get_pass(gm_archive *archive, gm_context *ctx, const char *path, gm_pass *pass)
+{
+    gm_status status = GM_OK;
+    if (!gm_archive_has(archive, "fit.row")) return GM_OK;
+    GM_TRY(gm_archive_get_int(&pass->row, archive, "fit.row"));
+    GM_TRY(gm_archive_get_int(&pass->rows, archive, "fit.rows"));
+    GM_TRY(gm_model_get_small(archive, "fit.shuffle", &pass->shuffle));
+    if (pass->row < 1 || pass->row > pass->rows || pass->shuffle < 0 || pass->shuffle > 1)
+        GM_TRY(gm_model_fail(ctx, GM_E_FORMAT,
+                             "load: %s: fit.row is %lld, fit.rows is %lld, fit.shuffle is %d, "
+                             "expected 1 to fit.rows, and 0 or 1",
+                             path, (long long)pass->row, (long long)pass->rows,
+                             (int)pass->shuffle));
+out:
+    return status;
+}
+
+static gm_status put_model(gm_model *model, gm_archive *archive, int checkpoint)
+{
+    gm_status status;
+    GM_TRY(model->family->save(model, archive, checkpoint));
+    GM_TRY(gm_archive_set_int(archive, "gm.format", FORMAT));
+    GM_TRY(gm_archive_set_text(archive, "gm.library", gm_version_text()));
+    GM_TRY(gm_archive_set_text(archive, "gm.family", model->family->name));
+    GM_TRY(gm_archive_set_int(archive, "gm.epochs", model->epochs));
+    GM_TRY(gm_archive_set_int(archive, "gm.steps", model->steps));
+    GM_TRY(gm_archive_set_int(archive, "gm.order_seed", (int64_t)model->order_seed));
+    GM_TRY(put_rng(archive, model->rng));
+    if (!checkpoint) return GM_OK;
+    if (model->optimizer) GM_TRY(gm_optimizer_save(model->optimizer, archive, "optimizer."));
+    GM_TRY(put_pass(archive, &model->pass));
+    GM_TRY(gm_watch_save(model, archive));
+out:
+    return status;
+}
+
 static gm_status save(gm_model *model, const char *path, int checkpoint)
 {
     if (!model) return GM_E_INVALID;
@@ -92,17 +141,11 @@ static gm_status save(gm_model *model, const char *path, int checkpoint)
     gm_status status;
     GM_TRY(gm_model_check_idle(model, "save"));
     GM_TRY(gm_archive_create(&archive, model->ctx));
-    GM_TRY(model->family->save(model, archive, checkpoint));
-    GM_TRY(gm_archive_set_int(archive, "gm.format", FORMAT));
-    GM_TRY(gm_archive_set_text(archive, "gm.library", gm_version_text()));
-    GM_TRY(gm_archive_set_text(archive, "gm.family", model->family->name));
-    GM_TRY(gm_archive_set_int(archive, "gm.epochs", model->epochs));
-    GM_TRY(gm_archive_set_int(archive, "gm.steps", model->steps));
-    GM_TRY(gm_archive_set_int(archive, "gm.order_seed", (int64_t)model->order_seed));
-    GM_TRY(put_rng(archive, model->rng));
-    if (checkpoint && model->optimizer)
-        GM_TRY(gm_optimizer_save(model->optimizer, archive, "optimizer."));
-    if (checkpoint) GM_TRY(gm_watch_save(model, archive));
+    /* A checkpoint's weights are those of the best epoch, in the middle of a fit, too. */
+    const int shown = checkpoint ? gm_watch_show_best(model) : 0;
+    status = put_model(model, archive, checkpoint);
+    gm_watch_hide_best(model, shown);
+    if (status) goto out;
     GM_TRY(gm_archive_write(archive, path));
 out:
     gm_archive_release(archive);
@@ -160,14 +203,16 @@ gm_status gm_model_load(gm_model **out, gm_context *ctx, const char *path)
     GM_TRY(gm_archive_get_int(&epochs, archive, "gm.epochs"));
     GM_TRY(gm_archive_get_int(&steps, archive, "gm.steps"));
     GM_TRY(gm_archive_get_int(&seed, archive, "gm.order_seed"));
-    if (epochs < 0 || steps < 0)
-        GM_TRY(gm_model_fail(ctx, GM_E_FORMAT, "load: %s: epochs is %lld, steps is %lld", path,
-                             (long long)epochs, (long long)steps));
+    if (epochs < 0 || epochs > MOST || steps < 0 || steps > MOST)
+        GM_TRY(gm_model_fail(ctx, GM_E_FORMAT,
+                             "load: %s: epochs is %lld, steps is %lld, expected 0 to %lld", path,
+                             (long long)epochs, (long long)steps, (long long)MOST));
     if (gm_archive_has(archive, "optimizer.kind"))
         GM_TRY(gm_optimizer_load_new(&optimizer, ctx, archive, "optimizer."));
     GM_TRY(family ? family->load(&model, ctx, archive, optimizer)
                   : gm_host_family_load(&model, ctx, name, archive, optimizer));
     if (optimizer) GM_TRY(gm_optimizer_load(optimizer, archive, "optimizer."));
+    GM_TRY(get_pass(archive, ctx, path, &model->pass));
     GM_TRY(gm_watch_load(model, archive));
     GM_TRY(get_rng(archive, model->rng));
     model->epochs = epochs;

@@ -65,6 +65,7 @@ static void cancel_fit(conformance *c, int64_t stop_at)
     fit.on_report = NULL;
     fit.epochs = 1;
     s[1].model->epochs = s[0].model->epochs; /* which steps do not count */
+    s[1].model->pass = s[0].model->pass;
     HOLDS(c, s[0].model->epochs == (stop_at > UPDATES), "%lld epochs, stopped at call %lld",
           (long long)s[0].model->epochs, (long long)stop_at);
     HOLDS(c, conformance_same(c, s[0].model, s[1].model, 1),

@@ -311,6 +311,7 @@ START_TEST(patience_and_a_stop)
     ck_assert(metrics[0].value == w.best);
     w.stop = 1;
     w.updates = 0;
+    fit.anew = 1;
     support_fails(ctx, gm_model_fit(model, data, &fit), GM_E_CANCELLED, "update");
     ck_assert_int_eq(w.updates, 1);
     gm_model_release(model);

@@ -224,8 +224,11 @@ START_TEST(early_stopping_goes_on)
             gm_model_release(rest);
             early_free(&e);
         }
-    /* a fit that is over is forgotten: the next one begins anew, if only to be worse */
+    /* a fit that ran out of patience stays so, until the next one is told to begin anew */
     whole.o.epochs = 1;
+    support_ok(whole.ctx, gm_model_fit(gm_vae_model(whole.vae), whole.data, &whole.o));
+    ck_assert_int_eq(gm_model_epochs(gm_vae_model(whole.vae)), epochs);
+    whole.o.anew = 1;
     support_ok(whole.ctx, gm_model_fit(gm_vae_model(whole.vae), whole.data, &whole.o));
     ck_assert_int_eq(gm_model_epochs(gm_vae_model(whole.vae)), epochs + 1);
     early_free(&whole);
@@ -253,7 +256,7 @@ START_TEST(early_stopping_of_hostile_files)
     support_fails(e.ctx, gm_model_load(&model, e.ctx, path), GM_E_FORMAT, "fit.waited is -1");
     support_ok(e.ctx, gm_archive_set_int(archive, "fit.waited", 1));
     support_ok(e.ctx, gm_archive_write(archive, path));
-    support_fails(e.ctx, gm_model_load(&model, e.ctx, path), GM_E_FORMAT, "fit.best");
+    support_fails(e.ctx, gm_model_load(&model, e.ctx, path), GM_E_FORMAT, "fit.last");
     support_ok(e.ctx, gm_archive_put(archive, "fit.best", 1, &three, best));
     support_ok(e.ctx, gm_archive_write(archive, path));
     support_fails(e.ctx, gm_model_load(&model, e.ctx, path), GM_E_SHAPE, "[3]");

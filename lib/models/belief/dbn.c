@@ -10,6 +10,7 @@
 #include "models/belief/rbm_part.h"
 #include "models/fields.h"
 #include "models/reader.h"
+#include "models/watch.h"
 
 struct gm_dbn {
     gm_model model;   /* first */
@@ -175,6 +176,7 @@ gm_status gm_dbn_grow(gm_dbn *dbn, const gm_rbm_options *options)
                             &dbn->model));
     if (fits_turned(dbn)) turn_over(rbm, dbn->machine[dbn->stage]);
     GM_TRY(put_on_top(dbn, rbm, 1, o.optimizer));
+    gm_model_forget_fits(&dbn->model);
 out:
     if (status) gm_rng_restore(dbn->model.rng, &before);
     gm_rbm_release(rbm);

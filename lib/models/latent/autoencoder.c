@@ -9,6 +9,7 @@
 #include "gm/ops.h"
 #include "models/latent/parts.h"
 #include "models/reader.h"
+#include "models/watch.h"
 
 struct gm_autoencoder {
     gm_model model; /* first */
@@ -282,6 +283,7 @@ gm_status gm_autoencoder_set_stage(gm_autoencoder *a, int64_t stage)
         GM_TRY(gm_tape_status(model->tape));
     }
     GM_TRY(gm_optimizer_reset(model->optimizer));
+    gm_model_forget_fits(model);
     a->stage = stage;
 out:
     return status;
