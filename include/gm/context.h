@@ -5,6 +5,9 @@
  * contexts may run concurrently. The library has no mutable globals, no thread-local state and
  * nothing to initialise.
  *
+ * The child of a fork may use and release what its parent made, if no other thread was inside a
+ * call of the library: its contexts have no workers and give the same bits.
+ *
  * It never prints, never ends the process, and never touches the host's random numbers, locale,
  * signals or floating-point mode. Failures are reported as a status plus one line of text
  * (gm_context_error).

@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #if defined(__x86_64__) || defined(__i386__)
 #define RELAX() __builtin_ia32_pause()
@@ -32,6 +33,7 @@ struct gm_team {
     gm_memory *memory;
     int32_t threads;
     int32_t started;
+    pid_t process; /* that has the workers: the child of a fork has none */
     pthread_t *workers;
 
     _Atomic uint64_t ticket; /* job << 32 | next shard */
@@ -124,6 +126,7 @@ gm_team *gm_team_create(gm_memory *memory, int32_t threads, int32_t *started)
     if (!team) return NULL;
     team->memory = memory;
     team->threads = threads;
+    team->process = getpid();
     pthread_mutex_init(&team->lock, NULL);
     pthread_cond_init(&team->wake, NULL);
     pthread_cond_init(&team->finished, NULL);
@@ -139,9 +142,13 @@ gm_team *gm_team_create(gm_memory *memory, int32_t threads, int32_t *started)
     return team;
 }
 
-void gm_team_destroy(gm_team *team)
+static int alive(const gm_team *team)
 {
-    if (!team) return;
+    return team->process == getpid();
+}
+
+static void stop_workers(gm_team *team)
+{
     pthread_mutex_lock(&team->lock);
     atomic_store(&team->quit, 1);
     pthread_cond_broadcast(&team->wake);
@@ -150,6 +157,13 @@ void gm_team_destroy(gm_team *team)
     pthread_cond_destroy(&team->finished);
     pthread_cond_destroy(&team->wake);
     pthread_mutex_destroy(&team->lock);
+}
+
+void gm_team_destroy(gm_team *team)
+{
+    if (!team) return;
+    /* After a fork the lock may be held, and the conditions waited at, by threads that are gone. */
+    if (alive(team)) stop_workers(team);
     if (team->workers)
         gm_memory_put(team->memory, team->workers,
                       (size_t)(team->threads - 1) * sizeof *team->workers);
@@ -182,7 +196,7 @@ static void wait_done(gm_team *team, int64_t shards)
 void gm_team_run(gm_team *team, int64_t shards, gm_shard_fn fn, void *arg)
 {
     int32_t idle = 0;
-    if (!team || shards < 2 || shards > MAX_SHARDS ||
+    if (!team || shards < 2 || shards > MAX_SHARDS || !alive(team) ||
         !atomic_compare_exchange_strong(&team->busy, &idle, 1)) {
         run_serial(shards, fn, arg);
         return;

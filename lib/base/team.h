@@ -4,7 +4,7 @@
  * threads - 1 workers, and returns when all are done. Shards are claimed one by one, so a worker
  * that the system does not schedule delays nothing but the shard it holds. Which thread runs a
  * shard is not fixed; a shard must therefore write only what belongs to it. A call from inside a
- * shard runs serially.
+ * shard runs serially, and so does any call in the child of a fork, which has no workers.
  */
 #ifndef GM_BASE_TEAM_H
 #define GM_BASE_TEAM_H
