@@ -164,6 +164,39 @@ START_TEST(test_softmax)
 }
 END_TEST
 
+/* One logit far above the others, in each of the first and last columns: where the largest is
+ * missed, e^300 is infinite. */
+START_TEST(test_softmax_of_a_sure_row)
+{
+    const float sure = 300;
+    const gm_kernels *k = gm_kernels_choose(names[_i]);
+    begin();
+    if (!k) return;
+    for (int l = 0; l < LENGTHS; l++) {
+        const int64_t cols = lengths[l];
+        for (int64_t step = 0; step < 40; step++) {
+            const int64_t at = step < 20 ? step : cols - 1 - (step - 20);
+            float all, top, rest;
+            if (at < 0 || at >= cols) continue;
+            memcpy(z, x, (size_t)cols * sizeof *z);
+            z[at] = sure;
+            for (int64_t c = 0; c < cols; c++) want[c] = c == at;
+            prepare(y, cols, 0);
+            k->softmax(y, z, 1, cols);
+            compare("softmax of a sure row", y, cols, 0, 1e-6);
+            for (int64_t c = 0; c < cols; c++) want[c] = (double)z[c] - (double)sure;
+            prepare(y, cols, 0);
+            k->log_softmax(y, z, 1, cols);
+            compare("log_softmax of a sure row", y, cols, 0, 1e-6);
+            k->logsumexp(&all, &top, &rest, z, 1, cols);
+            ck_assert_msg(all == sure && top == sure && rest == 0,
+                          "logsumexp: %g, %g + %g, column %d of %d", (double)all, (double)top,
+                          (double)rest, (int)at, (int)cols);
+        }
+    }
+}
+END_TEST
+
 START_TEST(test_softmax_edges)
 {
     const gm_kernels *k = gm_kernels_choose(names[_i]);
@@ -531,6 +564,7 @@ Suite *gm_suite(void)
     tcase_add_loop_test(tests, test_add_bias, 0, TABLES);
     tcase_add_loop_test(tests, test_column_sums, 0, TABLES);
     tcase_add_loop_test(tests, test_softmax, 0, TABLES);
+    tcase_add_loop_test(tests, test_softmax_of_a_sure_row, 0, TABLES);
     tcase_add_loop_test(tests, test_softmax_edges, 0, TABLES);
     tcase_add_loop_test(tests, test_maxout, 0, TABLES);
     tcase_add_loop_test(tests, test_bce, 0, TABLES);

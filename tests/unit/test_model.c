@@ -179,6 +179,35 @@ START_TEST(early_stopping_restores_the_best)
 }
 END_TEST
 
+/* A rate of which no weight takes notice: the validation loss stays what it was, which is no
+ * better, so that a fit waits from its second epoch on. */
+START_TEST(equal_losses_are_waited_for)
+{
+    gm_context *ctx = support_context(24, 1);
+    gm_dataset *data = nets_bits(ctx, 40, 8), *check = nets_bits(ctx, 40, 8);
+    gm_sgd_options so = GM_SGD_OPTIONS_INIT;
+    gm_optimizer *sgd = NULL;
+    so.rate = 1e-30;
+    support_ok(ctx, gm_sgd_create(&sgd, ctx, &so));
+    gm_vae_options vo = GM_VAE_OPTIONS_INIT;
+    vo.optimizer = sgd;
+    gm_vae *vae = nets_vae(ctx, 8, 6, 2, bernoulli, &vo);
+    seen s = { 0 };
+    gm_fit_options o = fit_of(100, 10);
+    o.validation = check;
+    o.patience = 3;
+    o.on_report = watch;
+    o.user = &s;
+    support_ok(ctx, gm_model_fit(gm_vae_model(vae), data, &o));
+    ck_assert_int_eq(s.epochs, 1 + o.patience);
+    gm_vae_release(vae);
+    gm_optimizer_release(sgd);
+    gm_dataset_release(check);
+    gm_dataset_release(data);
+    gm_context_release(ctx);
+}
+END_TEST
+
 START_TEST(no_allocation_in_a_step)
 {
     for (int32_t threads = 1; threads <= 2; threads++) {
@@ -341,6 +370,7 @@ Suite *gm_suite(void)
     tcase_add_test(t, fit_refuses);
     tcase_add_test(t, explosion_keeps_the_last_good_weights);
     tcase_add_test(t, early_stopping_restores_the_best);
+    tcase_add_test(t, equal_losses_are_waited_for);
     tcase_add_test(t, no_allocation_in_a_step);
     tcase_add_test(t, files_round_trip);
     tcase_add_test(t, resume_bit_for_bit);

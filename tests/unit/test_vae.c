@@ -225,6 +225,53 @@ START_TEST(options_shape_the_loss)
 }
 END_TEST
 
+/* The KL of each latent by hand: free bits below both, between them, above both. */
+START_TEST(free_bits_are_of_each_latent)
+{
+    enum { N = 32, LATENT = 2 };
+    for (int kind = 0; kind < 3; kind++) {
+        gm_context *ctx = support_context(18, 1);
+        gm_dataset *data = nets_bits(ctx, N, 8);
+        gm_vae_options o = GM_VAE_OPTIONS_INIT;
+        double kl[LATENT] = { 0 }, want = 0;
+        float rows[N * 8], mean[N * LATENT], log_variance[N * LATENT];
+        int64_t all[N];
+        gm_metric m[GM_MAX_METRICS];
+        int32_t n;
+        /* the encoder's first weights do not depend on the options */
+        for (int at = 0; at < 2; at++) {
+            gm_context *same = support_context(18, 1);
+            gm_vae *vae = nets_vae(same, 8, 6, LATENT, bernoulli, &o);
+            if (at == 0) {
+                for (int64_t i = 0; i < N; i++) all[i] = i;
+                support_ok(ctx, gm_dataset_read(data, all, N, 0, rows));
+                support_ok(same, gm_vae_encode(vae, rows, N, mean, log_variance));
+                for (int i = 0; i < N * LATENT; i++) {
+                    const double u = (double)mean[i], v = (double)log_variance[i];
+                    kl[i % LATENT] += 0.5 * (u * u + exp(v) - v - 1) / N;
+                }
+                const double low = fmin(kl[0], kl[1]), high = fmax(kl[0], kl[1]);
+                ck_assert(low > 0 && high > 1.1 * low);
+                o.free_bits = kind == 0 ? low / 2 : kind == 1 ? (low + high) / 2 : 2 * high;
+                for (int j = 0; j < LATENT; j++) want += fmax(kl[j], o.free_bits);
+            } else {
+                gm_dataset *here = nets_bits(same, N, 8);
+                support_ok(same, gm_model_evaluate(gm_vae_model(vae), here, support_batches(N, 0),
+                                                   m, GM_MAX_METRICS, &n));
+                ck_assert_double_eq_tol(nets_metric(m, n, "kl"), kl[0] + kl[1], 1e-5);
+                ck_assert_double_eq_tol(
+                    nets_metric(m, n, "loss") - nets_metric(m, n, "reconstruction"), want, 1e-5);
+                gm_dataset_release(here);
+            }
+            gm_vae_release(vae);
+            gm_context_release(same);
+        }
+        gm_dataset_release(data);
+        gm_context_release(ctx);
+    }
+}
+END_TEST
+
 START_TEST(codes_and_pictures)
 {
     gm_context *ctx = support_context(15, 1);
@@ -368,6 +415,7 @@ Suite *gm_suite(void)
     tcase_add_test(t, estimate_of_two_latents_on_a_grid);
     tcase_add_test(t, every_head_learns);
     tcase_add_test(t, options_shape_the_loss);
+    tcase_add_test(t, free_bits_are_of_each_latent);
     tcase_add_test(t, codes_and_pictures);
     tcase_add_test(t, refusals);
     suite_add_tcase(s, t);
