@@ -53,6 +53,15 @@ $(addprefix $(bin)/,$(gradchecks)): $(bin)/gradcheck_%: $(BUILD)/double/tests/gr
 	$(say) LD $@
 	$(Q)$(link_test)
 
+# Its system calls that write go through the test. By hand: `make run-kills KILLS=100 KILLS_SEED=7`.
+KILLS ?=
+KILLS_SEED ?=
+$(bin)/kills: link_test += $(addprefix -Wl$(comma)--wrap=,write fsync rename fchmod)
+$(bin)/kills: $(BUILD)/obj/tests/kills/kills.o $(BUILD)/obj/tests/support/main.o $(static)
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(link_test)
+
 # `make fuzz` makes real fuzzers, with clang; here they meet a fixed number of mutated seeds.
 $(addprefix $(bin)/,$(fuzzers)): $(bin)/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/driver.o $(static)
 	@mkdir -p $(@D)
@@ -85,6 +94,7 @@ run-$(1): $(3)
 endef
 $(foreach t,$(suites) $(ooms) $(conformances) $(gradchecks),$(eval $(call run_rule,$(t),$(bin)/$(t),$(bin)/$(t))))
 $(foreach t,$(fuzzers),$(eval $(call run_rule,$(t),$(bin)/$(t) $(wildcard tests/fuzz/seeds/$(t:fuzz_%=%)/*),$(bin)/$(t))))
+$(eval $(call run_rule,kills,KILLS="$(KILLS)" KILLS_SEED="$(KILLS_SEED)" $(bin)/kills,$(bin)/kills))
 $(eval $(call run_rule,levels,tests/levels,))
 $(eval $(call run_rule,consistency,tests/consistency,))
 $(eval $(call run_rule,conventions,tests/conventions,))
@@ -113,6 +123,6 @@ abi-size: $(shared)
 	@strip --strip-unneeded -o $(bin)/abi/stripped.so $(shared)
 	@CC="$(CC)" tests/abi/size $(bin)/abi/stripped.so record
 
--include $(suites:%=$(BUILD)/obj/tests/unit/%.d) $(ooms:oom_%=$(BUILD)/obj/tests/oom/%.d) \
+-include $(BUILD)/obj/tests/kills/kills.d $(suites:%=$(BUILD)/obj/tests/unit/%.d) $(ooms:oom_%=$(BUILD)/obj/tests/oom/%.d) \
   $(conformance_objects:.o=.d) $(conformances:conformance_%=$(BUILD)/obj/tests/conformance/%.d) \
   $(gradchecks:gradcheck_%=$(BUILD)/double/tests/gradcheck/%.d) $(BUILD)/obj/tests/support/main.d $(BUILD)/double/tests/support/main.d
