@@ -2,8 +2,8 @@
  *
  * Create a context, make objects from it, release them and it in any order: objects retain their
  * context. A context and all that was made from it belong to one thread at a time; different
- * contexts may run concurrently. The library has no mutable globals, no thread-local state and
- * nothing to initialise.
+ * contexts may run concurrently. Several threads share one model as a frozen one (gm/serve.h). The
+ * library has no mutable globals, no thread-local state and nothing to initialise.
  *
  * The child of a fork may use and release what its parent made, if no other thread was inside a
  * call of the library: its contexts have no workers and give the same bits.

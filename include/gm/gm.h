@@ -41,6 +41,7 @@
 #include "gm/sample_quality.h"
 #include "gm/sbn.h"
 #include "gm/schedule.h"
+#include "gm/serve.h"
 #include "gm/tape.h"
 #include "gm/tensor.h"
 #include "gm/two_sample.h"

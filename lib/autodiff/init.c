@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "autodiff/params.h"
+#include "base/child.h"
 #include "base/error.h"
 #include "base/rng.h"
 #include "kernels/kernels.h"
@@ -105,6 +106,7 @@ gm_status gm_param_init(gm_param *param, int32_t kind, double a, double b, gm_rn
     if (!param) return GM_E_INVALID;
     gm_context *ctx = param->ctx;
     gm_status status = check(param, kind, a, b);
+    if (!status) status = gm_context_check_unsealed(ctx, "param_init");
     if (status) return status;
     if (rng && rng->ctx != ctx)
         return gm_fail(ctx, GM_E_INVALID, "param_init: %s: rng is of another context", param->name);

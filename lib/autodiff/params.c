@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/child.h"
 #include "base/error.h"
 #include "base/name.h"
 #include "kernels/kernels.h"
@@ -55,7 +56,7 @@ void gm_param_release(gm_param *param)
 {
     if (!param || --param->owners > 0) return;
     gm_context *ctx = param->ctx;
-    gm_memory_put(&ctx->memory, param->value, array_bytes(param));
+    if (!param->lent) gm_memory_put(&ctx->memory, param->value, array_bytes(param));
     gm_memory_put(&ctx->memory, param->gradient, array_bytes(param));
     gm_memory_put(&ctx->memory, param, sizeof *param);
     gm_context_release(ctx);
@@ -84,6 +85,24 @@ int64_t gm_param_count(const gm_param *param)
 float *gm_param_value(gm_param *param)
 {
     return param ? param->value : NULL;
+}
+
+void gm_param_lend(gm_param *param, const float *values)
+{
+    if (!param->lent) gm_memory_put(&param->ctx->memory, param->value, array_bytes(param));
+    param->value = (float *)(uintptr_t)values;
+    param->lent = 1;
+}
+
+gm_status gm_param_own(gm_param *param)
+{
+    if (!param->lent) return GM_OK;
+    float *own = gm_memory_get(&param->ctx->memory, array_bytes(param));
+    if (!own) return gm_fail_memory(param->ctx, param->name);
+    memcpy(own, param->value, (size_t)param->count * sizeof *own);
+    param->value = own;
+    param->lent = 0;
+    return GM_OK;
 }
 
 gm_status gm_param_take_gradient(gm_param *param)
@@ -273,6 +292,7 @@ gm_status gm_params_read(const gm_params *params, int64_t count, float *values)
 gm_status gm_params_write(gm_params *params, const float *values, int64_t count)
 {
     gm_status status = check_copy(params, "params_write", values, count);
+    if (!status) status = gm_context_check_unsealed(params->ctx, "params_write");
     for (int64_t i = 0; !status && i < params->count; i++) {
         gm_param *p = params->entries[i].param;
         if (p->count) memcpy(p->value, values, (size_t)p->count * sizeof(float));

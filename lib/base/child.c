@@ -52,9 +52,24 @@ gm_status gm_context_create_child(gm_context **out, gm_context *parent)
     return GM_OK;
 }
 
-void gm_context_seal(gm_context *child)
+void gm_context_seal(gm_context *child, int64_t rows)
 {
+    child->rows = rows;
     child->sealed = 1;
+}
+
+gm_status gm_context_check_unsealed(gm_context *ctx, const char *what)
+{
+    if (!ctx->sealed) return GM_OK;
+    return gm_fail(ctx, GM_E_STATE,
+                   "%s: the weights are those of a frozen model, expected ones that can be written",
+                   what);
+}
+
+void gm_context_at_end(gm_context *child, void (*ended)(void *user), void *user)
+{
+    child->ended = ended;
+    child->ended_user = user;
 }
 
 size_t gm_context_child_bytes(const gm_context *child)
@@ -65,6 +80,9 @@ size_t gm_context_child_bytes(const gm_context *child)
 void gm_context_free_child(gm_context *child)
 {
     gm_context *parent = child->parent;
+    void (*ended)(void *user) = child->ended;
+    void *user = child->ended_user;
     gm_memory_put(&parent->memory, (child_block *)(void *)child, sizeof(child_block));
+    if (ended) ended(user);
     gm_context_release(parent);
 }

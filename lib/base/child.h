@@ -11,7 +11,13 @@
 /* Retains the parent, and finds what is registered there. GM_E_NOMEM. Released as any context. */
 gm_status gm_context_create_child(gm_context **out, gm_context *parent);
 
-void gm_context_seal(gm_context *child);
+/* rows: how many the memory that is there is for, for error lines. */
+void gm_context_seal(gm_context *child, int64_t rows);
+/* GM_E_STATE in a sealed context, for what would write weights; the line begins with `what`. */
+gm_status gm_context_check_unsealed(gm_context *ctx, const char *what);
+
+/* When all that was made from the child is gone, and itself, `ended` is called. */
+void gm_context_at_end(gm_context *child, void (*ended)(void *user), void *user);
 
 /* What lies in the child's memory now, itself included. */
 size_t gm_context_child_bytes(const gm_context *child);

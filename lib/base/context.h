@@ -22,8 +22,11 @@ struct gm_context {
     void (*log)(void *user, int32_t level, const char *line);
     void *log_user;
     gm_registry_entry *registry;
-    gm_context *parent; /* of a context inside another (child.h), retained; else NULL */
-    int32_t sealed;     /* with a parent: no memory is given any more */
+    gm_context *parent;        /* of a context inside another (child.h), retained; else NULL */
+    int32_t sealed;            /* with a parent: no memory is given any more, no weight written */
+    int64_t rows;              /* sealed: how many rows its memory is for */
+    void (*ended)(void *user); /* with a parent: NULL, or called when its memory is gone */
+    void *ended_user;
     char error[512];
 };
 

@@ -9,6 +9,7 @@
 
 gm_status gm_fail(gm_context *ctx, gm_status status, const char *format, ...)
 {
+    const int64_t full_at = status == GM_E_NOMEM && ctx && ctx->sealed ? ctx->rows : 0;
     while (ctx && ctx->parent) ctx = ctx->parent; /* where the host looks */
     if (ctx) {
         /* Through a buffer of its own: an argument may be the present error text. */
@@ -17,6 +18,10 @@ gm_status gm_fail(gm_context *ctx, gm_status status, const char *format, ...)
         va_start(args, format);
         (void)vsnprintf(line, sizeof line, format, args);
         va_end(args);
+        const size_t length = strlen(line);
+        if (full_at)
+            (void)snprintf(line + length, sizeof line - length,
+                           "; the reader's memory is for %lld rows", (long long)full_at);
         for (char *p = line; *p; p++) {
             if (*p == '\n' || *p == '\r') *p = ' ';
             if (!strncmp(p, " -nan", 5)) memmove(p + 1, p + 2, strlen(p + 1)); /* no sign */

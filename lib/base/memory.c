@@ -31,6 +31,12 @@ void gm_memory_put(gm_memory *m, void *p, size_t size)
     m->hook.release(m->hook.user, p, size);
 }
 
+void gm_memory_hand_over(gm_memory *m, size_t size)
+{
+    m->counters.releases++;
+    m->counters.bytes -= size;
+}
+
 void *gm_memory_grow(gm_memory *m, void *p, size_t old_size, size_t new_size)
 {
     void *q = gm_memory_get(m, new_size);

@@ -18,6 +18,8 @@ void *gm_memory_get(gm_memory *m, size_t size);
 void *gm_memory_get_zero(gm_memory *m, size_t size);
 /* Accepts NULL. size must be the size asked for. */
 void gm_memory_put(gm_memory *m, void *p, size_t size);
+/* A block of that size is somebody else's from now on, who gives it back through the hook. */
+void gm_memory_hand_over(gm_memory *m, size_t size);
 /* Moves to a bigger block; on failure returns NULL and the old block stands. */
 void *gm_memory_grow(gm_memory *m, void *p, size_t old_size, size_t new_size);
 

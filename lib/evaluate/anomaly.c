@@ -6,7 +6,8 @@
 
 #include "evaluate/ranks.h"
 #include "evaluate/result.h"
-#include "models/reader.h"
+#include "models/frozen.h"
+#include "models/row_reader.h"
 
 #define FORMAT 1
 
@@ -21,7 +22,7 @@ struct gm_anomaly {
 /* A struct with room for count values. */
 static gm_status allocate(gm_anomaly **out, gm_model *model, int64_t count, int32_t tail)
 {
-    gm_context *ctx = model->ctx;
+    gm_context *ctx = gm_model_host(model);
     gm_anomaly *anomaly = gm_context_allocate(ctx, sizeof *anomaly);
     double *sorted = anomaly ? gm_context_allocate(ctx, gm_ranks_bytes(count)) : NULL;
     if (!sorted) {
@@ -48,12 +49,12 @@ static gm_status check(const gm_model *model, const gm_anomaly_options *o)
 }
 
 /* Log p of the batch that begins at row `begin`. */
-static gm_status add_batch(gm_reader *reader, int64_t begin, double *out, int64_t *count)
+static gm_status add_batch(gm_row_reader *reader, int64_t begin, double *out, int64_t *count)
 {
     gm_model *model = reader->model;
     gm_batch batch;
     gm_status status;
-    GM_TRY(gm_reader_next(reader, begin, &batch));
+    GM_TRY(gm_row_reader_next(reader, begin, &batch));
     *count = batch.count;
     GM_TRY(gm_model_score_batch(model, &batch, NULL, NULL, out, NULL));
     for (int64_t i = 0; i < batch.count; i++)
@@ -65,7 +66,7 @@ out:
     return status;
 }
 
-static gm_status add_all(gm_anomaly *anomaly, gm_reader *reader, const gm_anomaly_options *o)
+static gm_status add_all(gm_anomaly *anomaly, gm_row_reader *reader, const gm_anomaly_options *o)
 {
     gm_counter counter = { anomaly->model->ctx, "anomaly", "rows", o->on_progress, o->user, 0,
                            anomaly->count };
@@ -94,13 +95,13 @@ gm_status gm_anomaly_create(gm_anomaly **out, gm_model *model, gm_dataset *data,
     if (!out) return gm_model_fail(model->ctx, GM_E_INVALID, "anomaly: out is NULL");
     gm_anomaly_options o = GM_ANOMALY_OPTIONS_INIT;
     gm_anomaly *anomaly = NULL;
-    gm_reader reader = { 0 };
+    gm_row_reader reader = { 0 };
     gm_rng_state before;
     gm_status status;
     own_stream(model, 0x616e6f6d616c7943u, &before);
     GM_TRY(gm_options_read(model->ctx, "anomaly", &o, sizeof o, options));
     GM_TRY(check(model, &o));
-    GM_TRY(gm_reader_open(&reader, "anomaly", model, data, o.batch, o.limit));
+    GM_TRY(gm_row_reader_open(&reader, "anomaly", model, data, o.batch, o.limit));
     GM_TRY(allocate(&anomaly, model, reader.rows, o.tail));
     GM_TRY(add_all(anomaly, &reader, &o));
     gm_ranks_sort(anomaly->sorted, anomaly->count);
@@ -109,7 +110,7 @@ gm_status gm_anomaly_create(gm_anomaly **out, gm_model *model, gm_dataset *data,
 out:
     gm_rng_restore(model->rng, &before);
     gm_anomaly_release(anomaly);
-    gm_reader_close(&reader);
+    gm_row_reader_close(&reader);
     return status;
 }
 
@@ -122,8 +123,8 @@ void gm_anomaly_release(gm_anomaly *anomaly)
 {
     if (!anomaly || --anomaly->owners) return;
     gm_model *model = anomaly->model;
-    gm_context_free(model->ctx, anomaly->sorted, gm_ranks_bytes(anomaly->count));
-    gm_context_free(model->ctx, anomaly, sizeof *anomaly);
+    gm_context_free(gm_model_host(model), anomaly->sorted, gm_ranks_bytes(anomaly->count));
+    gm_context_free(gm_model_host(model), anomaly, sizeof *anomaly);
     gm_model_release(model); /* last: it may hold the last of the context */
 }
 
@@ -221,12 +222,12 @@ gm_status gm_anomaly_save(gm_anomaly *anomaly, const char *path)
     const size_t size = gm_ranks_bytes(anomaly->count);
     gm_archive *archive = NULL;
     gm_status status;
-    uint8_t *bytes = gm_context_allocate(model->ctx, size);
+    uint8_t *bytes = gm_context_allocate(gm_model_host(model), size);
     if (!bytes)
         return gm_model_fail(model->ctx, GM_E_NOMEM, "anomaly: save: no memory for %zu bytes",
                              size);
     for (int64_t i = 0; i < anomaly->count; i++) to_bytes(bytes + 8 * i, anomaly->sorted[i]);
-    GM_TRY(gm_archive_create(&archive, model->ctx));
+    GM_TRY(gm_archive_create(&archive, gm_model_host(model)));
     GM_TRY(gm_archive_set_int(archive, "gm.anomaly.format", FORMAT));
     GM_TRY(gm_archive_set_text(archive, "gm.anomaly.family", model->family->name));
     GM_TRY(gm_archive_set_int(archive, "gm.anomaly.row_size", model->row_size));
@@ -235,7 +236,7 @@ gm_status gm_anomaly_save(gm_anomaly *anomaly, const char *path)
     GM_TRY(gm_archive_write(archive, path));
 out:
     gm_archive_release(archive);
-    gm_context_free(model->ctx, bytes, size);
+    gm_context_free(gm_model_host(model), bytes, size);
     return status;
 }
 
@@ -282,7 +283,7 @@ gm_status gm_anomaly_load(gm_anomaly **out, gm_model *model, const char *path)
 {
     if (out) *out = NULL;
     if (!model) return GM_E_INVALID;
-    gm_context *ctx = model->ctx;
+    gm_context *ctx = gm_model_host(model);
     if (!out || !path)
         return gm_model_fail(ctx, GM_E_INVALID, "anomaly: load: path or out is NULL");
     gm_archive *archive = NULL;

@@ -3,12 +3,12 @@
 
 #include "evaluate/result.h"
 #include "gm/evaluate.h"
-#include "models/reader.h"
+#include "models/row_reader.h"
 
 typedef struct nll {
     gm_model *model;
     gm_nll_options o;
-    gm_reader reader;
+    gm_row_reader reader;
     gm_likelihood likelihood;
     double *out, *error; /* of a batch */
 } nll;
@@ -46,7 +46,7 @@ static gm_status score(nll *e, int64_t done, int64_t *count)
     gm_batch batch;
     gm_status status;
     how.samples = e->o.samples;
-    GM_TRY(gm_reader_next(&e->reader, done, &batch));
+    GM_TRY(gm_row_reader_next(&e->reader, done, &batch));
     *count = batch.count;
     GM_TRY(gm_model_score_batch(model, &batch, &how, &e->likelihood, e->out, e->error));
     for (int64_t i = 0; i < batch.count; i++)
@@ -101,12 +101,12 @@ gm_status gm_evaluate_nll(gm_result *out, gm_model *model, gm_dataset *data,
     GM_TRY(gm_result_check(model->ctx, "nll", out));
     GM_TRY(gm_options_read(model->ctx, "nll", &e.o, sizeof e.o, options));
     GM_TRY(check(&e));
-    GM_TRY(gm_reader_open(&e.reader, "nll", model, data, e.o.batch, e.o.limit));
+    GM_TRY(gm_row_reader_open(&e.reader, "nll", model, data, e.o.batch, e.o.limit));
     GM_TRY(allocate(&e));
     gm_rng_seed(model->rng, e.o.seed); /* looking does not change what the model draws next */
     GM_TRY(run(&e, out));
 out:
     gm_rng_restore(model->rng, &before);
-    gm_reader_close(&e.reader);
+    gm_row_reader_close(&e.reader);
     return status;
 }

@@ -49,8 +49,9 @@ gm_status gm_archive_parse(gm_archive *a);
 gm_status gm_archive_read_header(gm_archive *a, int64_t length);
 
 /* An archive over the bytes of a whole safetensors file, which are read where they lie and must
- * outlive it. As gm_archive_open, but for GM_E_IO. */
-gm_status gm_archive_open_image(gm_archive **out, gm_context *ctx, const void *bytes, size_t count);
+ * outlive it; `name` is for error lines. As gm_archive_open, but for GM_E_IO. */
+gm_status gm_archive_open_image(gm_archive **out, gm_context *ctx, const char *name,
+                                const void *bytes, size_t count);
 /* What gm_archive_write would write, as one block of the context's allocator: the caller's, with
  * gm_memory_put. *bytes is NULL after a failure. */
 gm_status gm_archive_image(void **bytes, size_t *count, gm_archive *a);

@@ -60,12 +60,13 @@ out:
     return status;
 }
 
-gm_status gm_archive_open_image(gm_archive **out, gm_context *ctx, const void *bytes, size_t count)
+gm_status gm_archive_open_image(gm_archive **out, gm_context *ctx, const char *name,
+                                const void *bytes, size_t count)
 {
     gm_archive *a = NULL;
     gm_status status = GM_OK;
     *out = NULL;
-    GM_TRY(gm_archive_make(&a, ctx, "image of a file"));
+    GM_TRY(gm_archive_make(&a, ctx, name));
     a->blob = (unsigned char *)(uintptr_t)bytes;
     a->blob_bytes = count;
     a->lent = 1;

@@ -88,6 +88,10 @@ struct gm_model {
     int64_t label_count, label_room;
     gm_scratch scratch;
     gm_model_call call;
+    /* Of a reader of a frozen model, and of the parts of one: the context that it was made in, and
+     * how many rows its memory is for. */
+    gm_context *host; /* NULL: not a reader's */
+    int64_t most_rows;
 };
 
 /* A family's struct, zeroed, with one owner and ctx retained: whatever fails after this, releasing

@@ -3,7 +3,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "models/reader.h"
+#include "models/frozen.h"
+#include "models/row_reader.h"
 #include "models/watch.h"
 
 /* All that one fit needs besides the model. */
@@ -13,7 +14,7 @@ typedef struct fit {
     gm_fit_options o;
     int64_t rows;
     int64_t *order; /* rows */
-    gm_reader reader;
+    gm_row_reader reader;
     gm_rng *rng; /* of the order */
     gm_metrics validation;
     struct timespec begin;
@@ -39,7 +40,8 @@ static gm_status check(const fit *f)
                              model->family->name);
     if (model->fitting)
         return gm_model_fail(model->ctx, GM_E_STATE, "fit: this model is being fitted");
-    const gm_status status = gm_model_check_idle(f->model, "fit");
+    gm_status status = gm_model_check_idle(f->model, "fit");
+    if (!status) status = gm_model_check_trains(f->model, "fit");
     if (status) return status;
     if (!f->data) return gm_model_fail(model->ctx, GM_E_INVALID, "fit: data is NULL");
     if (o->epochs < 1) return wrong(f, "epochs", o->epochs, "at least 1");
@@ -73,11 +75,11 @@ static gm_status check_last_batches(fit *f)
 {
     gm_status status = GM_OK;
     if (!f->o.drop_last)
-        GM_TRY(gm_reader_try_row(&f->reader, GM_TAPE_TRAIN, f->data, "to fit",
-                                 "drop_last leaves it out"));
+        GM_TRY(gm_row_reader_try_row(&f->reader, GM_TAPE_TRAIN, f->data, "to fit",
+                                     "drop_last leaves it out"));
     if (f->o.validation)
-        GM_TRY(gm_reader_try_row(&f->reader, GM_TAPE_CONSTANT, f->o.validation, "of validation",
-                                 "choose another batch or number of rows"));
+        GM_TRY(gm_row_reader_try_row(&f->reader, GM_TAPE_CONSTANT, f->o.validation, "of validation",
+                                     "choose another batch or number of rows"));
 out:
     return status;
 }
@@ -86,7 +88,7 @@ static gm_status prepare(fit *f)
 {
     gm_context *ctx = f->model->ctx;
     gm_status status;
-    GM_TRY(gm_reader_open(&f->reader, "fit", f->model, f->data, f->o.batch, 0));
+    GM_TRY(gm_row_reader_open(&f->reader, "fit", f->model, f->data, f->o.batch, 0));
     if (f->o.validation) {
         GM_TRY(gm_model_check_rows(f->model, f->o.validation, "fit: validation"));
         GM_TRY(gm_model_check_labels(f->model, f->o.validation, "fit: validation"));
@@ -115,7 +117,7 @@ static void finish(fit *f)
 {
     gm_context *ctx = f->model->ctx;
     gm_rng_release(f->rng);
-    gm_reader_close(&f->reader);
+    gm_row_reader_close(&f->reader);
     gm_context_free(ctx, f->order, order_bytes(f));
 }
 
@@ -197,7 +199,7 @@ static gm_status update(fit *f, int64_t n)
     gm_metrics m = { 0 };
     gm_batch batch;
     gm_status status;
-    GM_TRY(gm_reader_pick(&f->reader, f->order + pass->row, n, model->epochs, &batch));
+    GM_TRY(gm_row_reader_pick(&f->reader, f->order + pass->row, n, model->epochs, &batch));
     GM_TRY(gm_model_step_batch(model, &batch, &m));
     for (int32_t i = 0; i < m.count; i++) {
         pass->sums.metric[i].name = m.metric[i].name;

@@ -1,6 +1,7 @@
 /* labels.c - conditional models: where labels come from, and how a network sees them. */
 #include "gm/ops.h"
 #include "models/family.h"
+#include "models/frozen.h"
 
 #define LABELS_AT_ONCE 256
 
@@ -52,6 +53,7 @@ gm_status gm_model_set_labels(gm_model *model, const int64_t *labels, int64_t co
                              model->family->name, labels ? "given" : "NULL", (long long)count);
     gm_status status;
     GM_TRY(gm_model_check_idle(model, "set_labels"));
+    GM_TRY(gm_model_check_count(model, "set_labels", count));
     GM_TRY(convert(model, labels, count, NULL));
     GM_TRY(reserve(model, count));
     GM_TRY(convert(model, labels, count, model->labels));
@@ -62,8 +64,9 @@ out:
 
 gm_status gm_model_labels_for(gm_model *model, const char *verb, int64_t count, const float **out)
 {
-    gm_status status = GM_OK;
+    gm_status status;
     *out = NULL;
+    GM_TRY(gm_model_check_count(model, verb, count));
     if (!model->classes) return GM_OK;
     if (!model->label_count)
         GM_TRY(gm_model_fail(

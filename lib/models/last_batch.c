@@ -1,10 +1,10 @@
 /* last_batch.c - whether a model can work on a last batch of a single row. */
 #include <stdio.h>
 
-#include "models/reader.h"
+#include "models/row_reader.h"
 
 /* The loss of the first `count` rows in the reader, which is not kept: only the tape changes. */
-static gm_status try_loss(const gm_reader *r, int32_t mode, int64_t count)
+static gm_status try_loss(const gm_row_reader *r, int32_t mode, int64_t count)
 {
     gm_model *model = r->model;
     const gm_batch batch = { .rows = r->values, .labels = r->labels, .count = count };
@@ -23,8 +23,8 @@ static gm_status try_loss(const gm_reader *r, int32_t mode, int64_t count)
 /* One value a channel has no variance for batch norm, and one row no pair for an unbiased MMD. So
  * the first row is tried, and then that row twice: when that fails too, it is for another reason,
  * which the step will report. */
-gm_status gm_reader_try_row(gm_reader *r, int32_t mode, gm_dataset *data, const char *set,
-                            const char *instead)
+gm_status gm_row_reader_try_row(gm_row_reader *r, int32_t mode, gm_dataset *data, const char *set,
+                                const char *instead)
 {
     gm_model *model = r->model;
     const int64_t rows = gm_dataset_rows(data), first[2] = { 0, 0 };

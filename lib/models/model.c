@@ -1,5 +1,6 @@
 /* model.c - the shared verbs but for fit (fit.c) and files (model_file.c). */
-#include "models/reader.h"
+#include "models/frozen.h"
+#include "models/row_reader.h"
 #include "models/watch.h"
 
 #include <math.h>
@@ -129,6 +130,28 @@ gm_status gm_model_check_idle(gm_model *model, const char *verb)
     return gm_model_fail(model->ctx, GM_E_STATE,
                          "%s: %s: called from inside a callback of this model", model->family->name,
                          verb);
+}
+
+gm_status gm_model_check_trains(gm_model *model, const char *verb)
+{
+    if (!model->host) return GM_OK;
+    return gm_model_fail(model->ctx, GM_E_STATE,
+                         "%s: %s: this is a reader of a frozen model, expected a model that is not "
+                         "frozen",
+                         model->family->name, verb);
+}
+
+gm_status gm_model_check_count(gm_model *model, const char *verb, int64_t count)
+{
+    if (!model->host || count <= model->most_rows) return GM_OK;
+    return gm_model_fail(model->ctx, GM_E_INVALID,
+                         "%s: %s: count is %lld, expected 1 to %lld, the reader's max_rows",
+                         model->family->name, verb, (long long)count, (long long)model->most_rows);
+}
+
+gm_context *gm_model_host(const gm_model *model)
+{
+    return model->host ? model->host : model->ctx;
 }
 
 void gm_model_retain(gm_model *model)
@@ -268,6 +291,7 @@ gm_status gm_model_step_batch(gm_model *model, const gm_batch *batch, gm_metrics
 {
     const size_t mark = gm_model_mark(model);
     gm_status status = gm_model_check_idle(model, "step");
+    if (!status) status = gm_model_check_trains(model, "step");
     if (!status) status = remember_state(model);
     if (status) return status;
     status = model->family->step ? model->family->step(model, batch, metrics)
@@ -328,7 +352,7 @@ gm_status gm_model_evaluate(gm_model *model, gm_dataset *data,
     if (metric_count) *metric_count = 0;
     if (!model) return GM_E_INVALID;
     if (!gm_model_supports(model, GM_VERB_FIT)) return lacks(model, "evaluate");
-    gm_reader reader = { 0 };
+    gm_row_reader reader = { 0 };
     gm_metrics total = { 0 };
     gm_rng_state before;
     gm_status status;
@@ -336,11 +360,12 @@ gm_status gm_model_evaluate(gm_model *model, gm_dataset *data,
     gm_rng_save(&before, model->rng);
     GM_TRY(gm_options_read(model->ctx, "evaluate", &o, sizeof o, options));
     GM_TRY(gm_model_check_idle(model, "evaluate"));
-    GM_TRY(gm_reader_open(&reader, "evaluate", model, data, o.batch, o.limit));
+    GM_TRY(gm_model_check_trains(model, "evaluate"));
+    GM_TRY(gm_row_reader_open(&reader, "evaluate", model, data, o.batch, o.limit));
     gm_rng_seed(model->rng, model->order_seed ^ 0x6576616c75617465u);
     for (int64_t done = 0; done < reader.rows;) {
         gm_batch b;
-        GM_TRY(gm_reader_next(&reader, done, &b));
+        GM_TRY(gm_row_reader_next(&reader, done, &b));
         GM_TRY(add_metrics(model, &b, &total));
         done += b.count;
         GM_TRY(gm_model_progress(model->ctx, "evaluate", o.on_progress, o.user, done, reader.rows));
@@ -349,7 +374,7 @@ gm_status gm_model_evaluate(gm_model *model, gm_dataset *data,
     give_metrics(&total, metrics, room, metric_count);
 out:
     gm_rng_restore(model->rng, &before);
-    gm_reader_close(&reader);
+    gm_row_reader_close(&reader);
     return status;
 }
 

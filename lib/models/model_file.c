@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "models/fields.h"
+#include "models/frozen.h"
 #include "models/watch.h"
 
 #define FORMAT 1
@@ -130,24 +131,36 @@ out:
     return status;
 }
 
-static gm_status save(gm_model *model, const char *path, int checkpoint)
+gm_status gm_model_archive(gm_archive **out, gm_model *model, const char *verb, int checkpoint)
 {
-    if (!model) return GM_E_INVALID;
-    if (!path) return gm_model_fail(model->ctx, GM_E_INVALID, "save: path is NULL");
-    if (!gm_model_supports(model, GM_VERB_SAVE))
-        return gm_model_fail(model->ctx, GM_E_UNSUPPORTED, "%s: this family has no save",
-                             model->family->name);
     gm_archive *archive = NULL;
     gm_status status;
-    GM_TRY(gm_model_check_idle(model, "save"));
+    *out = NULL;
+    if (!gm_model_supports(model, GM_VERB_SAVE))
+        return gm_model_fail(model->ctx, GM_E_UNSUPPORTED, "%s: this family has no %s",
+                             model->family->name, verb);
+    GM_TRY(gm_model_check_idle(model, verb));
+    GM_TRY(gm_model_check_trains(model, verb));
     GM_TRY(gm_archive_create(&archive, model->ctx));
     /* A checkpoint's weights are those of the best epoch, in the middle of a fit, too. */
     const int shown = checkpoint ? gm_watch_show_best(model) : 0;
     status = put_model(model, archive, checkpoint);
     gm_watch_hide_best(model, shown);
     if (status) goto out;
-    GM_TRY(gm_archive_write(archive, path));
+    *out = archive;
+    return GM_OK;
 out:
+    gm_archive_release(archive);
+    return status;
+}
+
+static gm_status save(gm_model *model, const char *path, int checkpoint)
+{
+    if (!model) return GM_E_INVALID;
+    if (!path) return gm_model_fail(model->ctx, GM_E_INVALID, "save: path is NULL");
+    gm_archive *archive;
+    gm_status status = gm_model_archive(&archive, model, "save", checkpoint);
+    if (!status) status = gm_archive_write(archive, path);
     gm_archive_release(archive);
     return status;
 }
@@ -186,19 +199,16 @@ out:
     return status;
 }
 
-gm_status gm_model_load(gm_model **out, gm_context *ctx, const char *path)
+gm_status gm_model_from_archive(gm_model **out, gm_context *ctx, gm_archive *archive,
+                                const char *path)
 {
-    if (out) *out = NULL;
-    if (!out || !ctx || !path)
-        return gm_model_fail(ctx, GM_E_INVALID, "load: context, path or out is NULL");
-    gm_archive *archive = NULL;
     gm_optimizer *optimizer = NULL;
     gm_model *model = NULL;
     const gm_family *family = NULL;
     const char *name = NULL;
     gm_status status;
     int64_t epochs, steps, seed;
-    GM_TRY(gm_archive_open(&archive, ctx, path));
+    *out = NULL;
     GM_TRY(find_family(&family, &name, ctx, archive, path));
     GM_TRY(gm_archive_get_int(&epochs, archive, "gm.epochs"));
     GM_TRY(gm_archive_get_int(&steps, archive, "gm.steps"));
@@ -223,6 +233,17 @@ gm_status gm_model_load(gm_model **out, gm_context *ctx, const char *path)
 out:
     gm_model_release(model);
     gm_optimizer_release(optimizer);
+    return status;
+}
+
+gm_status gm_model_load(gm_model **out, gm_context *ctx, const char *path)
+{
+    if (out) *out = NULL;
+    if (!out || !ctx || !path)
+        return gm_model_fail(ctx, GM_E_INVALID, "load: context, path or out is NULL");
+    gm_archive *archive = NULL;
+    gm_status status = gm_archive_open(&archive, ctx, path);
+    if (!status) status = gm_model_from_archive(out, ctx, archive, path);
     gm_archive_release(archive);
     return status;
 }

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "models/reader.h"
+#include "models/row_reader.h"
 
 void gm_model_shape_rows(gm_model *model, int32_t rank, const int64_t *batch_shape)
 {

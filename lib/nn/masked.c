@@ -1,4 +1,5 @@
 /* masked.c - linear layers and convolutions whose weight is zero where a mask is. */
+#include <math.h>
 #include <string.h>
 
 #include "base/options.h"
@@ -65,7 +66,7 @@ static gm_var apply(gm_layer *layer, gm_tape *tape, gm_var x)
 static gm_status settle(gm_layer *layer)
 {
     const gm_param *mask = mask_of(layer);
-    float *w = layer->params->entries[0].param->value;
+    gm_param *weight = layer->params->entries[0].param;
     const int64_t row = mask->count / mask->shape[0];
     for (int64_t i = 0; i < mask->count; i++) {
         const double m = (double)mask->value[i];
@@ -73,7 +74,10 @@ static gm_status settle(gm_layer *layer)
             return gm_fail(layer->ctx, GM_E_INVALID,
                            "%s: element %lld of row %lld of the mask is %g, expected 0 or 1",
                            layer->kind->name, (long long)(i % row), (long long)(i / row), m);
-        if (m == 0) w[i] = 0;
+        if (m != 0 || (weight->value[i] == 0 && !signbit(weight->value[i]))) continue;
+        const gm_status status = gm_param_own(weight); /* a frozen model's is not written */
+        if (status) return status;
+        weight->value[i] = 0;
     }
     return GM_OK;
 }

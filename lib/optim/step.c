@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/child.h"
 #include "optim/optimizer.h"
 
 gm_status gm_optimizer_check_unswapped(const gm_optimizer *o, const char *what)
@@ -94,6 +95,7 @@ gm_status gm_optimizer_step(gm_optimizer *o)
     if (!o->count)
         return gm_fail(o->ctx, GM_E_STATE, "%s: no parameters are bound", o->method->name);
     gm_status status = gm_optimizer_check_unswapped(o, "step");
+    if (!status) status = gm_context_check_unsealed(o->ctx, "step");
     if (status) return status;
     double norm = 0;
     status = gm_optimizer_take_step(o);

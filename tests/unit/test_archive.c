@@ -125,7 +125,7 @@ START_TEST(images)
     ck_assert_uint_eq(read_file(file, x, sizeof x), count);
     ck_assert_mem_eq(x, image, count);
     gm_archive_release(a);
-    support_ok(ctx, gm_archive_open_image(&b, ctx, image, count));
+    support_ok(ctx, gm_archive_open_image(&b, ctx, "image", image, count));
     const float *data;
     const void *bytes;
     size_t size;
@@ -135,11 +135,12 @@ START_TEST(images)
     support_ok(ctx, gm_archive_get_bytes(&bytes, &size, b, "a.state"));
     ck_assert_ptr_eq(bytes, (char *)image + count - 5);
     gm_archive_release(b);
-    support_fails(ctx, gm_archive_open_image(&b, ctx, image, count - 1), GM_E_FORMAT, "image");
+    support_fails(ctx, gm_archive_open_image(&b, ctx, "image", image, count - 1), GM_E_FORMAT,
+                  "image");
     ck_assert_ptr_null(b);
     /* At an odd address the values are a copy. */
     memcpy(x + 1, image, count);
-    support_ok(ctx, gm_archive_open_image(&b, ctx, x + 1, count));
+    support_ok(ctx, gm_archive_open_image(&b, ctx, "image", x + 1, count));
     support_ok(ctx, gm_archive_get(NULL, &data, b, "decoder.weight", NULL));
     ck_assert_mem_eq(data, weight, sizeof weight);
     gm_archive_release(b);

@@ -37,10 +37,10 @@ START_TEST(test_a_sealed_one_gives_no_memory)
     support_ok(parent, gm_context_create_child(&child, parent));
     gm_rng *rng, *more;
     support_ok(parent, gm_rng_create(&rng, child, 3));
-    gm_context_seal(child);
+    gm_context_seal(child, 8);
     gm_memory_counters before, after;
     gm_context_memory(&before, parent);
-    support_fails(parent, gm_rng_create(&more, child, 3), GM_E_NOMEM, "rng: the allocator");
+    support_fails(parent, gm_rng_create(&more, child, 3), GM_E_NOMEM, "memory is for 8 rows");
     ck_assert_ptr_null(more);
     gm_context_memory(&after, parent);
     ck_assert_uint_eq(before.allocations, after.allocations);

@@ -13,7 +13,8 @@
 #include "models/autoregressive/conditionals.h"
 #include "models/autoregressive/linear_ar_solve.h"
 #include "models/fields.h"
-#include "models/reader.h"
+#include "models/frozen.h"
+#include "models/row_reader.h"
 
 struct gm_linear_ar {
     gm_model model; /* first */
@@ -234,7 +235,9 @@ static gm_status step(gm_model *model, const gm_batch *batch, gm_metrics *metric
 
 gm_status gm_linear_ar_solve(gm_linear_ar *ar, gm_dataset *data, double ridge)
 {
-    return ar ? gm_linear_ar_fit_normal(&ar->model, &ar->order, data, ridge) : GM_E_INVALID;
+    if (!ar) return GM_E_INVALID;
+    const gm_status status = gm_model_check_trains(&ar->model, "solve");
+    return status ? status : gm_linear_ar_fit_normal(&ar->model, &ar->order, data, ridge);
 }
 
 gm_status gm_linear_ar_gradient_norm(double *out, gm_linear_ar *ar, gm_dataset *data)
@@ -243,15 +246,15 @@ gm_status gm_linear_ar_gradient_norm(double *out, gm_linear_ar *ar, gm_dataset *
     gm_model *model = &ar->model;
     if (!out)
         return gm_model_fail(model->ctx, GM_E_INVALID, "linear_ar: gradient_norm: out is NULL");
-    gm_reader reader = { 0 };
+    gm_row_reader reader = { 0 };
     gm_status status;
-    GM_TRY(gm_reader_open(&reader, "linear_ar: gradient_norm", model, data, GM_MODEL_GROUP, 0));
+    GM_TRY(gm_row_reader_open(&reader, "linear_ar: gradient_norm", model, data, GM_MODEL_GROUP, 0));
     gm_params_zero_gradients(model->params);
     for (int64_t done = 0; done < reader.rows;) {
         gm_batch batch;
         gm_metrics ignored = { 0 };
         gm_var mean;
-        GM_TRY(gm_reader_next(&reader, done, &batch));
+        GM_TRY(gm_row_reader_next(&reader, done, &batch));
         const size_t of_batch = gm_model_mark(model);
         gm_model_record(model, 0);
         GM_TRY(loss(model, &batch, &mean, &ignored));
@@ -262,7 +265,7 @@ gm_status gm_linear_ar_gradient_norm(double *out, gm_linear_ar *ar, gm_dataset *
     }
     *out = gm_params_gradient_norm(model->params);
 out:
-    gm_reader_close(&reader);
+    gm_row_reader_close(&reader);
     return status;
 }
 

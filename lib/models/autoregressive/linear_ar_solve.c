@@ -15,7 +15,7 @@
 #include "gm/linear_ar.h"
 #include "models/autoregressive/column_order.h"
 #include "models/autoregressive/linear_ar_solve.h"
-#include "models/reader.h"
+#include "models/row_reader.h"
 
 /* Part of a column's variance below which what is left of it is taken for rounding: floats carry
  * 6e-8, squared. */
@@ -23,7 +23,7 @@
 
 typedef struct normal {
     gm_model *model;
-    gm_reader reader;
+    gm_row_reader reader;
     const gm_order *order;
     int64_t size;
     double *mean;    /* [size], in the order */
@@ -38,7 +38,7 @@ static gm_status each_row(normal *n, void (*take)(normal *n, const float *row))
     gm_status status = GM_OK;
     for (int64_t done = 0; done < n->reader.rows;) {
         gm_batch batch;
-        GM_TRY(gm_reader_next(&n->reader, done, &batch));
+        GM_TRY(gm_row_reader_next(&n->reader, done, &batch));
         for (int64_t i = 0; i < batch.count; i++) take(n, batch.rows + i * n->size);
         done += batch.count;
     }
@@ -159,7 +159,7 @@ gm_status gm_linear_ar_fit_normal(gm_model *model, const gm_order *order, gm_dat
     /* The model has size^2 floats, so these products do not overflow but perhaps for the last. */
     const size_t doubles = (size_t)(size * size + 3 * size);
     const size_t bytes = doubles <= SIZE_MAX / sizeof(double) ? doubles * sizeof(double) : 0;
-    GM_TRY(gm_reader_open(&n.reader, "linear_ar: solve", model, data, GM_MODEL_GROUP, 0));
+    GM_TRY(gm_row_reader_open(&n.reader, "linear_ar: solve", model, data, GM_MODEL_GROUP, 0));
     n.factor = gm_context_allocate(ctx, bytes);
     if (!n.factor)
         GM_TRY(gm_model_fail(ctx, GM_E_NOMEM,
@@ -182,7 +182,7 @@ gm_status gm_linear_ar_fit_normal(gm_model *model, const gm_order *order, gm_dat
     invert(&n);
     give(&n, model->params);
 out:
-    gm_reader_close(&n.reader);
+    gm_row_reader_close(&n.reader);
     gm_context_free(ctx, n.factor, bytes);
     return status;
 }

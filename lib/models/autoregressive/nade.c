@@ -9,6 +9,7 @@
 #include "models/autoregressive/conditionals.h"
 #include "models/autoregressive/nade_net.h"
 #include "models/family.h"
+#include "models/frozen.h"
 
 #define MOST_ORDERS 4096
 
@@ -227,7 +228,9 @@ gm_nade *gm_nade_from_model(gm_model *model)
 
 gm_status gm_nade_init_biases(gm_nade *nade, gm_dataset *data)
 {
-    return nade ? gm_nade_fit_bias(&nade->net, data) : GM_E_INVALID;
+    if (!nade) return GM_E_INVALID;
+    const gm_status status = gm_model_check_trains(&nade->model, "init_biases");
+    return status ? status : gm_nade_fit_bias(&nade->net, data);
 }
 
 int64_t gm_nade_orders(const gm_nade *nade)

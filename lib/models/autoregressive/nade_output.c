@@ -7,7 +7,7 @@
 #include "models/autoregressive/column_order.h"
 #include "models/autoregressive/conditionals.h"
 #include "models/autoregressive/nade_net.h"
-#include "models/reader.h"
+#include "models/row_reader.h"
 
 #define HALF_LOG_2PI 0.91893853320467274178
 #define LOG_2 0.69314718055994530942
@@ -105,9 +105,9 @@ gm_status gm_nade_fit_bias(gm_nade_net *net, gm_dataset *data)
     const int64_t each = net->classes ? net->classes : net->kind == GM_CONDITIONAL_BINARY ? 1 : 2;
     const size_t bytes = (size_t)(size * each) * sizeof(double);
     double *sum = NULL;
-    gm_reader reader = { 0 };
+    gm_row_reader reader = { 0 };
     gm_status status = GM_OK;
-    GM_TRY(gm_reader_open(&reader, "nade: start", model, data, GM_MODEL_GROUP, 0));
+    GM_TRY(gm_row_reader_open(&reader, "nade: start", model, data, GM_MODEL_GROUP, 0));
     sum = gm_model_take(model, bytes);
     if (!sum)
         GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM,
@@ -116,7 +116,7 @@ gm_status gm_nade_fit_bias(gm_nade_net *net, gm_dataset *data)
     memset(sum, 0, bytes);
     for (int64_t done = 0; done < reader.rows;) {
         gm_batch batch;
-        GM_TRY(gm_reader_next(&reader, done, &batch));
+        GM_TRY(gm_row_reader_next(&reader, done, &batch));
         GM_TRY(gm_conditional_check(model, "start", net->kind, net->width, done, batch.rows, NULL,
                                     batch.count));
         for (int64_t i = 0; i < batch.count; i++) add_row(net, batch.rows + i * size, sum, each);
@@ -126,6 +126,6 @@ gm_status gm_nade_fit_bias(gm_nade_net *net, gm_dataset *data)
         set_bias(net, gm_param_value(net->b) + k * net->width,
                  sum + gm_order_column(&net->order, k) * each, (double)reader.rows);
 out:
-    gm_reader_close(&reader);
+    gm_row_reader_close(&reader);
     return status;
 }

@@ -9,7 +9,7 @@
 #include "models/autoregressive/conditionals.h"
 #include "models/autoregressive/pixelcnn_net.h"
 #include "models/fields.h"
-#include "models/reader.h"
+#include "models/row_reader.h"
 
 #define WALK_BYTES ((int64_t)32 << 20)  /* of activations that drawing keeps */
 #define SCORE_BYTES ((int64_t)64 << 20) /* of what scoring records at a time */

@@ -4,7 +4,8 @@
 #include <stdio.h>
 
 #include "models/belief/bits.h"
-#include "models/reader.h"
+#include "models/frozen.h"
+#include "models/row_reader.h"
 
 gm_status gm_model_check_ranges(gm_context *ctx, const char *who, const gm_model_range *ranges,
                                 size_t count)
@@ -32,7 +33,7 @@ gm_status gm_model_check_bits(gm_model *model, const char *verb, int bits, const
 gm_status gm_model_check_arrays(gm_model *model, const char *verb, const void *rows, int64_t n,
                                 const void *out)
 {
-    if (rows && out && n >= 1) return GM_OK;
+    if (rows && out && n >= 1) return gm_model_check_count(model, verb, n);
     return gm_model_fail(model->ctx, GM_E_INVALID,
                          "%s: %s: an array is NULL, or count is %lld, expected at least 1",
                          model->family->name, verb, (long long)n);
@@ -42,7 +43,8 @@ gm_status gm_model_check_init(gm_model *model, const char *verb, gm_dataset *dat
 {
     char what[64];
     (void)snprintf(what, sizeof what, "%s: %s", model->family->name, verb);
-    return gm_model_check_rows(model, data, what);
+    const gm_status status = gm_model_check_trains(model, verb);
+    return status ? status : gm_model_check_rows(model, data, what);
 }
 
 gm_status gm_model_bit_means(gm_model *model, gm_dataset *data, float **out)

@@ -9,7 +9,8 @@
 #include "models/belief/dbn_rows.h"
 #include "models/belief/rbm_part.h"
 #include "models/fields.h"
-#include "models/reader.h"
+#include "models/frozen.h"
+#include "models/row_reader.h"
 #include "models/watch.h"
 
 struct gm_dbn {
@@ -166,6 +167,7 @@ gm_status gm_dbn_grow(gm_dbn *dbn, const gm_rbm_options *options)
     gm_rbm *rbm = NULL;
     gm_status status;
     gm_rng_save(&before, dbn->model.rng);
+    GM_TRY(gm_model_check_trains(&dbn->model, "grow"));
     if (dbn->stage >= dbn->o.layer_count)
         return gm_model_fail(ctx, GM_E_STATE, "dbn: grow: all %d layers are there",
                              (int)dbn->stage);
@@ -283,17 +285,17 @@ static gm_status mean_of(gm_dbn *dbn, const char *verb, gm_dataset *data, float 
     const int64_t size = dbn->size[dbn->stage - 1];
     const size_t sum_bytes = (size_t)size * sizeof(double);
     double *sum;
-    gm_reader reader = { 0 };
+    gm_row_reader reader = { 0 };
     gm_status status = GM_OK;
     char what[64];
     (void)snprintf(what, sizeof what, "dbn: %s", verb);
-    GM_TRY(gm_reader_open(&reader, what, model, data, GM_MODEL_GROUP, 0));
+    GM_TRY(gm_row_reader_open(&reader, what, model, data, GM_MODEL_GROUP, 0));
     sum = gm_model_take(model, sum_bytes);
     if (!sum) GM_TRY(gm_model_fail(model->ctx, GM_E_NOMEM, "%s: no memory for the mean", what));
     memset(sum, 0, sum_bytes);
     for (int64_t done = 0; done < reader.rows;) {
         gm_batch batch;
-        GM_TRY(gm_reader_next(&reader, done, &batch));
+        GM_TRY(gm_row_reader_next(&reader, done, &batch));
         const int64_t m = batch.count;
         GM_TRY(gm_dbn_check_rows(dbn, verb, 0, batch.rows, m, batch.rows));
         gm_model_record(model, GM_TAPE_CONSTANT);
@@ -304,7 +306,7 @@ static gm_status mean_of(gm_dbn *dbn, const char *verb, gm_dataset *data, float 
     }
     for (int64_t i = 0; i < size; i++) out[i] = (float)(sum[i] / (double)reader.rows);
 out:
-    gm_reader_close(&reader);
+    gm_row_reader_close(&reader);
     return status;
 }
 

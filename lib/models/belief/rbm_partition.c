@@ -8,6 +8,7 @@
 #include "models/belief/bits.h"
 #include "models/belief/rbm_part.h"
 #include "models/family.h"
+#include "models/frozen.h"
 
 #define STATES_AT_ONCE 1024
 
@@ -242,6 +243,7 @@ gm_status gm_rbm_ais(gm_rbm_ais_result *out, gm_rbm *rbm, const gm_rbm_ais_optio
         GM_TRY(gm_model_fail(model->ctx, GM_E_INVALID, "rbm: ais: out is NULL or of unknown size"));
     GM_TRY(gm_options_read(model->ctx, "rbm: ais", &t.o, sizeof t.o, options));
     GM_TRY(check_options(model->ctx, &t.o, visible));
+    GM_TRY(gm_model_check_trains(model, "ais"));
     t.states = gm_model_take(model, row * (size_t)t.o.runs);
     t.base = gm_model_take(model, row);
     t.slope = gm_model_take(model, row);

@@ -10,8 +10,8 @@
 #include "gm/ops.h"
 #include "models/belief/bits.h"
 #include "models/belief/sbn_net.h"
-#include "models/family.h"
 #include "models/fields.h"
+#include "models/frozen.h"
 
 #define MAX_LAYERS GM_SBN_MAX_LAYERS
 
@@ -510,6 +510,7 @@ gm_status gm_sbn_sample(gm_sbn *sbn, int64_t count, int32_t clamp, const float *
     gm_tape *tape = sbn->model.tape;
     gm_status status;
     GM_TRY(check_clamp(sbn, count, clamp, values, width));
+    GM_TRY(gm_model_check_count(&sbn->model, "sample", count));
     for (int64_t done = 0, m; (m = gm_model_group(count, done)) > 0; done += m) {
         const int64_t shape[2] = { m, width };
         gm_var layers[MAX_LAYERS + 1], given = GM_NO_VAR;

@@ -8,7 +8,7 @@
 #include "gm/ops.h"
 #include "models/belief/bits.h"
 #include "models/belief/sbn_net.h"
-#include "models/family.h"
+#include "models/frozen.h"
 
 #define MOST_LOG 400.0      /* |weights| beyond that decide all the same */
 #define TAME 40.0           /* up to here four factors and 1e100 are far from overflow */
@@ -504,6 +504,7 @@ gm_status gm_sbn_gibbs(gm_sbn_gibbs_result *out, gm_sbn *sbn, const float *rows,
     gm_status status;
     GM_TRY(gm_options_read(r.ctx, "sbn: gibbs", &r.o, sizeof r.o, options));
     GM_TRY(check(&r, out, means));
+    GM_TRY(gm_model_check_trains(model, "gibbs"));
     gm_rng_save(&before, model->rng);
     if (r.o.seed) gm_rng_seed(model->rng, r.o.seed);
     status = take_memory(&r);

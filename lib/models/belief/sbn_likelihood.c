@@ -8,6 +8,7 @@
 #include "models/belief/bits.h"
 #include "models/belief/sbn_net.h"
 #include "models/family.h"
+#include "models/frozen.h"
 #include "models/log_mean.h"
 
 #define MAX_LAYERS GM_SBN_MAX_LAYERS
@@ -144,6 +145,7 @@ gm_status gm_sbn_enumerate(gm_sbn *sbn, const float *rows, int64_t count,
     gm_status status;
     float *hidden;
     GM_TRY(check(sbn, "enumerate", rows, count, log_prob));
+    GM_TRY(gm_model_check_trains(model, "enumerate"));
     if (units > MOST_UNITS)
         GM_TRY(gm_model_fail(
             model->ctx, GM_E_UNSUPPORTED,

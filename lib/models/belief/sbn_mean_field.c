@@ -18,7 +18,7 @@
 
 #include "models/belief/bits.h"
 #include "models/belief/sbn_net.h"
-#include "models/family.h"
+#include "models/frozen.h"
 
 #define MOST_WEIGHT 400.0
 #define XI_STEPS 60
@@ -342,6 +342,8 @@ static gm_status check(gm_sbn *sbn, const float *rows, int64_t n,
                 ctx, GM_E_INVALID,
                 "sbn: mean_field: means: row %lld, column %lld is %g, expected 0 to 1",
                 (long long)(i / hidden), (long long)(i % hidden), means[i]);
+    const gm_status status = gm_model_check_count(gm_sbn_model(sbn), "mean_field", n);
+    if (status) return status;
     return gm_model_check_bits(gm_sbn_model(sbn), "mean_field", 1, rows, n,
                                gm_sbn_layer_size(sbn, 0));
 }

@@ -7,8 +7,9 @@
 #include "gm/layer_file.h"
 #include "gm/loss.h"
 #include "gm/ops.h"
+#include "models/frozen.h"
 #include "models/latent/parts.h"
-#include "models/reader.h"
+#include "models/row_reader.h"
 #include "models/watch.h"
 
 struct gm_autoencoder {
@@ -266,7 +267,8 @@ gm_status gm_autoencoder_set_stage(gm_autoencoder *a, int64_t stage)
 {
     if (!a) return GM_E_INVALID;
     gm_model *model = &a->model;
-    gm_status status = GM_OK;
+    gm_status status;
+    GM_TRY(gm_model_check_trains(model, "set_stage"));
     if (stage < 0 || stage > gm_autoencoder_pairs(a))
         GM_TRY(
             gm_model_fail(model->ctx, GM_E_INVALID,
@@ -304,6 +306,7 @@ static gm_status convert(gm_autoencoder *a, const char *verb, half apply, const 
             model->ctx, GM_E_INVALID,
             "autoencoder: %s: an array is NULL, or count is %lld, expected at least 1", verb,
             (long long)count));
+    GM_TRY(gm_model_check_count(model, verb, count));
     for (int64_t done = 0, m; (m = gm_model_group(count, done)) > 0; done += m) {
         int64_t shape[2] = { m, in };
         gm_model_record(model, GM_TAPE_CONSTANT);

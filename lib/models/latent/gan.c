@@ -9,7 +9,7 @@
 #include "gm/ops.h"
 #include "models/fields.h"
 #include "models/latent/parts.h"
-#include "models/reader.h"
+#include "models/row_reader.h"
 
 #define DIVERSITY_MEMORY 0.99 /* of the running mean that the warning looks at */
 #define DIVERSITY_START                                                                            \

@@ -10,7 +10,7 @@
 #include "gm/ops.h"
 #include "models/fields.h"
 #include "models/latent/parts.h"
-#include "models/reader.h"
+#include "models/row_reader.h"
 
 struct gm_generator {
     gm_model model; /* first */

@@ -5,7 +5,7 @@
 
 #include "gm/ops.h"
 #include "models/latent/parts.h"
-#include "models/reader.h"
+#include "models/row_reader.h"
 
 struct gm_gmmn {
     gm_model model;    /* first */

@@ -9,8 +9,9 @@
 #include "gm/loss.h"
 #include "gm/ops.h"
 #include "models/fields.h"
+#include "models/frozen.h"
 #include "models/latent/parts.h"
-#include "models/reader.h"
+#include "models/row_reader.h"
 
 #define LOG_VARIANCE 20.0
 
@@ -437,6 +438,7 @@ gm_status gm_vae_interpolate(gm_vae *vae, const float *from, const float *to, in
             model->ctx, GM_E_INVALID,
             "vae: interpolate: an array is NULL, or count is %lld, expected at least 2",
             (long long)count));
+    GM_TRY(gm_model_check_count(model, "interpolate", count));
     GM_TRY(gm_model_labels_for(model, "interpolate", 1, &labels));
     for (int64_t i = 0; i < count; i++) {
         double t = (double)i / (double)(count - 1);

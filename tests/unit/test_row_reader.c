@@ -1,5 +1,5 @@
-/* test_reader.c - what datasets must be for the verbs that read them: rows of the model's shape,
- * and batches that it can work on to the last. */
+/* test_row_reader.c - what datasets must be for the verbs that read them: rows of the model's
+ * shape, and batches that it can work on to the last. */
 #include "nets.h"
 
 #define SIDE 4

@@ -1,10 +1,10 @@
-/* reader.c - the one way in which verbs read a dataset. */
-#include "models/reader.h"
+/* row_reader.c - the one way in which verbs read a dataset. */
+#include "models/row_reader.h"
 
 #include <string.h>
 
-gm_status gm_reader_open(gm_reader *r, const char *what, gm_model *model, gm_dataset *data,
-                         int64_t batch, int64_t limit)
+gm_status gm_row_reader_open(gm_row_reader *r, const char *what, gm_model *model, gm_dataset *data,
+                             int64_t batch, int64_t limit)
 {
     gm_context *ctx = model->ctx;
     gm_status status;
@@ -37,8 +37,8 @@ out:
     return status;
 }
 
-gm_status gm_reader_pick(gm_reader *r, const int64_t *index, int64_t count, int64_t pass,
-                         gm_batch *batch)
+gm_status gm_row_reader_pick(gm_row_reader *r, const int64_t *index, int64_t count, int64_t pass,
+                             gm_batch *batch)
 {
     gm_status status;
     GM_TRY(gm_dataset_read(r->data, index, count, pass, r->values));
@@ -48,17 +48,17 @@ out:
     return status;
 }
 
-gm_status gm_reader_next(gm_reader *r, int64_t begin, gm_batch *batch)
+gm_status gm_row_reader_next(gm_row_reader *r, int64_t begin, gm_batch *batch)
 {
     const int64_t count = r->rows - begin < r->batch ? r->rows - begin : r->batch;
     for (int64_t i = 0; i < count; i++) r->index[i] = begin + i;
-    const gm_status status = gm_reader_pick(r, r->index, count, 0, batch);
+    const gm_status status = gm_row_reader_pick(r, r->index, count, 0, batch);
     batch->index = NULL; /* looked at, not trained on: no chains of rows go on */
     batch->total = 0;
     return status;
 }
 
-void gm_reader_close(gm_reader *r)
+void gm_row_reader_close(gm_row_reader *r)
 {
     if (r->index) gm_model_give(r->model, r->mark);
     memset(r, 0, sizeof *r);
