@@ -139,7 +139,9 @@ typedef struct gm_fit_options {
     int32_t shuffle;
     /* default 0: the last, smaller batch of a pass is used too; 1: it is left out */
     int32_t drop_last;
-    gm_progress_callback *on_progress; /* counts rows of all epochs, after each update */
+    /* Counts rows of all epochs: called after each update and, with the count of before, after each
+     * batch of validation rows. A fit that it stops there validates again when it goes on */
+    gm_progress_callback *on_progress;
     /* Called after every update and at every epoch's end, on the calling thread, with metrics;
      * non-zero stops the fit (GM_E_CANCELLED, the model intact). May call into the library with
      * this context, but not fit or step. */

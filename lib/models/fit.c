@@ -13,6 +13,7 @@ typedef struct fit {
     gm_dataset *data;
     gm_fit_options o;
     int64_t rows;
+    int64_t epoch;  /* of this fit, from 0 */
     int64_t *order; /* rows */
     gm_row_reader reader;
     gm_rng *rng; /* of the order */
@@ -134,8 +135,9 @@ static int64_t rows_used(const fit *f)
     return f->o.drop_last ? f->rows - f->rows % f->o.batch : f->rows;
 }
 
-static gm_status progress(const fit *f, int64_t epoch, int64_t done)
+static gm_status progress(const fit *f, int64_t done)
 {
+    const int64_t epoch = f->epoch;
     const int64_t rows = rows_used(f), most = INT64_MAX / rows;
     if (done > rows) done = rows; /* with batches of another size than this pass began with */
     return gm_model_progress(f->model->ctx, "fit", f->o.on_progress, f->o.user,
@@ -143,10 +145,10 @@ static gm_status progress(const fit *f, int64_t epoch, int64_t done)
                              f->o.epochs <= most ? f->o.epochs * rows : INT64_MAX);
 }
 
-static gm_status report(const fit *f, int64_t epoch, const gm_pass *pass, int32_t epoch_end)
+static gm_status report(const fit *f, const gm_pass *pass, int32_t epoch_end)
 {
     if (!epoch_end) {
-        const gm_status status = progress(f, epoch, pass->row);
+        const gm_status status = progress(f, pass->row);
         if (status) return status;
     }
     if (!f->o.on_report) return GM_OK;
@@ -156,7 +158,7 @@ static gm_status report(const fit *f, int64_t epoch, const gm_pass *pass, int32_
         means[i].value /= (double)pass->counted;
     }
     gm_fit_report p = { sizeof p,
-                        epoch,
+                        f->epoch,
                         f->o.epochs,
                         pass->row,
                         f->rows,
@@ -214,16 +216,35 @@ out:
     return status;
 }
 
+/* A batch of validation rows is done. */
+static int32_t validating(void *user, int64_t done, int64_t total)
+{
+    const fit *f = user;
+    (void)done;
+    (void)total;
+    return progress(f, f->model->pass.row) != GM_OK;
+}
+
+static gm_status validate(fit *f)
+{
+    gm_model_evaluate_options how = GM_MODEL_EVALUATE_OPTIONS_INIT;
+    how.batch = f->o.batch;
+    how.on_progress = validating;
+    how.user = f;
+    const gm_status status =
+        gm_model_evaluate(f->model, f->o.validation, &how, f->validation.metric, GM_MAX_METRICS,
+                          &f->validation.count);
+    if (status != GM_E_CANCELLED) return status;
+    return gm_model_fail(f->model->ctx, status, "fit: stopped by the host while validating");
+}
+
 /* Validation comes before the pass is counted as over: what stops there stands before it. */
-static gm_status end_pass(fit *f, int64_t epoch)
+static gm_status end_pass(fit *f)
 {
     gm_model *model = f->model;
     gm_status status = GM_OK;
     if (f->o.validation) {
-        gm_model_evaluate_options how = GM_MODEL_EVALUATE_OPTIONS_INIT;
-        how.batch = f->o.batch;
-        GM_TRY(gm_model_evaluate(model, f->o.validation, &how, f->validation.metric, GM_MAX_METRICS,
-                                 &f->validation.count));
+        GM_TRY(validate(f));
         if (f->o.patience) gm_watch_add(model, f->validation.metric[0].value);
     }
     const gm_pass over = model->pass;
@@ -231,7 +252,7 @@ static gm_status end_pass(fit *f, int64_t epoch)
     model->pass = (gm_pass){ .rows = over.rows, .shuffle = over.shuffle };
     if (f->o.checkpoint && model->epochs % f->o.checkpoint_every == 0)
         GM_TRY(gm_model_save_checkpoint(model, f->o.checkpoint));
-    GM_TRY(report(f, epoch, &over, 1));
+    GM_TRY(report(f, &over, 1));
 out:
     return status;
 }
@@ -240,14 +261,14 @@ static gm_status run(fit *f)
 {
     gm_model *model = f->model;
     gm_status status = GM_OK;
-    for (int64_t epoch = 0; epoch < f->o.epochs; epoch++) {
+    for (; f->epoch < f->o.epochs; f->epoch++) {
         if (f->o.patience && model->watch->waited >= f->o.patience) break;
         GM_TRY(make_order(f, model->epochs));
         for (int64_t n; (n = next_rows(f)) > 0;) {
             GM_TRY(update(f, n));
-            GM_TRY(report(f, epoch, &model->pass, 0));
+            GM_TRY(report(f, &model->pass, 0));
         }
-        GM_TRY(end_pass(f, epoch));
+        GM_TRY(end_pass(f));
     }
 out:
     return status;

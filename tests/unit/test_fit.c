@@ -17,7 +17,9 @@ typedef struct run {
     gm_fit_options o;
     char folder[SUPPORT_PATH], path[SUPPORT_PATH + 16], own[SUPPORT_PATH + 16];
     int64_t calls, stop_at; /* of on_report; 0: nowhere */
-    double best, last;      /* validation losses */
+    int64_t done, again,
+        stop_again;    /* of on_progress: the count, calls with the same, which stops */
+    double best, last; /* validation losses */
 } run;
 
 static int32_t report(void *user, const gm_fit_report *p)
@@ -214,6 +216,7 @@ static const choice options[] = {
 };
 #define OPTIONS ((int)(sizeof options / sizeof *options))
 #define ALL (OPTIONS - 1)
+#define VALIDATING 3
 
 /* Stopped at this call of on_report, then gone on with for what is missing: as without a stop. */
 static void stopped_at(run *whole, int family, const choice *with, int64_t stop_at, int loaded)
@@ -244,6 +247,43 @@ static void stopped_everywhere(int family, const choice *with)
     run_end(&whole);
 }
 
+/* Stops at the second call with the same count: in the validation. */
+static int32_t in_validation(void *user, int64_t done, int64_t total)
+{
+    run *r = user;
+    ck_assert(done > 0 && done <= total && done >= r->done);
+    const int again = done == r->done;
+    r->done = done;
+    r->again += again;
+    return again && r->again == r->stop_again;
+}
+
+/* A fit is stopped in each of its validations, after each batch. */
+static void stopped_in_validation(int family, const choice *with)
+{
+    run whole = run_begin(family, with);
+    whole.o.on_progress = in_validation;
+    support_ok(whole.ctx, fit(&whole));
+    ck_assert_int_eq(whole.again, 3 * gm_model_epochs(whole.model)); /* 18 rows in batches of 8 */
+    for (int64_t at = 1; at <= whole.again; at++)
+        for (int loaded = 0; loaded < 2; loaded++) {
+            run r = run_begin(family, with);
+            const int64_t epochs = r.o.epochs;
+            r.o.on_progress = in_validation;
+            r.stop_again = at;
+            support_fails(r.ctx, fit(&r), GM_E_CANCELLED, "fit");
+            ck_assert_int_eq(gm_model_epochs(r.model), (at - 1) / 3);
+            if (loaded) reload(&r);
+            r.done = 0;
+            r.stop_again = 0;
+            r.o.epochs = epochs - gm_model_epochs(r.model);
+            support_ok(r.ctx, fit(&r));
+            same_end(&whole, &r, "stopped in a validation");
+            run_end(&r);
+        }
+    run_end(&whole);
+}
+
 static int family_of(const char *name)
 {
     int i = 0;
@@ -257,6 +297,13 @@ START_TEST(stops_change_nothing)
     stopped_everywhere(vae, &options[_i]);
     stopped_everywhere(gan, &options[_i]);
     stopped_everywhere(made, &options[_i]);
+}
+END_TEST
+
+START_TEST(stops_in_validation_change_nothing)
+{
+    stopped_in_validation(family_of("vae"), &options[_i ? ALL : VALIDATING]);
+    stopped_in_validation(family_of("made"), &options[_i ? ALL : VALIDATING]);
 }
 END_TEST
 
@@ -764,6 +811,7 @@ Suite *gm_suite(void)
     TCase *t = tcase_create("fit");
     tcase_set_timeout(t, 300);
     tcase_add_loop_test(t, stops_change_nothing, 0, OPTIONS);
+    tcase_add_loop_test(t, stops_in_validation_change_nothing, 0, 2);
     tcase_add_loop_test(t, stops_change_nothing_in_any_family, 0, FAMILY_COUNT);
     tcase_add_loop_test(t, two_fits_are_one, 0, OPTIONS);
     tcase_add_test(t, cancelled_with_the_best);
