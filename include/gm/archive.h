@@ -18,6 +18,12 @@
  * file's real size, whatever sizes it claims (docs/modules/files.md). All memory comes from the
  * context's allocator: a file is never called damaged because there is none left.
  *
+ * A file with tensors carries their checksums in the metadata, under the key gm.crc32: the CRC-32
+ * of each, in the order of their names, as 8 hexadecimal digits with blanks between. What is
+ * summed: the name and a 0, the dtype and a 0, each axis as 8 bytes, the data. They are compared
+ * whenever a file that has them is read, and are no texts of the archive. Who changes tensors by
+ * other means takes that key away.
+ *
  * Numbers in texts are written and read the same in every locale.
  *
  * Statuses that all functions share: GM_E_INVALID for a NULL argument; GM_E_NOMEM.
@@ -37,10 +43,11 @@ typedef struct gm_archive gm_archive;
 GM_API gm_status gm_archive_create(gm_archive **out, gm_context *context);
 
 /* Reads a whole file into memory; the file is closed again. *out is NULL after a failure. Values
- * are not looked at: NaN passes. Tensors of types that gm_archive_get cannot read are listed, but
- * reading one is GM_E_UNSUPPORTED. The error line names the path. GM_E_IO: it cannot be opened or
- * read, or is a directory; GM_E_FORMAT: not a well-formed safetensors file, with what is wrong, or
- * what it is instead (a pickle, a web page, the pointer of a large-file store, ...);
+ * are not looked at, beyond the checksums: NaN passes. Tensors of types that gm_archive_get cannot
+ * read are listed, but reading one is GM_E_UNSUPPORTED. The error line names the path. GM_E_IO: it
+ * cannot be opened or read, or is a directory; GM_E_FORMAT: not a well-formed safetensors file,
+ * with what is wrong, a tensor whose checksum differs (its name and both numbers are in the line),
+ * or what it is instead (a pickle, a web page, the pointer of a large-file store, ...);
  * GM_E_UNSUPPORTED: a tensor has more than GM_MAX_RANK axes. */
 GM_API gm_status gm_archive_open(gm_archive **out, gm_context *context, const char *path);
 
@@ -60,8 +67,8 @@ GM_API void gm_archive_release(gm_archive *archive);              /* accepts NUL
 GM_API gm_context *gm_archive_context(const gm_archive *archive); /* borrowed */
 
 /* --- Texts. Keys and texts are UTF-8, copied; a key is not empty. Setting an existing key
- * overwrites its text. GM_E_INVALID: not UTF-8, an empty key. On failure the archive is as before.
- */
+ * overwrites its text. GM_E_INVALID: not UTF-8, an empty key, gm.crc32. On failure the archive is
+ * as before. */
 
 GM_API gm_status gm_archive_set_text(gm_archive *archive, const char *key, const char *text);
 GM_API gm_status gm_archive_set_int(gm_archive *archive, const char *key, int64_t value);

@@ -20,7 +20,8 @@ typedef struct gm_archive_tensor {
     int64_t count;              /* product of shape */
     const unsigned char *bytes; /* as in files: little-endian; in the archive's blob, or owned */
     int64_t size;
-    int64_t offset; /* of the data: in the file read, or while writing */
+    int64_t offset;    /* of the data: in the file read, or while writing */
+    uint32_t checksum; /* while writing */
     int owned;
     float *values; /* decoded copy, when bytes cannot be handed out as they are; else NULL */
 } gm_archive_tensor;

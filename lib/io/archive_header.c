@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "io/archive.h"
+#include "io/checksum.h"
 #include "io/json.h"
 
 /* In place, without memory: Floyd's and Williams's heap sort, 1964. `order` compares elements of
@@ -320,6 +321,7 @@ gm_status gm_archive_read_header(gm_archive *a, int64_t length)
     GM_TRY(check_names(a));
     GM_TRY(check_cover(a, (int64_t)a->blob_bytes - start));
     sort(a->tensors, a->tensor_count, sizeof spare, by_name, &spare);
+    GM_TRY(gm_checksum_check(a));
 out:
     return status;
 }

@@ -6,6 +6,7 @@
 #include "base/number.h"
 #include "base/utf8.h"
 #include "io/archive.h"
+#include "io/checksum.h"
 
 gm_status gm_archive_room_text(gm_archive *a)
 {
@@ -42,6 +43,8 @@ gm_status gm_archive_set_text(gm_archive *a, const char *key, const char *text)
         return gm_fail(a ? a->ctx : NULL, GM_E_INVALID, "%s: archive, key or text is NULL", what);
     gm_context *ctx = a->ctx;
     if (!key[0]) return gm_fail(ctx, GM_E_INVALID, "%s: the key is empty", what);
+    if (!strcmp(key, GM_CHECKSUM_KEY))
+        return gm_fail(ctx, GM_E_INVALID, "%s: the key %s belongs to the format", what, key);
     if (!gm_utf8_valid(key)) return gm_fail(ctx, GM_E_INVALID, "%s: the key is not UTF-8", what);
     if (!gm_utf8_valid(text))
         return gm_fail(ctx, GM_E_INVALID, "%s: the text of %s is not UTF-8", what, key);

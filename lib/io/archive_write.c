@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "io/archive.h"
+#include "io/checksum.h"
 #include "io/replace.h"
 
 /* The header goes through here twice: to count (out is NULL), then to write. */
@@ -44,19 +45,46 @@ static void put_int(sink *s, int64_t value)
     put(s, text);
 }
 
+static void put_checksums(sink *s, const gm_archive *a)
+{
+    char digits[16];
+    put_string(s, GM_CHECKSUM_KEY);
+    put(s, ":\"");
+    for (int64_t i = 0; i < a->tensor_count; i++) {
+        (void)snprintf(digits, sizeof digits, "%s%08" PRIx32, i ? " " : "", a->tensors[i].checksum);
+        put(s, digits);
+    }
+    put(s, "\"");
+}
+
+/* The texts, and among them in their order the checksums, if there are tensors. */
+static void put_texts(sink *s, const gm_archive *a)
+{
+    const char *comma = "";
+    int due = a->tensor_count > 0;
+    put(s, "\"" GM_ARCHIVE_METADATA "\":{");
+    for (int64_t i = 0; i <= a->text_count; i++, comma = ",") {
+        if (due && (i == a->text_count || strcmp(a->texts[i].key, GM_CHECKSUM_KEY) > 0)) {
+            put(s, comma);
+            put_checksums(s, a);
+            comma = ",";
+            due = 0;
+        }
+        if (i == a->text_count) break;
+        put(s, comma);
+        put_string(s, a->texts[i].key);
+        put(s, ":");
+        put_string(s, a->texts[i].text);
+    }
+    put(s, "}");
+}
+
 static void put_header(sink *s, const gm_archive *a)
 {
     const char *comma = "";
     put(s, "{");
-    if (a->text_count) {
-        put(s, "\"" GM_ARCHIVE_METADATA "\":{");
-        for (int64_t i = 0; i < a->text_count; i++) {
-            put(s, i ? "," : "");
-            put_string(s, a->texts[i].key);
-            put(s, ":");
-            put_string(s, a->texts[i].text);
-        }
-        put(s, "}");
+    if (a->text_count || a->tensor_count) {
+        put_texts(s, a);
         comma = ",";
     }
     for (int64_t i = 0; i < a->tensor_count; i++, comma = ",") {
@@ -84,7 +112,7 @@ static void put_header(sink *s, const gm_archive *a)
 static const int64_t widths[] = { 8, 4, 2, 1, 0 };
 #define WIDTHS ((int)(sizeof widths / sizeof *widths))
 
-/* Gives each tensor its place; how many bytes they are together. */
+/* Gives each tensor its place and its checksum; how many bytes they are together. */
 static int64_t place(gm_archive *a)
 {
     int64_t at = 0;
@@ -93,6 +121,7 @@ static int64_t place(gm_archive *a)
             gm_archive_tensor *t = &a->tensors[i];
             if (gm_archive_width(t->type) != widths[w]) continue;
             t->offset = at;
+            t->checksum = gm_checksum_of(t);
             at += t->size;
         }
     return at;

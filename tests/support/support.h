@@ -120,6 +120,20 @@ static inline void support_folder_remove(const char *path)
     rmdir(path);
 }
 
+/* Makes the checksums of a file's tensors another text, which nobody reads: for files whose bytes
+ * are changed, and that are to be looked at further. Returns 1 if there were any. */
+static inline int support_forget_checksums(void *bytes, size_t size)
+{
+    static const char key[] = "\"gm.crc32\"";
+    char *p = (char *)bytes;
+    for (size_t i = 0; i + sizeof key - 1 <= size; i++)
+        if (!memcmp(p + i, key, sizeof key - 1)) {
+            p[i + sizeof key - 3] = '3';
+            return 1;
+        }
+    return 0;
+}
+
 static inline void support_file_write(const char *path, const void *bytes, size_t size)
 {
     FILE *f = fopen(path, "wb");

@@ -172,6 +172,18 @@ static void take_string(stranger *s, char *out)
     s->at++;
 }
 
+/* CRC-32 as in the standard (ISO 3309), bit by bit. */
+static uint32_t crc_of(uint32_t crc, const void *bytes, size_t size)
+{
+    const uint8_t *p = bytes;
+    crc = ~crc;
+    for (size_t i = 0; i < size; i++) {
+        crc ^= p[i];
+        for (int bit = 0; bit < 8; bit++) crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
+    }
+    return ~crc;
+}
+
 static long take_numbers(stranger *s, long *out)
 {
     long n = 0;
@@ -216,41 +228,42 @@ START_TEST(a_stranger_reads_it)
     ck_assert_uint_lt(length, size);
     const uint8_t *data = raw + 8 + length;
     stranger s = { (const char *)raw + 8, (const char *)data };
-    char text[64];
+    char text[64], word[64];
     skip(&s, '{');
     take_string(&s, text);
     ck_assert_str_eq(text, "__metadata__");
     skip(&s, ':');
     skip(&s, '{');
-    static const char *const texts[] = { "epochs", "-3", "format", "gm" };
-    for (int i = 0; i < 4; i++) {
+    static const char *const texts[] = { "epochs", "-3", "format", "gm", "gm.crc32", NULL };
+    for (int i = 0; i < 6; i++) {
         if (i) skip(&s, i % 2 ? ':' : ',');
         take_string(&s, text);
-        ck_assert_str_eq(text, texts[i]);
+        if (texts[i]) ck_assert_str_eq(text, texts[i]);
     }
+    ck_assert_uint_eq(strlen(text), 35);
     skip(&s, '}');
     long covered = 0;
     for (int i = 0; i < 4; i++) {
         long shape[8], span[8];
         skip(&s, ',');
-        take_string(&s, text);
-        ck_assert_str_eq(text, want[i].name);
+        take_string(&s, word);
+        ck_assert_str_eq(word, want[i].name);
         skip(&s, ':');
         skip(&s, '{');
-        take_string(&s, text);
-        ck_assert_str_eq(text, "dtype");
+        take_string(&s, word);
+        ck_assert_str_eq(word, "dtype");
         skip(&s, ':');
-        take_string(&s, text);
-        ck_assert_str_eq(text, want[i].type);
+        take_string(&s, word);
+        ck_assert_str_eq(word, want[i].type);
         skip(&s, ',');
-        take_string(&s, text);
-        ck_assert_str_eq(text, "shape");
+        take_string(&s, word);
+        ck_assert_str_eq(word, "shape");
         skip(&s, ':');
         ck_assert_int_eq(take_numbers(&s, shape), want[i].rank);
         for (long j = 0; j < want[i].rank; j++) ck_assert_int_eq(shape[j], want[i].shape[j]);
         skip(&s, ',');
-        take_string(&s, text);
-        ck_assert_str_eq(text, "data_offsets");
+        take_string(&s, word);
+        ck_assert_str_eq(word, "data_offsets");
         skip(&s, ':');
         ck_assert_int_eq(take_numbers(&s, span), 2);
         skip(&s, '}');
@@ -258,6 +271,14 @@ START_TEST(a_stranger_reads_it)
         ck_assert(span[0] >= 0 && data + span[1] <= raw + size);
         covered += want[i].bytes;
         if (!strcmp(want[i].type, "F32")) ck_assert_int_eq(span[0] % 4, 0);
+        uint32_t crc = crc_of(0, want[i].name, strlen(want[i].name) + 1);
+        crc = crc_of(crc, want[i].type, strlen(want[i].type) + 1);
+        for (long j = 0; j < want[i].rank; j++) {
+            const uint8_t axis[8] = { (uint8_t)shape[j] };
+            crc = crc_of(crc, axis, sizeof axis);
+        }
+        crc = crc_of(crc, data + span[0], (size_t)want[i].bytes);
+        ck_assert_uint_eq(crc, strtoul(text + 9 * i, NULL, 16));
         if (i == 0) ck_assert_mem_eq(data + span[0], "\1\2\3\4\5", 5);
         if (i == 3) ck_assert_mem_eq(data + span[0], "\0\0\x28\x42", 4);   /* 42, little-endian */
         if (i == 2) ck_assert_mem_eq(data + span[0] + 4, "\0\0\0\xc0", 4); /* -2 */
@@ -265,6 +286,87 @@ START_TEST(a_stranger_reads_it)
     skip(&s, '}');
     while (s.at < s.end) skip(&s, ' ');
     ck_assert_uint_eq((size_t)covered, size - 8 - length); /* no holes */
+}
+END_TEST
+
+/* --- checksums */
+
+static gm_status opens(const uint8_t *bytes, size_t size)
+{
+    gm_archive *a = NULL;
+    support_file_write(file, bytes, size);
+    const gm_status status = gm_archive_open(&a, ctx, file);
+    gm_archive_release(a);
+    return status;
+}
+
+/* A bit of a tensor, wherever, is missed by nobody; types, axes and names count as well. */
+START_TEST(damaged_tensors)
+{
+    static uint8_t raw[4096];
+    gm_archive *a = sample();
+    support_ok(ctx, gm_archive_write(a, file));
+    gm_archive_release(a);
+    const size_t size = read_file(file, raw, sizeof raw);
+    size_t header = 8;
+    for (int i = 0; i < 4; i++) header += (size_t)raw[i] << 8 * i;
+    for (size_t bit = 8 * header; bit < 8 * size; bit++) {
+        raw[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        support_fails(ctx, opens(raw, size), GM_E_FORMAT, " is damaged: its checksum is ");
+        raw[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    raw[size - 1] ^= 1;
+    support_fails(ctx, opens(raw, size), GM_E_FORMAT, "tensor a.state is damaged");
+    raw[size - 1] ^= 1;
+    char *text = (char *)raw;
+    static const struct {
+        const char *from, *to, *says;
+    } cases[] = { { "\"F32\",\"shape\":[3]", "\"I32\",\"shape\":[3]", "tensor bias is damaged" },
+                  { "[2,3]", "[3,2]", "tensor decoder.weight is damaged" },
+                  { "\"bias\"", "\"bibs\"", "tensor bibs is damaged" },
+                  { "\"gm.crc32\":\"", "\"gm.crc32\":\"z", "\"gm.crc32\" is \"z" },
+                  { "\"gm.crc32\":\"", "\"gm.crc32\":\"\\", "JSON" } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint8_t bad[4096];
+        char *at = NULL;
+        for (size_t k = 8; k < header && !at; k++)
+            if (!strncmp(text + k, cases[i].from, strlen(cases[i].from))) at = text + k;
+        ck_assert_ptr_nonnull(at);
+        memcpy(bad, raw, size);
+        memcpy(bad + (at - text), cases[i].to, strlen(cases[i].to));
+        support_fails(ctx, opens(bad, size), GM_E_FORMAT, cases[i].says);
+    }
+    /* Files of others have none. */
+    ck_assert(support_forget_checksums(raw, size));
+    raw[size - 1] ^= 1;
+    support_ok(ctx, opens(raw, size));
+}
+END_TEST
+
+/* They are of the file, and not among the archive's texts. */
+START_TEST(checksums_are_no_texts)
+{
+    gm_archive *a = sample();
+    support_fails(ctx, gm_archive_set_text(a, "gm.crc32", "00000000"), GM_E_INVALID,
+                  "gm.crc32 belongs to the format");
+    support_ok(ctx, gm_archive_write(a, file));
+    gm_archive_release(a);
+    support_ok(ctx, gm_archive_open(&a, ctx, file));
+    ck_assert(!gm_archive_has(a, "gm.crc32"));
+    ck_assert_int_eq(gm_archive_text_count(a), 4);
+    gm_archive_release(a);
+    /* Of so many tensors, no more and no fewer. */
+    static const char *const wrong[] = { "", "00000000 00000000", "0000000", "000000000" };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char raw[256] = { 0 };
+        const int n = snprintf(raw + 8, sizeof raw - 8,
+                               "{\"__metadata__\":{\"gm.crc32\":\"%s\"},\"t\":{\"dtype\":\"U8\","
+                               "\"shape\":[0],\"data_offsets\":[0,0]}}",
+                               wrong[i]);
+        raw[0] = (char)n;
+        support_fails(ctx, opens((uint8_t *)raw, 8 + (size_t)n), GM_E_FORMAT,
+                      "expected 8 digits for each of 1 tensors");
+    }
 }
 END_TEST
 
@@ -616,6 +718,8 @@ Suite *gm_suite(void)
     tcase_add_test(tc, same_content_same_bytes);
     tcase_add_test(tc, images);
     tcase_add_test(tc, a_stranger_reads_it);
+    tcase_add_test(tc, damaged_tensors);
+    tcase_add_test(tc, checksums_are_no_texts);
     tcase_add_test(tc, numbers);
     tcase_add_test(tc, numbers_in_another_locale);
     tcase_add_test(tc, utf8);

@@ -347,6 +347,7 @@ START_TEST(mutations)
             const size_t at = (size_t)(state >> 33) % size;
             bad[at] = (uint8_t)(state >> 25);
         }
+        if (i % 2) (void)support_forget_checksums(bad, n);
         if (i % 5 == 0) n = (size_t)(state >> 40) % size;
         support_file_write(file, bad, n);
         a = NULL;
@@ -375,7 +376,7 @@ START_TEST(mutations)
         }
         gm_archive_release(a);
     }
-    ck_assert_int_gt(opened, 50); /* data bytes may change */
+    ck_assert_int_gt(opened, 50); /* data bytes may change where no checksum tells */
     ck_assert_int_gt(refused, 500);
     gm_memory_counters m;
     gm_context_memory(&m, ctx);
