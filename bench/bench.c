@@ -20,7 +20,7 @@ struct settings {
     double seconds;
     int rounds, threads; /* threads 0: a row for one and a row for all */
     const char *row, *data, *python, *script;
-    int no_torch, busy;
+    int no_torch, busy, serve;
 };
 
 static const char usage[] =
@@ -32,6 +32,7 @@ static const char usage[] =
     "  --rounds N       blocks of either side, 1 to 99 (default 7)\n"
     "  --busy           also with one other process computing on each processor\n"
     "  --no-torch       only libgm\n"
+    "  --serve          only readers of frozen models: one row a call\n"
     "  --python PATH    a python that can import torch (default: found)\n"
     "  --script PATH    torch_bench.py (default bench/torch_bench.py)\n"
     "  --data DIR       folder with the MNIST test images (default data/mnist)\n"
@@ -74,6 +75,10 @@ static int parse(struct settings *o, int argc, char **argv)
         }
         if (strcmp(name, "--busy") == 0) {
             o->busy = 1;
+            continue;
+        }
+        if (strcmp(name, "--serve") == 0) {
+            o->serve = 1;
             continue;
         }
         if (strcmp(name, "--no-torch") == 0) {
@@ -266,7 +271,7 @@ out:
 
 int main(int argc, char **argv)
 {
-    struct settings o = { 2.0, 7, 0, NULL, "data/mnist", NULL, NULL, 0, 0 };
+    struct settings o = { 2.0, 7, 0, NULL, "data/mnist", NULL, NULL, 0, 0, 0 };
     struct torch sides[2] = { { 0 }, { 0 } };
     int status = parse(&o, argc, argv), counts[2], count = 1, known = 0, torches = 0;
     char path[4096];
@@ -301,6 +306,7 @@ int main(int argc, char **argv)
     }
     print_machine(context, processors);
     gm_context_release(context);
+    if (o.serve) return bench_serve(o.seconds, o.rounds);
     if (!o.no_torch) {
         const char *script = o.script != NULL ? o.script : find_script(path);
         torches = torch_begin(&sides[0], o.python, script, 1, o.data) == 0;

@@ -43,6 +43,9 @@ struct work {
 gm_status work_begin(struct work *w, const struct row *row, int32_t threads, const char *folder);
 void work_end(struct work *w);
 
+/* Prints the times and rates of readers of frozen models; 0, or 1 with a line on stderr. */
+int bench_serve(double seconds, int rounds);
+
 /* Samples one image after the other for about so many seconds; images per second into *rate. */
 gm_status work_sample(struct work *w, double seconds, double *rate);
 

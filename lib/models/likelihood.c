@@ -118,7 +118,7 @@ static gm_status score_groups(gm_model *model, const gm_batch *batch,
     const int64_t group = how->samples || !how->on_progress ? batch->count : GM_MODEL_GROUP;
     char what[64];
     gm_status status = GM_OK;
-    (void)snprintf(what, sizeof what, "%s: log_prob", family->name);
+    if (how->on_progress) (void)snprintf(what, sizeof what, "%s: log_prob", family->name);
     for (int64_t done = 0; done < batch->count;) {
         gm_batch part = *batch;
         part.count = batch->count - done < group ? batch->count - done : group;

@@ -13,6 +13,9 @@
 
 #define PANELS 8
 #define NARROWEST 64 /* rows or columns of a panel; narrower ones cost BLAS more than they save */
+#define OWN_PANEL                                                                                  \
+    16 /* the library's own product is indifferent to it, and blocks are small then                \
+        */
 
 enum { X, WEIGHT, OUT_DEGREES, IN_DEGREES, BIAS };
 
@@ -50,10 +53,24 @@ static int ascends(const float *degrees, int64_t n)
     return yes;
 }
 
+/* How many of the ascending degrees are at most (or, strict, below) `limit`, from `begin` on. */
+static int64_t reach(const float *degrees, int64_t begin, int64_t n, float limit, int strict)
+{
+    while (begin < n) {
+        const int64_t middle = begin + (n - begin) / 2;
+        if (strict ? degrees[middle] < limit : degrees[middle] <= limit)
+            begin = middle + 1;
+        else
+            n = middle;
+    }
+    return begin;
+}
+
 static void cut(masked_job *j, int64_t n)
 {
     j->size = (n + PANELS - 1) / PANELS;
     j->size = j->size < NARROWEST ? NARROWEST : (j->size + 15) / 16 * 16;
+    if (j->c->k->own_products) j->size = OWN_PANEL;
     j->panels = (n + j->size - 1) / j->size;
 }
 
@@ -75,8 +92,8 @@ static span block_of_outputs(const masked_job *j, span p)
         low = d < low ? d : low;
         high = d > high ? d : high;
     }
-    while (s.begin < j->in && j->in_degrees[s.begin] <= low) s.begin++;
-    for (s.end = s.begin; s.end < j->in && j->in_degrees[s.end] <= high;) s.end++;
+    s.begin = reach(j->in_degrees, 0, j->in, low, 0);
+    s.end = reach(j->in_degrees, s.begin, j->in, high, 0);
     return s;
 }
 
@@ -92,8 +109,9 @@ static span block_of_inputs(const masked_job *j, span p)
         low = d < low ? d : low;
         high = d > high ? d : high;
     }
-    while (s.begin < j->out && limit_of(j, s.begin) < low) s.begin++;
-    for (s.end = s.begin; s.end < j->out && limit_of(j, s.end) < high;) s.end++;
+    const float shift = j->attr->strict ? 0.5f : 0.0f;
+    s.begin = reach(j->out_degrees, 0, j->out, low + shift, 1);
+    s.end = reach(j->out_degrees, s.begin, j->out, high + shift, 1);
     return s;
 }
 
@@ -138,8 +156,13 @@ static gm_status masked_infer(gm_call *c)
     }
     gm_infer_same(c);
     c->out->shape[x->rank - 1] = w->shape[0];
-    const masked_job a = job_of(c, 0), b = job_of(c, 1);
-    const int64_t one = a.panels * a.block, other = b.panels * b.block;
+    const masked_job a = job_of(c, 0);
+    const int64_t one = a.panels * a.block;
+    int64_t other = 0;
+    if (c->tape->mode != GM_TAPE_CONSTANT) { /* there may be a way back */
+        const masked_job b = job_of(c, 1);
+        other = b.panels * b.block;
+    }
     /* Each is at most the weight and its rounding, so nothing overflows. */
     return gm_tape_reserve(c->tape, c->op->name,
                            (size_t)(one > other ? one : other) * sizeof(float));
