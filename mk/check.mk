@@ -2,6 +2,10 @@
 # in build/tests; `check` reads them all at the end, so one failure does not hide another, and -j runs them abreast.
 
 suites := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+# It replaces malloc, as sanitizers do.
+ifneq ($(SANITIZE),)
+suites := $(filter-out test_serve_quiet,$(suites))
+endif
 ooms := $(patsubst tests/oom/%.c,oom_%,$(wildcard tests/oom/*.c))
 fuzzers := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 conformances := $(addprefix conformance_,families faults files memory layers optimizers)
