@@ -126,7 +126,8 @@ typedef struct gm_model_options {
 /* Makes a model of the host's family. row_size: floats in a row. params: each parameter is retained
  * under its name in the set, and the set is only read; NULL: none. user: passed to the callbacks
  * and owned by the model from now on (see destroy); after a failure it still belongs to the caller,
- * and *out is NULL. options NULL: all defaults.
+ * and *out is NULL. options NULL: all defaults. Nets that its callbacks apply are complete from
+ * here on: seal them with gm_layer_seal.
  *
  * GM_E_INVALID: NULL, an unknown size, a name out of range or of a built-in family, a missing entry
  * (one of loss, sample and log_prob is required, save and load require each other, likelihood

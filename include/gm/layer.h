@@ -57,6 +57,14 @@ GM_API const char *gm_layer_type(const gm_layer *layer);
  * training), a host's layer, NULL, and a sequence or residual layer with one of these inside. */
 GM_API int32_t gm_layer_row_wise(const gm_layer *layer);
 
+/* Declares the layer complete, with all that it holds: from now on a sequence takes no more parts,
+ * and the sets of parameters and state no more parameters (GM_E_STATE). There is no way back.
+ * Layers that are put into others, and nets that are given to a model, are sealed when that
+ * succeeds, and stay so after it was released: their shapes were measured and their parameters
+ * bound. A host's family or layer that applies other layers seals them itself. NULL does nothing.
+ */
+GM_API void gm_layer_seal(gm_layer *layer);
+
 /* The layer's context, borrowed. NULL for NULL. */
 GM_API gm_context *gm_layer_context(const gm_layer *layer);
 
@@ -133,11 +141,12 @@ GM_API gm_status gm_flatten_create(gm_layer **out, gm_context *context);
 GM_API gm_status gm_sequence_create(gm_layer **out, gm_context *context);
 
 /* Adds a part at the end and retains it. The part's parameters join the sequence's under
- * "<number>.". Parts must be complete when they are added: a sequence that is itself a part already
- * accepts no more. GM_E_INVALID: NULL, `sequence` is no sequence, another context, the sequence
- * inside itself, nesting deeper than 32, more than 4096 parts; GM_E_STATE: `sequence` is already a
- * part of another layer; GM_E_NOMEM. The sequence keeps its first error (gm_sequence_status) and is
- * otherwise as before. */
+ * "<number>.". Parts must be complete when they are added: they are sealed (gm_layer_seal).
+ * GM_E_INVALID: NULL, `sequence` is no sequence, another context, the sequence inside itself,
+ * nesting deeper than 32, more than 4096 parts; GM_E_STATE: `sequence` is sealed, since it is a
+ * part of another layer or of a model; GM_E_NOMEM. The sequence keeps its first error
+ * (gm_sequence_status) and is otherwise as before; a refusal of a sealed one is not kept, so that
+ * what holds it works on. */
 GM_API gm_status gm_sequence_add(gm_layer *sequence, gm_layer *part);
 
 /* Shortcuts: make a layer with default options, add it, and release it. Their results need no
@@ -166,7 +175,7 @@ GM_API gm_status gm_sequence_status(const gm_layer *sequence);
 
 /* x + inner(x) (He, Zhang, Ren and Sun 2016, "Deep residual learning for image recognition"):
  * `inner` is any layer whose output has its input's shape, often a sequence. It is retained, and
- * must be complete: a sequence accepts no more parts afterwards. Parameters and state are inner's,
+ * must be complete: it is sealed (gm_layer_seal). Parameters and state are inner's,
  * under "0.". If inner changes the shape, applying the layer is GM_E_SHAPE, with both shapes in the
  * line; there is no broadcasting. GM_E_INVALID also: inner NULL or of another context, nested
  * deeper than 32; the first error of a sequence. */
@@ -198,10 +207,10 @@ typedef struct gm_host_layer {
         sizeof(gm_host_layer), NULL, NULL, NULL, NULL                                              \
     }
 
-/* Makes a host's layer. params: its parameters; the set is retained, and must be complete; NULL:
- * none. The layer can be saved if its type is registered (gm_context_register_layer); otherwise
- * saving it is GM_E_UNSUPPORTED. GM_E_INVALID also: apply NULL, a bad type, params of another
- * context. */
+/* Makes a host's layer. params: its parameters; the set is retained, and must be complete: it is
+ * sealed (gm_params_seal); NULL: none. The layer can be saved if its type is registered
+ * (gm_context_register_layer); otherwise saving it is GM_E_UNSUPPORTED. GM_E_INVALID also: apply
+ * NULL, a bad type, params of another context. */
 GM_API gm_status gm_layer_create_host(gm_layer **out, gm_context *context,
                                       const gm_host_layer *host, gm_params *params);
 

@@ -42,7 +42,8 @@ GM_API gm_context *gm_model_context(const gm_model *model);
 /* 1 if the family has this GM_VERB_*, else 0. A verb that a family lacks returns GM_E_UNSUPPORTED.
  */
 GM_API int32_t gm_model_supports(const gm_model *model, int32_t verb);
-/* All parameters (borrowed), and how many floats one data row has. */
+/* All parameters (borrowed; the set is sealed, gm_params_seal), and how many floats one data row
+ * has. */
 GM_API gm_params *gm_model_params(const gm_model *model);
 GM_API int64_t gm_model_row_size(const gm_model *model);
 /* The optimizer that steps use; NULL for families that have none. Borrowed. */

@@ -67,11 +67,15 @@ GM_API void gm_params_retain(gm_params *params);
 GM_API void gm_params_release(gm_params *params);
 
 /* Adds a parameter under prefix + its own name (prefix NULL: ""). GM_E_INVALID: the name is taken
- * or too long (over 127 characters), or the parameter is in the set already; GM_E_NOMEM. */
+ * or too long (over 127 characters), or the parameter is in the set already;
+ * GM_E_STATE: the set is sealed; GM_E_NOMEM. */
 GM_API gm_status gm_params_add(gm_params *params, const char *prefix, gm_param *param);
 /* Adds all parameters of another set under prefix + their names there, or none after a failure. A
  * parameter that the set has already is not added again. */
 GM_API gm_status gm_params_add_all(gm_params *params, const char *prefix, const gm_params *other);
+/* From now on the set takes no more parameters: gm_params_add and gm_params_add_all are GM_E_STATE.
+ * A layer's set is sealed with the layer (gm_layer_seal), a model's always. NULL does nothing. */
+GM_API void gm_params_seal(gm_params *params);
 
 /* The number of parameters; the one at `index`, from 0 in the order of adding, and its name in the
  * set (NULL out of range); the one of a given name (NULL: none); the number of floats in all values

@@ -145,8 +145,18 @@ void gm_params_release(gm_params *params)
     gm_context_release(ctx);
 }
 
+void gm_params_seal(gm_params *params)
+{
+    if (params) params->sealed = 1;
+}
+
 static gm_status reserve(gm_params *params, int64_t more)
 {
+    if (params->sealed)
+        return gm_fail(params->ctx, GM_E_STATE,
+                       "params: the set of %lld is a complete layer's or a model's and takes no "
+                       "more parameters",
+                       (long long)params->count);
     int64_t need = params->count + more;
     if (need <= params->room) return GM_OK;
     int64_t room = params->room ? 2 * params->room : 8;

@@ -42,6 +42,7 @@ struct gm_params {
     gm_context *ctx; /* retained */
     int64_t owners;
     int64_t count, room;
+    int32_t sealed; /* takes no more */
     gm_params_entry *entries;
 };
 

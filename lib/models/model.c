@@ -196,7 +196,9 @@ int32_t gm_model_supports(const gm_model *model, int32_t verb)
 
 gm_params *gm_model_params(const gm_model *model)
 {
-    return model ? model->params : NULL;
+    if (!model) return NULL;
+    gm_params_seal(model->params);
+    return model->params;
 }
 
 int64_t gm_model_row_size(const gm_model *model)

@@ -43,6 +43,7 @@ gm_status gm_layer_create_host(gm_layer **out, gm_context *ctx, const gm_host_la
     layer->host.type = layer->type;
     if (params) {
         gm_params_retain(params);
+        gm_params_seal(params);
         gm_params_release(layer->params);
         layer->params = params;
     }

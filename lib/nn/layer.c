@@ -108,6 +108,14 @@ void gm_layer_release(gm_layer *layer)
     gm_context_release(ctx);
 }
 
+void gm_layer_seal(gm_layer *layer)
+{
+    if (!layer) return;
+    layer->sealed = 1;
+    gm_params_seal(layer->params);
+    gm_params_seal(layer->state);
+}
+
 gm_params *gm_layer_params(const gm_layer *layer)
 {
     return layer ? layer->params : NULL;

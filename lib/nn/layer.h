@@ -75,7 +75,7 @@ struct gm_layer {
     int64_t count, room;
     int64_t leaves;   /* parts that are no sequences, nested ones included */
     int32_t depth;    /* of nested sequences and residual layers; 0: is neither */
-    int32_t sealed;   /* is held by another: takes no more parts */
+    int32_t sealed;   /* is held by another or a model: takes no more parts */
     gm_status status; /* the first error, and its text */
     char text[256];
 

@@ -33,7 +33,7 @@ static gm_status hold_residual(gm_layer *layer, gm_layer *inner)
     status = gm_layer_add_sets(layer, "0.", inner);
     if (status) return status;
     gm_layer_retain(inner);
-    inner->sealed = 1;
+    gm_layer_seal(inner);
     layer->inner = inner;
     layer->leaves = inner->leaves;
     layer->depth = inner->depth + 1;

@@ -61,11 +61,6 @@ static gm_status check_part(const gm_layer *sequence, const gm_layer *part)
                        gm_layer_type(part));
     if (part == sequence)
         return gm_fail(ctx, GM_E_INVALID, "sequence: a sequence cannot be a part of itself");
-    /* This also forbids longer circles: whoever holds this sequence was made before its next
-     * part. */
-    if (sequence->sealed)
-        return gm_fail(ctx, GM_E_STATE,
-                       "sequence: it is a part of a sequence itself and takes no more parts");
     gm_status status = gm_sequence_status(part);
     if (status) return status;
     if (part->depth >= GM_LAYER_DEPTH)
@@ -97,7 +92,7 @@ static gm_status add(gm_layer *sequence, gm_layer *part)
     gm_layer_retain(part);
     sequence->parts[sequence->count++] = part;
     sequence->leaves += leaves_of(part);
-    part->sealed = 1;
+    gm_layer_seal(part);
     if (sequence->depth <= part->depth) sequence->depth = part->depth + 1;
     return GM_OK;
 }
@@ -108,7 +103,15 @@ gm_status gm_sequence_ready(const gm_layer *sequence)
     if (sequence->kind != &gm_kind_sequence)
         return gm_fail(sequence->ctx, GM_E_INVALID, "sequence: a %s takes no parts",
                        gm_layer_type(sequence));
-    return sequence->status ? repeat(sequence) : GM_OK;
+    if (sequence->status) return repeat(sequence);
+    /* Not kept: what holds it works on. This also forbids long circles: whoever holds this sequence
+     * was made before its next part. */
+    if (sequence->sealed)
+        return gm_fail(sequence->ctx, GM_E_STATE,
+                       "sequence: it has %lld parts, is a part of a layer or model itself, and "
+                       "takes no more",
+                       (long long)sequence->count);
+    return GM_OK;
 }
 
 gm_status gm_sequence_add(gm_layer *sequence, gm_layer *part)

@@ -84,6 +84,7 @@ static gm_status hold_spectral(gm_layer *layer, gm_layer *inner)
     status = gm_params_add_all(layer->params, "0.", inner->params);
     if (status) return status;
     gm_layer_retain(inner);
+    gm_layer_seal(inner);
     layer->inner = inner;
     return GM_OK;
 }

@@ -101,6 +101,8 @@ gm_status gm_autoencoder_create(gm_autoencoder **out, gm_context *ctx, int64_t r
     GM_TRY(gm_model_add_state(model, "encoder.", encoder));
     GM_TRY(gm_model_add_state(model, "decoder.", decoder));
     GM_TRY(gm_model_bind(model, &model->optimizer, o.optimizer, model->params));
+    gm_layer_seal(encoder);
+    gm_layer_seal(decoder);
     *out = a;
     return GM_OK;
 out:

@@ -230,6 +230,7 @@ gm_status gm_gan_create(gm_gan **out, gm_context *ctx, gm_generator *generator,
     gan->sums = gm_context_allocate(ctx, sums_bytes(gan));
     if (!gan->sums) GM_TRY(gm_model_fail(ctx, GM_E_NOMEM, "gan: no memory"));
     GM_TRY(bind_players(gan));
+    gm_layer_seal(discriminator);
     *out = gan;
     return GM_OK;
 out:

@@ -120,6 +120,7 @@ gm_status gm_generator_create(gm_generator **out, gm_context *ctx, gm_layer *net
     GM_TRY(measure(g));
     GM_TRY(gm_params_add_all(g->model.params, "", gm_layer_params(net)));
     GM_TRY(gm_model_add_state(&g->model, "", net));
+    gm_layer_seal(net);
     *out = g;
     return GM_OK;
 out:

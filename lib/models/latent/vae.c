@@ -136,6 +136,7 @@ gm_status gm_vae_create(gm_vae **out, gm_context *ctx, gm_layer *encoder, gm_gen
     GM_TRY(gm_model_add_state(&vae->model, "encoder.", encoder));
     GM_TRY(gm_model_add_state(&vae->model, "decoder.", gm_generator_net(decoder)));
     GM_TRY(gm_model_bind(&vae->model, &vae->model.optimizer, o.optimizer, vae->model.params));
+    gm_layer_seal(encoder);
     *out = vae;
     return GM_OK;
 out:
