@@ -3,7 +3,8 @@
  * Create a context, make objects from it, release them and it in any order: objects retain their
  * context. A context and all that was made from it belong to one thread at a time; different
  * contexts may run concurrently. Several threads share one model as a frozen one (gm/serve.h). The
- * library has no mutable globals, no thread-local state and nothing to initialise.
+ * library has no mutable globals (but a count of the products inside of OpenBLAS), no thread-local
+ * state and nothing to initialise.
  *
  * The child of a fork may use and release what its parent made, if no other thread was inside a
  * call of the library: its contexts have no workers and give the same bits.
@@ -116,7 +117,8 @@ typedef struct gm_context_options {
  * NULL: all defaults; options are read during the call. *out is NULL after any failure.
  * GM_E_INVALID: out NULL, threads or blas_threads out of range, an allocator with only one of its
  * functions, non-zero unknown bytes in a larger options struct, a size that is no multiple of
- * sizeof(size_t); GM_E_VERSION; GM_E_NOMEM (also when the system cannot start more threads).
+ * sizeof(size_t); GM_E_VERSION; GM_E_NOMEM (also when the system cannot start more threads, or has
+ * no address space for the buffers of OpenBLAS: 128 MB for each of `threads`).
  *
  * After a failure there is no context to hold the error line, so options->log receives it, with
  * level GM_LOG_ERROR; it names the member or the versions that do not fit. For this reason the

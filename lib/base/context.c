@@ -10,6 +10,7 @@
 #include "base/child.h"
 #include "base/error.h"
 #include "base/options.h"
+#include "kernels/blas_room.h"
 #include "kernels/gemm.h"
 #include "kernels/kernels.h"
 
@@ -82,6 +83,22 @@ out:
     return status;
 }
 
+/* BLAS's threads, and its room for products on all of the context's. */
+static gm_status prepare_blas(gm_context *ctx, gm_context *said, const gm_context_options *o)
+{
+    int64_t megabytes;
+    if (o->blas_threads && !gm_blas_set_threads(o->blas_threads))
+        gm_log_line(ctx, GM_LOG_WARNING, "context: this BLAS has no control of its threads");
+    if (!gm_blas_take_room(o->threads, &megabytes))
+        return gm_fail(said, GM_E_NOMEM,
+                       "context: threads is %d, for which OpenBLAS needs %lld MB of address space, "
+                       "expected a system that gives it (a limit such as ulimit -v?), fewer "
+                       "threads, or a build with BLAS=blis",
+                       (int)o->threads, (long long)megabytes);
+    ctx->blas_room = o->threads;
+    return GM_OK;
+}
+
 static gm_status create(gm_context **out, gm_context *said, const gm_context_options *o)
 {
     gm_allocator hook = { system_allocate, system_release, NULL };
@@ -109,10 +126,12 @@ static gm_status create(gm_context **out, gm_context *said, const gm_context_opt
                            (int)o->threads, (int)started, (int)o->threads - 1);
         }
     }
-    if (o->blas_threads && !gm_blas_set_threads(o->blas_threads))
-        gm_log_line(ctx, GM_LOG_WARNING, "context: this BLAS has no control of its threads");
-    *out = ctx;
-    return GM_OK;
+    gm_status status = prepare_blas(ctx, said, o);
+    if (status)
+        gm_context_release(ctx);
+    else
+        *out = ctx;
+    return status;
 }
 
 gm_status gm_context_create(gm_context **out, int32_t header_version,
@@ -142,6 +161,7 @@ void gm_context_release(gm_context *ctx)
         return;
     }
     gm_team_destroy(ctx->team);
+    if (ctx->blas_room) gm_blas_give_room(ctx->blas_room);
     gm_memory memory = ctx->memory;
     gm_registry_free(ctx->registry, &memory);
     gm_memory_put(&memory, ctx, sizeof *ctx);

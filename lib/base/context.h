@@ -17,7 +17,8 @@ struct gm_context {
     uint32_t next_recording; /* numbers tape recordings, never 0 */
     uint64_t next_pass;      /* numbers the passes of gm_backward, never 0 */
     int32_t threads;
-    gm_team *team; /* NULL when threads is 1 */
+    gm_team *team;     /* NULL when threads is 1 */
+    int32_t blas_room; /* products that it took room for (kernels/blas_room.h) */
     const struct gm_kernels *kernels;
     void (*log)(void *user, int32_t level, const char *line);
     void *log_user;

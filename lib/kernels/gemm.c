@@ -2,6 +2,8 @@
 #define _POSIX_C_SOURCE 200809L /* for the cblas.h of BLIS */
 #include "kernels/gemm.h"
 
+#include "kernels/blas_room.h"
+
 #include <limits.h>
 #include <stddef.h>
 
@@ -102,9 +104,11 @@ static void product_blas(const gm_product *g)
         product_plain(g);
         return;
     }
+    gm_blas_enter();
     cblas_sgemm(CblasRowMajor, g->ta ? CblasTrans : CblasNoTrans, g->tb ? CblasTrans : CblasNoTrans,
                 (int)g->m, (int)g->n, (int)g->k, g->alpha, g->a, (int)lda, g->b, (int)ldb, g->beta,
                 g->c, (int)ldc);
+    gm_blas_leave();
 }
 
 /* The part of the job in rows [top, bottom) and columns [left, right). */
