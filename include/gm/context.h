@@ -6,6 +6,11 @@
  * library has no mutable globals (but a count of the products inside of OpenBLAS), no thread-local
  * state and nothing to initialise.
  *
+ * Fitting, steps, evaluation, sampling, log_prob, backward passes, files of models, and whatever a
+ * model refuses while its own callback runs, notice a second thread that is inside a call with the
+ * same context: the later call returns GM_E_STATE, changes nothing and leaves no line, because the
+ * line belongs to the thread that is inside. A callback's calls are to come from its own thread.
+ *
  * The child of a fork may use and release what its parent made, if no other thread was inside a
  * call of the library: its contexts have no workers and give the same bits.
  *

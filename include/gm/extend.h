@@ -1,6 +1,6 @@
 /* gm/extend.h - for hosts that write layers, operations or families of their own: the context's
- * memory, its error line, its log, the rule for option structs, and tables by name. The library's
- * own families use the same functions.
+ * memory, its error line, its log, its thread, the rule for option structs, and tables by name. The
+ * library's own families use the same functions.
  */
 #ifndef GM_EXTEND_H
 #define GM_EXTEND_H
@@ -16,6 +16,13 @@ extern "C" {
  * released. gm_context_free accepts a NULL pointer. */
 GM_API void *gm_context_allocate(gm_context *context, size_t size);
 GM_API void gm_context_free(gm_context *context, void *pointer, size_t size);
+
+/* Around what would not bear a second thread: between the two the context is in use by the calling
+ * thread, whose calls may nest, and has one more owner. The library's long calls do so themselves
+ * (gm/context.h). GM_E_STATE: another thread is inside, and there is no line, because the line is
+ * that thread's; GM_E_INVALID: context is NULL. Leave, by the same thread, only after GM_OK. */
+GM_API gm_status gm_context_enter(gm_context *context);
+GM_API void gm_context_leave(gm_context *context);
 
 /* Makes `line` (shortened to 511 bytes; line breaks become blanks) the context's error text and
  * returns `status`. */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "autodiff/tape.h"
+#include "gm/extend.h"
 
 /* Which nodes lie between what the pass is asked about and the loss. Tells whether any node of the
  * host's is one. */
@@ -109,7 +110,6 @@ static void commit(gm_tape *tape, const gm_params *wrt, int staged, int add)
 
 static gm_status backward(gm_tape *tape, gm_var loss, const gm_params *wrt, int add)
 {
-    if (!tape) return GM_E_INVALID;
     if (tape->status) return tape->status;
     if (wrt && wrt->ctx != tape->ctx)
         return gm_fail(tape->ctx, GM_E_INVALID, "backward: the parameters are of another context");
@@ -142,14 +142,25 @@ out:
     return status;
 }
 
+static gm_status backward_alone(gm_tape *tape, gm_var loss, const gm_params *wrt, int add)
+{
+    if (!tape) return GM_E_INVALID;
+    gm_context *ctx = tape->ctx;
+    gm_status status = gm_context_enter(ctx);
+    if (status) return status;
+    status = backward(tape, loss, wrt, add);
+    gm_context_leave(ctx);
+    return status;
+}
+
 gm_status gm_backward(gm_tape *tape, gm_var loss, const gm_params *wrt)
 {
-    return backward(tape, loss, wrt, 0);
+    return backward_alone(tape, loss, wrt, 0);
 }
 
 gm_status gm_backward_add(gm_tape *tape, gm_var loss, const gm_params *wrt)
 {
-    return backward(tape, loss, wrt, 1);
+    return backward_alone(tape, loss, wrt, 1);
 }
 
 const float *gm_gradient_of(const gm_tape *tape, gm_var v)

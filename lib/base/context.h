@@ -2,6 +2,8 @@
 #ifndef GM_BASE_CONTEXT_H
 #define GM_BASE_CONTEXT_H
 
+#include <stdatomic.h>
+
 #include "base/memory.h"
 #include "base/registry.h"
 #include "base/team.h"
@@ -12,6 +14,8 @@ struct gm_kernels; /* kernels/kernels.h */
 struct gm_context {
     gm_memory memory; /* first: it outlives all else in here */
     int64_t owners;
+    _Atomic uintptr_t inside; /* the thread that is inside calls, 0: none (turn.c) */
+    int64_t calls;            /* of that thread, one within the other */
     uint64_t seed;
     uint64_t next_stream;    /* numbers the random streams made from this context */
     uint32_t next_recording; /* numbers tape recordings, never 0 */

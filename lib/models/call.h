@@ -2,6 +2,7 @@
 #ifndef GM_MODELS_CALL_H
 #define GM_MODELS_CALL_H
 
+#include "gm/extend.h"
 #include "gm/model.h"
 
 /* Has a result struct of the host's a size that this library can fill: whole members of the `known`
@@ -10,6 +11,16 @@ static inline int gm_model_size_fits(size_t size, size_t known)
 {
     return size >= sizeof size && size <= known && size % sizeof size == 0;
 }
+
+/* Ends a verb with `call` inside the context, unless another thread is (gm/extend.h). */
+#define GM_ALONE(ctx, call)                                                                        \
+    do {                                                                                           \
+        gm_status alone = gm_context_enter(ctx);                                                   \
+        if (alone) return alone;                                                                   \
+        alone = (call);                                                                            \
+        gm_context_leave(ctx);                                                                     \
+        return alone;                                                                              \
+    } while (0)
 
 /* Tells the host's callback (NULL: none), and GM_E_CANCELLED with the line if it stops. */
 gm_status gm_model_progress(gm_context *ctx, const char *what, gm_progress_callback *on_progress,

@@ -274,9 +274,8 @@ out:
     return status;
 }
 
-gm_status gm_model_fit(gm_model *model, gm_dataset *data, const gm_fit_options *options)
+static gm_status fit_alone(gm_model *model, gm_dataset *data, const gm_fit_options *options)
 {
-    if (!model) return GM_E_INVALID;
     fit f;
     memset(&f, 0, sizeof f);
     gm_fit_options defaults = GM_FIT_OPTIONS_INIT;
@@ -300,4 +299,11 @@ gm_status gm_model_fit(gm_model *model, gm_dataset *data, const gm_fit_options *
     finish(&f);
     model->fitting = 0;
     return status;
+}
+
+gm_status gm_model_fit(gm_model *model, gm_dataset *data, const gm_fit_options *options)
+{
+    if (!model) return GM_E_INVALID;
+    gm_context *ctx = gm_model_host(model);
+    GM_ALONE(ctx, fit_alone(model, data, options));
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "models/family.h"
+#include "models/frozen.h"
 
 static gm_status refuse_samples(gm_model *model, const char *verb, int64_t samples)
 {
@@ -158,14 +159,13 @@ out:
     return status;
 }
 
-gm_status gm_model_log_prob_estimate(gm_likelihood *likelihood, gm_model *model, const float *rows,
-                                     int64_t count, const gm_log_prob_options *options,
-                                     double *log_prob, double *standard_error)
+static gm_status estimate(gm_likelihood *likelihood, gm_model *model, const float *rows,
+                          int64_t count, const gm_log_prob_options *options, double *log_prob,
+                          double *standard_error)
 {
     gm_log_prob_options how = GM_LOG_PROB_OPTIONS_INIT;
     gm_likelihood found;
     gm_status status;
-    if (!model) return GM_E_INVALID;
     if (!gm_model_supports(model, GM_VERB_LOG_PROB)) return lacks(model, "log_prob");
     const size_t mark = gm_model_mark(model);
     if (!rows || !log_prob || count < 1)
@@ -182,6 +182,15 @@ gm_status gm_model_log_prob_estimate(gm_likelihood *likelihood, gm_model *model,
 out:
     gm_model_give(model, mark);
     return status;
+}
+
+gm_status gm_model_log_prob_estimate(gm_likelihood *likelihood, gm_model *model, const float *rows,
+                                     int64_t count, const gm_log_prob_options *options,
+                                     double *log_prob, double *standard_error)
+{
+    if (!model) return GM_E_INVALID;
+    gm_context *ctx = gm_model_host(model);
+    GM_ALONE(ctx, estimate(likelihood, model, rows, count, options, log_prob, standard_error));
 }
 
 gm_status gm_model_log_prob(gm_model *model, const float *rows, int64_t count, double *log_prob)

@@ -126,6 +126,9 @@ void gm_model_record(gm_model *model, int32_t mode)
 
 gm_status gm_model_check_idle(gm_model *model, const char *verb)
 {
+    const gm_status status = gm_context_enter(gm_model_host(model));
+    if (status) return status;
+    gm_context_leave(gm_model_host(model));
     if (!model->in_callback) return GM_OK;
     return gm_model_fail(model->ctx, GM_E_STATE,
                          "%s: %s: called from inside a callback of this model", model->family->name,
@@ -306,11 +309,9 @@ gm_status gm_model_step_batch(gm_model *model, const gm_batch *batch, gm_metrics
     return status;
 }
 
-gm_status gm_model_step(gm_model *model, const float *rows, int64_t count, gm_metric *metrics,
-                        int32_t room, int32_t *metric_count)
+static gm_status step(gm_model *model, const float *rows, int64_t count, gm_metric *metrics,
+                      int32_t room, int32_t *metric_count)
 {
-    if (metric_count) *metric_count = 0;
-    if (!model) return GM_E_INVALID;
     if (!gm_model_supports(model, GM_VERB_FIT)) return lacks(model, "step");
     if (!rows || count < 1)
         return gm_model_fail(model->ctx, GM_E_INVALID,
@@ -326,6 +327,15 @@ gm_status gm_model_step(gm_model *model, const float *rows, int64_t count, gm_me
 out:
     gm_model_give(model, mark);
     return status;
+}
+
+gm_status gm_model_step(gm_model *model, const float *rows, int64_t count, gm_metric *metrics,
+                        int32_t room, int32_t *metric_count)
+{
+    if (metric_count) *metric_count = 0;
+    if (!model) return GM_E_INVALID;
+    gm_context *ctx = gm_model_host(model);
+    GM_ALONE(ctx, step(model, rows, count, metrics, room, metric_count));
 }
 
 /* The metrics of a batch in evaluation mode, times its rows, onto the sums. */
@@ -346,13 +356,11 @@ static gm_status add_metrics(gm_model *model, const gm_batch *batch, gm_metrics 
     return GM_OK;
 }
 
-gm_status gm_model_evaluate(gm_model *model, gm_dataset *data,
-                            const gm_model_evaluate_options *options, gm_metric *metrics,
-                            int32_t room, int32_t *metric_count)
+static gm_status evaluate(gm_model *model, gm_dataset *data,
+                          const gm_model_evaluate_options *options, gm_metric *metrics,
+                          int32_t room, int32_t *metric_count)
 {
     gm_model_evaluate_options o = GM_MODEL_EVALUATE_OPTIONS_INIT;
-    if (metric_count) *metric_count = 0;
-    if (!model) return GM_E_INVALID;
     if (!gm_model_supports(model, GM_VERB_FIT)) return lacks(model, "evaluate");
     gm_row_reader reader = { 0 };
     gm_metrics total = { 0 };
@@ -380,10 +388,19 @@ out:
     return status;
 }
 
-gm_status gm_model_sample_into(gm_model *model, int64_t count, const gm_progress_options *options,
-                               float *rows)
+gm_status gm_model_evaluate(gm_model *model, gm_dataset *data,
+                            const gm_model_evaluate_options *options, gm_metric *metrics,
+                            int32_t room, int32_t *metric_count)
 {
+    if (metric_count) *metric_count = 0;
     if (!model) return GM_E_INVALID;
+    gm_context *ctx = gm_model_host(model);
+    GM_ALONE(ctx, evaluate(model, data, options, metrics, room, metric_count));
+}
+
+static gm_status sample_into(gm_model *model, int64_t count, const gm_progress_options *options,
+                             float *rows)
+{
     if (!gm_model_supports(model, GM_VERB_SAMPLE)) return lacks(model, "sample");
     if (!rows || count < 1)
         return gm_model_fail(model->ctx, GM_E_INVALID,
@@ -407,10 +424,16 @@ gm_status gm_model_sample_into(gm_model *model, int64_t count, const gm_progress
     return status;
 }
 
-gm_status gm_model_sample(gm_tensor **out, gm_model *model, int64_t count)
+gm_status gm_model_sample_into(gm_model *model, int64_t count, const gm_progress_options *options,
+                               float *rows)
 {
-    if (out) *out = NULL;
     if (!model) return GM_E_INVALID;
+    gm_context *ctx = gm_model_host(model);
+    GM_ALONE(ctx, sample_into(model, count, options, rows));
+}
+
+static gm_status sample(gm_tensor **out, gm_model *model, int64_t count)
+{
     if (!out || count < 1)
         return gm_model_fail(model->ctx, GM_E_INVALID,
                              "%s: sample: count is %lld, expected at least 1%s",
@@ -426,4 +449,12 @@ gm_status gm_model_sample(gm_tensor **out, gm_model *model, int64_t count)
 out:
     gm_tensor_release(t);
     return status;
+}
+
+gm_status gm_model_sample(gm_tensor **out, gm_model *model, int64_t count)
+{
+    if (out) *out = NULL;
+    if (!model) return GM_E_INVALID;
+    gm_context *ctx = gm_model_host(model);
+    GM_ALONE(ctx, sample(out, model, count));
 }

@@ -167,12 +167,16 @@ static gm_status save(gm_model *model, const char *path, int checkpoint)
 
 gm_status gm_model_save(gm_model *model, const char *path)
 {
-    return save(model, path, 0);
+    if (!model) return GM_E_INVALID;
+    gm_context *ctx = gm_model_host(model);
+    GM_ALONE(ctx, save(model, path, 0));
 }
 
 gm_status gm_model_save_checkpoint(gm_model *model, const char *path)
 {
-    return save(model, path, 1);
+    if (!model) return GM_E_INVALID;
+    gm_context *ctx = gm_model_host(model);
+    GM_ALONE(ctx, save(model, path, 1));
 }
 
 /* *out is NULL for a family of the host's. */
@@ -236,14 +240,19 @@ out:
     return status;
 }
 
-gm_status gm_model_load(gm_model **out, gm_context *ctx, const char *path)
+static gm_status load(gm_model **out, gm_context *ctx, const char *path)
 {
-    if (out) *out = NULL;
-    if (!out || !ctx || !path)
-        return gm_model_fail(ctx, GM_E_INVALID, "load: context, path or out is NULL");
     gm_archive *archive = NULL;
     gm_status status = gm_archive_open(&archive, ctx, path);
     if (!status) status = gm_model_from_archive(out, ctx, archive, path);
     gm_archive_release(archive);
     return status;
+}
+
+gm_status gm_model_load(gm_model **out, gm_context *ctx, const char *path)
+{
+    if (out) *out = NULL;
+    if (!out || !ctx || !path)
+        return gm_model_fail(ctx, GM_E_INVALID, "load: context, path or out is NULL");
+    GM_ALONE(ctx, load(out, ctx, path));
 }
