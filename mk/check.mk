@@ -13,7 +13,7 @@ conformance_parts := makers conformance hostile $(patsubst tests/conformance/%.c
 gradchecks := $(patsubst tests/gradcheck/%.c,gradcheck_%,$(wildcard tests/gradcheck/*.c))
 scripted := levels consistency conventions operations reliability
 ifeq ($(SANITIZE),)
-scripted += headers abi hardened docs
+scripted += headers abi abi_kept hardened docs
 endif
 
 bin := $(BUILD)/tests
@@ -108,6 +108,7 @@ $(eval $(call run_rule,docs,tests/docs/check $(BUILD)/lib/libgm.so $(BUILD)/exam
 $(eval $(call run_rule,headers,tests/headers/check $(bin)/headers,$(BUILD)/lib/libgm.so))
 $(eval $(call run_rule,hardened,tests/abi/hardened $(shared) $(static),$(shared) $(static)))
 $(eval $(call run_rule,abi,tests/abi/check $(shared) $(bin)/abi,$(shared)))
+$(eval $(call run_rule,abi_kept,tests/abi/kept $(shared) $(bin)/abi_kept,$(shared)))
 
 # What a check consists of; `make check-suites` leaves out the scripts.
 .PHONY: check check-suites check-verdict abi-accept abi-size

@@ -253,6 +253,13 @@ START_TEST(test_maxout)
             ck_assert_float_eq(y[g], x[g * pieces + best]);
             ck_assert_float_eq(which[g], (float)best);
         }
+        for (int64_t at = 0; at < pieces; at++) { /* a NaN wins from any place */
+            const float kept = x[pieces + at];
+            x[pieces + at] = NAN;
+            k->maxout(y, z, x, 3, pieces);
+            ck_assert(isnan(y[1]) && z[1] == (float)at && !isnan(y[0]) && !isnan(y[2]));
+            x[pieces + at] = kept;
+        }
         for (int add = 0; add < 2; add++) {
             for (int64_t i = 0; i < n; i++)
                 want[i] = (int64_t)which[i / pieces] == i % pieces ? (double)z[i / pieces] : 0;

@@ -279,14 +279,14 @@ START_TEST(files_round_trip)
 }
 END_TEST
 
-/* Four epochs at once, and two, a checkpoint, a load in another context and two more: the same
- * bytes. */
+/* Four epochs at once, and two, a checkpoint, a load in a context of another seed and two more: the
+ * same bytes. */
 START_TEST(resume_bit_for_bit)
 {
     char folder[SUPPORT_PATH], path[SUPPORT_PATH + 16];
     support_folder_make(folder);
     snprintf(path, sizeof path, "%s/model", folder);
-    gm_context *ctx = support_context(27, 1), *other = support_context(27, 2);
+    gm_context *ctx = support_context(27, 1), *other = support_context(31, 2);
     gm_dataset *data = nets_bits(ctx, 50, 8), *data2 = nets_bits(other, 50, 8);
     gm_vae *whole = nets_vae(ctx, 8, 6, 2, bernoulli, NULL);
     gm_fit_options o = fit_of(4, 16);
@@ -314,6 +314,73 @@ START_TEST(resume_bit_for_bit)
     gm_context_release(other);
     gm_context_release(ctx);
     support_folder_remove(folder);
+}
+END_TEST
+
+/* What the file says of itself: its format, how far training is, each in its range. */
+START_TEST(files_that_state_the_impossible)
+{
+    static const struct {
+        const char *key;
+        int64_t value;
+        gm_status status;
+        const char *line;
+    } stated[] = { { "gm.format", 2, GM_E_VERSION, "format 2" },
+                   { "gm.format", 0, GM_E_VERSION, "format 0" },
+                   { "gm.format", -1, GM_E_VERSION, "format -1" },
+                   { "gm.epochs", -1, GM_E_FORMAT, "epochs is -1" },
+                   { "gm.epochs", INT64_MAX, GM_E_FORMAT, "epochs is 9223372036854775807" },
+                   { "gm.steps", -1, GM_E_FORMAT, "steps is -1" },
+                   { "gm.steps", INT64_MAX, GM_E_FORMAT, "steps is 9223372036854775807" } };
+    char folder[SUPPORT_PATH], path[SUPPORT_PATH + 16];
+    support_folder_make(folder);
+    snprintf(path, sizeof path, "%s/model", folder);
+    gm_context *ctx = support_context(28, 1);
+    gm_vae *vae = nets_vae(ctx, 2, 0, 1, bernoulli, NULL);
+    for (size_t i = 0; i < sizeof stated / sizeof *stated; i++) {
+        gm_archive *archive = NULL;
+        gm_model *model = NULL;
+        support_ok(ctx, gm_model_save(gm_vae_model(vae), path));
+        support_ok(ctx, gm_archive_open(&archive, ctx, path));
+        support_ok(ctx, gm_archive_set_int(archive, stated[i].key, stated[i].value));
+        support_ok(ctx, gm_archive_write(archive, path));
+        gm_archive_release(archive);
+        support_fails(ctx, gm_model_load(&model, ctx, path), stated[i].status, stated[i].line);
+        ck_assert_ptr_null(model);
+    }
+    gm_vae_release(vae);
+    gm_context_release(ctx);
+    support_folder_remove(folder);
+}
+END_TEST
+
+/* A last batch that is short counts by its rows. */
+START_TEST(metrics_are_means_over_rows)
+{
+    static const float rows[5][3] = {
+        { 0, 0, 0 }, { 0, 1, 0 }, { 0, 0, 0 }, { 0, 0, 0 }, { 1, 1, 1 }
+    };
+    static const int64_t shape[2] = { 5, 3 };
+    gm_context *ctx = support_context(29, 1);
+    gm_linear_ar *ar = NULL;
+    gm_dataset *data = NULL;
+    gm_metric m[2][GM_MAX_METRICS];
+    int32_t count;
+    support_ok(ctx, gm_linear_ar_create(&ar, ctx, 3, NULL));
+    gm_model *model = gm_linear_ar_model(ar);
+    for (int64_t i = 0; i < gm_params_count(gm_model_params(model)); i++) {
+        gm_param *p = gm_params_get(gm_model_params(model), i);
+        for (int64_t j = 0; j < gm_param_count(p); j++) gm_param_value(p)[j] = -1;
+    }
+    support_ok(ctx, gm_dataset_from_memory(&data, ctx, 2, shape, rows[0]));
+    for (int k = 0; k < 2; k++)
+        support_ok(ctx, gm_model_evaluate(model, data, support_batches(k ? 4 : 5, 0), m[k],
+                                          GM_MAX_METRICS, &count));
+    ck_assert_double_eq_tol(nets_metric(m[0], count, "loss"), nets_metric(m[1], count, "loss"),
+                            1e-6);
+    gm_dataset_release(data);
+    gm_linear_ar_release(ar);
+    gm_context_release(ctx);
 }
 END_TEST
 
@@ -374,6 +441,8 @@ Suite *gm_suite(void)
     tcase_add_test(t, no_allocation_in_a_step);
     tcase_add_test(t, files_round_trip);
     tcase_add_test(t, resume_bit_for_bit);
+    tcase_add_test(t, files_that_state_the_impossible);
+    tcase_add_test(t, metrics_are_means_over_rows);
     tcase_add_test(t, hostile_files);
     suite_add_tcase(s, t);
     return s;

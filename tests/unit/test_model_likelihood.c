@@ -9,6 +9,7 @@
 #include "gm/pixelcnn.h"
 #include "gm/sbn.h"
 #include "models/family.h"
+#include "models/log_mean.h"
 #include "nets.h"
 
 #define N 24
@@ -495,6 +496,33 @@ START_TEST(every_family_tells)
 }
 END_TEST
 
+/* Weights in any order, far apart, and 0 among them: their mean and its deviation, by plain sums.
+ */
+START_TEST(means_of_log_weights)
+{
+    static const double rising[5] = { -3, -1, 0, 0.5, 2 }, falling[5] = { 2, 0.5, 0, -1, -3 },
+                        mixed[5] = { 0, -3, 2, 0.5, -1 };
+    static const double *const orders[3] = { rising, falling, mixed };
+    for (int k = 0; k < 3; k++)
+        for (int zeros = 0; zeros < 3; zeros += 2)
+            for (int far = -1; far < 2; far++) {
+                gm_log_mean s = GM_LOG_MEAN_INIT;
+                const double shift = 600 * far;
+                double sum = 0, squares = 0, error;
+                const int n = 5 + zeros;
+                for (int i = 0; i < zeros; i++) gm_log_mean_add(&s, -(double)INFINITY);
+                for (int i = 0; i < 5; i++) {
+                    gm_log_mean_add(&s, orders[k][i] + shift);
+                    sum += exp(orders[k][i]);
+                    squares += exp(2 * orders[k][i]);
+                }
+                const double mean = sum / n, variance = squares / n - mean * mean;
+                ck_assert_double_eq_tol(gm_log_mean_get(&s, n, &error), log(mean) + shift, 1e-9);
+                ck_assert_double_eq_tol(error, sqrt(variance / n) / mean, 1e-9);
+            }
+}
+END_TEST
+
 START_TEST(refusals)
 {
     const int64_t wide[1] = { 25 };
@@ -549,6 +577,7 @@ Suite *gm_suite(void)
     tcase_add_loop_test(c, progress_of_completed_rows, 0, ROWS_OF);
     tcase_add_loop_test(c, errors_are_deviations, 0, ROWS_OF);
     tcase_add_test(c, every_family_tells);
+    tcase_add_test(c, means_of_log_weights);
     tcase_add_test(c, refusals);
     tcase_set_timeout(c, 120);
     suite_add_tcase(s, c);

@@ -338,13 +338,15 @@ static void look_at_mask(void *arg, int64_t shard)
 START_TEST(workers_take_no_signals)
 {
     watched w;
-    sigset_t before, after;
+    sigset_t none, mine, before, after;
     masks m = { .owner = pthread_self() };
     gm_memory memory = make_memory(&w);
+    sigemptyset(&none);
+    ck_assert_int_eq(pthread_sigmask(SIG_SETMASK, &none, &mine), 0);
     ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, NULL, &before), 0);
     gm_team *team = gm_team_create(&memory, MASKED, NULL);
     ck_assert_ptr_nonnull(team);
-    ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, NULL, &after), 0);
+    ck_assert_int_eq(pthread_sigmask(SIG_SETMASK, &mine, &after), 0);
     for (int i = 1; i < 32; i++) ck_assert_int_eq(sigismember(&before, i), sigismember(&after, i));
     gm_team_run(team, MASKED, look_at_mask, &m);
     ck_assert_int_eq(atomic_load(&m.came), MASKED);

@@ -272,6 +272,33 @@ START_TEST(free_bits_are_of_each_latent)
 }
 END_TEST
 
+/* With all weights 0 the codes tell nothing, all importance weights are p(x) = 2^-8, and so is
+ * their mean, of however many. */
+START_TEST(bound_of_equal_weights)
+{
+    for (int64_t k = 1; k < 8; k += 3) {
+        gm_context *ctx = support_context(19, 1);
+        gm_dataset *data = nets_bits(ctx, 16, 8);
+        gm_vae_options o = GM_VAE_OPTIONS_INIT;
+        gm_metric m[GM_MAX_METRICS];
+        int32_t n;
+        o.samples = k;
+        gm_vae *vae = nets_vae(ctx, 8, 6, 2, bernoulli, &o);
+        gm_params *params = gm_model_params(gm_vae_model(vae));
+        for (int64_t i = 0; i < gm_params_count(params); i++) {
+            gm_param *p = gm_params_get(params, i);
+            memset(gm_param_value(p), 0, (size_t)gm_param_count(p) * sizeof(float));
+        }
+        support_ok(ctx, gm_model_evaluate(gm_vae_model(vae), data, support_batches(16, 0), m,
+                                          GM_MAX_METRICS, &n));
+        ck_assert_double_eq_tol(nets_metric(m, n, "elbo"), -8 * log(2), 1e-5);
+        gm_vae_release(vae);
+        gm_dataset_release(data);
+        gm_context_release(ctx);
+    }
+}
+END_TEST
+
 START_TEST(codes_and_pictures)
 {
     gm_context *ctx = support_context(15, 1);
@@ -416,6 +443,7 @@ Suite *gm_suite(void)
     tcase_add_test(t, every_head_learns);
     tcase_add_test(t, options_shape_the_loss);
     tcase_add_test(t, free_bits_are_of_each_latent);
+    tcase_add_test(t, bound_of_equal_weights);
     tcase_add_test(t, codes_and_pictures);
     tcase_add_test(t, refusals);
     suite_add_tcase(s, t);
