@@ -338,6 +338,54 @@ START_TEST(a_part_that_is_retained_stays)
 }
 END_TEST
 
+/* --- Labels are a reader's own, and take no memory either. */
+
+START_TEST(labels_of_a_reader)
+{
+    gm_context *ctx = support_context(5, 1);
+    gm_pixelcnn_options o = GM_PIXELCNN_OPTIONS_INIT;
+    gm_pixelcnn *net;
+    gm_frozen *frozen;
+    gm_reader *reader[2];
+    o.hidden = 2;
+    o.blocks = 1;
+    o.head = 4;
+    o.labels = 3;
+    support_ok(ctx, gm_pixelcnn_create(&net, ctx, 2, 3, &o));
+    const gm_params *params = gm_model_params(gm_pixelcnn_model(net));
+    for (int64_t k = 0; k < gm_params_count(params); k++) /* a label's weights begin at 0 */
+        support_ok(ctx, gm_param_init(gm_params_get(params, k), GM_INIT_NORMAL, 0, 0.5, NULL));
+    support_ok(ctx, gm_model_freeze(&frozen, gm_pixelcnn_model(net)));
+    static const float rows[3 * 6] = { 0, 1, 1, 0, 0, 1, 0, 1, 1, 0, 0, 1, 0, 1, 1, 0, 0, 1 };
+    static const int64_t labels[3] = { 0, 1, 2 }, last = 2, wrong = 3;
+    double whole[3], one[3], want[3];
+    support_ok(ctx, gm_model_set_labels(gm_pixelcnn_model(net), labels, 3));
+    support_ok(ctx, gm_model_log_prob(gm_pixelcnn_model(net), rows, 3, want));
+    for (int i = 0; i < 2; i++) support_ok(ctx, gm_reader_create(&reader[i], ctx, frozen, 3));
+    gm_model *a = gm_reader_model(reader[0]), *b = gm_reader_model(reader[1]);
+    gm_memory_counters before, after;
+    gm_context_memory(&before, ctx);
+    support_fails(ctx, gm_model_log_prob(a, rows, 3, whole), GM_E_STATE, "labels");
+    support_fails(ctx, gm_model_set_labels(a, &wrong, 1), GM_E_INVALID, "3");
+    support_fails(ctx, gm_model_set_labels(a, labels, 4), GM_E_INVALID, "max_rows");
+    support_ok(ctx, gm_model_set_labels(a, labels, 3));
+    support_ok(ctx, gm_model_set_labels(b, &last, 1));
+    support_ok(ctx, gm_model_log_prob(a, rows, 3, whole));
+    support_ok(ctx, gm_model_log_prob(b, rows, 3, one));
+    gm_context_memory(&after, ctx);
+    ck_assert_uint_eq(before.allocations, after.allocations);
+    for (int i = 0; i < 3; i++) {
+        ck_assert(fabs(whole[i] - want[i]) < 1e-5);
+        ck_assert(one[i] == whole[2]);
+    }
+    ck_assert(whole[0] != whole[2]);
+    for (int i = 0; i < 2; i++) gm_reader_release(reader[i]);
+    gm_pixelcnn_release(net);
+    gm_frozen_release(frozen);
+    gm_context_release(ctx);
+}
+END_TEST
+
 /* --- Hot reload. */
 
 typedef struct shelf {
@@ -557,6 +605,7 @@ Suite *gm_suite(void)
     tcase_add_loop_test(t, from_a_model_a_file_and_bytes, 0, FAMILY_COUNT);
     tcase_add_loop_test(t, of_a_checkpoint_what_save_would_write, 0, FAMILY_COUNT);
     tcase_add_loop_test(t, a_part_that_is_retained_stays, 0, FAMILY_COUNT);
+    tcase_add_test(t, labels_of_a_reader);
     tcase_add_test(t, models_are_exchanged_under_way);
     tcase_add_loop_test(t, a_reader_only_reads, 0, FAMILY_COUNT);
     tcase_add_test(t, arguments_and_files);
