@@ -64,7 +64,7 @@ typedef struct gm_reader gm_reader;
 GM_API gm_status gm_model_freeze(gm_frozen **out, gm_model *model);
 
 /* A frozen model from a file of gm_model_save. The file is mapped into memory, and the weights are
- * used where they lie: several processes share them, and what nobody reads costs no memory. Replace
+ * used where they lie: several processes share them. Its checksums are compared once, here. Replace
  * such a file as gm_model_save does (a new file renamed over it); cut short in place, it would take
  * the process down at the next access (SIGBUS), as any mapped file does. A checkpoint, and weights
  * that are not aligned singles, are read into memory instead, as one copy for all readers. Nothing

@@ -11,7 +11,8 @@
 /* CRC-32 of name, type, axes and bytes. */
 uint32_t gm_checksum_of(const gm_archive_tensor *t);
 /* Compares a's tensors, sorted by name, with its text and takes that away; an archive without it is
- * fine. GM_E_FORMAT with the tensor and both numbers. */
+ * fine, and one of a reader (base/child.h) is not compared again. GM_E_FORMAT with the tensor and
+ * both numbers. */
 gm_status gm_checksum_check(gm_archive *a);
 
 #endif

@@ -489,6 +489,24 @@ START_TEST(a_reader_only_reads)
 }
 END_TEST
 
+/* One flipped bit of the last weight. */
+START_TEST(a_damaged_file_is_refused)
+{
+    gm_context *ctx = support_context(1, 1);
+    gm_frozen *frozen = freeze(_i), *other;
+    const size_t count = gm_frozen_bytes(frozen);
+    char *bytes = malloc(count);
+    memcpy(bytes, frozen->bytes, count);
+    bytes[count - 1] = (char)(bytes[count - 1] ^ 1);
+    support_fails(ctx, gm_frozen_wrap(&other, ctx, bytes, count, NULL, NULL), GM_E_FORMAT,
+                  "is damaged");
+    ck_assert_ptr_null(other);
+    free(bytes);
+    gm_frozen_release(frozen);
+    gm_context_release(ctx);
+}
+END_TEST
+
 START_TEST(arguments_and_files)
 {
     gm_context *ctx = support_context(1, 1);
@@ -608,6 +626,7 @@ Suite *gm_suite(void)
     tcase_add_test(t, labels_of_a_reader);
     tcase_add_test(t, models_are_exchanged_under_way);
     tcase_add_loop_test(t, a_reader_only_reads, 0, FAMILY_COUNT);
+    tcase_add_loop_test(t, a_damaged_file_is_refused, 0, FAMILY_COUNT);
     tcase_add_test(t, arguments_and_files);
     tcase_add_test(t, scores_of_a_calibration);
     suite_add_tcase(suite, t);
