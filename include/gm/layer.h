@@ -68,11 +68,12 @@ GM_API void gm_layer_seal(gm_layer *layer);
 /* The layer's context, borrowed. NULL for NULL. */
 GM_API gm_context *gm_layer_context(const gm_layer *layer);
 
-/* The output's shape for an input of this shape (both with the batch axis), found by running the
- * layer on zeros, on a tape of its own, without drawing from any random stream and without changing
- * parameters. out_shape must have room for GM_MAX_RANK sizes; neither *out_rank nor out_shape is
- * written on failure. GM_E_SHAPE: the input does not fit; GM_E_INVALID: NULL, rank or a size out of
- * range; GM_E_NOMEM; what a host's layer or a sequence reports. */
+/* The output's shape for an input of this shape (both with the batch axis), found without computing
+ * anything or taking memory for values, on a tape of its own, without drawing from any random
+ * stream and without changing parameters. A net with a layer of the host's is run on zeros.
+ * out_shape must have room for GM_MAX_RANK sizes; neither *out_rank nor out_shape is written on
+ * failure. GM_E_SHAPE: the input does not fit; GM_E_INVALID: NULL, rank or a size out of range;
+ * GM_E_NOMEM; what a host's layer or a sequence reports. */
 GM_API gm_status gm_layer_output(gm_layer *layer, int32_t rank, const int64_t *shape,
                                  int32_t *out_rank, int64_t *out_shape);
 

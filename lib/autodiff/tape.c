@@ -149,7 +149,7 @@ void *gm_tape_scratch(gm_tape *tape, size_t size)
 gm_status gm_tape_reserve(gm_tape *tape, const char *what, size_t size)
 {
     gm_memory *memory = &tape->ctx->memory;
-    if (tape->work_size >= size) return GM_OK;
+    if (tape->shapes_only || tape->work_size >= size) return GM_OK;
     void *work = gm_memory_get(memory, size);
     if (!work) return gm_fail_memory(tape->ctx, what);
     gm_memory_put(memory, tape->work, tape->work_size);
@@ -233,6 +233,7 @@ gm_var gm_record(gm_tape *tape, const gm_op *op, const gm_var *inputs, int32_t c
 
     GM_TRY(op->infer(&call));
     GM_TRY(gm_shape_count(ctx, op->name, node->rank, node->shape, &node->count));
+    if (tape->shapes_only) return push(tape, node);
     node->value = call.alias ? call.in[0]->value
                              : gm_arena_get(&tape->values, (size_t)node->count * sizeof(float));
     if (call.saved) node->saved = gm_arena_get(&tape->values, (size_t)call.saved * sizeof(float));
@@ -273,7 +274,7 @@ static gm_node *leaf(gm_tape *tape, const char *what, int32_t rank, const int64_
     GM_TRY(gm_shape_count(tape->ctx, what, rank, shape, &node->count));
     node->rank = rank;
     if (rank) memcpy(node->shape, shape, (size_t)rank * sizeof *shape);
-    if (own) {
+    if (own && !tape->shapes_only) {
         node->value = gm_arena_get(&tape->values, (size_t)node->count * sizeof(float));
         if (!node->value) GM_TRY(gm_fail_memory(tape->ctx, what));
     }
@@ -323,7 +324,7 @@ static gm_var copied(gm_tape *tape, const char *what, int32_t rank, const int64_
         return gm_tape_stick(tape, gm_fail(tape->ctx, GM_E_INVALID, "%s: data is NULL", what));
     gm_node *node = leaf(tape, what, rank, shape, 1);
     if (!node) return none;
-    memcpy(node->value, data, (size_t)node->count * sizeof(float));
+    if (node->value) memcpy(node->value, data, (size_t)node->count * sizeof(float));
     node->variable = node->requires_grad = (uint8_t)variable;
     return push(tape, node);
 }
@@ -342,7 +343,7 @@ gm_var gm_constant(gm_tape *tape, int32_t rank, const int64_t *shape, double val
 {
     gm_node *node = leaf(tape, "constant", rank, shape, 1);
     if (!node) return none;
-    tape->ctx->kernels->fill(node->value, (float)value, node->count);
+    if (node->value) tape->ctx->kernels->fill(node->value, (float)value, node->count);
     return push(tape, node);
 }
 
@@ -350,7 +351,7 @@ gm_var gm_randn(gm_tape *tape, int32_t rank, const int64_t *shape)
 {
     gm_node *node = leaf(tape, "randn", rank, shape, 1);
     if (!node) return none;
-    (void)gm_rng_normal(tape->rng, node->count, 0, 1, node->value);
+    if (node->value) (void)gm_rng_normal(tape->rng, node->count, 0, 1, node->value);
     return push(tape, node);
 }
 
@@ -358,7 +359,7 @@ gm_var gm_rand(gm_tape *tape, int32_t rank, const int64_t *shape)
 {
     gm_node *node = leaf(tape, "rand", rank, shape, 1);
     if (!node) return none;
-    (void)gm_rng_uniform(tape->rng, node->count, 0, 1, node->value);
+    if (node->value) (void)gm_rng_uniform(tape->rng, node->count, 0, 1, node->value);
     return push(tape, node);
 }
 

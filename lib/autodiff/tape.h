@@ -91,6 +91,7 @@ struct gm_tape {
     gm_rng *rng;     /* retained */
     int64_t owners;
     int32_t mode;
+    int32_t shapes_only; /* nothing is computed: variables have shapes, and no values (NULL) */
     gm_status status;
     uint32_t recording;
     gm_arena values;    /* nodes, attributes, values: until the next reset */

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "autodiff/tape.h"
 #include "gm/norm.h"
 #include "gm/rng.h"
 #include "kernels/kernels.h"
@@ -156,6 +157,15 @@ gm_var gm_apply(gm_tape *tape, gm_layer *layer, gm_var x)
     return layer->kind->apply(layer, tape, x);
 }
 
+/* A layer of the host's may look at values while it is recorded. */
+static int has_host(const gm_layer *layer)
+{
+    if (layer->kind == &gm_kind_host || (layer->inner && has_host(layer->inner))) return 1;
+    for (int64_t i = 0; i < layer->count; i++)
+        if (has_host(layer->parts[i])) return 1;
+    return 0;
+}
+
 gm_status gm_layer_output(gm_layer *layer, int32_t rank, const int64_t *shape, int32_t *out_rank,
                           int64_t *out_shape)
 {
@@ -169,6 +179,7 @@ gm_status gm_layer_output(gm_layer *layer, int32_t rank, const int64_t *shape, i
     GM_TRY(gm_rng_create(&rng, layer->ctx, 0));
     GM_TRY(gm_tape_create(&tape, layer->ctx, rng));
     gm_tape_set_mode(tape, GM_TAPE_CONSTANT);
+    tape->shapes_only = !has_host(layer);
     gm_var y = gm_apply(tape, layer, gm_constant(tape, rank, shape, 0));
     GM_TRY(gm_tape_status(tape));
     int32_t found = gm_rank(tape, y);

@@ -67,12 +67,15 @@ static int is_bad(gm_status status)
 static int load(conformance *c, stage *s, int run, const char *how, int64_t at)
 {
     const int64_t blocks = s->hoard.w.live;
+    s->hoard.refused = 0;
     const gm_status status = s->load(s->ctx, s->path, run, s->what);
     HOLDS(c, s->hoard.w.live == blocks && !s->hoard.w.faults,
           "%s %lld: %lld blocks left, %lld faults", how, (long long)at,
           (long long)(s->hoard.w.live - blocks), (long long)s->hoard.w.faults);
     HOLDS(c, !status || (is_bad(status) && gm_context_error(s->ctx)[0]), "%s %lld: %s: %s", how,
           (long long)at, gm_status_name(status), gm_context_error(s->ctx));
+    HOLDS(c, run || !s->hoard.refused, "%s %lld: a file of few bytes asks for more than %llu: %s",
+          how, (long long)at, (unsigned long long)MOST_BYTES, gm_context_error(s->ctx));
     return status == GM_OK;
 out:
     return -1;
@@ -142,6 +145,8 @@ static void lie(conformance *c, stage *s, const unsigned char *bytes, size_t siz
         "x",
         "-9223372036854775808",
         "99999999999999999999",
+        "1000000",
+        "1500000000",
         "2147483647",
         "9223372036854775807",
         "1e308",
