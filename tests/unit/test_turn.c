@@ -2,6 +2,7 @@
  * nothing, and the first does not notice. */
 #include <pthread.h>
 
+#include "allocator.h"
 #include "families.h"
 #include "gm/extend.h"
 
@@ -163,13 +164,20 @@ END_TEST
 /* The call is an owner of the context. */
 START_TEST(the_last_owner_may_go_during_a_call)
 {
-    gm_context *ctx = support_context(3, 2);
+    watched w;
+    const gm_allocator memory = watched_begin(&w, -1);
+    gm_context_options o = GM_CONTEXT_OPTIONS_INIT;
+    gm_context *ctx = NULL;
+    o.threads = 2;
+    o.allocator = &memory;
+    ck_assert_int_eq(gm_context_create(&ctx, GM_HEADER_VERSION, &o), GM_OK);
     support_ok(ctx, gm_context_enter(ctx));
     support_ok(ctx, gm_context_enter(ctx));
     gm_context_release(ctx);
     gm_context_leave(ctx);
     ck_assert_int_eq(gm_context_threads(ctx), 2);
     gm_context_leave(ctx);
+    ck_assert(watched_clean(&w));
 }
 END_TEST
 
