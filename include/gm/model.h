@@ -13,6 +13,12 @@
  * verb, the family's own functions included, and is kept, so that a later call with as many rows
  * allocates nothing. GM_E_NOMEM can come from any verb that may need more memory, and leaves the
  * model as it was.
+ *
+ * NaN: no verb, the family's own functions included, gives NaN for an answer. One that comes to it,
+ * by weights that overflow, weights that are not finite, or rows that are NaN, returns GM_E_NUMERIC
+ * with verb, row and column in the line; arrays to be filled may then hold anything. Infinities are
+ * answers (the log of a probability of zero). A standard error that is not known is NaN, where its
+ * function says so.
  */
 #ifndef GM_MODEL_H
 #define GM_MODEL_H
@@ -204,7 +210,8 @@ GM_API gm_status gm_model_fit(gm_model *model, gm_dataset *data, const gm_fit_op
  * shown as grey values), or as the family's header says. gm_model_sample_into fills rows [count,
  * row size], reports progress (options, or NULL) in values, count * row size in all (for a deep
  * belief network in values of its top machine), and does no heap allocation after its first call
- * with that count. GM_E_INVALID: NULL, count < 1; GM_E_UNSUPPORTED; GM_E_CANCELLED; GM_E_NOMEM.
+ * with that count. GM_E_INVALID: NULL, count < 1; GM_E_UNSUPPORTED; GM_E_CANCELLED; GM_E_NUMERIC;
+ * GM_E_NOMEM.
  * After a failure the model's rng is as before, and rows have unspecified values. */
 GM_API gm_status gm_model_sample(gm_tensor **out, gm_model *model, int64_t count);
 GM_API gm_status gm_model_sample_into(gm_model *model, int64_t count,
@@ -213,7 +220,7 @@ GM_API gm_status gm_model_sample_into(gm_model *model, int64_t count,
 /* log p of each row, in nats, into log_prob [count]: exact, or an estimate; gm_model_likelihood
  * tells which. rows: [count, row size], borrowed for the call. GM_E_INVALID: NULL, count < 1,
  * values outside the model's support; GM_E_STATE: log Z of a Boltzmann machine is not known, or
- * labels are missing; GM_E_UNSUPPORTED; GM_E_NOMEM. */
+ * labels are missing; GM_E_NUMERIC: it is NaN (row in the line); GM_E_UNSUPPORTED; GM_E_NOMEM. */
 GM_API gm_status gm_model_log_prob(gm_model *model, const float *rows, int64_t count,
                                    double *log_prob);
 
@@ -292,7 +299,8 @@ GM_API gm_status gm_model_save_checkpoint(gm_model *model, const char *path);
  * gm_model_release. *out is NULL after a failure. Nothing in the file is trusted. GM_E_INVALID:
  * NULL, or an option in the file that is out of range; GM_E_IO, GM_E_FORMAT (with what is wrong),
  * GM_E_VERSION (a newer format), GM_E_UNSUPPORTED (an unknown family or layer, named in the line),
- * GM_E_SHAPE, GM_E_NOMEM; what the host's load callback returned. */
+ * GM_E_SHAPE, GM_E_NUMERIC (a weight is NaN or infinite; file, tensor and place are in the line),
+ * GM_E_NOMEM; what the host's load callback returned. */
 GM_API gm_status gm_model_load(gm_model **out, gm_context *context, const char *path);
 
 #ifdef __cplusplus

@@ -5,6 +5,7 @@
 
 #include "models/family.h"
 #include "models/frozen.h"
+#include "models/numeric.h"
 
 static gm_status refuse_samples(gm_model *model, const char *verb, int64_t samples)
 {
@@ -178,6 +179,7 @@ static gm_status estimate(gm_likelihood *likelihood, gm_model *model, const floa
     GM_TRY(gm_log_prob_options_read(model->ctx, "log_prob", &how, options));
     GM_TRY(gm_model_labels_for(model, "log_prob", count, &batch.labels));
     GM_TRY(gm_model_score_batch(model, &batch, &how, &found, log_prob, standard_error));
+    GM_TRY(gm_model_check_reals(model, "log_prob", log_prob, count, 1));
     if (likelihood) give(likelihood, &found);
 out:
     gm_model_give(model, mark);

@@ -7,6 +7,7 @@
 
 void gm_log_mean_add(gm_log_mean *s, double log_weight)
 {
+    if (isnan(log_weight)) s->max = s->sum = log_weight; /* and so is the mean */
     if (log_weight > s->max) {
         double shrink = exp(s->max - log_weight);
         s->sum *= shrink;

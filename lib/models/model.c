@@ -1,5 +1,6 @@
 /* model.c - the shared verbs but for fit (fit.c) and files (model_file.c). */
 #include "models/frozen.h"
+#include "models/numeric.h"
 #include "models/row_reader.h"
 #include "models/watch.h"
 
@@ -380,7 +381,13 @@ static gm_status evaluate(gm_model *model, gm_dataset *data,
         done += b.count;
         GM_TRY(gm_model_progress(model->ctx, "evaluate", o.on_progress, o.user, done, reader.rows));
     }
-    for (int32_t i = 0; i < total.count; i++) total.metric[i].value /= (double)reader.rows;
+    for (int32_t i = 0; i < total.count; i++) {
+        total.metric[i].value /= (double)reader.rows;
+        if (isnan(total.metric[i].value))
+            GM_TRY(gm_model_fail(model->ctx, GM_E_NUMERIC,
+                                 "%s: evaluate: %s is nan, expected a number", model->family->name,
+                                 total.metric[i].name));
+    }
     give_metrics(&total, metrics, room, metric_count);
 out:
     gm_rng_restore(model->rng, &before);
@@ -418,6 +425,7 @@ static gm_status sample_into(gm_model *model, int64_t count, const gm_progress_o
     status = gm_model_labels_for(model, "sample", count, &labels);
     if (!status) status = gm_model_begin_call(model, "sample", count * model->row_size, options);
     if (!status) status = model->family->sample(model, rows, labels, count);
+    if (!status) status = gm_model_check_floats(model, "sample", rows, count, model->row_size);
     gm_model_give(model, mark);
     gm_model_end_call(model);
     if (status) gm_rng_restore(model->rng, &before);

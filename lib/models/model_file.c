@@ -4,6 +4,7 @@
 
 #include "models/fields.h"
 #include "models/frozen.h"
+#include "models/numeric.h"
 #include "models/watch.h"
 
 #define FORMAT 1
@@ -214,6 +215,7 @@ gm_status gm_model_from_archive(gm_model **out, gm_context *ctx, gm_archive *arc
     int64_t epochs, steps, seed;
     *out = NULL;
     GM_TRY(find_family(&family, &name, ctx, archive, path));
+    GM_TRY(gm_model_check_weights(ctx, archive, path));
     GM_TRY(gm_archive_get_int(&epochs, archive, "gm.epochs"));
     GM_TRY(gm_archive_get_int(&steps, archive, "gm.steps"));
     GM_TRY(gm_archive_get_int(&seed, archive, "gm.order_seed"));

@@ -15,6 +15,7 @@ const conformance_check conformance_checks[] = {
     { "cancel", check_cancel },
     { "calls inside calls", check_nested },
     { "way back", check_way_back },
+    { "numeric", check_numeric },
     { "refusals", check_refusals },
     { "refusals of labels", check_label_refusals },
     { "files", check_files },

@@ -43,6 +43,7 @@ void check_stream(conformance *c);
 void check_cancel(conformance *c);
 void check_nested(conformance *c);
 void check_way_back(conformance *c);
+void check_numeric(conformance *c);
 void check_refusals(conformance *c);
 void check_label_refusals(conformance *c);
 void check_files(conformance *c);

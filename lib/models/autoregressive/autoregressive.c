@@ -7,6 +7,7 @@
 
 #include "models/autoregressive/conditionals.h"
 #include "models/family.h"
+#include "models/numeric.h"
 
 static const gm_autoregressive *entries(const gm_model *model)
 {
@@ -133,13 +134,22 @@ out:
 gm_status gm_autoregressive_log_probs(gm_model *model, const float *rows, int64_t count,
                                       double *log_probs)
 {
-    return visit_rows(model, "log_probs", rows, count, give_log_probs, log_probs);
+    gm_status status;
+    GM_TRY(visit_rows(model, "log_probs", rows, count, give_log_probs, log_probs));
+    GM_TRY(gm_model_check_reals(model, "log_probs", log_probs, count, model->row_size));
+out:
+    return status;
 }
 
 gm_status gm_autoregressive_conditionals(gm_model *model, const float *rows, int64_t count,
                                          float *values)
 {
-    return visit_rows(model, "conditionals", rows, count, give_conditionals, values);
+    gm_status status;
+    GM_TRY(visit_rows(model, "conditionals", rows, count, give_conditionals, values));
+    GM_TRY(gm_model_check_floats(model, "conditionals", values, count,
+                                 model->row_size * gm_autoregressive_width(model)));
+out:
+    return status;
 }
 
 static void give_sums(const gm_model *model, const float *raw, const float *rows, int64_t first,
@@ -300,6 +310,7 @@ gm_status gm_autoregressive_sample_given(gm_model *model, const uint8_t *known, 
         if (!(logs[i] > -INFINITY))
             GM_TRY(impossible(model, i, filled + i * model->row_size, known + i * model->row_size,
                               labels ? labels + i : NULL));
+    GM_TRY(gm_model_check_floats(model, "sample_given", filled, count, model->row_size));
     memcpy(rows, filled, (size_t)(count * model->row_size) * sizeof *rows);
     if (log_known) memcpy(log_known, logs, bytes);
 out:
@@ -317,6 +328,7 @@ gm_status gm_autoregressive_log_marginal(gm_model *model, const float *rows, con
     gm_status status;
     GM_TRY(check(model, "log_marginal", rows, log_prob, count));
     GM_TRY(walk(model, "log_marginal", rows, known, count, 0, options, &filled, log_prob));
+    GM_TRY(gm_model_check_reals(model, "log_marginal", log_prob, count, 1));
 out:
     gm_model_give(model, mark);
     return status;

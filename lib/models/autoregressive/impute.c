@@ -6,6 +6,7 @@
 #include "gm/autoregressive.h"
 #include "models/autoregressive/conditionals.h"
 #include "models/family.h"
+#include "models/numeric.h"
 
 /* What one row's proposals need. */
 typedef struct proposals {
@@ -128,6 +129,7 @@ gm_status gm_autoregressive_impute(gm_model *model, const uint8_t *known, int64_
         for (int64_t d = 0; labels && d < o.draws; d++) p.labels[d] = labels[i];
         GM_TRY(complete(&p, rows + i * size, known + i * size, i, &o, p.filled + i * size));
     }
+    GM_TRY(gm_model_check_floats(model, "impute", p.filled, count, size));
     memcpy(rows, p.filled, (size_t)(count * size) * sizeof *rows);
 out:
     gm_model_end_call(model);

@@ -10,6 +10,7 @@
 #include "models/belief/rbm_part.h"
 #include "models/fields.h"
 #include "models/frozen.h"
+#include "models/numeric.h"
 #include "models/row_reader.h"
 #include "models/watch.h"
 
@@ -275,6 +276,7 @@ gm_status gm_dbn_features(gm_dbn *dbn, const float *rows, int64_t count, int32_t
         memcpy(features + done * dbn->size[layer], gm_value(model->tape, h),
                (size_t)(m * dbn->size[layer]) * sizeof *features);
     }
+    GM_TRY(gm_model_check_floats(model, "features", features, count, dbn->size[layer]));
 out:
     return status;
 }

@@ -9,6 +9,7 @@
 #include "models/belief/rbm_part.h"
 #include "models/family.h"
 #include "models/log_mean.h"
+#include "models/numeric.h"
 
 #define DRAWS_AT_ONCE 2048
 
@@ -121,6 +122,7 @@ static gm_status estimate(call *c, const gm_log_prob_options *given, int bound, 
         GM_TRY(gm_model_progress(gm_dbn_model(c->dbn)->ctx, what, c->how.on_progress, c->how.user,
                                  done + m, c->n));
     }
+    GM_TRY(gm_model_check_reals(gm_dbn_model(c->dbn), c->verb, out, c->n, 1));
 out:
     return status;
 }

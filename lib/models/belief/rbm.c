@@ -10,6 +10,7 @@
 #include "models/belief/rbm_part.h"
 #include "models/family.h"
 #include "models/fields.h"
+#include "models/numeric.h"
 
 struct gm_rbm {
     gm_model model; /* first */
@@ -249,6 +250,7 @@ gm_status gm_rbm_free_energy(gm_rbm *rbm, const float *rows, int64_t count, doub
         GM_TRY(gm_tape_status(model->tape));
         for (int64_t i = 0; i < m; i++) energies[done + i] = (double)gm_value(model->tape, f)[i];
     }
+    GM_TRY(gm_model_check_reals(model, "free_energy", energies, count, 1));
 out:
     return status;
 }
@@ -268,6 +270,7 @@ gm_status gm_rbm_hidden_probabilities(gm_rbm *rbm, const float *rows, int64_t co
         memcpy(probabilities + done * rbm->hidden, gm_value(model->tape, p),
                (size_t)(m * rbm->hidden) * sizeof *probabilities);
     }
+    GM_TRY(gm_model_check_floats(model, "hidden_probabilities", probabilities, count, rbm->hidden));
 out:
     return status;
 }
@@ -315,6 +318,7 @@ gm_status gm_rbm_gibbs(gm_rbm *rbm, int64_t count, int64_t steps,
         const int64_t at = done * rbm->model.row_size;
         GM_TRY(walk(rbm, rows + at, m, steps, means ? means + at : NULL));
     }
+    GM_TRY(gm_model_check_floats(&rbm->model, "gibbs", means, count, rbm->model.row_size));
 out:
     gm_model_end_call(&rbm->model);
     return status;

@@ -9,6 +9,7 @@
 #include "models/belief/bits.h"
 #include "models/belief/sbn_net.h"
 #include "models/frozen.h"
+#include "models/numeric.h"
 
 #define MOST_LOG 400.0      /* |weights| beyond that decide all the same */
 #define TAME 40.0           /* up to here four factors and 1e100 are far from overflow */
@@ -510,6 +511,7 @@ gm_status gm_sbn_gibbs(gm_sbn_gibbs_result *out, gm_sbn *sbn, const float *rows,
     status = take_memory(&r);
     if (!status) status = begin_chains(&r);
     if (!status) status = sample_rows(&r, means);
+    if (!status) status = gm_model_check_reals(model, "gibbs", means, count, r.hidden);
     if (r.o.seed || status) gm_rng_restore(model->rng, &before);
     if (status) goto out;
     r.result.sweeps = r.o.burn_in + r.o.samples * r.o.thin;

@@ -10,6 +10,7 @@
 #include "models/family.h"
 #include "models/frozen.h"
 #include "models/log_mean.h"
+#include "models/numeric.h"
 
 #define MAX_LAYERS GM_SBN_MAX_LAYERS
 #define MOST_UNITS GM_SBN_MOST_ENUMERATED
@@ -43,6 +44,7 @@ gm_status gm_sbn_log_joint(gm_sbn *sbn, const float *rows, const float *hidden, 
         for (int64_t i = 0; i < m; i++)
             log_joint[done + i] = (double)gm_value(model->tape, joint)[i];
     }
+    GM_TRY(gm_model_check_reals(model, "log_joint", log_joint, count, 1));
 out:
     return status;
 }
@@ -80,6 +82,8 @@ gm_status gm_sbn_recognise(gm_sbn *sbn, const float *rows, int64_t count, float 
         for (int64_t r = 0; log_q && r < m; r++)
             log_q[done + r] = -(double)gm_value(tape, minus_log_q)[r];
     }
+    GM_TRY(gm_model_check_floats(model, "recognise", probabilities, count, units));
+    GM_TRY(gm_model_check_reals(model, "recognise", log_q, count, 1));
 out:
     return status;
 }
@@ -124,6 +128,8 @@ gm_status gm_sbn_log_prob(gm_sbn *sbn, const float *rows, int64_t n,
         if (elbo) elbo[r] = sum / (double)samples;
         GM_TRY(gm_model_progress(model->ctx, "sbn: log_prob", how.on_progress, how.user, r + 1, n));
     }
+    GM_TRY(gm_model_check_reals(model, "log_prob", out, n, 1));
+    GM_TRY(gm_model_check_reals(model, "log_prob", elbo, n, 1));
 out:
     return status;
 }
@@ -187,6 +193,8 @@ gm_status gm_sbn_enumerate(gm_sbn *sbn, const float *rows, int64_t count,
         for (int64_t j = 0; mean && j < units; j++) mean[j] /= sum;
         GM_TRY(gm_model_advance(model, 1));
     }
+    GM_TRY(gm_model_check_reals(model, "enumerate", log_prob, count, 1));
+    GM_TRY(gm_model_check_reals(model, "enumerate", posterior, count, units));
 out:
     gm_model_give(model, mark);
     gm_model_end_call(model);

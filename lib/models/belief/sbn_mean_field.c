@@ -19,6 +19,7 @@
 #include "models/belief/bits.h"
 #include "models/belief/sbn_net.h"
 #include "models/frozen.h"
+#include "models/numeric.h"
 
 #define MOST_WEIGHT 400.0
 #define XI_STEPS 60
@@ -365,6 +366,8 @@ gm_status gm_sbn_mean_field(gm_sbn *sbn, const float *rows, int64_t count,
         GM_TRY(
             gm_model_fail(ctx, GM_E_NOMEM, "sbn: mean_field: no memory for the net's connections"));
     GM_TRY(gm_sbn_field(sbn, rows, count, &o, means, bound, iterations, NULL, room));
+    GM_TRY(gm_model_check_reals(model, "mean_field", means, count, gm_sbn_hidden_units(sbn)));
+    GM_TRY(gm_model_check_reals(model, "mean_field", bound, count, 1));
 out:
     gm_model_give(model, mark);
     return status;

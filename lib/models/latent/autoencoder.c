@@ -9,6 +9,7 @@
 #include "gm/ops.h"
 #include "models/frozen.h"
 #include "models/latent/parts.h"
+#include "models/numeric.h"
 #include "models/row_reader.h"
 #include "models/watch.h"
 
@@ -317,6 +318,7 @@ static gm_status convert(gm_autoencoder *a, const char *verb, half apply, const 
         GM_TRY(gm_tape_status(model->tape));
         GM_TRY(gm_read(model->tape, y, m * out, to + done * out));
     }
+    GM_TRY(gm_model_check_floats(model, verb, to, count, out));
 out:
     return status;
 }

@@ -9,6 +9,7 @@
 #include "gm/ops.h"
 #include "models/fields.h"
 #include "models/latent/parts.h"
+#include "models/numeric.h"
 #include "models/row_reader.h"
 
 #define DIVERSITY_MEMORY 0.99 /* of the running mean that the warning looks at */
@@ -609,6 +610,7 @@ gm_status gm_gan_discriminate(gm_gan *gan, const float *rows, int64_t count, dou
         GM_TRY(gm_tape_status(model->tape));
         for (int64_t i = 0; i < m; i++) values[done + i] = (double)gm_value(model->tape, scores)[i];
     }
+    GM_TRY(gm_model_check_reals(model, "discriminate", values, count, 1));
 out:
     gm_model_give(model, mark);
     return status;

@@ -10,6 +10,7 @@
 #include "gm/ops.h"
 #include "models/fields.h"
 #include "models/latent/parts.h"
+#include "models/numeric.h"
 #include "models/row_reader.h"
 
 struct gm_generator {
@@ -401,6 +402,7 @@ static gm_status convert(gm_generator *g, const char *verb, const float *codes, 
     GM_TRY(check_arrays(g, verb, codes, rows, count));
     GM_TRY(gm_model_labels_for(&g->model, verb, count, &labels));
     GM_TRY(generate(g, codes, labels, count, rows, draw));
+    GM_TRY(gm_model_check_floats(&g->model, verb, rows, count, g->model.row_size));
 out:
     gm_model_give(&g->model, mark);
     return status;
@@ -439,6 +441,7 @@ gm_status gm_generator_log_prob(gm_generator *g, const float *rows, const float 
         GM_TRY(gm_tape_status(tape));
         for (int64_t i = 0; i < m; i++) log_prob[done + i] = -(double)gm_value(tape, nll)[i];
     }
+    GM_TRY(gm_model_check_reals(&g->model, "log_prob", log_prob, count, 1));
 out:
     gm_model_give(&g->model, mark);
     return status;

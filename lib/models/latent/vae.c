@@ -11,6 +11,7 @@
 #include "models/fields.h"
 #include "models/frozen.h"
 #include "models/latent/parts.h"
+#include "models/numeric.h"
 #include "models/row_reader.h"
 
 #define LOG_VARIANCE 20.0
@@ -375,6 +376,9 @@ gm_status gm_vae_encode(gm_vae *vae, const float *rows, int64_t count, float *me
     GM_TRY(check_rows(vae, "encode", rows, count, mean));
     GM_TRY(gm_model_labels_for(&vae->model, "encode", count, &labels));
     GM_TRY(encode(vae, rows, labels, count, mean, log_variance));
+    const int64_t latent = gm_generator_latent(vae->decoder);
+    GM_TRY(gm_model_check_floats(&vae->model, "encode", mean, count, latent));
+    GM_TRY(gm_model_check_floats(&vae->model, "encode", log_variance, count, latent));
 out:
     gm_model_give(&vae->model, mark);
     return status;
@@ -398,6 +402,7 @@ gm_status gm_vae_decode(gm_vae *vae, const float *codes, int64_t count, float *r
         GM_TRY(gm_generator_emit(vae->decoder, tape, code, labels_at(vae, labels, done, m), m,
                                  rows + done * model->row_size));
     }
+    GM_TRY(gm_model_check_floats(model, "decode", rows, count, model->row_size));
 out:
     gm_model_give(&vae->model, mark);
     return status;
@@ -420,6 +425,7 @@ gm_status gm_vae_reconstruct(gm_vae *vae, const float *rows, int64_t count, floa
         GM_TRY(gm_tape_status(model->tape));
         GM_TRY(gm_generator_emit(vae->decoder, model->tape, q.mean, y, m, means + done * row));
     }
+    GM_TRY(gm_model_check_floats(model, "reconstruct", means, count, row));
 out:
     gm_model_give(&vae->model, mark);
     return status;
@@ -451,6 +457,7 @@ gm_status gm_vae_interpolate(gm_vae *vae, const float *from, const float *to, in
         GM_TRY(gm_tape_status(tape));
         GM_TRY(gm_generator_emit(vae->decoder, tape, z, y, 1, rows + i * model->row_size));
     }
+    GM_TRY(gm_model_check_floats(model, "interpolate", rows, count, model->row_size));
 out:
     gm_model_give(&vae->model, mark);
     return status;
@@ -483,6 +490,9 @@ gm_status gm_vae_elbo(gm_vae *vae, const float *rows, int64_t count, double *elb
             if (kl) kl[done + i] = d;
         }
     }
+    GM_TRY(gm_model_check_reals(&vae->model, "elbo", elbo, count, 1));
+    GM_TRY(gm_model_check_reals(&vae->model, "elbo", reconstruction, count, 1));
+    GM_TRY(gm_model_check_reals(&vae->model, "elbo", kl, count, 1));
 out:
     gm_model_give(&vae->model, mark);
     return status;
