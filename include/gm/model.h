@@ -303,6 +303,29 @@ GM_API gm_status gm_model_save_checkpoint(gm_model *model, const char *path);
  * GM_E_NOMEM; what the host's load callback returned. */
 GM_API gm_status gm_model_load(gm_model **out, gm_context *context, const char *path);
 
+/* What a file may ask of the host that loads it. */
+typedef struct gm_load_options {
+    size_t size;
+    /* The largest number of posterior samples, Gibbs or update steps, sweeps, chains or orders that
+     * the model's options in the file may have: they fix how long its verbs take. Default 1000000,
+     * at least 1 */
+    int64_t most_work;
+    int32_t not_finite; /* 1: weights that are NaN or infinite are taken, too; default 0 */
+    int32_t reserved;   /* 0 */
+} gm_load_options;
+
+#define GM_LOAD_OPTIONS_INIT                                                                       \
+    {                                                                                              \
+        sizeof(gm_load_options), 1000000, 0, 0                                                     \
+    }
+
+/* gm_model_load with options; NULL: all defaults, as gm_model_load has them. Loading takes memory
+ * for what the file's tensors hold and little more, whatever sizes the file claims. Statuses as
+ * gm_model_load; GM_E_INVALID also: an option out of range, or an option of the model above
+ * most_work (key and value are in the line). */
+GM_API gm_status gm_model_load_with(gm_model **out, gm_context *context, const char *path,
+                                    const gm_load_options *options);
+
 #ifdef __cplusplus
 }
 #endif

@@ -4,7 +4,7 @@
 
 #include "models/fields.h"
 #include "models/frozen.h"
-#include "models/numeric.h"
+#include "models/load_check.h"
 #include "models/watch.h"
 
 #define FORMAT 1
@@ -215,7 +215,6 @@ gm_status gm_model_from_archive(gm_model **out, gm_context *ctx, gm_archive *arc
     int64_t epochs, steps, seed;
     *out = NULL;
     GM_TRY(find_family(&family, &name, ctx, archive, path));
-    GM_TRY(gm_model_check_weights(ctx, archive, path));
     GM_TRY(gm_archive_get_int(&epochs, archive, "gm.epochs"));
     GM_TRY(gm_archive_get_int(&steps, archive, "gm.steps"));
     GM_TRY(gm_archive_get_int(&seed, archive, "gm.order_seed"));
@@ -242,19 +241,43 @@ out:
     return status;
 }
 
-static gm_status load(gm_model **out, gm_context *ctx, const char *path)
+static gm_status check_options(gm_context *ctx, const gm_load_options *o)
 {
+    if (o->most_work < 1)
+        return gm_model_fail(ctx, GM_E_INVALID, "load: most_work is %lld, expected at least 1",
+                             (long long)o->most_work);
+    if (o->not_finite < 0 || o->not_finite > 1)
+        return gm_model_fail(ctx, GM_E_INVALID, "load: not_finite is %d, expected 0 or 1",
+                             (int)o->not_finite);
+    return GM_OK;
+}
+
+static gm_status load(gm_model **out, gm_context *ctx, const char *path,
+                      const gm_load_options *options)
+{
+    gm_load_options o = GM_LOAD_OPTIONS_INIT;
     gm_archive *archive = NULL;
-    gm_status status = gm_archive_open(&archive, ctx, path);
-    if (!status) status = gm_model_from_archive(out, ctx, archive, path);
+    gm_status status;
+    GM_TRY(gm_options_read(ctx, "load", &o, sizeof o, options));
+    GM_TRY(check_options(ctx, &o));
+    GM_TRY(gm_archive_open(&archive, ctx, path));
+    GM_TRY(gm_model_check_file(ctx, archive, path, &o));
+    GM_TRY(gm_model_from_archive(out, ctx, archive, path));
+out:
     gm_archive_release(archive);
     return status;
 }
 
-gm_status gm_model_load(gm_model **out, gm_context *ctx, const char *path)
+gm_status gm_model_load_with(gm_model **out, gm_context *ctx, const char *path,
+                             const gm_load_options *options)
 {
     if (out) *out = NULL;
     if (!out || !ctx || !path)
         return gm_model_fail(ctx, GM_E_INVALID, "load: context, path or out is NULL");
-    GM_ALONE(ctx, load(out, ctx, path));
+    GM_ALONE(ctx, load(out, ctx, path, options));
+}
+
+gm_status gm_model_load(gm_model **out, gm_context *ctx, const char *path)
+{
+    return gm_model_load_with(out, ctx, path, NULL);
 }

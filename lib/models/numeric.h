@@ -2,7 +2,6 @@
 #ifndef GM_MODELS_NUMERIC_H
 #define GM_MODELS_NUMERIC_H
 
-#include "gm/archive.h"
 #include "gm/model.h"
 
 /* What a verb is about to give, [rows, width]; NULL is fine. GM_E_NUMERIC with row and column of a
@@ -11,8 +10,5 @@ gm_status gm_model_check_floats(const gm_model *model, const char *verb, const f
                                 int64_t rows, int64_t width);
 gm_status gm_model_check_reals(const gm_model *model, const char *verb, const double *values,
                                int64_t rows, int64_t width);
-/* The tensors of a file, but for the optimizer's. GM_E_NUMERIC with the name of one that holds a
- * NaN or an infinity, and where. */
-gm_status gm_model_check_weights(gm_context *ctx, gm_archive *archive, const char *path);
 
 #endif

@@ -9,8 +9,8 @@
 #include "base/bytes.h"
 #include "base/child.h"
 #include "base/file.h"
-#include "models/family.h"
 #include "models/frozen.h"
+#include "models/load_check.h"
 
 static void end(void *frozen)
 {
@@ -105,6 +105,8 @@ static gm_status examine(gm_frozen **out, gm_context *ctx, gm_frozen *frozen, co
     gm_status status;
     *out = NULL;
     GM_TRY(gm_archive_open_image(&archive, ctx, name, frozen->bytes, frozen->count));
+    const gm_load_options usual = GM_LOAD_OPTIONS_INIT;
+    GM_TRY(gm_model_check_file(ctx, archive, name, &usual));
     if (usable(archive)) {
         GM_TRY(gm_frozen_open(&model, ctx, frozen, name));
         describe(frozen, model);
