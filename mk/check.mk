@@ -66,6 +66,15 @@ $(bin)/kills: $(BUILD)/obj/tests/kills/kills.o $(BUILD)/obj/tests/support/main.o
 	$(say) LD $@
 	$(Q)$(link_test)
 
+# Files changed by their structure. By hand: `make SANITIZE=address,undefined run-mutations MUTATIONS_SECONDS=1800`.
+MUTATIONS ?=
+MUTATIONS_SECONDS ?=
+MUTATIONS_SEED ?=
+$(bin)/mutations: $(BUILD)/obj/tests/mutations/mutations.o $(BUILD)/obj/tests/support/main.o $(static)
+	@mkdir -p $(@D)
+	$(say) LD $@
+	$(Q)$(link_test)
+
 # `make fuzz` makes real fuzzers, with clang; here they meet a fixed number of mutated seeds.
 $(addprefix $(bin)/,$(fuzzers)): $(bin)/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/driver.o $(static)
 	@mkdir -p $(@D)
@@ -99,6 +108,7 @@ endef
 $(foreach t,$(suites) $(ooms) $(conformances) $(gradchecks),$(eval $(call run_rule,$(t),$(bin)/$(t),$(bin)/$(t))))
 $(foreach t,$(fuzzers),$(eval $(call run_rule,$(t),$(bin)/$(t) $(wildcard tests/fuzz/seeds/$(t:fuzz_%=%)/*),$(bin)/$(t))))
 $(eval $(call run_rule,kills,KILLS="$(KILLS)" KILLS_SEED="$(KILLS_SEED)" $(bin)/kills,$(bin)/kills))
+$(eval $(call run_rule,mutations,MUTATIONS="$(MUTATIONS)" MUTATIONS_SECONDS="$(MUTATIONS_SECONDS)" MUTATIONS_SEED="$(MUTATIONS_SEED)" $(bin)/mutations,$(bin)/mutations))
 $(eval $(call run_rule,levels,tests/levels,))
 $(eval $(call run_rule,consistency,tests/consistency,))
 $(eval $(call run_rule,conventions,tests/conventions,))
@@ -128,6 +138,6 @@ abi-size: $(shared)
 	@strip --strip-unneeded -o $(bin)/abi/stripped.so $(shared)
 	@CC="$(CC)" tests/abi/size $(bin)/abi/stripped.so record
 
--include $(BUILD)/obj/tests/kills/kills.d $(suites:%=$(BUILD)/obj/tests/unit/%.d) $(ooms:oom_%=$(BUILD)/obj/tests/oom/%.d) \
+-include $(BUILD)/obj/tests/kills/kills.d $(BUILD)/obj/tests/mutations/mutations.d $(suites:%=$(BUILD)/obj/tests/unit/%.d) $(ooms:oom_%=$(BUILD)/obj/tests/oom/%.d) \
   $(conformance_objects:.o=.d) $(conformances:conformance_%=$(BUILD)/obj/tests/conformance/%.d) \
   $(gradchecks:gradcheck_%=$(BUILD)/double/tests/gradcheck/%.d) $(BUILD)/obj/tests/support/main.d $(BUILD)/double/tests/support/main.d
