@@ -70,8 +70,10 @@ typedef struct gm_context gm_context;
 
 /* What every long call tells the host, on the calling thread: how much is done, of how much, in the
  * units that the call documents. Non-zero stops the call: GM_E_CANCELLED. It may call into the
- * library, with the model at work too, but not fit or step it, and may not release its last owner:
- * the call goes on with the labels it began with, and draws after what the callback drew. */
+ * library, with the model at work too: the call goes on with the labels it began with, and draws
+ * after what the callback drew. It may release whatever it likes, the last owners of model, data
+ * and context too: they stay until the call is over. To fit, step or change the model at work is
+ * GM_E_STATE. */
 typedef int32_t gm_progress_callback(void *user, int64_t done, int64_t total);
 
 /* Options of long calls that have no others. A NULL pointer in its place means no progress

@@ -150,8 +150,8 @@ typedef struct gm_fit_options {
      * batch of validation rows. A fit that it stops there validates again when it goes on */
     gm_progress_callback *on_progress;
     /* Called after every update and at every epoch's end, on the calling thread, with metrics;
-     * non-zero stops the fit (GM_E_CANCELLED, the model intact). May call into the library with
-     * this context, but not fit or step. */
+     * non-zero stops the fit (GM_E_CANCELLED, the model intact). May do what a
+     * gm_progress_callback may. */
     int32_t (*on_report)(void *user, const gm_fit_report *report);
     void *user;             /* passed to both callbacks */
     gm_dataset *validation; /* borrowed; NULL: none. Evaluated at each epoch's end */

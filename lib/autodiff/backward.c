@@ -110,6 +110,7 @@ static void commit(gm_tape *tape, const gm_params *wrt, int staged, int add)
 
 static gm_status backward(gm_tape *tape, gm_var loss, const gm_params *wrt, int add)
 {
+    if (gm_tape_check_free(tape, "backward")) return GM_E_STATE;
     if (tape->status) return tape->status;
     if (wrt && wrt->ctx != tape->ctx)
         return gm_fail(tape->ctx, GM_E_INVALID, "backward: the parameters are of another context");
@@ -142,13 +143,22 @@ out:
     return status;
 }
 
+/* A host's callback may release tape and parameters. */
 static gm_status backward_alone(gm_tape *tape, gm_var loss, const gm_params *wrt, int add)
 {
+    union {
+        const gm_params *given;
+        gm_params *held;
+    } set = { wrt };
     if (!tape) return GM_E_INVALID;
     gm_context *ctx = tape->ctx;
     gm_status status = gm_context_enter(ctx);
     if (status) return status;
+    gm_tape_retain(tape);
+    gm_params_retain(set.held);
     status = backward(tape, loss, wrt, add);
+    gm_params_release(set.held);
+    gm_tape_release(tape);
     gm_context_leave(ctx);
     return status;
 }

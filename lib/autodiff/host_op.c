@@ -38,6 +38,13 @@ static gm_status complain(const gm_call *c, const char *callback, gm_status stat
                    callback, (int)status, gm_status_name(status));
 }
 
+/* After the callback: its status, or that of what it tried with the tape. */
+static gm_status leave(const gm_call *c, const char *callback, gm_status status)
+{
+    c->tape->in_op--;
+    return status ? complain(c, callback, status) : c->tape->status;
+}
+
 static gm_status infer(gm_call *c)
 {
     const host_attr *a = c->attr;
@@ -45,8 +52,10 @@ static gm_status infer(gm_call *c)
     make_view(&v, c);
     int32_t rank = -1;
     int64_t shape[GM_MAX_RANK] = { 0 };
+    c->tape->in_op++;
     gm_status status = a->op.infer(a->op.user, &v.view, &rank, shape);
-    if (status) return complain(c, "infer", status);
+    status = leave(c, "infer", status);
+    if (status) return status;
     if (rank < 0 || rank > GM_MAX_RANK)
         return gm_fail(c->ctx, GM_E_INVALID,
                        "%s: the host's infer callback gave rank %d, expected 0 to %d", a->op.name,
@@ -68,8 +77,8 @@ static gm_status forward(gm_call *c)
     v.view.rank = c->out->rank;
     v.view.shape = c->out->shape;
     v.view.value = c->out->value;
-    gm_status status = a->op.forward(a->op.user, &v.view);
-    return status ? complain(c, "forward", status) : GM_OK;
+    c->tape->in_op++;
+    return leave(c, "forward", a->op.forward(a->op.user, &v.view));
 }
 
 static void backward(gm_call *c)
@@ -89,8 +98,8 @@ static void backward(gm_call *c)
         if (c->grad[i] && !c->add[i]) c->k->fill(c->grad[i], 0, c->in[i]->count);
     }
     if (!a->op.backward) return;
-    gm_status status = a->op.backward(a->op.user, &v.view);
-    if (status) c->failed = complain(c, "backward", status);
+    c->tape->in_op++;
+    c->failed = leave(c, "backward", a->op.backward(a->op.user, &v.view));
 }
 
 const gm_op gm_op_host = { "host", -1, infer, forward, backward, NULL };
@@ -116,5 +125,8 @@ gm_var gm_host(gm_tape *tape, const gm_host_op *op, const gm_var *inputs, int32_
         return gm_tape_stick(tape,
                              gm_fail(tape->ctx, GM_E_INVALID, "%s: %d inputs, expected 1 to %d",
                                      a.op.name, (int)count, GM_MAX_INPUTS));
-    return gm_record(tape, &gm_op_host, inputs, count, &a, sizeof a);
+    gm_tape_retain(tape); /* its callbacks may release it */
+    const gm_var v = gm_record(tape, &gm_op_host, inputs, count, &a, sizeof a);
+    gm_tape_release(tape);
+    return v;
 }

@@ -81,9 +81,19 @@ gm_rng *gm_tape_rng(const gm_tape *tape)
     return tape ? tape->rng : NULL;
 }
 
+gm_status gm_tape_check_free(gm_tape *tape, const char *what)
+{
+    if (!tape->in_op) return GM_OK;
+    const gm_status status =
+        gm_fail(tape->ctx, GM_E_STATE,
+                "%s: called from inside a callback of an operation on the same tape", what);
+    if (!tape->status) tape->status = status;
+    return status;
+}
+
 void gm_tape_reset(gm_tape *tape)
 {
-    if (!tape) return;
+    if (!tape || gm_tape_check_free(tape, "tape_reset")) return;
     release_held(tape);
     gm_arena_reset(&tape->values);
     gm_arena_reset(&tape->gradients);
@@ -196,7 +206,7 @@ static gm_var push(gm_tape *tape, gm_node *node)
 gm_var gm_record(gm_tape *tape, const gm_op *op, const gm_var *inputs, int32_t count,
                  const void *attr, size_t attr_size)
 {
-    if (!tape || tape->status) return none;
+    if (!tape || tape->status || gm_tape_check_free(tape, op->name)) return none;
     gm_context *ctx = tape->ctx;
     gm_status status;
     gm_node *node = NULL;
@@ -267,7 +277,7 @@ gm_var gm_record3(gm_tape *tape, const gm_op *op, gm_var a, gm_var b, gm_var c, 
 /* A leaf of the given shape; its value is for the caller to set when own is 0. */
 static gm_node *leaf(gm_tape *tape, const char *what, int32_t rank, const int64_t *shape, int own)
 {
-    if (!tape || tape->status) return NULL;
+    if (!tape || tape->status || gm_tape_check_free(tape, what)) return NULL;
     gm_status status;
     gm_node *node = new_node(tape);
     if (!node) GM_TRY(gm_fail_memory(tape->ctx, what));

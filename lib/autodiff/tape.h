@@ -93,6 +93,7 @@ struct gm_tape {
     int32_t mode;
     int32_t shapes_only; /* nothing is computed: variables have shapes, and no values (NULL) */
     gm_status status;
+    int32_t in_op; /* a callback of a host's operation is running */
     uint32_t recording;
     gm_arena values;    /* nodes, attributes, values: until the next reset */
     gm_arena gradients; /* until the next gm_backward */
@@ -114,6 +115,9 @@ gm_var gm_record2(gm_tape *tape, const gm_op *op, gm_var a, gm_var b, const void
 gm_var gm_record3(gm_tape *tape, const gm_op *op, gm_var a, gm_var b, gm_var c, const void *attr,
                   size_t attr_size);
 
+/* May the tape be recorded on, swept, or reset? In a callback of a host's operation it may not:
+ * GM_E_STATE sticks. */
+gm_status gm_tape_check_free(gm_tape *tape, const char *what);
 /* NULL (and the tape fails with GM_E_STALE) when v is not of this recording. */
 gm_node *gm_tape_node(gm_tape *tape, gm_var v);
 /* Makes a status whose text is already in the context stick; returns the invalid variable. */

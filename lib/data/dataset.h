@@ -48,6 +48,7 @@ struct gm_dataset {
     int64_t classes;
     int64_t *scratch; /* mapped rows for a callback */
     int64_t scratch_room;
+    int32_t reading; /* gm_dataset_read is at work */
     union {
         struct {
             const float *data;

@@ -138,7 +138,15 @@ gm_status gm_dataset_read(gm_dataset *ds, const int64_t *rows, int64_t count, in
                        (long long)pass);
     gm_status status = gm_dataset_check_rows(ds, "dataset_read", rows, count);
     if (status || !count) return status;
-    return read_rows(ds, rows, count, pass, values);
+    if (ds->reading)
+        return gm_fail(ds->ctx, GM_E_STATE,
+                       "dataset_read: called from inside the callback of this dataset");
+    gm_dataset_retain(ds); /* a callback may release it */
+    ds->reading = 1;
+    status = read_rows(ds, rows, count, pass, values);
+    ds->reading = 0;
+    gm_dataset_release(ds);
+    return status;
 }
 
 gm_status gm_dataset_read_tensor(gm_tensor **out, gm_dataset *ds, int64_t begin, int64_t count,
@@ -154,6 +162,7 @@ gm_status gm_dataset_read_tensor(gm_tensor **out, gm_dataset *ds, int64_t begin,
                        (long long)count, (long long)begin, (long long)ds->rows);
     gm_status status = GM_OK;
     gm_tensor *t = NULL;
+    gm_dataset_retain(ds);
     int64_t *rows = NULL, shape[GM_MAX_ROW_RANK + 1] = { count };
     memcpy(shape + 1, ds->row_shape, sizeof ds->row_shape);
     GM_TRY(gm_tensor_create(&t, ds->ctx, ds->row_rank + 1, shape));
@@ -166,8 +175,9 @@ gm_status gm_dataset_read_tensor(gm_tensor **out, gm_dataset *ds, int64_t begin,
     *out = t;
     t = NULL;
 out:
-    if (ds && rows) gm_memory_put(&ds->ctx->memory, rows, (size_t)count * sizeof *rows);
+    if (rows) gm_memory_put(&ds->ctx->memory, rows, (size_t)count * sizeof *rows);
     gm_tensor_release(t);
+    gm_dataset_release(ds);
     return status;
 }
 
@@ -181,6 +191,7 @@ gm_status gm_dataset_mean(gm_dataset *ds, float *mean)
     const size_t sum_bytes = (size_t)size * sizeof(double);
     gm_memory *m = &ds->ctx->memory;
     gm_status status = GM_OK;
+    gm_dataset_retain(ds);
     float *block = gm_memory_get(m, block_bytes);
     double *sum = gm_memory_get_zero(m, sum_bytes);
     if (!block || !sum) GM_TRY(gm_fail_memory(ds->ctx, "dataset_mean"));
@@ -196,5 +207,6 @@ gm_status gm_dataset_mean(gm_dataset *ds, float *mean)
 out:
     gm_memory_put(m, block, block_bytes);
     gm_memory_put(m, sum, sum_bytes);
+    gm_dataset_release(ds);
     return status;
 }

@@ -256,14 +256,14 @@ static gm_status estimate(gm_result *out, gm_generator *g, const float *rows, co
               .count = count };
     gm_status status;
     gm_model *model = gm_generator_model(g);
-    const size_t mark = gm_model_mark(model);
+    const size_t mark = gm_model_enter(model);
     GM_TRY(check_rows(&a));
     GM_TRY(gm_model_labels_for(model, "ais", count, &a.labels));
     GM_TRY(ais_open(&a));
     GM_TRY(run(&a, out));
 out:
     ais_close(&a);
-    gm_model_give(model, mark);
+    gm_model_leave(model, mark);
     return status;
 }
 

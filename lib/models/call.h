@@ -42,4 +42,12 @@ gm_status gm_model_begin_call(gm_model *model, const char *what, int64_t total,
 gm_status gm_model_advance(gm_model *model, int64_t part);
 void gm_model_end_call(gm_model *model);
 
+/* What a verb that can call the host begins and ends with. In between the model is held, so that
+ * the host may release it from inside its callback; leaving also gives back the working memory
+ * taken since, and comes last: model and context may be gone. */
+size_t gm_model_enter(gm_model *model);
+void gm_model_leave(gm_model *model, size_t mark);
+/* GM_E_STATE in a callback of another call of the model, for what would change it. */
+gm_status gm_model_check_unused(gm_model *model, const char *verb);
+
 #endif

@@ -81,6 +81,7 @@ struct gm_model {
     uint64_t order_seed; /* of the order of rows in each pass */
     gm_pass pass;        /* the one after `epochs` */
     int32_t fitting;
+    int32_t calls;          /* verbs that are at work, each inside a callback of the one before */
     int32_t in_callback;    /* of a host's family: the tape is the callback's */
     struct gm_watch *watch; /* of early stopping (models/watch.h); NULL: none */
     int64_t classes;        /* of the labels; 0: takes none */

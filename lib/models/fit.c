@@ -41,7 +41,8 @@ static gm_status check(const fit *f)
                              model->family->name);
     if (model->fitting)
         return gm_model_fail(model->ctx, GM_E_STATE, "fit: this model is being fitted");
-    gm_status status = gm_model_check_idle(f->model, "fit");
+    gm_status status = gm_model_check_unused(model, "fit");
+    if (!status) status = gm_model_check_idle(f->model, "fit");
     if (!status) status = gm_model_check_trains(f->model, "fit");
     if (status) return status;
     if (!f->data) return gm_model_fail(model->ctx, GM_E_INVALID, "fit: data is NULL");
@@ -288,6 +289,8 @@ static gm_status fit_alone(gm_model *model, gm_dataset *data, const gm_fit_optio
     if (status) return status;
     status = check(&f);
     if (status) return status;
+    const size_t mark = gm_model_enter(model);
+    gm_dataset_retain(f.o.validation);
     model->fitting = 1;
     status = prepare(&f);
     if (!status) {
@@ -298,6 +301,8 @@ static gm_status fit_alone(gm_model *model, gm_dataset *data, const gm_fit_optio
     }
     finish(&f);
     model->fitting = 0;
+    gm_dataset_release(f.o.validation);
+    gm_model_leave(model, mark);
     return status;
 }
 

@@ -168,12 +168,12 @@ static gm_status estimate(gm_likelihood *likelihood, gm_model *model, const floa
     gm_likelihood found;
     gm_status status;
     if (!gm_model_supports(model, GM_VERB_LOG_PROB)) return lacks(model, "log_prob");
-    const size_t mark = gm_model_mark(model);
+    const size_t mark = gm_model_enter(model);
     if (!rows || !log_prob || count < 1)
-        return gm_model_fail(
+        GM_TRY(gm_model_fail(
             model->ctx, GM_E_INVALID,
             "%s: log_prob: rows or log_prob is NULL, or count is %lld, expected at least 1",
-            model->family->name, (long long)count);
+            model->family->name, (long long)count));
     gm_batch batch = { .rows = rows, .count = count };
     if (likelihood) GM_TRY(check_size(model, "log_prob", likelihood));
     GM_TRY(gm_log_prob_options_read(model->ctx, "log_prob", &how, options));
@@ -182,7 +182,7 @@ static gm_status estimate(gm_likelihood *likelihood, gm_model *model, const floa
     GM_TRY(gm_model_check_reals(model, "log_prob", log_prob, count, 1));
     if (likelihood) give(likelihood, &found);
 out:
-    gm_model_give(model, mark);
+    gm_model_leave(model, mark);
     return status;
 }
 

@@ -158,6 +158,28 @@ gm_context *gm_model_host(const gm_model *model)
     return model->host ? model->host : model->ctx;
 }
 
+gm_status gm_model_check_unused(gm_model *model, const char *verb)
+{
+    if (!model->calls) return GM_OK;
+    return gm_model_fail(model->ctx, GM_E_STATE,
+                         "%s: %s: called from inside a callback of another call of this model",
+                         model->family->name, verb);
+}
+
+size_t gm_model_enter(gm_model *model)
+{
+    gm_model_retain(model);
+    model->calls++;
+    return gm_model_mark(model);
+}
+
+void gm_model_leave(gm_model *model, size_t mark)
+{
+    gm_model_give(model, mark);
+    model->calls--;
+    gm_model_release(model);
+}
+
 void gm_model_retain(gm_model *model)
 {
     if (model) model->owners++;
@@ -321,12 +343,14 @@ static gm_status step(gm_model *model, const float *rows, int64_t count, gm_metr
     gm_status status;
     gm_metrics m = { 0 };
     gm_batch batch = { .rows = rows, .labels = NULL, .count = count };
-    const size_t mark = gm_model_mark(model);
+    status = gm_model_check_unused(model, "step");
+    if (status) return status;
+    const size_t mark = gm_model_enter(model);
     GM_TRY(gm_model_labels_for(model, "step", count, &batch.labels));
     GM_TRY(gm_model_step_batch(model, &batch, &m));
     give_metrics(&m, metrics, room, metric_count);
 out:
-    gm_model_give(model, mark);
+    gm_model_leave(model, mark);
     return status;
 }
 
@@ -420,15 +444,15 @@ static gm_status sample_into(gm_model *model, int64_t count, const gm_progress_o
     gm_rng_state before;
     gm_status status = gm_model_check_idle(model, "sample");
     if (status) return status;
-    const size_t mark = gm_model_mark(model);
+    const size_t mark = gm_model_enter(model);
     gm_rng_save(&before, model->rng);
     status = gm_model_labels_for(model, "sample", count, &labels);
     if (!status) status = gm_model_begin_call(model, "sample", count * model->row_size, options);
     if (!status) status = model->family->sample(model, rows, labels, count);
     if (!status) status = gm_model_check_floats(model, "sample", rows, count, model->row_size);
-    gm_model_give(model, mark);
     gm_model_end_call(model);
     if (status) gm_rng_restore(model->rng, &before);
+    gm_model_leave(model, mark);
     return status;
 }
 

@@ -31,6 +31,8 @@ gm_status gm_row_reader_open(gm_row_reader *r, const char *what, gm_model *model
     if (!r->index)
         GM_TRY(gm_model_fail(ctx, GM_E_NOMEM, "%s: no memory for a batch of %lld rows", what,
                              (long long)r->batch));
+    (void)gm_model_enter(model);
+    gm_dataset_retain(data);
     r->values = (float *)(void *)(r->index + r->batch);
     if (model->classes) r->labels = r->values + r->batch * model->row_size;
 out:
@@ -60,6 +62,9 @@ gm_status gm_row_reader_next(gm_row_reader *r, int64_t begin, gm_batch *batch)
 
 void gm_row_reader_close(gm_row_reader *r)
 {
-    if (r->index) gm_model_give(r->model, r->mark);
+    if (r->index) {
+        gm_dataset_release(r->data);
+        gm_model_leave(r->model, r->mark);
+    }
     memset(r, 0, sizeof *r);
 }

@@ -7,7 +7,10 @@
 
 static gm_var apply_host(gm_layer *layer, gm_tape *tape, gm_var x)
 {
-    return layer->host.apply(layer->host.user, tape, x);
+    gm_layer_retain(layer); /* the callback may release it */
+    const gm_var y = layer->host.apply(layer->host.user, tape, x);
+    gm_layer_release(layer);
+    return y;
 }
 
 const gm_layer_kind gm_kind_host = { .name = "host", .apply = apply_host };

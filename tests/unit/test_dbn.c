@@ -474,7 +474,7 @@ static int32_t grow_within(void *user, const gm_fit_report *p)
     gm_dbn *dbn = user;
     (void)p;
     support_fails(gm_model_context(gm_dbn_model(dbn)), gm_dbn_grow(dbn, NULL), GM_E_STATE,
-                  "being fitted");
+                  "inside a callback");
     return 0;
 }
 

@@ -293,7 +293,7 @@ gm_status gm_autoregressive_sample_given(gm_model *model, const uint8_t *known, 
                                          double *log_known)
 {
     if (!model) return GM_E_INVALID;
-    const size_t mark = gm_model_mark(model);
+    const size_t mark = gm_model_enter(model);
     float *filled = NULL;
     double *logs = NULL;
     gm_status status;
@@ -314,7 +314,7 @@ gm_status gm_autoregressive_sample_given(gm_model *model, const uint8_t *known, 
     memcpy(rows, filled, (size_t)(count * model->row_size) * sizeof *rows);
     if (log_known) memcpy(log_known, logs, bytes);
 out:
-    gm_model_give(model, mark);
+    gm_model_leave(model, mark);
     return status;
 }
 
@@ -323,13 +323,13 @@ gm_status gm_autoregressive_log_marginal(gm_model *model, const float *rows, con
                                          double *log_prob)
 {
     if (!model) return GM_E_INVALID;
-    const size_t mark = gm_model_mark(model);
+    const size_t mark = gm_model_enter(model);
     float *filled;
     gm_status status;
     GM_TRY(check(model, "log_marginal", rows, log_prob, count));
     GM_TRY(walk(model, "log_marginal", rows, known, count, 0, options, &filled, log_prob));
     GM_TRY(gm_model_check_reals(model, "log_marginal", log_prob, count, 1));
 out:
-    gm_model_give(model, mark);
+    gm_model_leave(model, mark);
     return status;
 }

@@ -103,7 +103,7 @@ gm_status gm_autoregressive_impute(gm_model *model, const uint8_t *known, int64_
     gm_context *ctx = model->ctx;
     gm_impute_options o = GM_IMPUTE_OPTIONS_INIT;
     proposals p = { .model = model };
-    const size_t mark = gm_model_mark(model);
+    const size_t mark = gm_model_enter(model);
     const float *labels;
     gm_status status;
     GM_TRY(gm_options_read(ctx, "impute", &o, sizeof o, options));
@@ -133,6 +133,6 @@ gm_status gm_autoregressive_impute(gm_model *model, const uint8_t *known, int64_
     memcpy(rows, p.filled, (size_t)(count * size) * sizeof *rows);
 out:
     gm_model_end_call(model);
-    gm_model_give(model, mark);
+    gm_model_leave(model, mark);
     return status;
 }

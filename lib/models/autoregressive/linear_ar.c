@@ -236,7 +236,8 @@ static gm_status step(gm_model *model, const gm_batch *batch, gm_metrics *metric
 gm_status gm_linear_ar_solve(gm_linear_ar *ar, gm_dataset *data, double ridge)
 {
     if (!ar) return GM_E_INVALID;
-    const gm_status status = gm_model_check_trains(&ar->model, "solve");
+    gm_status status = gm_model_check_trains(&ar->model, "solve");
+    if (!status) status = gm_model_check_unused(&ar->model, "solve");
     return status ? status : gm_linear_ar_fit_normal(&ar->model, &ar->order, data, ridge);
 }
 

@@ -182,7 +182,7 @@ gm_status gm_linear_ar_fit_normal(gm_model *model, const gm_order *order, gm_dat
     invert(&n);
     give(&n, model->params);
 out:
-    gm_row_reader_close(&n.reader);
     gm_context_free(ctx, n.factor, bytes);
+    gm_row_reader_close(&n.reader);
     return status;
 }

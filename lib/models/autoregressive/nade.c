@@ -229,7 +229,8 @@ gm_nade *gm_nade_from_model(gm_model *model)
 gm_status gm_nade_init_biases(gm_nade *nade, gm_dataset *data)
 {
     if (!nade) return GM_E_INVALID;
-    const gm_status status = gm_model_check_trains(&nade->model, "init_biases");
+    gm_status status = gm_model_check_trains(&nade->model, "init_biases");
+    if (!status) status = gm_model_check_unused(&nade->model, "init_biases");
     return status ? status : gm_nade_fit_bias(&nade->net, data);
 }
 

@@ -172,8 +172,7 @@ gm_status gm_dbn_grow(gm_dbn *dbn, const gm_rbm_options *options)
     if (dbn->stage >= dbn->o.layer_count)
         return gm_model_fail(ctx, GM_E_STATE, "dbn: grow: all %d layers are there",
                              (int)dbn->stage);
-    if (dbn->model.fitting)
-        return gm_model_fail(ctx, GM_E_STATE, "dbn: grow: the model is being fitted");
+    GM_TRY(gm_model_check_unused(&dbn->model, "grow"));
     GM_TRY(gm_options_read(ctx, "rbm", &o, sizeof o, options));
     GM_TRY(gm_rbm_create_in(&rbm, ctx, dbn->size[dbn->stage], dbn->size[dbn->stage + 1], &o,
                             &dbn->model));
@@ -325,10 +324,11 @@ out:
 
 gm_status gm_dbn_init_biases(gm_dbn *dbn, gm_dataset *data)
 {
-    if (!dbn) return GM_E_INVALID;
+    if (!dbn || gm_model_check_unused(&dbn->model, "init_biases"))
+        return dbn ? GM_E_STATE : GM_E_INVALID;
     gm_context *ctx = dbn->model.ctx;
     const int64_t size = dbn->size[dbn->stage - 1];
-    const size_t mark = gm_model_mark(&dbn->model);
+    const size_t mark = gm_model_enter(&dbn->model);
     float *mean = NULL, *bias = gm_param_value(gm_rbm_visible_bias(dbn->machine[dbn->stage]));
     gm_status status;
     GM_TRY(gm_model_check_init(&dbn->model, "start", data));
@@ -340,7 +340,7 @@ gm_status gm_dbn_init_biases(gm_dbn *dbn, gm_dataset *data)
     for (int64_t i = 0; i < size; i++) bias[i] = gm_model_bias_of_mean(mean[i]);
     gm_rbm_set_log_z(dbn->machine[dbn->stage], NAN, NAN);
 out:
-    gm_model_give(&dbn->model, mark);
+    gm_model_leave(&dbn->model, mark);
     return status;
 }
 

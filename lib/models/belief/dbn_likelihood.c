@@ -106,7 +106,9 @@ static gm_status estimate(call *c, const gm_log_prob_options *given, int bound, 
     char what[32];
     const int exact = gm_dbn_stage(c->dbn) == 1;
     tally tallies[GM_MODEL_GROUP];
+    gm_model *model = gm_dbn_model(c->dbn);
     gm_status status;
+    const size_t mark = gm_model_enter(model);
     GM_TRY(check(c, given, out));
     (void)snprintf(what, sizeof what, "dbn: %s", c->verb);
     for (int64_t done = 0, m; (m = gm_model_group(c->n, done)) > 0; done += m) {
@@ -119,11 +121,12 @@ static gm_status estimate(call *c, const gm_log_prob_options *given, int bound, 
             out[done + r] = (bound ? t->mean : log_mean) - c->log_z;
             if (standard_error) standard_error[done + r] = exact ? 0 : t->count > 1 ? error : NAN;
         }
-        GM_TRY(gm_model_progress(gm_dbn_model(c->dbn)->ctx, what, c->how.on_progress, c->how.user,
-                                 done + m, c->n));
+        GM_TRY(
+            gm_model_progress(model->ctx, what, c->how.on_progress, c->how.user, done + m, c->n));
     }
     GM_TRY(gm_model_check_reals(gm_dbn_model(c->dbn), c->verb, out, c->n, 1));
 out:
+    gm_model_leave(model, mark);
     return status;
 }
 

@@ -179,16 +179,17 @@ void gm_rbm_set_log_z(gm_rbm *rbm, double log_z, double standard_error)
 
 gm_status gm_rbm_init_biases(gm_rbm *rbm, gm_dataset *data)
 {
-    if (!rbm) return GM_E_INVALID;
+    if (!rbm || gm_model_check_unused(&rbm->model, "init_biases"))
+        return rbm ? GM_E_STATE : GM_E_INVALID;
     const int64_t n = rbm->model.row_size;
-    const size_t mark = gm_model_mark(&rbm->model);
+    const size_t mark = gm_model_enter(&rbm->model);
     float *mean, *bias = gm_param_value(rbm->visible_bias);
     gm_status status;
     GM_TRY(gm_model_bit_means(&rbm->model, data, &mean));
     for (int64_t i = 0; i < n; i++) bias[i] = gm_model_bias_of_mean(mean[i]);
     rbm->log_z = NAN;
 out:
-    gm_model_give(&rbm->model, mark);
+    gm_model_leave(&rbm->model, mark);
     return status;
 }
 
@@ -309,6 +310,7 @@ gm_status gm_rbm_gibbs(gm_rbm *rbm, int64_t count, int64_t steps,
 {
     if (!rbm) return GM_E_INVALID;
     gm_status status;
+    const size_t mark = gm_model_enter(&rbm->model);
     GM_TRY(check_rows(rbm, "gibbs", rows, count, rows));
     if (steps < 1)
         GM_TRY(gm_model_fail(rbm->model.ctx, GM_E_INVALID,
@@ -321,6 +323,7 @@ gm_status gm_rbm_gibbs(gm_rbm *rbm, int64_t count, int64_t steps,
     GM_TRY(gm_model_check_floats(&rbm->model, "gibbs", means, count, rbm->model.row_size));
 out:
     gm_model_end_call(&rbm->model);
+    gm_model_leave(&rbm->model, mark);
     return status;
 }
 

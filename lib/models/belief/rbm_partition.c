@@ -236,7 +236,7 @@ gm_status gm_rbm_ais(gm_rbm_ais_result *out, gm_rbm *rbm, const gm_rbm_ais_optio
     gm_model *model = gm_rbm_model(rbm);
     annealing t = { .rbm = rbm, .model = model, .o = GM_RBM_AIS_OPTIONS_INIT };
     const int64_t visible = gm_rbm_visible(rbm);
-    const size_t row = (size_t)visible * sizeof(float), mark = gm_model_mark(model);
+    const size_t row = (size_t)visible * sizeof(float), mark = gm_model_enter(model);
     gm_rbm_ais_result result = GM_RBM_AIS_RESULT_INIT;
     gm_status status;
     if (!out || !gm_model_size_fits(out->size, sizeof *out))
@@ -259,6 +259,6 @@ gm_status gm_rbm_ais(gm_rbm_ais_result *out, gm_rbm *rbm, const gm_rbm_ais_optio
     result.size = out->size;
     memcpy(out, &result, out->size);
 out:
-    gm_model_give(model, mark);
+    gm_model_leave(model, mark);
     return status;
 }

@@ -558,9 +558,10 @@ out:
 
 gm_status gm_sbn_init_biases(gm_sbn *sbn, gm_dataset *data)
 {
-    if (!sbn) return GM_E_INVALID;
+    if (!sbn || gm_model_check_unused(&sbn->model, "init_biases"))
+        return sbn ? GM_E_STATE : GM_E_INVALID;
     const int64_t n = sbn->size[0];
-    const size_t mark = gm_model_mark(&sbn->model);
+    const size_t mark = gm_model_enter(&sbn->model);
     float *mean, *bias = gm_param_value(gm_params_find(gm_layer_params(sbn->down[0]), "bias"));
     gm_status status;
     GM_TRY(gm_model_bit_means(&sbn->model, data, &mean));
@@ -569,7 +570,7 @@ gm_status gm_sbn_init_biases(gm_sbn *sbn, gm_dataset *data)
         gm_param_value(sbn->centre)[i] = mean[i];
     }
 out:
-    gm_model_give(&sbn->model, mark);
+    gm_model_leave(&sbn->model, mark);
     return status;
 }
 

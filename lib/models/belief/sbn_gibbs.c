@@ -492,7 +492,7 @@ gm_status gm_sbn_gibbs(gm_sbn_gibbs_result *out, gm_sbn *sbn, const float *rows,
 {
     if (!sbn) return GM_E_INVALID;
     gm_model *model = gm_sbn_model(sbn);
-    const size_t mark = gm_model_mark(model);
+    const size_t mark = gm_model_enter(model);
     run r = { .sbn = sbn,
               .ctx = model->ctx,
               .o = GM_SBN_GIBBS_OPTIONS_INIT,
@@ -519,6 +519,6 @@ gm_status gm_sbn_gibbs(gm_sbn_gibbs_result *out, gm_sbn *sbn, const float *rows,
     memcpy(out, &r.result, out->size);
     warn(&r);
 out:
-    gm_model_give(model, mark);
+    gm_model_leave(model, mark);
     return status;
 }

@@ -97,6 +97,7 @@ gm_status gm_sbn_log_prob(gm_sbn *sbn, const float *rows, int64_t n,
     gm_log_prob_options how = GM_LOG_PROB_OPTIONS_INIT;
     gm_likelihood found = GM_LIKELIHOOD_INIT;
     gm_status status;
+    const size_t mark = gm_model_enter(model);
     GM_TRY(check(sbn, "log_prob", rows, n, out));
     GM_TRY(gm_log_prob_options_read(model->ctx, "sbn: log_prob", &how, options));
     if (!gm_sbn_has_recognition(sbn))
@@ -131,6 +132,7 @@ gm_status gm_sbn_log_prob(gm_sbn *sbn, const float *rows, int64_t n,
     GM_TRY(gm_model_check_reals(model, "log_prob", out, n, 1));
     GM_TRY(gm_model_check_reals(model, "log_prob", elbo, n, 1));
 out:
+    gm_model_leave(model, mark);
     return status;
 }
 
@@ -147,7 +149,7 @@ gm_status gm_sbn_enumerate(gm_sbn *sbn, const float *rows, int64_t count,
     if (!sbn) return GM_E_INVALID;
     gm_model *model = gm_sbn_model(sbn);
     const int64_t units = gm_sbn_hidden_units(sbn);
-    const size_t mark = gm_model_mark(model);
+    const size_t mark = gm_model_enter(model);
     gm_status status;
     float *hidden;
     GM_TRY(check(sbn, "enumerate", rows, count, log_prob));
@@ -196,7 +198,7 @@ gm_status gm_sbn_enumerate(gm_sbn *sbn, const float *rows, int64_t count,
     GM_TRY(gm_model_check_reals(model, "enumerate", log_prob, count, 1));
     GM_TRY(gm_model_check_reals(model, "enumerate", posterior, count, units));
 out:
-    gm_model_give(model, mark);
     gm_model_end_call(model);
+    gm_model_leave(model, mark);
     return status;
 }

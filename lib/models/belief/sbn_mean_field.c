@@ -356,7 +356,7 @@ gm_status gm_sbn_mean_field(gm_sbn *sbn, const float *rows, int64_t count,
     if (!sbn) return GM_E_INVALID;
     gm_model *model = gm_sbn_model(sbn);
     gm_context *ctx = model->ctx;
-    const size_t mark = gm_model_mark(model);
+    const size_t mark = gm_model_enter(model);
     gm_sbn_mean_field_options o = GM_SBN_MEAN_FIELD_OPTIONS_INIT;
     gm_status status;
     GM_TRY(gm_options_read(ctx, "sbn: mean_field", &o, sizeof o, options));
@@ -369,6 +369,6 @@ gm_status gm_sbn_mean_field(gm_sbn *sbn, const float *rows, int64_t count,
     GM_TRY(gm_model_check_reals(model, "mean_field", means, count, gm_sbn_hidden_units(sbn)));
     GM_TRY(gm_model_check_reals(model, "mean_field", bound, count, 1));
 out:
-    gm_model_give(model, mark);
+    gm_model_leave(model, mark);
     return status;
 }

@@ -277,9 +277,7 @@ gm_status gm_autoencoder_set_stage(gm_autoencoder *a, int64_t stage)
             gm_model_fail(model->ctx, GM_E_INVALID,
                           "autoencoder: stage is %lld, expected 0 to %lld, the pairs of its layers",
                           (long long)stage, (long long)gm_autoencoder_pairs(a)));
-    if (model->fitting)
-        GM_TRY(gm_model_fail(model->ctx, GM_E_STATE,
-                             "autoencoder: the stage cannot change while it is being fitted"));
+    GM_TRY(gm_model_check_unused(model, "set_stage"));
     if (stage == a->stage) return GM_OK;
     if (stage) { /* do the halves fit? */
         int64_t shape[2] = { 1, model->row_size };
